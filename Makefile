@@ -1,0 +1,53 @@
+# What a contributor types. On a fresh Debian with Python, git and make, each of these sets up what it needs.
+.PHONY: setup demo test lint types docs bench format clean
+
+PYTHON ?= python3
+VENV := .venv
+TEST_VENV := build/venv
+SOURCES := $(shell find pushkit plugins -type f -not -path '*/__pycache__/*' 2>/dev/null) Pushfile.example README.md
+
+setup: $(VENV)/.ready
+
+$(VENV)/.ready: pyproject.toml
+	.ci/machine venv
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --editable '.[dev]'
+	touch $@
+
+demo: setup
+	$(VENV)/bin/push demo
+
+# The tests run against the wheel that would be published, in an environment of its own, never against the checkout.
+test: $(TEST_VENV)/.ready
+	.ci/machine servers
+	PUSHKIT_TESTS_WHEEL=1 $(TEST_VENV)/bin/pytest -n 2 --dist worksteal
+
+$(TEST_VENV)/.ready: $(SOURCES) pyproject.toml
+	.ci/machine venv
+	rm -rf build/wheel
+	test -x $(TEST_VENV)/bin/pip || $(PYTHON) -m venv $(TEST_VENV)
+	$(TEST_VENV)/bin/pip wheel --quiet --no-deps --wheel-dir build/wheel .
+	$(TEST_VENV)/bin/pip install --quiet --force-reinstall --no-deps build/wheel/*.whl
+	$(TEST_VENV)/bin/pip install --quiet "$$(echo build/wheel/*.whl)[dev]"
+	touch $@
+
+lint: setup
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+
+format: setup
+	$(VENV)/bin/ruff format .
+	$(VENV)/bin/ruff check --fix .
+
+types: setup
+	$(VENV)/bin/mypy
+
+docs: $(TEST_VENV)/.ready
+	$(TEST_VENV)/bin/pytest tests/docs
+
+bench: setup
+	.ci/machine servers
+	for each in tests/bench/*.py; do echo "== $$each"; $(VENV)/bin/python $$each || exit 1; done
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

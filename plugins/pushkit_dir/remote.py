@@ -1,0 +1,168 @@
+"""`LocalRemote`: a directory of this machine as a remote."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import shutil
+import stat
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from pushkit import Entry, Kind
+from pushkit.files import (
+    Capabilities,
+    Remote,
+    RemoteDenied,
+    RemoteError,
+    RemoteExists,
+    RemoteFull,
+    RemoteMissing,
+    Stat,
+    pieces,
+)
+
+KINDS = {stat.S_IFREG: Kind.FILE, stat.S_IFDIR: Kind.DIRECTORY, stat.S_IFLNK: Kind.SYMLINK}
+ERRORS: dict[int, tuple[type[RemoteError], str]] = {
+    errno.ENOENT: (RemoteMissing, "there is no such file or directory"),
+    errno.ENOTDIR: (RemoteMissing, "part of the path is not a directory"),
+    errno.EEXIST: (RemoteExists, "there is something already"),
+    errno.EACCES: (RemoteDenied, "permission denied"),
+    errno.EPERM: (RemoteDenied, "permission denied"),
+    errno.EROFS: (RemoteDenied, "the file system is read-only"),
+    errno.ENOSPC: (RemoteFull, "no space left"),
+    errno.EDQUOT: (RemoteFull, "the quota is used up"),
+}
+
+
+@contextmanager
+def told(path: str) -> Iterator[None]:
+    """Turn what the operating system says about ``path`` into an error of a remote."""
+    try:
+        yield
+    except OSError as error:
+        kind, words = ERRORS.get(error.errno or 0, (RemoteError, error.strerror or str(error)))
+        raise kind(f"{path}: {words}") from error
+
+
+class LocalRemote(Remote):
+    """A directory of this machine. Symlinks are never followed below it."""
+
+    capabilities = Capabilities(copies=True, digests=True)
+
+    def __init__(self, root: Path) -> None:
+        self.root = os.path.normpath(root)
+
+    def stat(self, path: str) -> Stat | None:
+        """What lies at ``path``."""
+        try:
+            with told(full := self._full(path)):
+                found = os.lstat(full)
+        except RemoteMissing:
+            return None
+        return described(os.path.basename(full), found)
+
+    def list(self, path: str) -> Sequence[Stat]:
+        """What a directory holds."""
+        with told(full := self._full(path)), os.scandir(full) as found:
+            return [described(each.name, each.stat(follow_symlinks=False)) for each in found]
+
+    def read(self, path: str, limit: int) -> bytes:
+        """The content of a file."""
+        full = self._full(path)
+        with told(full), open(os.open(full, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
+            content = file.read(limit + 1)
+        if len(content) > limit:
+            raise RemoteError(f"{full}: more than {limit:,} bytes, which cannot be right")
+        return content
+
+    def write(self, path: str, chunks: Iterable[bytes], mode: int) -> None:
+        """Make a file, or replace its content."""
+        full = self._full(path)
+        with told(full):
+            file = os.open(full, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+        with open(file, "wb", buffering=0) as stream:
+            for chunk in chunks:
+                rest = memoryview(chunk)
+                with told(full):
+                    while rest:
+                        rest = rest[stream.write(rest) :]
+            with told(full):
+                os.fchmod(stream.fileno(), mode)
+
+    def make_directory(self, path: str, mode: int) -> None:
+        """Make one directory."""
+        with told(full := self._full(path)):
+            os.mkdir(full, 0o700)
+            os.chmod(full, mode)  # past the umask
+
+    def make_symlink(self, link: str, path: str) -> None:
+        """Make a symlink."""
+        with told(full := self._full(path)):
+            os.symlink(link, full)
+
+    def read_link(self, path: str) -> str:
+        """The text of a symlink."""
+        with told(full := self._full(path)):
+            return os.readlink(full)
+
+    def rename(self, old: str, new: str) -> None:
+        """Rename, in place of what is at ``new``."""
+        with told(self._full(old)):
+            os.rename(self._full(old), self._full(new))
+
+    def set_mode(self, path: str, mode: int) -> None:
+        """Set the permission bits."""
+        with told(full := self._full(path)):
+            os.chmod(full, mode)
+
+    def remove(self, path: str) -> None:
+        """Remove a file or symlink."""
+        with told(full := self._full(path)):
+            os.unlink(full)
+
+    def remove_directory(self, path: str) -> None:
+        """Remove an empty directory."""
+        with told(full := self._full(path)):
+            os.rmdir(full)
+
+    def free_space(self) -> int | None:
+        """What this user can still write."""
+        try:
+            return shutil.disk_usage(self.root).free
+        except OSError:
+            return None
+
+    def copy(self, source: str, directory: str, entries: Sequence[Entry]) -> None:
+        """Copy within the machine, times kept, so that what did not change keeps its ETag."""
+        for entry in entries:
+            full = self._full(f"{directory}/{entry.path}")
+            with told(full):
+                shutil.copy2(self._full(f"{source}/{entry.path}"), full, follow_symlinks=False)
+
+    def verify(self, directory: str, entries: Sequence[Entry]) -> Sequence[Entry]:
+        """Compare by content."""
+        return [e for e in entries if e.kind is Kind.FILE and self._digest(f"{directory}/{e.path}") != e.sha256]
+
+    def _digest(self, path: str) -> bytes:
+        digest = hashlib.sha256()
+        try:
+            with (
+                told(full := self._full(path)),
+                open(os.open(full, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file,
+            ):
+                for piece in pieces(file):
+                    digest.update(piece)
+        except RemoteMissing:
+            return b""
+        return digest.digest()
+
+    def _full(self, path: str) -> str:
+        return f"{self.root}/{path}" if path else self.root
+
+
+def described(name: str, found: os.stat_result) -> Stat:
+    """What `os.lstat` found, in a remote's words."""
+    return Stat(name, KINDS.get(stat.S_IFMT(found.st_mode)), stat.S_IMODE(found.st_mode) & 0o777, found.st_size)

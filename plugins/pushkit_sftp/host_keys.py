@@ -1,0 +1,168 @@
+"""Is the server the one it should be? The host key is checked before anything is said to it.
+
+Formats: sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT"; fingerprints as ssh-keygen(1) prints them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from base64 import b64decode, b64encode
+from binascii import Error as NotBase64
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from shlex import quote
+from typing import NamedTuple
+
+from pushkit import TargetError
+
+from pushkit_sftp.options import Address
+
+USER_FILE = Path("~/.ssh/known_hosts")
+SYSTEM_FILE = Path("/etc/ssh/ssh_known_hosts")
+
+
+class HostKey(NamedTuple):
+    """A public host key: the name of its type, and its bytes as in RFC 4253, section 6.6."""
+
+    type: str
+    blob: bytes
+
+    @property
+    def fingerprint(self) -> str:
+        """``SHA256:...``, as OpenSSH prints it."""
+        return "SHA256:" + b64encode(hashlib.sha256(self.blob).digest()).decode().rstrip("=")
+
+
+class KnownKey(NamedTuple):
+    """A line of a known_hosts file that speaks of one host. ``marker`` is empty or ``@revoked``."""
+
+    key: HostKey
+    marker: str
+    file: Path
+    line: int
+
+
+class HostKeys:
+    """What is known of the host keys of one server: by the files, or by a fingerprint from the Pushfile alone."""
+
+    def __init__(self, address: Address, files: Sequence[Path], pin: str) -> None:
+        self._address = address
+        self._pin = pin.rstrip("=")
+        self._files = files
+        self.known = [key for file in files for key in keys_of(host_name(address), file)]
+
+    def sort_types(self, algorithms: Iterable[str]) -> list[str]:
+        """``algorithms``, those first whose keys are known: a server shows only one of its keys."""
+        types = {known.key.type for known in self.known if not known.marker}
+        # rsa-sha2-512 and rsa-sha2-256 are signatures by a key of the type ssh-rsa (RFC 8332).
+        return sorted(algorithms, key=lambda a: ("ssh-rsa" if a.startswith("rsa-sha2-") else a) not in types)
+
+    def check(self, key: HostKey) -> None:
+        """Raise `TargetError` unless ``key`` is the server's."""
+        where = f"{self._address.host}:{self._address.port}"
+        for known in self.known:
+            if known.marker and known.key == key:
+                raise TargetError(
+                    f"{where}: the server's host key {key.fingerprint} is revoked by {known.file}, line {known.line}; "
+                    "nothing was sent to it",
+                    hint="do not push to this server until you know who runs it",
+                )
+        if self._pin:
+            self._check_pin(where, key)
+            return
+        expected = [known for known in self.known if not known.marker]
+        if any(known.key == key for known in expected):
+            return
+        if not expected:
+            raise self._unknown(where, key)
+        same = next((known for known in expected if known.key.type == key.type), expected[0])
+        name = host_name(self._address)
+        raise TargetError(
+            f"{where}: THE HOST KEY HAS CHANGED. It was {same.key.type} {same.key.fingerprint} "
+            f"({same.file}, line {same.line}) and is now {key.type} {key.fingerprint}; nothing was sent to the server",
+            hint="the server was installed anew, or somebody is between you and it. Find out which; "
+            f"if the new key is right: ssh-keygen -R {quote(name)} -f {quote(str(same.file))}, then push again",
+        )
+
+    def _check_pin(self, where: str, key: HostKey) -> None:
+        if self._pin != key.fingerprint:
+            raise TargetError(
+                f"{where}: the server's host key is {key.type} {key.fingerprint}, and the target's `host_key` "
+                f"is {self._pin}; nothing was sent to the server",
+                hint="the server was installed anew, or somebody is between you and it; "
+                "change `host_key` only when you know which",
+            )
+
+    def _unknown(self, where: str, key: HostKey) -> TargetError:
+        host, port = self._address.host, self._address.port
+        short = key.type.removeprefix("ssh-").partition("-")[0]
+        scan = f"ssh-keyscan -t {short} -p {port} {quote(host)} >> {quote_home(self._files[0])}"
+        return TargetError(
+            f"{where}: the server's host key is not known; nothing was sent to it. It is {key.type} {key.fingerprint}",
+            hint="compare the fingerprint with the one that the server's owner gives you "
+            f"(on the server: ssh-keygen -l -f /etc/ssh/ssh_host_{short}_key.pub). If it is the same, accept it: "
+            f'{scan}\nor write into the target: host_key = "{key.fingerprint}"',
+        )
+
+
+def host_name(address: Address) -> str:
+    """How known_hosts files name a server: the port only where it is not 22."""
+    host = address.host.lower()
+    return host if address.port == 22 else f"[{host}]:{address.port}"
+
+
+def keys_of(name: str, file: Path) -> list[KnownKey]:
+    """The lines of ``file`` that speak of ``name``. A missing file knows nothing; lines that make no sense are skipped.
+
+    Certificate authorities (``@cert-authority``) are not used: a server shows its plain key then.
+    """
+    try:
+        lines = file.read_text("utf-8", "replace").splitlines()
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise TargetError(f"{file}: cannot be read: {error.strerror}", hint="the host key cannot be checked") from error
+    found = []
+    for number, line in enumerate(lines, 1):
+        fields = line.split()
+        marker = fields.pop(0) if fields and fields[0].startswith("@") else ""
+        if len(fields) < 3 or fields[0].startswith("#") or marker not in {"", "@revoked"}:
+            continue
+        try:
+            key = HostKey(fields[1], b64decode(fields[2], validate=True))
+        except NotBase64:
+            continue
+        if names_host(fields[0], name):
+            found.append(KnownKey(key, marker, file, number))
+    return found
+
+
+def names_host(patterns: str, name: str) -> bool:
+    """Whether the first field of a known_hosts line means the host ``name``."""
+    if patterns.startswith("|1|"):
+        return hashed_name_is(patterns, name)
+    matched = False
+    for pattern in patterns.lower().split(","):
+        plain = pattern.removeprefix("!")
+        if re.fullmatch(re.escape(plain).replace(r"\*", ".*").replace(r"\?", "."), name):
+            if pattern != plain:
+                return False
+            matched = True
+    return matched
+
+
+def hashed_name_is(field: str, name: str) -> bool:
+    """Whether ``|1|SALT|HASH`` is the hash of ``name``: HMAC-SHA1, both in base64."""
+    try:
+        salt, digest = (b64decode(part, validate=True) for part in field[3:].split("|"))
+    except ValueError:
+        return False
+    return hmac.compare_digest(hmac.digest(salt, name.encode(), "sha1"), digest)
+
+
+def quote_home(file: Path) -> str:
+    """A path as a shell command names it, short where it is below the home directory."""
+    home = Path.home()
+    return f"~/{quote(str(file.relative_to(home)))}" if file.is_relative_to(home) else quote(str(file))

@@ -1,0 +1,168 @@
+"""`log_in`: who we are. Keys of the agent, key files, then the password: only what the server offers to take."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import paramiko
+from pushkit import TargetError
+
+DEFAULT_KEYS = ("id_ed25519", "id_ecdsa", "id_rsa")
+KEY_CLASSES: tuple[type[paramiko.PKey], ...] = (paramiko.Ed25519Key, paramiko.ECDSAKey, paramiko.RSAKey)
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """What a login may use. ``key`` is an absolute path or None, for the usual files of the home directory."""
+
+    user: str
+    key: Path | None
+    passphrase: str
+    password: str
+    agent: bool
+
+
+@dataclass
+class Login:
+    """One attempt to log in: what the server takes, and what was tried."""
+
+    transport: paramiko.Transport
+    credentials: Credentials
+    where: str
+    offered: set[str] = field(default_factory=set)
+    tried: list[str] = field(default_factory=list)
+
+    def run(self) -> None:
+        """Log in, or raise `TargetError`."""
+        user = self.credentials.user
+        try:
+            if self._attempt("", lambda: self.transport.auth_none(user)):
+                return
+            if "publickey" in self.offered and (self._with_agent() or self._with_files()):
+                return
+            if self._with_password():
+                return
+        except (paramiko.SSHException, OSError, EOFError) as error:
+            raise self._hung_up(error) from error
+        raise self._refused()
+
+    def _attempt(self, what: str, authenticate: Callable[[], list[str]]) -> bool:
+        """Whether the server let us in. One that wants a second proof says what it takes then."""
+        if what:
+            self.tried.append(what)
+        try:
+            more = authenticate()
+        except paramiko.BadAuthenticationType as error:
+            self.offered = set(error.allowed_types)
+        except paramiko.AuthenticationException as error:
+            # That the server went away comes as the same class.
+            if not self.transport.is_active() or "imeout" in str(error):
+                raise paramiko.SSHException(str(error)) from error
+        else:
+            if more:
+                self.offered = set(more)
+        return self.transport.is_authenticated()
+
+    def _with_agent(self) -> bool:
+        if not self.credentials.agent:
+            return False
+        user = self.credentials.user
+        with agent_keys() as keys:
+            return any(
+                self._attempt(f"key {key.fingerprint} of the agent", partial(self.transport.auth_publickey, user, key))
+                for key in keys
+            )
+
+    def _with_files(self) -> bool:
+        home = Path.home() / ".ssh"
+        explicit = self.credentials.key
+        user = self.credentials.user
+        for file in [explicit] if explicit else [home / name for name in DEFAULT_KEYS]:
+            if not explicit and not file.exists():
+                continue
+            try:
+                key = load_key(file, self.credentials.passphrase)
+            except TargetError as error:
+                if explicit:
+                    raise
+                self.tried.append(error.message)
+                continue
+            if self._attempt(f"key {file}", partial(self.transport.auth_publickey, user, key)):
+                return True
+        return False
+
+    def _with_password(self) -> bool:
+        user, password = self.credentials.user, self.credentials.password
+        if not password:
+            return False
+        if "password" in self.offered:
+            return self._attempt("password", lambda: self.transport.auth_password(user, password, fallback=False))
+        if "keyboard-interactive" in self.offered:
+
+            def answer(_title: str, _instructions: str, prompts: list[tuple[str, bool]]) -> list[str]:
+                return ["" if echo else password for _prompt, echo in prompts]
+
+            return self._attempt("keyboard-interactive", lambda: self.transport.auth_interactive(user, answer))
+        return False
+
+    def _refused(self) -> TargetError:
+        offered = ", ".join(sorted(self.offered)) or "nothing"
+        tried = "; ".join(self.tried) or "nothing, since there is no key, agent or password for it"
+        return TargetError(
+            f"{self.where}: the server does not let {self.credentials.user} in. Tried: {tried}. It takes: {offered}",
+            hint="check `user`, `key` and `password`; is the public key in ~/.ssh/authorized_keys on the server?",
+        )
+
+    def _hung_up(self, error: Exception) -> TargetError:
+        tried = "; ".join(self.tried) or "nothing"
+        many = len(self.tried) > 4
+        return TargetError(
+            f"{self.where}: the server ended the login of {self.credentials.user}: {error or type(error).__name__}. "
+            f"Tried: {tried}",
+            hint="it takes only so many keys: name the right one with `key`, and set `agent = false`"
+            if many
+            else "look at the server's log",
+        )
+
+
+def log_in(transport: paramiko.Transport, credentials: Credentials, where: str, timeout: float) -> None:
+    """Log in on a connection whose host key was checked, each attempt within ``timeout`` seconds."""
+    transport.auth_timeout = timeout
+    Login(transport, credentials, where).run()
+
+
+@contextmanager
+def agent_keys() -> Iterator[tuple[paramiko.AgentKey, ...]]:
+    """The keys of the SSH agent, none when there is no agent. The agent signs as long as the context lasts."""
+    try:
+        agent = paramiko.Agent()
+    except (paramiko.SSHException, OSError):
+        yield ()
+        return
+    try:
+        yield agent.get_keys()
+    finally:
+        agent.close()
+
+
+def load_key(file: Path, passphrase: str) -> paramiko.PKey:
+    """The private key in ``file``. Raises `TargetError` when it cannot be read or is of no known kind."""
+    for kind in KEY_CLASSES:
+        try:
+            return kind.from_private_key_file(str(file), passphrase or None)
+        except paramiko.PasswordRequiredException as error:
+            raise TargetError(
+                f"the key {file} is encrypted, and there is no passphrase",
+                hint='add it to the agent (ssh-add), or set passphrase = "${env:...}"',
+            ) from error
+        except OSError as error:
+            raise TargetError(f"the key {file} cannot be read: {error.strerror or error}") from error
+        except (paramiko.SSHException, ValueError, TypeError):
+            # Of another kind, or the passphrase is wrong: told when no kind fits.
+            continue
+    wrong = "the passphrase is wrong, or it is no private key" if passphrase else "it is no private key that is known"
+    raise TargetError(f"the key {file} cannot be used: {wrong}", hint="ssh-keygen -y -f FILE says more")

@@ -1,0 +1,82 @@
+"""`SftpOptions`: what a Pushfile may say of a target with the strategy ``sftp``."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import NamedTuple, Self
+
+from pushkit.files import FileOptions
+from pydantic import Field, SecretStr, field_validator, model_validator
+
+HOST = re.compile(
+    r"(?:(?P<user>[^@\s]+)@)?(?:\[(?P<address>[0-9A-Fa-f:.%\w]+)\]|(?P<name>[^:@\[\]/\s]+))(?::(?P<port>\d+))?"
+)
+
+
+class Address(NamedTuple):
+    """Where a server is, and who logs in there. ``user`` is empty and ``port`` 0 where nothing was said."""
+
+    user: str
+    host: str
+    port: int
+
+
+def parse_host(text: str) -> Address:
+    """``[USER@]HOST[:PORT]``, an IPv6 address with a port in brackets. Raises `ValueError`."""
+    if text.count(":") > 1 and "[" not in text:
+        user, _at, address = text.rpartition("@")
+        return Address(user, address, 0)
+    found = HOST.fullmatch(text)
+    if not found or not 0 <= int(found["port"] or 0) <= 65535:
+        raise ValueError('expected a host such as "web1.example.com", "deploy@web1.example.com:2222" or "[::1]:22"')
+    return Address(found["user"] or "", found["address"] or found["name"], int(found["port"] or 0))
+
+
+class SftpOptions(FileOptions):
+    """Options of the strategy ``sftp``. A relative ``path`` starts at the directory that the login starts in."""
+
+    host: str = Field(description="The server: HOST, USER@HOST, HOST:PORT; an IPv6 address with a port in brackets.")
+    user: str = Field(default="", description="Who logs in; the name of the local user when nothing says otherwise.")
+    port: int | None = Field(default=None, ge=1, le=65535, description="The port of the SSH server; 22 by default.")
+    key: Path | None = Field(
+        default=None,
+        description="A private key; a relative path starts at the Pushfile's directory. "
+        "By default ~/.ssh/id_ed25519, id_ecdsa and id_rsa are tried.",
+    )
+    passphrase: SecretStr | None = Field(default=None, description="What the private key is encrypted with.")
+    password: SecretStr | None = Field(default=None, description="The password of the user on the server.")
+    agent: bool = Field(default=True, description="Whether the keys of the SSH agent are tried.")
+    known_hosts: Path | None = Field(
+        default=None,
+        description="The file of known host keys; by default ~/.ssh/known_hosts and /etc/ssh/ssh_known_hosts.",
+    )
+    host_key: str = Field(
+        default="",
+        pattern=r"^(SHA256:[A-Za-z0-9+/]{43}=?)?$",
+        description='The fingerprint of the server\'s host key, "SHA256:..."; then known_hosts is not asked.',
+    )
+    connect_timeout: float = Field(
+        default=15, gt=0, description="Seconds that each of connecting, key exchange and a login may take."
+    )
+
+    @field_validator("host")
+    @classmethod
+    def _host_is_one(cls, host: str) -> str:
+        parse_host(host)
+        return host
+
+    @model_validator(mode="after")
+    def _said_once(self) -> Self:
+        address = parse_host(self.host)
+        if address.user and self.user and address.user != self.user:
+            raise ValueError(f'`host` says the user is "{address.user}" and `user` says "{self.user}"')
+        if address.port and self.port and address.port != self.port:
+            raise ValueError(f"`host` says the port is {address.port} and `port` says {self.port}")
+        return self
+
+    @property
+    def address(self) -> Address:
+        """Where the server is, ``host``, ``user`` and ``port`` taken together. The user may still be empty."""
+        address = parse_host(self.host)
+        return Address(address.user or self.user, address.host, address.port or self.port or 22)

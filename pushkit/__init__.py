@@ -1,0 +1,134 @@
+"""pushkit: one command that gets a project from a directory to the place where it runs.
+
+The names here are the plugin API. They are imported when first used, so that ``push --help`` pays for none of them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from pushkit.errors import (
+        Busy,
+        Interrupted,
+        PluginError,
+        Problem,
+        PushFailed,
+        PushfileError,
+        PushkitError,
+        PushRefused,
+        ScriptFailed,
+        SnapshotChanged,
+        SnapshotError,
+        TargetError,
+        TimedOut,
+        UsageError,
+    )
+    from pushkit.hookspecs import hookimpl
+    from pushkit.model import (
+        Action,
+        Entry,
+        Finding,
+        Kind,
+        Outcome,
+        Plan,
+        Project,
+        Receipt,
+        Release,
+        Revision,
+        Severity,
+        Step,
+        Target,
+    )
+    from pushkit.process import Command
+    from pushkit.snapshot import Snapshot
+    from pushkit.strategy import Checkable, Inspectable, Options, Revertible, Run, Strategy
+
+_MODULES = {
+    "errors": (
+        "Busy",
+        "Interrupted",
+        "PluginError",
+        "Problem",
+        "PushFailed",
+        "PushRefused",
+        "PushfileError",
+        "PushkitError",
+        "ScriptFailed",
+        "SnapshotChanged",
+        "SnapshotError",
+        "TargetError",
+        "TimedOut",
+        "UsageError",
+    ),
+    "hookspecs": ("hookimpl",),
+    "model": (
+        "Action",
+        "Entry",
+        "Finding",
+        "Kind",
+        "Outcome",
+        "Plan",
+        "Project",
+        "Receipt",
+        "Release",
+        "Revision",
+        "Severity",
+        "Step",
+        "Target",
+    ),
+    "process": ("Command",),
+    "snapshot": ("Snapshot",),
+    "strategy": ("Checkable", "Inspectable", "Options", "Revertible", "Run", "Strategy"),
+}
+
+__all__ = [
+    "Action",
+    "Busy",
+    "Checkable",
+    "Command",
+    "Entry",
+    "Finding",
+    "Inspectable",
+    "Interrupted",
+    "Kind",
+    "Options",
+    "Outcome",
+    "Plan",
+    "PluginError",
+    "Problem",
+    "Project",
+    "PushFailed",
+    "PushRefused",
+    "PushfileError",
+    "PushkitError",
+    "Receipt",
+    "Release",
+    "Revertible",
+    "Revision",
+    "Run",
+    "ScriptFailed",
+    "Severity",
+    "Snapshot",
+    "SnapshotChanged",
+    "SnapshotError",
+    "Step",
+    "Strategy",
+    "Target",
+    "TargetError",
+    "TimedOut",
+    "UsageError",
+    "__version__",
+    "hookimpl",
+]
+
+
+def __getattr__(name: str) -> Any:
+    for module, names in _MODULES.items():
+        if name in names:
+            from importlib import import_module  # noqa: PLC0415  (only when a name is used)
+
+            return getattr(import_module(f"pushkit.{module}"), name)
+    raise AttributeError(f"module 'pushkit' has no attribute {name!r}")

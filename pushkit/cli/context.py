@@ -1,0 +1,104 @@
+"""What a command works with: the project that the Pushfile describes, its targets, an engine that is told of."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import socket
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import click
+
+from pushkit import pushfile
+from pushkit.cli.interrupts import Interrupts
+from pushkit.cli.settings import Settings, settings_of
+from pushkit.commands import COMMANDS
+from pushkit.errors import PushkitError, PushRefused, UsageError
+from pushkit.events import Event, PushFinished
+from pushkit.model import Project
+from pushkit.ui.reporter import reporters
+
+if TYPE_CHECKING:
+    from pushkit.engine import Engine
+
+
+def load(settings: Settings, words: Sequence[str] = ()) -> tuple[Project, tuple[str, ...]]:
+    """The project, and the names of the targets that ``words`` select: the default one when there are none.
+
+    Each target is there once, and valid. Raises `PushfileError`, and `UsageError` for a word that is no target.
+    """
+    for word in words:
+        if word in COMMANDS:
+            raise UsageError(f'"{word}" is a command, not a target', hint=f"a command goes first: push {word}")
+    project = pushfile.load(pushfile.find(settings.pushfile), select=words)
+    return project, tuple(dict.fromkeys(words)) or (project.default,)
+
+
+def target_names(settings: Settings) -> Sequence[str]:
+    """The names of all targets of the Pushfile, valid or not."""
+    return pushfile.names(pushfile.find(settings.pushfile))
+
+
+def complete_target(context: click.Context, _: click.Parameter | None, incomplete: str) -> list[str]:
+    """The targets that begin with ``incomplete``. A Pushfile that cannot be read completes nothing."""
+    try:
+        return [name for name in target_names(settings_of(context)) if name.startswith(incomplete)]
+    except PushkitError:
+        return []
+
+
+@contextmanager
+def engine(settings: Settings, project: Project, *, quiet: bool = False) -> Iterator[Engine]:
+    """An engine whose events are told, and that Ctrl-C stops between two steps. Closed at the end.
+
+    ``quiet`` tells warnings and failures only, for a command that says the rest on stdout.
+    """
+    from pushkit.engine import Engine  # noqa: PLC0415  (completing a target's name does without)
+
+    tellers = reporters(
+        json=settings.json,
+        quiet=settings.quiet or (quiet and not settings.verbose),
+        verbose=settings.verbose,
+        color=not settings.no_color,
+    )
+
+    def remember(event: Event) -> None:
+        if isinstance(event, PushFinished):
+            settings.receipt = event.receipt
+
+    def confirm(question: str) -> bool:
+        if settings.yes:
+            return True
+        if not (sys.stdin.isatty() and sys.stderr.isatty()):
+            raise PushRefused(f"this needs a yes: {question}", hint="say it beforehand: --yes")
+        with interrupts.asking():
+            return click.confirm(question, err=True)
+
+    try:
+        with (
+            Interrupts() as interrupts,
+            Engine(
+                project,
+                listeners=(remember, *tellers),
+                cancelled=interrupts.cancelled,
+                confirm=confirm,
+                environment=dict(os.environ),
+                person=f"{user()}@{socket.gethostname()}",
+            ) as made,
+        ):
+            settings.redact = made.redactor
+            yield made
+    finally:
+        for teller in tellers:
+            teller.close()
+
+
+def user() -> str:
+    """Who runs this command, by name or by number where the machine has no name for them."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())

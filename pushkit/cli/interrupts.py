@@ -1,0 +1,77 @@
+"""Ctrl-C and SIGTERM while an engine works: the first asks it to stop between two steps, the next Ctrl-C insists."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+from pushkit.errors import Interrupted
+from pushkit.ui.reporter import Lines
+
+MESSAGE = "push: stopping after the step under way; Ctrl-C again to stop now"
+
+
+class Interrupts:
+    """Sets ``cancelled`` at the first signal, raises `KeyboardInterrupt` at a Ctrl-C after it.
+
+    A context manager, for the main thread. A signal that was ignored before stays ignored (``nohup``).
+    """
+
+    def __init__(self) -> None:
+        self.cancelled = threading.Event()
+        self._heard = False
+        self._asking = False
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Interrupts:
+        # The handler runs between any two instructions of the main thread, which may hold the lock of `cancelled`
+        # or of stderr just then: it only writes to a pipe, and a thread does the rest.
+        self._ear, self._mouth = os.pipe()
+        self._listener = threading.Thread(target=self._listen, name="push-interrupts", daemon=True)
+        self._listener.start()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                self._before[number] = signal.signal(number, self._hear)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        os.close(self._mouth)
+        self._listener.join()
+        os.close(self._ear)
+
+    @contextmanager
+    def asking(self) -> Iterator[None]:
+        """While a person is asked something, nothing is under way: Ctrl-C is raised at once."""
+        self._asking = True
+        try:
+            yield
+        finally:
+            self._asking = False
+
+    def _hear(self, number: int, _: FrameType | None) -> None:
+        if self._asking or (self._heard and number == signal.SIGINT):
+            raise KeyboardInterrupt
+        self._heard = True
+        os.write(self._mouth, b".")
+
+    def _listen(self) -> None:
+        while os.read(self._ear, 1):
+            if not self.cancelled.is_set():
+                self.cancelled.set()
+                # A terminal has just shown ^C: begin a new line there.
+                Lines(sys.stderr)(("\n" if sys.stderr.isatty() else "") + MESSAGE)
+
+
+def leave(code: int) -> None:
+    """End the process now when it was interrupted and a worker that was left behind would keep it."""
+    left = [thread for thread in threading.enumerate() if thread is not threading.main_thread() and not thread.daemon]
+    if code == Interrupted.exit_code and left:
+        os._exit(code)

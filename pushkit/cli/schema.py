@@ -1,0 +1,132 @@
+"""``push schema``: the Pushfile's JSON Schema, for editors."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+import click
+
+from pushkit import registry
+from pushkit.cli.stdout import say
+from pushkit.commands import COMMANDS
+from pushkit.errors import PluginError
+from pushkit.pushfile_reader import TARGET_NAME
+from pushkit.ui.reporter import Lines
+
+Schema = dict[str, Any]
+
+_PATTERNS = {"type": "array", "items": {"type": "string", "minLength": 1}}
+
+
+@click.command()
+def command() -> None:
+    """Print the JSON Schema of a Pushfile: of the built-in strategies and of those that are installed.
+
+    An editor that knows TOML completes and checks a Pushfile with it; push init writes the line that tells it
+    where. A strategy that cannot be imported is left out, and named on stderr.
+    """
+    targets = {}
+    for name in sorted({plugin.name for plugin in registry.names("strategies")}):
+        try:
+            targets[name] = registry.strategy(name).Options.model_json_schema(ref_template=f"#/$defs/{name}.{{model}}")
+        except PluginError as error:
+            Lines(sys.stderr)(f"left out: {error.message}")
+    say(json.dumps(pushfile_schema(targets), indent=2))
+
+
+def pushfile_schema(strategies: dict[str, Schema]) -> Schema:
+    """The schema of a Pushfile (draft 2020-12), from the schema of each strategy's options.
+
+    Where a strategy's schema refers to definitions, they are named ``STRATEGY.NAME``.
+    """
+    definitions: Schema = {
+        "reference": {
+            "type": "string",
+            "pattern": r"\$\{[A-Za-z][A-Za-z0-9_-]*:[^}]+\}",
+            "description": "A value from elsewhere: ${env:NAME}, ${file:PATH}, ${command:PROGRAM ARGUMENTS}.",
+        }
+    }
+    for name, options in strategies.items():
+        inner = options.pop("$defs", {})
+        definitions |= {f"{name}.{key}": _open(part) for key, part in inner.items()}
+        definitions[f"target.{name}"] = _target(name, _open(options))
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Pushfile",
+        "description": "The targets of a project, for the command push.",
+        "type": "object",
+        "properties": {
+            "project": _PROJECT,
+            "target": {
+                "type": "object",
+                "description": "The places to push to, by name.",
+                "minProperties": 1,
+                "propertyNames": {"pattern": f"^{TARGET_NAME.pattern}$", "not": {"enum": list(COMMANDS)}},
+                "additionalProperties": {"oneOf": [{"$ref": f"#/$defs/target.{name}"} for name in strategies]},
+            },
+            "notify": {
+                "type": "object",
+                "description": "Who hears of pushes, by name.",
+                "additionalProperties": {
+                    "type": "object",
+                    "properties": {"observer": {"type": "string"}},
+                    "required": ["observer"],
+                },
+            },
+        },
+        "required": ["target"],
+        "additionalProperties": False,
+        "$defs": definitions,
+    }
+
+
+_PROJECT: Schema = {
+    "type": "object",
+    "properties": {
+        "name": {
+            "type": "string",
+            "minLength": 1,
+            "description": "What the project is called; by default as its directory.",
+        },
+        "source": {
+            "type": "string",
+            "minLength": 1,
+            "default": ".",
+            "description": "What is pushed: a directory, or git:REVISION, or git:REVISION:DIRECTORY.",
+        },
+        "ignore": _PATTERNS
+        | {"description": "gitignore patterns of what is not pushed, after .gitignore and .pushignore."},
+        "default": {"type": "string", "description": "The target of a push that names none."},
+    },
+    "additionalProperties": False,
+}
+
+
+def _target(name: str, options: Schema) -> Schema:
+    """The schema of a target: the strategy's options, and what every target has."""
+    return options | {
+        "title": f"A target of the strategy {name}",
+        "properties": {
+            "strategy": {"const": name, "description": "How to push."},
+            **options.get("properties", {}),
+            "ignore": _PATTERNS | {"description": "More patterns of what is not pushed to this target."},
+            "include": _PATTERNS | {"description": "Patterns of what git ignores and this target needs."},
+        },
+        "required": ["strategy", *options.get("required", ())],
+    }
+
+
+def _open(schema: Schema) -> Schema:
+    """``schema`` with every property as it is, or a reference to its value."""
+    properties = {name: _or_reference(part) for name, part in schema.get("properties", {}).items()}
+    return schema | {"properties": properties} if properties else schema
+
+
+def _or_reference(part: Schema) -> Schema:
+    described = {key: part[key] for key in ("description", "default", "title") if key in part}
+    rest = {key: value for key, value in part.items() if key not in described}
+    if rest == {"type": "string"}:
+        return part
+    return described | {"anyOf": [rest, {"$ref": "#/$defs/reference"}]}

@@ -1,0 +1,298 @@
+"""The lifecycle of a push, and the sole owner of the order of its verbs.
+
+load -> resolve secrets -> snapshot (while the strategy connects) -> plan -> guards -> push -> receipt.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pushkit import pushfile, registry
+from pushkit.errors import Interrupted, PushFailed, PushRefused, TargetError, UsageError
+from pushkit.events import (
+    Emit,
+    Emitter,
+    Event,
+    PlanReady,
+    PushFinished,
+    SnapshotTaken,
+    StepFailed,
+    StepFinished,
+    StepProgress,
+    Warned,
+)
+from pushkit.model import Action, Finding, Outcome, Plan, Project, Receipt, Release, Step, Target
+from pushkit.secrets.redaction import Redactor
+from pushkit.snapshot import Snapshot, take
+from pushkit.strategy import Checkable, Inspectable, Revertible, Run, Strategy, one_line
+
+# A plan that removes more than this many paths, or more than half of what is live, needs a person's yes.
+MANY_REMOVALS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What a target remembers: the id of its live release (empty: none), and its good releases, the oldest first."""
+
+    live: str
+    releases: tuple[Release, ...]
+
+
+class Tally:
+    """Listens to the steps of one push, so that a strategy cannot forget a failure."""
+
+    def __init__(self) -> None:
+        self.done = 0
+        self.size = 0
+        self.failed: list[Step] = []
+        self.switched = False
+
+    def __call__(self, event: Event) -> None:
+        """Count ``event``."""
+        match event:
+            case StepFinished(step=step):
+                self.done += 1
+                self.switched = self.switched or step.action is Action.SWITCH
+            case StepFailed(step=step):
+                self.failed.append(step)
+            case StepProgress(size=size):
+                self.size += size
+
+
+class Session:
+    """One target while a command deals with it: its strategy, which connects in a thread, and its events."""
+
+    def __init__(self, target: Target, strategy: Strategy[Any], emit: Emitter, tally: Tally) -> None:
+        self.target = target
+        self.emit = emit
+        self.tally = tally
+        self._strategy = strategy
+        self._failures: list[BaseException] = []
+        self._dialler = threading.Thread(target=self._connect, name="connect", daemon=True)
+        self._dialler.start()
+
+    @property
+    def strategy(self) -> Strategy[Any]:
+        """The strategy, connected. Waits for it; raises what `Strategy.connect` raised."""
+        while self._dialler.is_alive():
+            self._dialler.join(0.2)  # in short waits, so that Ctrl-C is heard
+        if self._failures:
+            raise self._failures[0]
+        return self._strategy
+
+    def close(self) -> None:
+        """Give back what the strategy took, also when it is still connecting or could not."""
+        self._dialler.join()
+        self._strategy.close()
+
+    def _connect(self) -> None:
+        try:
+            self._strategy.connect()
+        except BaseException as error:
+            self._failures.append(error)
+
+    @property
+    def whereabouts(self) -> str:
+        """Whether this push has already switched, in words."""
+        return "the new release is live" if self.tally.switched else "what was live is untouched"
+
+
+class Engine:
+    """Runs the commands of one project. A context manager: `close` gives back what was taken.
+
+    ``listeners`` hear every event, redacted. ``confirm`` is asked before anything unusual and returns yes or no, or
+    raises `PushRefused`. ``environment`` is what commands on this machine run with. ``person`` is ``user@host``.
+    """
+
+    def __init__(
+        self,
+        project: Project,
+        *,
+        listeners: tuple[Emit, ...],
+        cancelled: threading.Event,
+        confirm: Callable[[str], bool],
+        environment: Mapping[str, str],
+        person: str,
+    ) -> None:
+        self.project = project
+        self.redactor = Redactor()
+        self._listeners = listeners
+        self._cancelled = cancelled
+        self._confirm = confirm
+        self._environment = environment
+        self._person = person
+        self._stack = ExitStack()
+        self._snapshots: dict[tuple[tuple[str, ...], tuple[str, ...]], Snapshot] = {}
+
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Remove scratch directories. Safe to call twice."""
+        self._stack.close()
+
+    # What the command line asks for.
+
+    def snapshot(self, name: str | None = None) -> Snapshot:
+        """The project frozen by the rules of a target (None: of no target), once for targets with the same rules."""
+        target = self.project.targets[name] if name else None
+        rules = (target.ignore, target.include) if target else ((), ())
+        if rules not in self._snapshots:
+            self._snapshots[rules] = take(self.project, target, self._cancelled)
+        return self._snapshots[rules]
+
+    def plan(self, name: str) -> Plan:
+        """What a push of ``name`` would do. Changes nothing."""
+        with self._session(name) as session:
+            return self._plan(session, self._freeze(session))
+
+    def check(self, name: str) -> list[Finding]:
+        """Connect and look. Changes nothing."""
+        with self._session(name) as session:
+            return list(session.strategy.check()) if isinstance(session.strategy, Checkable) else []
+
+    def status(self, name: str) -> Status:
+        """What is live on ``name``. Raises `UsageError` where the strategy cannot know."""
+        with self._session(name) as session:
+            strategy = session.strategy
+            if not isinstance(strategy, Inspectable):
+                raise UsageError(f"the {strategy.name} strategy does not know what is live on its target")
+            return Status(strategy.live(), tuple(strategy.history()))
+
+    def rollback(self, name: str, release: str = "") -> Release:
+        """Make an earlier release live again. Raises `UsageError` where the strategy cannot."""
+        with self._session(name) as session:
+            strategy = session.strategy
+            if not isinstance(strategy, Revertible):
+                raise UsageError(f"the {strategy.name} strategy cannot roll back")
+            return strategy.rollback(release)
+
+    def push(self, name: str) -> Receipt:
+        """Push to ``name``. Raises `PushFailed` with the receipt when some steps were taken before a failure."""
+        start = time.monotonic()
+        with self._session(name) as session:
+            snapshot = self._freeze(session)
+            plan = self._plan(session, snapshot)
+            if not plan.steps:
+                receipt = self._receipt(session, start, Outcome.NOTHING, live=plan.live)
+                session.emit(PushFinished(name, receipt))
+                return receipt
+            self._guard(plan)
+            try:
+                release = session.strategy.push(plan, snapshot)
+            except BaseException as error:
+                raise self._failure(session, plan, error, start) from error
+            receipt = self._receipt(session, start, Outcome.DONE, release=release, live=release.id)
+            session.emit(PushFinished(name, receipt))
+            return receipt
+
+    # How.
+
+    @contextmanager
+    def _session(self, name: str) -> Iterator[Session]:
+        target = self.project.targets[name]
+        kind = registry.strategy(target.strategy)
+        options = pushfile.options(self.project, target, self.redactor)
+        tally = Tally()
+        emit = Emitter(self.redactor, (tally, *self._listeners))
+        scratch = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="push-"))
+        run = Run(
+            project=self.project,
+            target=target,
+            emit=emit,
+            cancelled=self._cancelled,
+            scratch=Path(scratch),
+            person=self._person,
+            redact=self.redactor,
+            environment=self._environment,
+        )
+        session = Session(target, kind(options, run), emit, tally)
+        try:
+            yield session
+        finally:
+            session.close()
+
+    def _freeze(self, session: Session) -> Snapshot:
+        start = time.monotonic()
+        snapshot = self.snapshot(session.target.name)
+        if not snapshot.files:
+            raise PushRefused(
+                f"there is no file to push in {self.project.source!r}; nothing was sent",
+                hint="see what the ignore rules leave: push files",
+            )
+        for warning in snapshot.warnings:
+            session.emit(Warned(session.target.name, warning))
+        taken = SnapshotTaken(
+            session.target.name,
+            snapshot.files,
+            snapshot.size,
+            snapshot.revision.short,
+            time.monotonic() - start,
+        )
+        session.emit(taken)
+        return snapshot
+
+    def _plan(self, session: Session, snapshot: Snapshot) -> Plan:
+        plan = session.strategy.plan(snapshot)
+        session.emit(PlanReady(session.target.name, plan))
+        return plan
+
+    def _guard(self, plan: Plan) -> None:
+        removed = plan.count(Action.REMOVE)
+        there = removed + plan.kept + plan.count(Action.REPLACE)
+        if (removed > MANY_REMOVALS or removed * 2 > there) and not self._confirm(
+            f"{removed} of the {there} paths that are live on {plan.target} would be removed. Go on?"
+        ):
+            raise PushRefused(f"{removed} removals on {plan.target} were not confirmed; nothing changed")
+        if self._cancelled.is_set():
+            raise Interrupted("stopped before anything was changed")
+
+    def _failure(self, session: Session, plan: Plan, error: BaseException, start: float) -> BaseException:
+        """The error that says what is live now, after its receipt was sent to who listens."""
+        stopped = isinstance(error, (Interrupted, KeyboardInterrupt))
+        outcome = Outcome.INTERRUPTED if stopped else Outcome.FAILED
+        live = "" if session.tally.switched else plan.live
+        receipt = self._receipt(session, start, outcome, live=live, error=one_line(error))
+        session.emit(PushFinished(session.target.name, receipt))
+        where = f"on {session.target.name} {session.whereabouts}{f' ({live})' if live else ''}"
+        if stopped:
+            return Interrupted(f"stopped: {where}")
+        if isinstance(error, PushFailed):
+            error.receipt = receipt
+            return error
+        if isinstance(error, ExceptionGroup) or (isinstance(error, TargetError) and session.tally.done):
+            return PushFailed(f"{one_line(error)}; {where}", hint=getattr(error, "hint", ""), receipt=receipt)
+        return error
+
+    def _receipt(
+        self,
+        session: Session,
+        start: float,
+        outcome: Outcome,
+        *,
+        release: Release | None = None,
+        live: str,
+        error: str = "",
+    ) -> Receipt:
+        tally = session.tally
+        return Receipt(
+            target=session.target.name,
+            outcome=outcome,
+            release=release,
+            live=live,
+            done=tally.done,
+            failed=tuple(tally.failed),
+            size=tally.size,
+            seconds=time.monotonic() - start,
+            error=error,
+        )

@@ -1,0 +1,143 @@
+"""What happens during a push, as frozen dataclasses, and the one place that all of it passes through."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import Any, Protocol, TypeVar
+
+from pushkit.model import Plan, Receipt, Step
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """The base of all events. ``target`` is the name of the target it happened on."""
+
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotTaken(Event):
+    """The project directory is frozen. ``size`` is in bytes, ``revision`` is short."""
+
+    files: int
+    size: int
+    revision: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class PlanReady(Event):
+    """The strategy said what it would do."""
+
+    plan: Plan
+
+
+@dataclass(frozen=True, slots=True)
+class StepStarted(Event):
+    """A step began."""
+
+    step: Step
+
+
+@dataclass(frozen=True, slots=True)
+class StepProgress(Event):
+    """``size`` more bytes of a step have travelled."""
+
+    step: Step
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class StepFinished(Event):
+    """A step is done."""
+
+    step: Step
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class StepFailed(Event):
+    """A step failed. ``error`` is one line."""
+
+    step: Step
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Output(Event):
+    """One line that a command printed, without its line end. ``source`` names the command or the host."""
+
+    source: str
+    line: str
+
+
+@dataclass(frozen=True, slots=True)
+class Note(Event):
+    """Something a person may want to know."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Warned(Event):
+    """Something a person should know. The push goes on."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class PushFinished(Event):
+    """The push is over, well or not."""
+
+    receipt: Receipt
+
+
+Emit = Callable[[Event], None]
+
+T = TypeVar("T")
+
+
+class Redact(Protocol):
+    """Replaces what must not be seen in a text. False when it knows nothing to replace."""
+
+    def __call__(self, text: str) -> str: ...
+    def __bool__(self) -> bool: ...
+
+
+class Emitter:
+    """Passes each event, redacted, to every listener, one event at a time whatever thread it comes from."""
+
+    def __init__(self, redact: Redact, listeners: tuple[Emit, ...]) -> None:
+        self._redact = redact
+        self._listeners = listeners
+        self._lock = threading.RLock()
+
+    def __call__(self, event: Event) -> None:
+        """Redact ``event`` and hand it on."""
+        with self._lock:
+            if self._redact:
+                event = redacted(event, self._redact)
+            for listener in self._listeners:
+                listener(event)
+
+
+def redacted(value: T, redact: Callable[[str], str]) -> T:
+    """``value`` with ``redact`` applied to every text in it, at any depth. What needs no change is shared."""
+    new: Any = value
+    if isinstance(value, str):
+        text = redact(value)
+        # An enumeration's member is a str too; it holds no secret and must stay what it is.
+        new = value if text == value else text
+    elif isinstance(value, tuple) and not hasattr(value, "_fields"):
+        items = tuple(redacted(item, redact) for item in value)
+        new = items if any(a is not b for a, b in zip(items, value, strict=True)) else value
+    elif is_dataclass(value) and not isinstance(value, type):
+        changes = {}
+        for each in fields(value):
+            old = getattr(value, each.name)
+            if (changed := redacted(old, redact)) is not old:
+                changes[each.name] = changed
+        new = replace(value, **changes) if changes else value
+    return new  # type: ignore[no-any-return]

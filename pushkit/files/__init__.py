@@ -1,0 +1,42 @@
+"""Pushing a tree of files to a remote, written once for every file strategy.
+
+A strategy that pushes files implements `Remote` (about a dozen primitives) and `FileStrategy.open_remote`; it gets
+incremental pushes, verification, the atomic switch, pruning and rollback for nothing.
+"""
+
+from pushkit.files.remote import (
+    Capabilities,
+    Remote,
+    RemoteDenied,
+    RemoteError,
+    RemoteExists,
+    RemoteFull,
+    RemoteMissing,
+    Stat,
+    pieces,
+    safe_name,
+)
+from pushkit.files.shell import PROBE, Shell, ShellRemote, ShellResult, shell_of
+from pushkit.files.strategy import FileOptions, FileStrategy
+from pushkit.files.transfer import Transfer
+
+__all__ = [
+    "PROBE",
+    "Capabilities",
+    "FileOptions",
+    "FileStrategy",
+    "Remote",
+    "RemoteDenied",
+    "RemoteError",
+    "RemoteExists",
+    "RemoteFull",
+    "RemoteMissing",
+    "Shell",
+    "ShellRemote",
+    "ShellResult",
+    "Stat",
+    "Transfer",
+    "pieces",
+    "safe_name",
+    "shell_of",
+]

@@ -1,0 +1,65 @@
+"""Two manifests -> what has to be sent, what is there already, what goes; each with a reason."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pushkit.model import Action, Entry, Kind, Step
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What turns one tree into another.
+
+    ``steps`` are in walk order, removals last and deepest first. ``send`` are the entries whose content has to
+    travel (and new directories and symlinks), ``keep`` the files and symlinks that are there already, ``modes``
+    those of ``keep`` whose mode has to be set.
+    """
+
+    steps: tuple[Step, ...]
+    send: tuple[Entry, ...]
+    keep: tuple[Entry, ...]
+    modes: tuple[Entry, ...]
+
+
+def difference(before: Sequence[Entry], after: Sequence[Entry]) -> Difference:
+    """What turns ``before`` into ``after``, by content: neither times nor inodes count."""
+    old = {entry.path: entry for entry in before}
+    steps: list[Step] = []
+    send: list[Entry] = []
+    keep: list[Entry] = []
+    modes: list[Entry] = []
+    for entry in after:
+        was = old.pop(entry.path, None)
+        if was == entry:
+            if entry.kind is not Kind.DIRECTORY:
+                keep.append(entry)
+        elif was is None:
+            steps.append(Step(Action.ADD, entry.path, "new", entry.size))
+            send.append(entry)
+        elif same_content(was, entry):
+            steps.append(Step(Action.REPLACE, entry.path, f"mode {was.mode:o} becomes {entry.mode:o}"))
+            modes.append(entry)
+            if entry.kind is not Kind.DIRECTORY:
+                keep.append(entry)
+        else:
+            steps.append(Step(Action.REPLACE, entry.path, reason(was, entry), entry.size))
+            send.append(entry)
+    gone = sorted(old, key=lambda path: path.split("/"), reverse=True)
+    steps += [Step(Action.REMOVE, path, "no longer in the project") for path in gone]
+    return Difference(tuple(steps), tuple(send), tuple(keep), tuple(modes))
+
+
+def same_content(was: Entry, entry: Entry) -> bool:
+    """Whether two entries of one path differ in their mode at most."""
+    return (was.kind, was.sha256, was.link) == (entry.kind, entry.sha256, entry.link)
+
+
+def reason(was: Entry, entry: Entry) -> str:
+    """Why ``entry`` has to take the place of ``was``."""
+    if was.kind is not entry.kind:
+        return f"was a {was.kind}, is a {entry.kind}"
+    if entry.kind is Kind.SYMLINK:
+        return f"linked to {was.link}"
+    return "content differs"

@@ -1,0 +1,196 @@
+"""`Remote`: a place that holds files, as about a dozen primitives, and what can be built from them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import BinaryIO, NamedTuple
+
+from pushkit.errors import TargetError
+from pushkit.files.transfer import Transfer
+from pushkit.model import Entry, Finding, Kind
+
+
+class RemoteError(TargetError):
+    """A primitive failed. The message names the path and what the remote said."""
+
+
+class RemoteMissing(RemoteError):
+    """There is nothing at the path."""
+
+
+class RemoteExists(RemoteError):
+    """There is something at the path already."""
+
+
+class RemoteDenied(RemoteError):
+    """The remote does not let this user do that."""
+
+
+class RemoteFull(RemoteError):
+    """No space, or no inodes, or a quota is used up."""
+
+
+class Stat(NamedTuple):
+    """What lies at a path, symlinks not followed. ``kind`` is None for devices and the like.
+
+    ``name`` is the last component, not to be trusted. ``size`` in bytes, ``mode`` the nine permission bits.
+    """
+
+    name: str
+    kind: Kind | None
+    mode: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a remote can do beyond the primitives, and cheaply.
+
+    ``copies``: it copies files to files by itself, so that `Remote.copy` sends no content. ``digests``: it
+    computes sha256 by itself, so that `Remote.verify` compares content and not only sizes.
+    """
+
+    copies: bool = False
+    digests: bool = False
+
+
+class Remote(ABC):
+    """A place that holds files.
+
+    Every path is relative to ``root``, POSIX, without ``.`` or ``..``; the empty path is the root itself. Bytes
+    that are not UTF-8 stand as surrogate escapes. Primitives raise the subclasses of `RemoteError`. They may be
+    called from several threads.
+
+    What comes back from a remote (names, link texts) is never used as a path without a check.
+    """
+
+    root: str
+    capabilities: Capabilities = Capabilities()
+
+    # Primitives.
+
+    @abstractmethod
+    def stat(self, path: str) -> Stat | None:
+        """What lies at ``path``, symlinks not followed; None when there is nothing."""
+
+    @abstractmethod
+    def list(self, path: str) -> Sequence[Stat]:
+        """What a directory holds, in no order. Raises `RemoteMissing`."""
+
+    @abstractmethod
+    def read(self, path: str, limit: int) -> bytes:
+        """The content of a file of at most ``limit`` bytes; more is an error, not a cut."""
+
+    @abstractmethod
+    def write(self, path: str, chunks: Iterable[bytes], mode: int) -> None:
+        """Make a file, or replace the content of one. Raises when not all of it arrived."""
+
+    @abstractmethod
+    def make_directory(self, path: str, mode: int) -> None:
+        """Make one directory, atomically.
+
+        Raises `RemoteExists` when anything is there, `RemoteMissing` without a parent.
+        """
+
+    @abstractmethod
+    def make_symlink(self, link: str, path: str) -> None:
+        """Make a symlink at ``path`` whose text is ``link``. Raises `RemoteExists`."""
+
+    @abstractmethod
+    def read_link(self, path: str) -> str:
+        """The text of a symlink."""
+
+    @abstractmethod
+    def rename(self, old: str, new: str) -> None:
+        """Rename atomically, in place of a file or symlink at ``new``."""
+
+    @abstractmethod
+    def set_mode(self, path: str, mode: int) -> None:
+        """Set the nine permission bits."""
+
+    @abstractmethod
+    def remove(self, path: str) -> None:
+        """Remove a file or a symlink."""
+
+    @abstractmethod
+    def remove_directory(self, path: str) -> None:
+        """Remove an empty directory."""
+
+    def free_space(self) -> int | None:
+        """Bytes that this user can still write below the root, or None when the remote cannot say."""
+        return None
+
+    def findings(self) -> Sequence[Finding]:
+        """What ``push check`` should say of this remote beyond what every remote is asked."""
+        return ()
+
+    def close(self) -> None:  # noqa: B027  (a remote without a connection has nothing to close)
+        """Give back connections. Never raises."""
+
+    # Many at once. A remote that knows a faster way overrides these.
+
+    def put(self, directory: str, transfer: Transfer) -> None:
+        """Make the entries of ``transfer`` below ``directory``, which exists; parents come first.
+
+        Directories that are there already stay as they are. Raises when a file did not arrive at its size.
+        """
+        for entry in transfer.entries:
+            path = f"{directory}/{entry.path}"
+            with transfer.step(entry):
+                match entry.kind:
+                    case Kind.DIRECTORY:
+                        with suppress(RemoteExists):
+                            self.make_directory(path, entry.mode)
+                    case Kind.SYMLINK:
+                        self.make_symlink(entry.link, path)
+                    case Kind.FILE:
+                        with transfer.open(entry) as stream:
+                            self.write(path, pieces(stream), entry.mode)
+
+    def copy(self, source: str, directory: str, entries: Sequence[Entry]) -> None:
+        """Copy files and symlinks from below ``source`` to the same paths below ``directory``.
+
+        Only asked of a remote with `Capabilities.copies`; the parents are there.
+        """
+        raise NotImplementedError
+
+    def verify(self, directory: str, entries: Sequence[Entry]) -> Sequence[Entry]:
+        """The file entries that do not lie whole below ``directory``: by content where the remote can, else by size."""
+        wrong = []
+        for entry in entries:
+            if entry.kind is Kind.FILE:
+                found = self.stat(f"{directory}/{entry.path}")
+                if found is None or found.kind is not Kind.FILE or found.size != entry.size:
+                    wrong.append(entry)
+        return wrong
+
+    def remove_tree(self, path: str) -> None:
+        """Remove a directory and all in it; symlinks in it are removed, not followed. Nothing there is no error."""
+        try:
+            children = self.list(path)
+        except RemoteMissing:
+            return
+        for child in children:
+            below = f"{path}/{safe_name(child.name)}"
+            if child.kind is Kind.DIRECTORY:
+                self.set_mode(below, 0o700)
+                self.remove_tree(below)
+            else:
+                self.remove(below)
+        self.remove_directory(path)
+
+
+def pieces(stream: BinaryIO, size: int = 256 * 1024) -> Iterator[bytes]:
+    """The content of a binary stream in pieces of ``size`` bytes."""
+    while piece := stream.read(size):
+        yield piece
+
+
+def safe_name(name: str) -> str:
+    """``name``, which came from a remote, if it is one path component; `RemoteError` if it is not."""
+    if not name or name in {".", ".."} or "/" in name or "\0" in name:
+        raise RemoteError(f"the target lists a file under the impossible name {name!r}; nothing was done with it")
+    return name

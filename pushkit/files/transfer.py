@@ -1,0 +1,58 @@
+"""The entries that a push has to send, each verified as it is read and reported as it goes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from io import RawIOBase
+from typing import BinaryIO
+
+from pushkit.model import Entry, Step
+from pushkit.snapshot import Snapshot
+from pushkit.strategy import Run
+
+
+class Transfer:
+    """What is to be sent: ``entries`` in walk order, and the plan's step of each that has one.
+
+    A directory that only has to be there for what is in it has no step.
+    """
+
+    def __init__(self, snapshot: Snapshot, entries: Sequence[Entry], steps: Mapping[str, Step], run: Run) -> None:
+        self.entries = entries
+        self._snapshot = snapshot
+        self._steps = steps
+        self._run = run
+
+    def step(self, entry: Entry) -> AbstractContextManager[None]:
+        """Report the step of ``entry``, if it has one, around what is done in it."""
+        step = self._steps.get(entry.path)
+        return nullcontext() if step is None else self._run.step(step)
+
+    @contextmanager
+    def open(self, entry: Entry) -> Iterator[BinaryIO]:
+        """The content of a file entry: verified, counted, and stopped when the user asks to stop."""
+        step = self._steps.get(entry.path)
+        with self._snapshot.open(entry) as stream:
+            yield stream if step is None else Counted(stream, self._run, step)  # type: ignore[misc]
+
+
+class Counted(RawIOBase):
+    """A stream that reports what is read of it as the progress of a step."""
+
+    def __init__(self, stream: BinaryIO, run: Run, step: Step) -> None:
+        self._stream = stream
+        self._run = run
+        self._step = step
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        """At most ``size`` bytes. Raises `Interrupted` between two pieces when the user asked to stop."""
+        self._run.check()
+        piece = self._stream.read(size)
+        if piece:
+            self._run.progress(self._step, len(piece))
+        return piece

@@ -1,0 +1,48 @@
+"""Run git: in a clean environment, without prompt, pager or lock, its output as bytes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Mapping
+
+from pushkit.errors import SnapshotError
+
+
+class GitFailed(Exception):
+    """git ended with an error; the text is what it said."""
+
+
+def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The environment for git.
+
+    Without the variables that a hook of git's is started with: they would point it at another repository.
+    Without one person's attributes: a snapshot is the same for everybody.
+    """
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    return {
+        **kept,
+        "LC_ALL": "C",
+        "GIT_OPTIONAL_LOCKS": "0",
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_ATTR_NOSYSTEM": "1",
+        **(extra or {}),
+    }
+
+
+def command(directory: str, *arguments: str) -> list[str]:
+    """The command line of git in ``directory``."""
+    return ["git", "--no-pager", "-C", directory, "-c", f"core.attributesFile={os.devnull}", *arguments]
+
+
+def git(directory: str, *arguments: str, stdin: bytes = b"", extra: Mapping[str, str] | None = None) -> bytes:
+    """What git prints. Raises `GitFailed`, and `SnapshotError` when there is no git."""
+    try:
+        done = subprocess.run(
+            command(directory, *arguments), input=stdin, capture_output=True, check=False, env=environment(extra)
+        )
+    except FileNotFoundError as error:
+        raise SnapshotError("git is not installed", hint="install git, or push from a directory") from error
+    if done.returncode:
+        raise GitFailed(done.stderr.decode("utf-8", "replace").strip())
+    return done.stdout

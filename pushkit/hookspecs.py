@@ -1,0 +1,53 @@
+"""Every hook that a plugin may implement, one entry-point group a class.
+
+A plugin is a module that an entry point names. The name of the entry point is the name a Pushfile or a
+command line uses; the module is imported only then.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pluggy
+
+if TYPE_CHECKING:
+    import click
+
+    from pushkit.events import Emit
+    from pushkit.secrets.source import SecretSource
+    from pushkit.strategy import Strategy
+
+hookspec = pluggy.HookspecMarker("pushkit")
+hookimpl = pluggy.HookimplMarker("pushkit")
+
+
+class StrategyHooks:
+    """Group ``pushkit.strategies``: ways to push."""
+
+    @hookspec
+    def pushkit_strategy(self) -> type[Strategy]:  # type: ignore[type-arg,empty-body]
+        """Return the strategy's class. Its ``name`` is the name of the entry point."""
+
+
+class SecretSourceHooks:
+    """Group ``pushkit.secret_sources``: what ``${NAME:...}`` may refer to."""
+
+    @hookspec
+    def pushkit_secret_source(self) -> SecretSource:  # type: ignore[empty-body]
+        """Return the function that resolves the part of a reference after the colon."""
+
+
+class ObserverHooks:
+    """Group ``pushkit.observers``: who hears of a push and cannot stop it."""
+
+    @hookspec
+    def pushkit_observer(self) -> Emit:  # type: ignore[empty-body]
+        """Return a function that is called with each event. What it raises changes nothing."""
+
+
+class CommandHooks:
+    """Group ``pushkit.commands``: more commands of ``push``."""
+
+    @hookspec
+    def pushkit_command(self) -> click.Command:  # type: ignore[empty-body]
+        """Return the click command. Its name is the name of the entry point."""

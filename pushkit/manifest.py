@@ -1,0 +1,98 @@
+"""The entries of a snapshot as data: what a target remembers of its last push.
+
+One head line, ``pushkit-manifest 1 DIGEST``, then the body, whose sha256 in hex is ``DIGEST``. The body is
+four fields an entry, each ended by a NUL, the one byte that no path holds::
+
+    KIND MODE     PATH     SIZE, or a symlink's text     SHA256
+
+``KIND`` is the first letter of the entry's kind, ``MODE`` three octal digits right after it, ``SHA256`` is in
+hex and, like the third field, empty where an entry has none. Paths and links are the bytes they are on disk.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable
+
+from pushkit.model import Entry, Kind
+
+MAGIC = b"pushkit-manifest 1 "
+HEAD = len(MAGIC) + 65
+
+KINDS = {kind[0]: kind for kind in Kind}
+MODE = re.compile(r"[fds][0-7]{3}").fullmatch
+SIZE = re.compile(r"0|[1-9][0-9]{0,18}").fullmatch
+SHA256 = re.compile(r"[0-9a-f]{64}").fullmatch
+#: A component that is empty, ``.`` or ``..``, which also covers paths that are absolute.
+UNSAFE = re.compile(r"(?:\A|/)\.{0,2}(?:/|\Z)").search
+
+
+def encode(entries: Iterable[Entry]) -> bytes:
+    """The manifest of ``entries``, in their order."""
+    content = body(entries)
+    return MAGIC + hashlib.sha256(content).hexdigest().encode() + b"\n" + content
+
+
+def digest(entries: Iterable[Entry]) -> str:
+    """The sha256 of the manifest's body, in hex: the same wherever the entries come from."""
+    return hashlib.sha256(body(entries)).hexdigest()
+
+
+def body(entries: Iterable[Entry]) -> bytes:
+    """What follows the head line."""
+    # A kind is a string, and its first character is much cheaper to reach than its value.
+    records = [
+        f"{kind[0]}{mode:03o}\0{path}\0{size if kind is Kind.FILE else link}\0{sha256.hex()}\0"
+        for path, kind, mode, size, sha256, link in entries
+    ]
+    return "".join(records).encode("utf-8", "surrogateescape")
+
+
+def decode(data: bytes) -> list[Entry]:
+    """The entries of a manifest.
+
+    Raises ValueError, with the reason, when it is damaged, is not a manifest, or holds a path that would lead
+    out of the tree: absolute, with an empty, ``.`` or ``..`` component, twice the same, or below a file or link.
+    """
+    head, content = data[:HEAD], data[HEAD:]
+    if not head.startswith(MAGIC):
+        raise ValueError("not a manifest of a version that this pushkit knows")
+    if head[len(MAGIC) :] != hashlib.sha256(content).hexdigest().encode() + b"\n":
+        raise ValueError("damaged: the content does not have the digest that the first line gives")
+    fields = content.decode("utf-8", "surrogateescape").split("\0")
+    if fields.pop() or len(fields) % 4:
+        raise ValueError("incomplete: the last entry is cut off")
+    entries = [record(*fields[at : at + 4]) for at in range(0, len(fields), 4)]
+    check_tree(entries)
+    return entries
+
+
+def record(mode: str, path: str, detail: str, sha256: str) -> Entry:
+    """One entry from its four fields. Raises ValueError."""
+    if not MODE(mode):
+        raise ValueError(f"{path!r}: {mode!r} is no kind and mode")
+    if UNSAFE(path):
+        raise ValueError(f"{path!r}: not a path inside the tree")
+    kind = KINDS[mode[0]]
+    bits = int(mode[1:], 8)
+    if kind is Kind.FILE:
+        if not SIZE(detail) or not SHA256(sha256):
+            raise ValueError(f"{path!r}: a file without a size and a digest")
+        return Entry(path, kind, bits, int(detail), bytes.fromhex(sha256))
+    if sha256 or bool(detail) is not (kind is Kind.SYMLINK):
+        raise ValueError(f"{path!r}: fields that a {kind} does not have")
+    return Entry(path, kind, bits, link=detail)
+
+
+def check_tree(entries: list[Entry]) -> None:
+    """Raise ValueError when a path is there twice, or lies below what is no directory."""
+    kinds = {entry.path: entry.kind for entry in entries}
+    if len(kinds) != len(entries):
+        raise ValueError("the same path twice")
+    for path in {entry.path.rpartition("/")[0] for entry in entries}:
+        parent = path
+        while parent:
+            if kinds.get(parent, Kind.DIRECTORY) is not Kind.DIRECTORY:
+                raise ValueError(f"{parent!r}: holds other paths and is no directory")
+            parent = parent.rpartition("/")[0]

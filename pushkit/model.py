@@ -1,0 +1,192 @@
+"""The nouns of a push, as data. No behaviour beyond what a sum or a name needs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, NamedTuple
+
+
+class Kind(StrEnum):
+    """What an entry is. Nothing else travels."""
+
+    FILE = "file"
+    DIRECTORY = "directory"
+    SYMLINK = "symlink"
+
+
+class Entry(NamedTuple):
+    """One path of a snapshot. A named tuple, since a snapshot may hold hundreds of thousands.
+
+    ``path`` is relative, POSIX, never empty, without ``.`` or ``..``; bytes that are not UTF-8 stand as
+    surrogate escapes, as in `os.fsdecode`. ``mode`` is the nine permission bits. ``size`` is in bytes, 0
+    for anything but a file. ``sha256`` is the digest of a file's content, 32 bytes, empty for anything
+    but a file. ``link`` is the text of a symlink, empty for anything else.
+    """
+
+    path: str
+    kind: Kind
+    mode: int
+    size: int = 0
+    sha256: bytes = b""
+    link: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """Where a snapshot came from.
+
+    ``commit`` is the full git commit id, empty outside git. ``dirty`` is true when what travels may differ
+    from that commit. ``digest`` is the manifest's sha256 in hex.
+    """
+
+    commit: str
+    dirty: bool
+    digest: str
+
+    @property
+    def short(self) -> str:
+        """Seven characters of the commit, with ``-dirty`` where it is; of the digest outside git."""
+        if not self.commit:
+            return self.digest[:7]
+        return self.commit[:7] + ("-dirty" if self.dirty else "")
+
+
+class Action(StrEnum):
+    """What a step does to its subject."""
+
+    ADD = "add"
+    REPLACE = "replace"
+    REMOVE = "remove"
+    KEEP = "keep"
+    VERIFY = "verify"
+    SWITCH = "switch"
+    PRUNE = "prune"
+    RUN = "run"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One action on one subject, with its reason. ``size`` is the bytes that would travel."""
+
+    action: Action
+    subject: str
+    reason: str
+    size: int = 0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The steps that a push would take on one target, in order.
+
+    ``kept`` counts the files that are there already and stay. ``live`` is the id of the release that is
+    live now, empty when there is none. An empty plan has no steps: there is nothing to do. A strategy may
+    extend this class with what its own ``push`` needs.
+    """
+
+    target: str
+    steps: tuple[Step, ...]
+    kept: int = 0
+    live: str = ""
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def size(self) -> int:
+        """Bytes that would travel."""
+        return sum(step.size for step in self.steps)
+
+    def count(self, *actions: Action) -> int:
+        """How many steps are one of ``actions``."""
+        return sum(step.action in actions for step in self.steps)
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """What a push leaves on a target. ``digest`` is its manifest's sha256 in hex; ``created`` is in UTC."""
+
+    id: str
+    revision: Revision
+    created: datetime
+    creator: str
+
+
+class Outcome(StrEnum):
+    """How a push ended."""
+
+    DONE = "done"
+    NOTHING = "nothing to do"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The outcome of a push, built by the engine from the events of its steps.
+
+    ``release`` is what was left on the target, absent when nothing was. ``live`` is the id of the release
+    that is live after the push, as far as it is known. ``error`` is one line, empty when all went well.
+    """
+
+    target: str
+    outcome: Outcome
+    release: Release | None
+    live: str
+    done: int
+    failed: tuple[Step, ...]
+    size: int
+    seconds: float
+    error: str = ""
+
+
+class Severity(StrEnum):
+    """How much a finding matters."""
+
+    OK = "ok"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that ``push check`` saw: about what, what it is, and what to do about it."""
+
+    severity: Severity
+    subject: str
+    message: str
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One named place to push to.
+
+    ``table`` is the target's table in the Pushfile without the keys that every target has, its references
+    (``${env:NAME}``) unresolved. ``ignore`` and ``include`` are gitignore patterns of the target's own.
+    """
+
+    name: str
+    strategy: str
+    table: Mapping[str, Any] = field(default_factory=dict)
+    ignore: tuple[str, ...] = ()
+    include: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """What a Pushfile describes.
+
+    ``pushfile`` is its absolute path and ``root`` the directory it lies in. ``source`` is a directory
+    relative to the root, or ``git:REVISION`` or ``git:REVISION:DIRECTORY``. ``default`` is the target of a
+    bare ``push``, empty when several targets leave it open.
+    """
+
+    name: str
+    pushfile: Path
+    root: Path
+    source: str
+    ignore: tuple[str, ...]
+    default: str
+    targets: Mapping[str, Target]

@@ -1,0 +1,186 @@
+"""The Pushfile: find it, read it, and say everything that is wrong with it at once."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pushkit import registry, toml_lines
+from pushkit.errors import PluginError, Problem, PushfileError, PushkitError, UsageError
+from pushkit.model import Project, Target
+from pushkit.pushfile_reader import Finding, Reader
+from pushkit.secrets import references
+from pushkit.suggestion import did_you_mean
+
+if TYPE_CHECKING:
+    from pushkit.secrets.redaction import Redactor
+    from pushkit.strategy import Options
+
+NAME = "Pushfile"
+"""What a Pushfile is called."""
+
+
+def find(given: str | Path = "") -> Path:
+    """The absolute path of the Pushfile: ``given``, or the one in the directory ``given``.
+
+    Without it, the one in the current directory or in the nearest directory above. Raises `UsageError`.
+    """
+    here = Path.cwd()
+    if given:
+        path = here / given
+        path = path / NAME if path.is_dir() else path
+        if not path.exists():
+            raise UsageError(f"there is no {_shown(path)}", hint="`push init` writes one")
+        return path
+    for each in (here, *here.parents):
+        if (each / NAME).is_file():
+            return each / NAME
+    raise UsageError(f"there is no Pushfile in {here} or any directory above it", hint="`push init` writes one")
+
+
+def names(path: Path) -> Sequence[str]:
+    """The names of all targets in the Pushfile at ``path``, whatever is wrong in it as long as it is TOML."""
+    tables = _tables(_text(path), path).get("target")
+    return tuple(tables) if isinstance(tables, dict) else ()
+
+
+def load(path: Path, select: Sequence[str] | None = ()) -> Project:
+    """Read the Pushfile at ``path``, and validate it and the targets in ``select``.
+
+    An empty ``select`` means the default target; ``None`` validates no target. Only the strategies of selected
+    targets are imported, and a target that is not selected may be wrong in any way. An option whose value
+    holds a reference is left to `options`.
+
+    Raises `PushfileError` with every problem, `UsageError` when there is no such file or target, and
+    `PluginError` when a selected target's strategy is installed and broken.
+    """
+    return parse(_text(path), path, select)
+
+
+def parse(text: str, path: Path, select: Sequence[str] | None = ()) -> Project:
+    """As `load`, of a Pushfile that holds ``text`` and lies, or will lie, at ``path``."""
+    reader = Reader(_tables(text, path))
+    project = reader.project(path.absolute())
+    if select is not None:
+        for name in _chosen(project, select, sound=not reader.findings):
+            reader.check(project.targets[name])
+    if reader.findings:
+        raise _error(path, text, reader.findings)
+    return project
+
+
+def options(project: Project, target: Target, redactor: Redactor) -> Options:
+    """The options of ``target``, its references resolved; no reference of another target is.
+
+    Every value is known to ``redactor`` before anything else is done with it. Raises `PushfileError` with every
+    reference that cannot be resolved and every option that turns out wrong, and `PluginError` for a broken
+    strategy or secret source.
+    """
+    from pushkit.validation import validate  # noqa: PLC0415  (pydantic, only for those who need it)
+
+    model = registry.strategy(target.strategy).Options
+    secrets = _Secrets(project.root, redactor)
+    table = references.replaced(target.table, secrets.resolve)
+    result, faults = validate(model, table, target.table)
+    if result is not None and not secrets.findings:
+        return result
+    # An option that could not be resolved is wrong for that reason only.
+    unresolved = [found.place for found in secrets.findings]
+    wrong = [
+        Finding(fault.path, redactor(fault.message), redactor(fault.hint))
+        for fault in faults
+        if not any(place[: len(fault.path)] == fault.path for place in unresolved)
+    ]
+    findings = [found._replace(place=("target", target.name, *found.place)) for found in (*secrets.findings, *wrong)]
+    raise _error(project.pushfile, _text(project.pushfile), findings)
+
+
+class _Secrets:
+    """Resolves the references of one target, each once, and keeps what could not be resolved."""
+
+    def __init__(self, root: Path, redactor: Redactor) -> None:
+        self.root = root
+        self.redactor = redactor
+        self.values: dict[references.Reference, str] = {}
+        self.findings: list[Finding] = []
+
+    def resolve(self, place: toml_lines.Path, text: str) -> str:
+        """``text`` with its references replaced; empty when one of them cannot be resolved."""
+        try:
+            return "".join(part if isinstance(part, str) else self.value(part) for part in references.parse(text))
+        except PluginError:
+            raise
+        except PushkitError as error:
+            self.findings.append(Finding(place, error.message, error.hint))
+            return ""
+
+    def value(self, reference: references.Reference) -> str:
+        if reference not in self.values:
+            value = registry.secret_source(reference.source)(reference.argument, self.root)
+            self.redactor.add(str(reference), value)
+            self.values[reference] = value
+        return self.values[reference]
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_bytes().decode()
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise PushfileError(_shown(path), [Problem(line, "", "expected UTF-8 text")]) from None
+    except OSError as error:
+        raise UsageError(f"{_shown(path)} cannot be read: {error.strerror}") from error
+
+
+def _tables(text: str, path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        message = str(error).partition(" (at ")[0]
+        at = re.search(r"\(at line (\d+)", str(error))
+        line = int(at[1]) if at else text.rstrip().count("\n") + 1
+        message = f"not TOML: {message[:1].lower()}{message[1:]}"
+    except RecursionError:
+        line, message = 0, "tables and lists are nested too deeply"
+    raise PushfileError(_shown(path), [Problem(line, "", message)])
+
+
+def _chosen(project: Project, select: Sequence[str], *, sound: bool) -> Sequence[str]:
+    """The names of the targets to validate: none when it is the file that leaves no choice."""
+    for name in select:
+        if name not in project.targets:
+            raise UsageError(
+                f'{_shown(project.pushfile)} has no target "{name}"',
+                hint=did_you_mean(name, project.targets) or f"targets: {', '.join(project.targets)}",
+            )
+    if select:
+        return tuple(dict.fromkeys(select))
+    if project.default in project.targets:
+        return (project.default,)
+    if sound:
+        raise UsageError(
+            f"which target? {_shown(project.pushfile)} has {', '.join(project.targets)}",
+            hint="name one, or set `default` in [project]",
+        )
+    return ()
+
+
+def _error(path: Path, text: str, findings: Sequence[Finding]) -> PushfileError:
+    lines = toml_lines.locate(text)
+    return PushfileError(
+        _shown(path),
+        [
+            Problem(toml_lines.nearest(lines, place), toml_lines.dotted(place), message, hint)
+            for place, message, hint in findings
+        ],
+    )
+
+
+def _shown(path: Path) -> str:
+    """``path`` as a person would write it here."""
+    here = Path.cwd()
+    path = path.absolute()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)

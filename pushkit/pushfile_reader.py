@@ -1,0 +1,185 @@
+"""The tables of a Pushfile, one after the other: what they describe, and what is wrong with them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pushkit import registry, toml_lines
+from pushkit.commands import COMMANDS
+from pushkit.errors import PushkitError
+from pushkit.expectation import found
+from pushkit.model import Project, Target
+from pushkit.secrets import references
+from pushkit.suggestion import did_you_mean
+
+PROJECT_KEYS = ("name", "source", "ignore", "default")
+"""The keys of the table ``[project]``."""
+
+COMMON_KEYS = ("strategy", "ignore", "include")
+"""The keys that every target has, whatever its strategy. The others are the strategy's options."""
+
+TARGET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+"""What a target may be called, as long as no command is called so."""
+
+
+class Finding(NamedTuple):
+    """What is wrong at a place of the Pushfile, and what to do about it."""
+
+    place: toml_lines.Path
+    message: str
+    hint: str = ""
+
+
+class Reader:
+    """Reads the parsed ``tables`` of a Pushfile and collects, in ``findings``, everything that is wrong."""
+
+    def __init__(self, tables: Mapping[str, Any]) -> None:
+        self.tables = tables
+        self.findings: list[Finding] = []
+
+    def project(self, pushfile: Path) -> Project:
+        """What the file as a whole describes. The insides of its targets are left to `check`."""
+        self._known((), self.tables, ("project", "target", "notify"), "table")
+        project = self._table("project")
+        self._known(("project",), project, PROJECT_KEYS, "key")
+        targets = {name: _target(name, table) for name, table in self._targets().items()}
+        for name in self._table("notify"):
+            self._observer(name)
+        root = pushfile.parent
+        name = self._text(("project", "name"), project, root.name or "project")
+        source = self._text(("project", "source"), project, ".")
+        default = self._text(("project", "default"), project, next(iter(targets)) if len(targets) == 1 else "")
+        if "default" in project and default and default not in targets:
+            self._find(("project", "default"), f'no target "{default}"', did_you_mean(default, targets))
+        ignore = self._patterns(("project", "ignore"), project)
+        return Project(name, pushfile, root, source, ignore, default, targets)
+
+    def check(self, target: Target) -> None:
+        """Find what is wrong in a target: its common keys, its references, its strategy's options."""
+        place: toml_lines.Path = ("target", target.name)
+        table = self.tables["target"][target.name]
+        for key in ("ignore", "include"):
+            self._patterns((*place, key), table)
+        sound = self._references(place, target.table)
+        if "strategy" not in table:
+            self._find((*place, "strategy"), "missing, expected the name of a strategy", _installed("strategies"))
+        elif self._plugin((*place, "strategy"), table["strategy"], "strategies") and sound:
+            self._options(place, target)
+
+    def _options(self, place: toml_lines.Path, target: Target) -> None:
+        from pushkit.validation import validate  # noqa: PLC0415  (pydantic, only for those who need it)
+
+        model = registry.strategy(target.strategy).Options
+        table = references.replaced(
+            target.table, lambda _, text: text if references.refers(text) else "".join(map(str, references.parse(text)))
+        )
+        _, faults = validate(model, table, target.table)
+        for fault in faults:
+            if not fault.open:
+                self._find((*place, *fault.path), fault.message, fault.hint)
+
+    def _references(self, place: toml_lines.Path, table: Mapping[str, Any]) -> bool:
+        """Whether every reference in ``table`` is one, of a source that is installed."""
+        count = len(self.findings)
+        for path, text in references.texts(table, place):
+            try:
+                parts = references.parse(text)
+            except PushkitError as error:
+                self._find(path, error.message, error.hint)
+                continue
+            for part in parts:
+                if isinstance(part, references.Reference):
+                    self._plugin(path, part.source, "secret_sources")
+        return len(self.findings) == count
+
+    def _targets(self) -> Mapping[str, Mapping[str, Any]]:
+        targets = {}
+        for name, table in self._table("target").items():
+            if not isinstance(table, dict):
+                self._find(("target", name), f"expected a table, found {found(table)}", f"write [target.{name}]")
+                continue
+            if not TARGET_NAME.fullmatch(name):
+                self._find(
+                    ("target", name), "not a name for a target", "use letters, digits, dots, dashes and underscores"
+                )
+            elif name in COMMANDS:
+                self._find(("target", name), f"`push {name}` is a command", "give the target another name")
+            targets[name] = table
+        if not targets and not self.findings:
+            self._find((), "there is no target", "write one as [target.NAME], or let `push init` do it")
+        return targets
+
+    def _observer(self, name: str) -> None:
+        place: toml_lines.Path = ("notify", name)
+        table = self.tables["notify"][name]
+        if not isinstance(table, dict):
+            self._find(place, f"expected a table, found {found(table)}", f"write [notify.{name}]")
+        elif "observer" not in table:
+            self._find((*place, "observer"), "missing, expected the name of an observer", _installed("observers"))
+        else:
+            self._plugin((*place, "observer"), table["observer"], "observers")
+
+    def _plugin(self, place: toml_lines.Path, name: object, group: str) -> bool:
+        """Whether ``name`` is that of a plugin of ``group``. Which of several, and whether it works, is not asked."""
+        noun = registry.NOUNS[group]
+        if not isinstance(name, str):
+            self._find(place, f"expected the name of a {noun}, found {found(name)}", _installed(group))
+            return False
+        known = {plugin.name for plugin in registry.names(group)}
+        if name not in known:
+            self._find(place, f'there is no {noun} "{name}"', did_you_mean(name, known) or _installed(group))
+        return name in known
+
+    def _table(self, key: str) -> Mapping[str, Any]:
+        table = self.tables.get(key, {})
+        if isinstance(table, dict):
+            return table
+        self._find((key,), f"expected a table, found {found(table)}")
+        return {}
+
+    def _known(self, place: toml_lines.Path, table: Mapping[str, Any], known: Sequence[str], noun: str) -> None:
+        for key in table:
+            if key not in known:
+                self._find((*place, key), f"unknown {noun}", did_you_mean(key, known) or f"known: {', '.join(known)}")
+
+    def _text(self, place: toml_lines.Path, table: Mapping[str, Any], default: str) -> str:
+        value = table.get(str(place[-1]), default)
+        if not isinstance(value, str) or (not value and default):
+            self._find(place, f"expected text, found {found(value)}")
+            return default
+        if references.refers(value):
+            self._find(place, "references are only resolved in the options of targets")
+        return value
+
+    def _patterns(self, place: toml_lines.Path, table: Mapping[str, Any]) -> tuple[str, ...]:
+        value = table.get(str(place[-1]), [])
+        if not isinstance(value, list):
+            self._find(place, f"expected a list of patterns, found {found(value)}", 'write ["*.log"]')
+            return ()
+        for index, pattern in enumerate(value):
+            if not isinstance(pattern, str) or not pattern:
+                self._find((*place, index), f"expected a pattern, found {found(pattern)}")
+        return tuple(value)
+
+    def _find(self, place: toml_lines.Path, message: str, hint: str = "") -> None:
+        self.findings.append(Finding(place, message, hint))
+
+
+def _target(name: str, table: Mapping[str, Any]) -> Target:
+    """The target that ``table`` describes, as far as it does."""
+    strategy, ignore, include = (table.get(key) for key in COMMON_KEYS)
+    return Target(
+        name,
+        strategy if isinstance(strategy, str) else "",
+        {key: value for key, value in table.items() if key not in COMMON_KEYS},
+        tuple(ignore) if isinstance(ignore, list) else (),
+        tuple(include) if isinstance(include, list) else (),
+    )
+
+
+def _installed(group: str) -> str:
+    known = sorted({plugin.name for plugin in registry.names(group)})
+    return f"installed: {', '.join(known)}" if known else "none is installed"

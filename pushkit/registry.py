@@ -1,0 +1,211 @@
+"""Plugins: from entry points to the objects they offer, one plugin at a time.
+
+Listing plugins imports none of them. Getting one imports that one, and every way in which a plugin can be
+broken ends as a `PluginError` that names the distribution it came with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+
+from pushkit import hookspecs
+from pushkit.errors import PluginError
+from pushkit.suggestion import did_you_mean
+
+if TYPE_CHECKING:
+    import click
+
+    from pushkit.events import Emit
+    from pushkit.secrets.source import SecretSource
+    from pushkit.strategy import Strategy
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Plugin:
+    """One entry point, by its ``name`` in the group ``pushkit.`` + ``group``. ``module`` is the object it names."""
+
+    group: str
+    name: str
+    distribution: str
+    version: str
+    module: str
+
+    def __str__(self) -> str:
+        return f'{NOUNS[self.group]} "{self.name}" ({self.distribution} {self.version})'
+
+
+GROUPS: dict[str, type] = {
+    "strategies": hookspecs.StrategyHooks,
+    "observers": hookspecs.ObserverHooks,
+    "secret_sources": hookspecs.SecretSourceHooks,
+    "commands": hookspecs.CommandHooks,
+}
+"""The groups of plugins, each with the class of its hooks."""
+
+NOUNS = {
+    "strategies": "strategy",
+    "observers": "observer",
+    "secret_sources": "secret source",
+    "commands": "command",
+}
+
+
+@cache
+def names(group: str) -> Sequence[Plugin]:
+    """The installed plugins of a group, by name. One name twice means that two distributions claim it."""
+    # Not at the top: `push --help` reads no metadata of distributions.
+    from importlib.metadata import entry_points  # noqa: PLC0415
+
+    found = []
+    for entry in entry_points(group=f"pushkit.{group}"):
+        # A bare entry point of no distribution cannot be installed, only made by hand.
+        distribution = entry.dist.name if entry.dist else "unknown"
+        version = entry.dist.version if entry.dist else "0"
+        found.append(Plugin(group, entry.name, distribution, version, entry.value))
+    return tuple(sorted(found))
+
+
+def strategy(name: str) -> type[Strategy[Any]]:
+    """The strategy's class. Raises `PluginError` when it is unknown, ambiguous or broken."""
+    from pushkit.strategy import Options, Strategy  # noqa: PLC0415  (pydantic, only for those who need it)
+
+    def check(result: Any) -> str:
+        if not (isinstance(result, type) and issubclass(result, Strategy)):
+            return f"gives {_described(result)} where a subclass of Strategy is expected"
+        if (own_name := getattr(result, "name", None)) != name:
+            return f"calls itself {own_name!r}; a strategy's `name` is that of its entry point"
+        options = getattr(result, "Options", None)
+        if not (isinstance(options, type) and issubclass(options, Options)):
+            return "has no `Options`, a subclass of pushkit.Options"
+        undefined = ", ".join(sorted(getattr(result, "__abstractmethods__", ())))
+        return f"does not define {undefined}" if undefined else ""
+
+    result: type[Strategy[Any]] = _result("strategies", name, "pushkit_strategy", check)
+    return result
+
+
+def secret_source(name: str) -> SecretSource:
+    """The function behind ``${name:...}``. Raises `PluginError` when it is unknown, ambiguous or broken."""
+    result: SecretSource = _result("secret_sources", name, "pushkit_secret_source", _not_a_function)
+    return result
+
+
+def observer(name: str) -> Emit:
+    """The function that hears of events. Raises `PluginError` when it is unknown, ambiguous or broken."""
+    result: Emit = _result("observers", name, "pushkit_observer", _not_a_function)
+    return result
+
+
+def command(name: str) -> click.Command:
+    """The click command. Raises `PluginError` when it is unknown, ambiguous or broken."""
+    import click  # noqa: PLC0415  (only for a command that a plugin brings)
+
+    def check(result: Any) -> str:
+        if isinstance(result, click.Command):
+            return ""
+        return f"gives {_described(result)} where a click command is expected"
+
+    result: click.Command = _result("commands", name, "pushkit_command", check)
+    return result
+
+
+def find(group: str, name: str) -> Plugin:
+    """The one plugin of that name. Imports nothing. Raises `PluginError` for none and for several."""
+    claimants = [plugin for plugin in names(group) if plugin.name == name]
+    noun = NOUNS[group]
+    if not claimants:
+        known = sorted({plugin.name for plugin in names(group)})
+        raise PluginError(
+            f'there is no {noun} "{name}"',
+            hint=did_you_mean(name, known) or (f"installed: {', '.join(known)}" if known else "none is installed"),
+        )
+    if len(claimants) > 1:
+        both = " and ".join(f"{each.distribution} {each.version}" for each in claimants)
+        raise PluginError(
+            f'the {noun} "{name}" is claimed by {both}', hint="uninstall all but one of these distributions"
+        )
+    return claimants[0]
+
+
+@cache
+def _manager(group: str) -> pluggy.PluginManager:
+    # One manager a group: on a shared one, the second plugin of a name is skipped, whatever its group.
+    manager = pluggy.PluginManager("pushkit")
+    manager.add_hookspecs(GROUPS[group])
+    return manager
+
+
+def _result(group: str, name: str, hook: str, check: Callable[[Any], str]) -> Any:
+    """What the plugin's hook returns. ``check`` says what is wrong with that, if anything.
+
+    A plugin that turns out to be broken is forgotten again, so that it breaks no other.
+    """
+    plugin = find(group, name)
+    manager = _manager(group)
+    try:
+        if not manager.has_plugin(name):
+            _import(plugin, manager)
+        this = manager.get_plugin(name)
+        others = [each for each in manager.get_plugins() if each is not this]
+        call = manager.subset_hook_caller(hook, remove_plugins=others)
+        results = _guarded(plugin, f"failed in {hook}", call)
+        if len(results) != 1:
+            raise PluginError(f"{plugin} does not implement {hook}", hint=f"its module is {plugin.module}")
+        if wrong := check(results[0]):
+            raise PluginError(f"{plugin} {wrong}", hint=f"this is for the authors of {plugin.distribution}")
+    except PluginError:
+        if manager.has_plugin(name):
+            manager.unregister(name=name)
+        raise
+    return results[0]
+
+
+def _import(plugin: Plugin, manager: pluggy.PluginManager) -> None:
+    for other in names(plugin.group):
+        # pluggy registers an object once, whatever its name, and raises a ValueError for the second.
+        if other.module == plugin.module and manager.has_plugin(other.name):
+            raise PluginError(
+                f"{plugin} is the same module as {other}: {plugin.module}",
+                hint="a plugin is a module of its own",
+            )
+    group = f"pushkit.{plugin.group}"
+    _guarded(plugin, "cannot be imported", lambda: manager.load_setuptools_entrypoints(group, name=plugin.name))
+    try:
+        manager.check_pending()
+    except pluggy.PluginValidationError as error:
+        callers = manager.get_hookcallers(manager.get_plugin(plugin.name)) or []
+        mistyped = [caller.name for caller in callers if not caller.has_spec()]
+        known = [name for name in vars(GROUPS[plugin.group]) if not name.startswith("_")]
+        raise PluginError(
+            f"{plugin} implements {', '.join(mistyped)}, which is no hook of a {NOUNS[plugin.group]}",
+            hint=did_you_mean(mistyped[0], known) or f"a {NOUNS[plugin.group]} implements {', '.join(known)}",
+        ) from error
+
+
+def _guarded(plugin: Plugin, what: str, act: Callable[[], Any]) -> Any:
+    """Do ``act``, which runs the plugin's code. A plugin may raise anything at all, and even try to exit."""
+    try:
+        return act()
+    except ImportError as error:
+        raise PluginError(
+            f"{plugin} {what}: {error}",
+            hint=f"{plugin.distribution} is not installed completely: install it again, in this environment",
+        ) from error
+    except (Exception, SystemExit) as error:
+        raise PluginError(
+            f"{plugin} {what}: {type(error).__name__}: {error}",
+            hint=f"this is for the authors of {plugin.distribution}",
+        ) from error
+
+
+def _not_a_function(result: Any) -> str:
+    return "" if callable(result) else f"gives {_described(result)} where a function is expected"
+
+
+def _described(value: object) -> str:
+    return f"the class {value.__name__}" if isinstance(value, type) else f"a {type(value).__name__}"

@@ -1,0 +1,153 @@
+"""A project directory frozen at one moment: its entries, and a way to read their bytes."""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import io
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from typing import Any, BinaryIO, cast
+
+from pushkit import manifest
+from pushkit.errors import SnapshotChanged, SnapshotError
+from pushkit.model import Entry, Kind, Project, Revision, Target
+from pushkit.source import open_source
+from pushkit.walk import walk
+from pushkit.worktree import PUSH_AGAIN
+
+
+class Snapshot:
+    """The entries of a project, frozen, in walk order: each directory before what is in it, names by bytes.
+
+    ``reader`` opens the content of a file entry as an unbuffered stream; `open` checks what it gives.
+    ``origin`` gives the git commit (empty outside git) and whether the snapshot may differ from it.
+    ``warnings`` are for a person.
+    """
+
+    def __init__(
+        self,
+        entries: Sequence[Entry],
+        reader: Callable[[Entry], BinaryIO],
+        origin: Callable[[], tuple[str, bool]],
+        warnings: Sequence[str] = (),
+    ) -> None:
+        self.entries = entries
+        self.warnings = tuple(warnings)
+        self._reader = reader
+        self._origin = origin
+
+    @cached_property
+    def digest(self) -> str:
+        """The manifest's sha256, in hex: the same for the same entries, whatever machine they come from."""
+        return manifest.digest(self.entries)
+
+    @cached_property
+    def revision(self) -> Revision:
+        """Where the snapshot came from."""
+        commit, dirty = self._origin()
+        return Revision(commit, dirty, self.digest)
+
+    @cached_property
+    def files(self) -> int:
+        """How many entries are files."""
+        return sum(entry.kind is Kind.FILE for entry in self.entries)
+
+    @cached_property
+    def size(self) -> int:
+        """The bytes of all files."""
+        return sum(entry.size for entry in self.entries)
+
+    def open(self, entry: Entry) -> BinaryIO:
+        """The content of a file entry, verified as it is read.
+
+        Reading to the end raises `SnapshotChanged` when the content is no longer what was frozen. A reader that
+        needs the size first may trust ``entry.size``: a file that grew or shrank raises before the end is reported.
+        """
+        return cast("BinaryIO", Content(entry, self._reader(entry)))
+
+
+class Content(io.RawIOBase):
+    """The bytes of one file, checked against its entry while they are read.
+
+    The last byte is only given out when all of them are what was frozen and nothing follows.
+    """
+
+    def __init__(self, entry: Entry, stream: BinaryIO) -> None:
+        self._entry = entry
+        self._stream = stream
+        self._left = entry.size
+        self._digest = hashlib.sha256()
+
+    def readable(self) -> bool:
+        """It can be read."""
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        """Up to ``size`` bytes, all that is left when it is negative. Raises `SnapshotChanged`."""
+        if size == 0:
+            return b""
+        if size < 0:
+            # One byte more than there should be shows that a file grew without a second call.
+            size = self._left + 1
+        data = self._fetch(size)
+        while len(data) < min(size, self._left):
+            more = self._fetch(size - len(data))
+            if not more:
+                raise self._changed()
+            data += more
+        self._digest.update(data)
+        self._left -= len(data)
+        if self._left < 0 or (self._left == 0 and not self._complete(asked=size, got=len(data))):
+            raise self._changed()
+        return data
+
+    def readinto(self, buffer: Any) -> int:
+        """Read into ``buffer``, as `read`."""
+        data = self.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._stream.close()
+        super().close()
+
+    def _fetch(self, size: int) -> bytes:
+        try:
+            return self._stream.read(size)
+        except OSError as error:
+            raise SnapshotError(f"{self._entry.path} cannot be read: {error.strerror}", hint=PUSH_AGAIN) from error
+
+    def _complete(self, asked: int, got: int) -> bool:
+        """Whether the end is where it should be, after the right bytes."""
+        return (got < asked or not self._fetch(1)) and self._digest.digest() == self._entry.sha256
+
+    def _changed(self) -> SnapshotChanged:
+        return SnapshotChanged(f"{self._entry.path} changed after the project was read", hint=PUSH_AGAIN)
+
+
+def take(project: Project, target: Target | None = None, cancelled: threading.Event | None = None) -> Snapshot:
+    """Freeze the project's source, as its ignore rules and those of ``target`` say.
+
+    Raises `SnapshotError` for what cannot be read or cannot travel, `SnapshotChanged` when something writes to
+    the project meanwhile, and `Interrupted` once ``cancelled`` is set.
+    """
+    with no_collection():
+        source = open_source(project, target)
+        entries = source.settle(walk(source.tree, source.rules, cancelled, source.warnings))
+    return Snapshot(entries, source.reader, source.origin, source.warnings)
+
+
+@contextmanager
+def no_collection() -> Iterator[None]:
+    """Without garbage collection, which would look at a hundred thousand new entries again and again."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()

@@ -1,0 +1,153 @@
+"""Where a snapshot is taken from: the project's source, opened, with the ignore rules that hold at its top."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, BinaryIO
+
+from pushkit import revision
+from pushkit.errors import SnapshotError, UsageError
+from pushkit.gittree import Gittree, find_top
+from pushkit.ignore import GITIGNORE, PROTECTED, Rule, Rules, State, parse, patterns
+from pushkit.index import Index
+from pushkit.model import Entry, Kind, Project, Target
+from pushkit.walk import Tree, verdict
+from pushkit.worktree import Worktree, open_file, read_ignore_file
+
+GIT = re.compile(r"git:([^:]*)(?::(.*))?", re.DOTALL).fullmatch
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What a walk needs, and what a snapshot needs after it.
+
+    ``settle`` is called with the entries of a whole walk: it keeps what was learnt of the files and returns the
+    entries that are to stay. ``warnings`` grows during the walk.
+    """
+
+    tree: Tree[Any]
+    rules: Rules
+    reader: Callable[[Entry], BinaryIO]
+    origin: Callable[[], tuple[str, bool]]
+    settle: Callable[[list[Entry]], list[Entry]]
+    warnings: list[str]
+
+
+def open_source(project: Project, target: Target | None) -> Source:
+    """The project's source as ``target`` sees it. Raises `SnapshotError` when there is none."""
+    warnings: list[str] = []
+    found = GIT(project.source)
+    if found:
+        return git_source(project, target, found[1], (found[2] or "").strip("/"), warnings)
+    directory = os.path.realpath(project.root / project.source)
+    if not os.path.isdir(directory):
+        raise SnapshotError(
+            f"the source {project.source} is no directory",
+            hint=f"set source in the Pushfile to one below {project.root}",
+        )
+    prefix, above = rules_above(directory)
+    index = Index(directory)
+
+    def settle(entries: list[Entry]) -> list[Entry]:
+        index.save()
+        return entries
+
+    return Source(
+        Worktree(directory, index, warnings),
+        rules_of(project, target, directory, prefix, above),
+        partial(open_file, directory),
+        partial(revision.origin, directory),
+        settle,
+        warnings,
+    )
+
+
+def git_source(project: Project, target: Target | None, name: str, directory: str, warnings: list[str]) -> Source:
+    """The tree of the commit ``name``, or ``directory`` of it."""
+    root = str(project.root)
+    tree = Gittree(root, name, directory, warnings)
+
+    def settle(entries: list[Entry]) -> list[Entry]:
+        tree.save()
+        return occupied(entries)
+
+    top = os.path.join(find_top(root), directory)
+    rules = rules_of(project, target, top, b"", [])
+    return Source(tree, rules, tree.open, lambda: (tree.commit, False), settle, warnings)
+
+
+def occupied(entries: list[Entry]) -> list[Entry]:
+    """Without the directories that nothing travels in: git knows no empty ones, and ``git archive`` leaves them out."""
+    kept: list[Entry] = []
+    for entry in reversed(entries):
+        if entry.kind is not Kind.DIRECTORY or (kept and kept[-1].path.startswith(entry.path + "/")):
+            kept.append(entry)
+    return kept[::-1]
+
+
+def rules_above(directory: str) -> tuple[bytes, list[Rule]]:
+    """The rules of the ``.gitignore`` files above ``directory``, within the git work tree that it lies in.
+
+    With the way from the top of that work tree to it, which paths have to be prefixed with; empty outside git.
+    """
+    parents = [directory]
+    while not os.path.lexists(os.path.join(parents[-1], ".git")):
+        parent = os.path.dirname(parents[-1])
+        if parent == parents[-1]:
+            return b"", []
+        parents.append(parent)
+    top = parents[-1]
+    rules = []
+    for parent in reversed(parents[1:]):
+        path = os.path.join(parent, GITIGNORE)
+        rules += parse(read_ignore_file(path), base_of(top, parent), path)
+    return base_of(top, directory), rules
+
+
+def base_of(top: str, directory: str) -> bytes:
+    """The way from ``top`` down to ``directory``, with a slash at its end; empty when they are the same."""
+    return b"" if top == directory else os.fsencode(os.path.relpath(directory, top)) + b"/"
+
+
+def rules_of(project: Project, target: Target | None, directory: str, prefix: bytes, above: list[Rule]) -> Rules:
+    """The rules at the top of the source, which is ``directory``, before its own ignore files."""
+    pushfile = project.pushfile.name
+    own = patterns(project.ignore, prefix, f"ignore of [project] in {pushfile}")
+    include: list[Rule] = []
+    if target:
+        own += patterns(target.ignore, prefix, f"ignore of [target.{target.name}] in {pushfile}")
+        include = patterns(target.include, prefix, f"include of [target.{target.name}] in {pushfile}")
+    protected = [Rule(os.fsencode(name), prefix, "names that never travel", 0) for name in PROTECTED]
+    way = os.path.relpath(os.path.realpath(project.pushfile), directory)
+    escaped = re.sub(rb"([*?\[\\])", rb"\\\1", os.fsencode(way))
+    protected.append(Rule(b"/" + escaped, prefix, "names that never travel", 0))
+    return Rules(prefix, include=include, protected=protected, own=own, gitignore=above)
+
+
+def explain(project: Project, target: Target | None, path: str) -> str:
+    """One line that says whether ``path``, relative to the source, would travel, and which rule decides.
+
+    Raises `UsageError` when the source has no such path.
+    """
+    source = open_source(project, target)
+    path = os.path.normpath(path)
+    if path in {".", ".."} or path.startswith(("../", "/")):
+        raise UsageError(f"{path} is not a path in the source", hint=f"name one relative to {project.source}")
+    try:
+        where, found = verdict(source.tree, source.rules, path)
+    except KeyError as error:
+        raise UsageError(
+            f"{project.source} has no {error.args[0]}", hint="`push files` lists what would be sent"
+        ) from error
+    travels = found.state in (State.KEPT, State.INCLUDED)
+    answer = f"{path} {'is' if travels else 'is not'} sent: "
+    through = "" if where == path else f"its directory {where} is excluded by "
+    if found.rule:
+        return answer + through + str(found.rule)
+    if travels:
+        return answer + "no rule excludes it"
+    return answer + "its directory is excluded, and include does not name it"

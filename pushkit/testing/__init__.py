@@ -1,0 +1,43 @@
+"""What a strategy's author needs for tests: real servers, as classes and as pytest fixtures.
+
+In the ``conftest.py`` of the tests::
+
+    pytest_plugins = ["pushkit.testing.plugin"]
+
+and then, in a test, by the name of a fixture::
+
+    def test_a_push_arrives(ssh_server, ssh_directory):
+        # ssh_server: host, port, user, key, password, known_hosts, host_key, log
+        # ssh_directory: path (what the server calls it), local (the same directory on this machine)
+
+``ssh_server`` is OpenSSH, ``sftp_only_server`` is OpenSSH with SFTP and nothing else, ``dropbear_server`` is
+Dropbear; each has a ``..._directory``, fresh for every test. ``embedded_ssh`` is a server in the test's own
+process: it needs neither a program nor root, and is the one that works everywhere. Without pytest each server is
+a context manager::
+
+    with EmbeddedSsh(Path("somewhere")) as server:
+        print(server.host, server.port, server.key, server.known_hosts)
+
+Only ``pushkit.testing.plugin`` imports pytest.
+"""
+
+from __future__ import annotations
+
+from pushkit.testing.account import Account, can_make_accounts
+from pushkit.testing.dropbear import Dropbear
+from pushkit.testing.embedded import EmbeddedSsh
+from pushkit.testing.keypair import KeyPair, known_host
+from pushkit.testing.server import ServerDirectory, SshServer
+from pushkit.testing.sshd import Sshd
+
+__all__ = [
+    "Account",
+    "Dropbear",
+    "EmbeddedSsh",
+    "KeyPair",
+    "ServerDirectory",
+    "SshServer",
+    "Sshd",
+    "can_make_accounts",
+    "known_host",
+]

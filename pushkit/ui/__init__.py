@@ -1,0 +1,1 @@
+"""Reporters: listeners that tell a person or a program what happens during a push."""

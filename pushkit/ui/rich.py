@@ -1,0 +1,77 @@
+"""The reporter for a terminal: the lines of the plain one, and under them a bar that shows how far the push is."""
+
+from __future__ import annotations
+
+from typing import TextIO
+
+from rich.console import Console
+from rich.progress import BarColumn, TextColumn
+from rich.progress import Progress as Bars
+from rich.text import Text
+
+from pushkit.events import Event, PushFinished, StepStarted
+from pushkit.ui.plain import Plain, Tone
+from pushkit.ui.text import amount, duration, visible
+
+_STYLES = {Tone.PLAIN: "", Tone.QUIET: "dim", Tone.GOOD: "green", Tone.WARNING: "yellow", Tone.BAD: "bold red"}
+
+
+class Rich:
+    """Tells the events of pushes on a terminal. `close` gives the terminal back."""
+
+    def __init__(self, stream: TextIO, *, verbose: bool = False) -> None:
+        self._console = Console(file=stream, highlight=False, markup=False, emoji=False, soft_wrap=True)
+        self._plain = Plain(self._write, verbose=verbose, interval=0.0)
+        self._bars: Bars | None = None
+
+    def __call__(self, event: Event) -> None:
+        """Tell ``event``."""
+        self._plain(event)
+        if isinstance(event, StepStarted) and self._bars is None and self._unfinished():
+            # Not with the plan already: a person may be asked whether to go on with it.
+            self._show(event.target)
+        elif isinstance(event, PushFinished):
+            self.close()
+        elif self._bars is not None:
+            self._update(self._bars)
+
+    def close(self) -> None:
+        """Take the bar away."""
+        bars, self._bars = self._bars, None
+        if bars is not None:
+            bars.stop()
+
+    def _unfinished(self) -> bool:
+        progress = self._plain.progress
+        return progress.files < progress.total_files
+
+    def _write(self, line: str, tone: Tone) -> None:
+        self._console.print(Text(line, style=_STYLES[tone]))
+
+    def _show(self, target: str) -> None:
+        self.close()
+        self._bars = Bars(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            TextColumn("{task.fields[detail]}", markup=False),
+            console=self._console,
+            transient=True,
+            refresh_per_second=8,
+            # Data goes to stdout whatever is on the terminal.
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+        self._bars.add_task(visible(target), total=1.0, detail="")
+        self._bars.start()
+        self._update(self._bars)
+
+    def _update(self, bars: Bars) -> None:
+        progress = self._plain.progress
+        detail = (
+            f"{progress.files:,}/{progress.total_files:,} files  "
+            f"{amount(progress.size)}/{amount(progress.total_size)}  {amount(progress.rate)}/s"
+        )
+        left = progress.left
+        if left is not None:
+            detail += f"  {duration(left)} left"
+        bars.update(bars.task_ids[0], completed=progress.share, detail=detail)

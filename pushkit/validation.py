@@ -1,0 +1,114 @@
+"""A target's table against its strategy's options: what pydantic finds, in plain words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar, get_args
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+from pydantic_core.core_schema import ErrorType
+
+from pushkit import expectation
+from pushkit.secrets.references import refers
+from pushkit.suggestion import did_you_mean
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
+Path = tuple[str | int, ...]
+
+_PYDANTICS_OWN = frozenset(get_args(ErrorType))
+
+
+class Fault(NamedTuple):
+    """One thing that is wrong in a table, at a path within it.
+
+    ``open`` is true where it may be down to a reference that is not resolved yet.
+    """
+
+    path: Path
+    message: str
+    hint: str
+    open: bool
+
+
+def validate(
+    model: type[ModelT], table: Mapping[str, Any], raw: Mapping[str, Any]
+) -> tuple[ModelT | None, Sequence[Fault]]:
+    """The options that ``table`` describes, or every fault in it, one for each path.
+
+    ``raw`` is the table as it is written, with its references: what they stand for is never shown.
+    """
+    try:
+        return model.model_validate(table), ()
+    except ValidationError as error:
+        details = error.errors(include_url=False)
+    schema = model.model_json_schema()
+    faults: dict[Path, Fault] = {}
+    of_unions = set()
+    for detail in details:
+        path, branch = _path(detail, table)
+        if branch:
+            of_unions.add(path)
+        faults.setdefault(path, _fault(detail, path, schema, raw))
+    # Where one branch of a union got further into the value, only what it found helps.
+    beaten = {path for path in of_unions for other in faults if len(other) > len(path) and other[: len(path)] == path}
+    return None, [fault for path, fault in faults.items() if path not in beaten]
+
+
+def _path(detail: ErrorDetails, table: Any) -> tuple[Path, bool]:
+    """The path within ``table`` that an error is about, and whether it is of one branch of a union.
+
+    pydantic mixes the names of a union's branches into its locations; only what the table has is a path.
+    """
+    path: Path = ()
+    skipped = False
+    last = len(detail["loc"]) - 1
+    for index, part in enumerate(detail["loc"]):
+        inside = (isinstance(table, dict) and part in table) or (
+            isinstance(table, list) and isinstance(part, int) and part < len(table)
+        )
+        if inside:
+            table = table[part]
+            path = (*path, part)
+        elif detail["type"] == "missing" and index == last:
+            path = (*path, part)
+        else:
+            skipped = True
+    return path, skipped
+
+
+def _fault(detail: ErrorDetails, path: Path, schema: expectation.Schema, raw: Any) -> Fault:
+    kind = detail["type"]
+    ruling = expectation.at(schema, path, schema)
+    words = expectation.expected(ruling, schema) if ruling else "another value"
+    if kind == "missing":
+        return Fault(path, f"missing, expected {words}", "", open=False)
+    if kind == "extra_forbidden":
+        around = expectation.at(schema, path[:-1], schema) or {}
+        known = around.get("properties", {})
+        listed = f"known: {', '.join(known)}" if known else ""
+        return Fault(path, "unknown option", did_you_mean(str(path[-1]), known) or listed, open=False)
+    if kind in {"union_tag_invalid", "union_tag_not_found"}:
+        # The key that tells which of several tables this one is.
+        tag, tags = str(detail["ctx"]["discriminator"]).strip("'"), detail["ctx"].get("expected_tags")
+        return Fault((*path, tag), f"expected one of {tags}" if tags else "missing", "", refers(_inside(raw, path)))
+    given = detail["input"]
+    referring = refers(_inside(raw, path))
+    hidden = referring or (ruling is not None and expectation.is_secret(ruling, schema))
+    if kind in {"value_error", "assertion_error"}:
+        message = str(detail["ctx"]["error"])
+    elif kind not in _PYDANTICS_OWN:
+        message = detail["msg"]
+    else:
+        choices = [str(value) for value in (ruling or {}).get("enum", ())]
+        hint = did_you_mean(given, choices) if isinstance(given, str) and not hidden else ""
+        return Fault(path, f"expected {words}, found {expectation.found(given, hidden=hidden)}", hint, referring)
+    if hidden and isinstance(given, str) and given:
+        message = message.replace(given, "[secret]")
+    return Fault(path, message or f"expected {words}", "", referring)
+
+
+def _inside(value: Any, path: Path) -> Any:
+    for part in path:
+        value = value[part]
+    return value

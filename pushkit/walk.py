@@ -1,0 +1,130 @@
+"""One walk over a tree, pruned by the ignore rules: the same for a directory and for the tree of a commit."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from pushkit.errors import Interrupted
+from pushkit.ignore import GITIGNORE, PUSHIGNORE, Rules, State, Verdict
+from pushkit.model import Entry, Kind
+
+ItemT = TypeVar("ItemT")
+
+
+class Tree(Protocol[ItemT]):
+    """What can be walked. An item is whatever a tree knows of a name before it is asked for the entry."""
+
+    def names(self, directory: str) -> dict[str, ItemT]:
+        """What is in ``directory``, in any order. The empty path is the top."""
+
+    def is_directory(self, item: ItemT) -> bool:
+        """Whether the item is a directory, and not a link to one."""
+
+    def ignore_file(self, path: str, item: ItemT) -> bytes:
+        """The content of an ignore file; empty when it is none that counts."""
+
+    def entries(self, directory: str, items: dict[str, ItemT]) -> Sequence[Entry]:
+        """The entries of ``items``, in their order. Raises `SnapshotError` for what cannot travel."""
+
+
+@dataclass(slots=True)
+class Frame:
+    """A directory that is under way: what is left of it, and how its directories stand where not as it does."""
+
+    path: str
+    state: State
+    rules: Rules
+    entries: Iterator[Entry]
+    states: dict[str, State]
+
+
+def walk(tree: Tree[ItemT], rules: Rules, cancelled: threading.Event | None, warnings: list[str]) -> list[Entry]:
+    """Every entry that travels: each directory before what is in it, names by bytes.
+
+    Adds to ``warnings`` what a person should know about names. Raises `SnapshotError`, and `Interrupted`.
+    """
+    out: list[Entry] = []
+    # A stack of its own: a tree may be deeper than Python's.
+    stack = [enter(tree, "", State.KEPT, rules, warnings)]
+    while stack:
+        frame = stack[-1]
+        for entry in frame.entries:
+            out.append(entry)
+            if entry.kind is Kind.DIRECTORY:
+                if cancelled and cancelled.is_set():
+                    raise Interrupted("stopped while reading the project")
+                state = frame.states.get(entry.path, frame.state)
+                stack.append(enter(tree, entry.path, state, frame.rules, warnings))
+                break
+        else:
+            stack.pop()
+            # A directory that is only passed through does not travel for its own sake.
+            if frame.state is State.THROUGH and out[-1].path == frame.path:
+                out.pop()
+    return out
+
+
+def enter(tree: Tree[ItemT], directory: str, state: State, rules: Rules, warnings: list[str]) -> Frame:
+    """Read one directory, and keep of it what travels."""
+    items = tree.names(directory)
+    place = directory + "/" if directory else ""
+    if state is State.KEPT:
+        rules = rules_in(tree, directory, items, rules)
+    states = {}
+    for name in rules.candidates(list(items), state):
+        path = place + name
+        states[path] = rules.decide(path, tree.is_directory(items[name]), state).state
+        if states[path] is State.DROPPED:
+            del items[name]
+    joined = "\0".join(items)
+    if len(set(joined.casefold().split("\0"))) < len(items):
+        warnings += alike(place, items)
+    # The order of code points is that of the bytes, but for the surrogates that stand for bytes.
+    names = sorted(items) if joined.isascii() else sorted(items, key=os.fsencode)
+    entries = tree.entries(directory, {name: items[name] for name in names})
+    return Frame(directory, state, rules, iter(entries), states)
+
+
+def rules_in(tree: Tree[ItemT], directory: str, items: dict[str, ItemT], rules: Rules) -> Rules:
+    """The rules in ``directory``, with those of its own ignore files."""
+    place = directory + "/" if directory else ""
+    found = [tree.ignore_file(place + name, items[name]) if name in items else b"" for name in (GITIGNORE, PUSHIGNORE)]
+    return rules.below(directory, *found) if any(found) else rules
+
+
+def alike(place: str, names: Sequence[str] | dict[str, ItemT]) -> Iterator[str]:
+    """A warning for each pair of names that a file system without case cannot hold both."""
+    first: dict[str, str] = {}
+    for name in sorted(names):
+        other = first.setdefault(name.casefold(), name)
+        if other is not name:
+            yield f"{place}{other} and {place}{name} differ only in case"
+
+
+def verdict(tree: Tree[ItemT], rules: Rules, path: str) -> tuple[str, Verdict]:
+    """How ``path`` stands, and the path that decided it: its own, or that of a directory above it.
+
+    Raises KeyError, with the path that does not exist.
+    """
+    state = State.KEPT
+    directory = ""
+    components = path.split("/")
+    for depth, name in enumerate(components, 1):
+        items = tree.names(directory)
+        here = "/".join(components[:depth])
+        if name not in items:
+            raise KeyError(here)
+        is_directory = tree.is_directory(items[name])
+        if depth < len(components) and not is_directory:
+            raise KeyError("/".join(components[: depth + 1]))
+        if state is State.KEPT:
+            rules = rules_in(tree, directory, items, rules)
+        found = rules.decide(here, is_directory, state)
+        if found.state is State.DROPPED or depth == len(components):
+            return here, found
+        state, directory = found.state, here
+    raise KeyError(path)

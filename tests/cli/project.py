@@ -1,0 +1,140 @@
+"""A project directory to type ``push`` in, and a distribution whose strategy does as it is told."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from textwrap import dedent
+
+PUSH = str(Path(sys.executable).with_name("push"))
+
+ACME = '''
+"""The plugin of the distribution acme-push."""
+
+import os
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pushkit import Action, Finding, Options, Plan, Release, Severity, Step, Strategy, TargetError, hookimpl
+
+
+class AcmeOptions(Options):
+    do: str = Field(default="well", description="What to do.")
+    secret: SecretStr = Field(default=SecretStr(""), description="Not to be seen.")
+
+
+class AcmeStrategy(Strategy[AcmeOptions]):
+    """Does as it is told."""
+
+    name = "acme"
+    Options = AcmeOptions
+
+    def plan(self, snapshot):
+        if self.options.do == "nothing":
+            return Plan(self.run.target.name, (), kept=snapshot.files, live="000001-acme")
+        if self.options.do == "remove":
+            gone = tuple(Step(Action.REMOVE, f"old-{n}", "not in the snapshot") for n in range(3))
+            return Plan(self.run.target.name, gone, kept=1, live="000001-acme")
+        if self.options.do == "evil":
+            steps = (Step(Action.ADD, "a\\x1b[2J\\nb", "new\\x07", 3),)
+            return Plan(self.run.target.name, steps, warnings=("w\\x1b]0;t\\x07",))
+        steps = tuple(Step(Action.ADD, f"part-{n}", "new", 1000) for n in range(3))
+        return Plan(self.run.target.name, steps, live="000001-acme")
+
+    def push(self, plan, snapshot):
+        do, secret = self.options.do, self.options.secret.get_secret_value()
+        if do == "bug":
+            raise ValueError(f"boom {secret}")
+        if do == "unreachable":
+            raise TargetError("acme.example.com cannot be reached", hint="is it on?")
+        if do == "several":
+            def fail(step):
+                raise TargetError(f"{step.subject} was not taken {secret}")
+            self.run.each(plan.steps, fail, workers=3, step=lambda step: step)
+        if do == "evil":
+            self.run.output("host", "out\\x1b[2J\\x1b[31mred\\x1b[0m")
+            self.run.note("note\\x1b[2J")
+        if do == "stuck-workers":
+            self.run.each(plan.steps, self.slowly, workers=2, step=lambda step: step)
+        for step in plan.steps:
+            with self.run.step(step):
+                if do in ("slow", "stuck"):
+                    self.slowly(step)
+                self.run.progress(step, step.size)
+        return Release("000002-acme", snapshot.revision, datetime.now(UTC), self.run.person)
+
+    def slowly(self, step):
+        root = self.run.project.root
+        (root / f"began-{step.subject}").touch()
+        while "stuck" in self.options.do or not (root / "go-on").exists():
+            time.sleep(0.01)
+        (root / f"ended-{step.subject}").touch()
+
+    def check(self):
+        if self.options.do == "unfit":
+            return [
+                Finding(Severity.OK, "login", "works"),
+                Finding(Severity.WARNING, "disk", "nearly full"),
+                Finding(Severity.ERROR, "path", "is read-only", "mount it again"),
+            ]
+        return []
+
+
+@hookimpl
+def pushkit_strategy():
+    return AcmeStrategy
+
+
+class Commands:
+    @hookimpl
+    def pushkit_command(self):
+        import click
+
+        @click.command()
+        @click.argument("word")
+        def shout(word):
+            """Shout."""
+            click.echo(word.upper())
+
+        return shout
+
+
+commands = Commands()
+'''
+
+
+class Project:
+    """A project directory, and the environment in which ``push`` runs there."""
+
+    def __init__(self, root: Path, site: Path) -> None:
+        self.root = root
+        self.environment = {key: value for key, value in os.environ.items() if key not in {"NO_COLOR", "TERM"}}
+        path = os.pathsep.join(filter(None, (str(site), self.environment.get("PYTHONPATH", ""))))
+        self.environment |= {"PYTHONPATH": path, "HOME": str(site), "XDG_CACHE_HOME": str(site / "cache")}
+
+    def write(self, **targets: str) -> None:
+        """Write a Pushfile with these targets, each the TOML of its table."""
+        tables = [f"[target.{name}]\n{dedent(text)}\n" for name, text in targets.items()]
+        (self.root / "Pushfile").write_text("\n".join(tables))
+
+    def acme(self, **targets: str) -> None:
+        """Write a Pushfile with targets of the strategy ``acme`` that do these things."""
+        self.write(**{name: f'strategy = "acme"\ndo = "{do}"' for name, do in targets.items()})
+
+    def push(self, *arguments: str, directory: str = ".", **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run ``push``, without a terminal."""
+        return subprocess.run(
+            [PUSH, *arguments],
+            cwd=self.root / directory,
+            env=self.environment | environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="surrogateescape",
+            timeout=60,
+            check=False,
+        )

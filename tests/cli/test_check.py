@@ -1,0 +1,81 @@
+"""``push check``, ``push status`` and ``push rollback``."""
+
+from __future__ import annotations
+
+import json
+
+from cli.project import Project
+
+
+def test_findings_are_lines_and_an_error_is_exit_code_7(project: Project) -> None:
+    project.acme(production="unfit")
+    done = project.push("check")
+    assert done.returncode == 7
+    assert done.stdout.splitlines() == [
+        "ok       production: login: works",
+        "warning  production: disk: nearly full",
+        "error    production: path: is read-only",
+        "         hint: mount it again",
+    ]
+    assert "1 error on production" in done.stderr
+
+
+def test_a_target_that_is_fit_is_exit_code_0_and_is_not_changed(project: Project) -> None:
+    done = project.push("check", "production")
+    assert done.returncode == 0, done.stderr
+    assert all(line.startswith(("ok ", "warning ")) for line in done.stdout.splitlines())
+    assert done.stdout
+    assert not (project.root.parent / "live").exists()
+
+
+def test_findings_as_json(project: Project) -> None:
+    project.acme(production="unfit")
+    done = project.push("check", "--json")
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [each["severity"] for each in events if each["event"] == "finding"] == ["ok", "warning", "error"]
+    assert done.returncode == 7
+
+
+def test_status_marks_what_is_live(project: Project) -> None:
+    assert project.push("status").stdout == "production: nothing is live\n"
+    first = project.push().stdout.strip()
+    (project.root / "index.html").write_text("two\n")
+    second = project.push().stdout.strip()
+    title, *releases = project.push("status").stdout.splitlines()
+    assert title == f"production: {second} is live"
+    assert [line[: len(first) + 2] for line in releases] == [f"  {first}", f"* {second}"]
+
+
+def test_status_as_json(project: Project) -> None:
+    release = project.push().stdout.strip()
+    (line,) = project.push("--json", "status").stdout.splitlines()
+    event = json.loads(line)
+    assert event["live"] == release
+    assert [each["id"] for each in event["releases"]] == [release]
+
+
+def test_rollback_brings_the_earlier_release_back_and_names_it(project: Project) -> None:
+    first = project.push().stdout.strip()
+    (project.root / "index.html").write_text("two\n")
+    second = project.push().stdout.strip()
+    live = project.root.parent / "live" / "current" / "index.html"
+    done = project.push("rollback")
+    assert (done.returncode, done.stdout) == (0, first + "\n"), done.stderr
+    assert live.read_text() == "<h1>one</h1>\n"
+    for arguments in ([second], ["production", first], ["production", second]):
+        done = project.push("rollback", *arguments)
+        assert (done.returncode, done.stdout) == (0, arguments[-1] + "\n"), done.stderr
+    assert live.read_text() == "two\n"
+
+
+def test_rollback_of_a_strategy_that_cannot_is_a_clear_error(project: Project) -> None:
+    project.acme(production="well")
+    done = project.push("rollback")
+    assert done.returncode == 2
+    assert "the acme strategy cannot roll back" in done.stderr
+
+
+def test_rollback_of_a_misspelt_target_is_not_taken_for_a_release(project: Project) -> None:
+    done = project.push("rollback", "prodution")
+    assert done.returncode == 2
+    assert "production" in done.stderr

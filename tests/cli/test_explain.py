@@ -1,0 +1,102 @@
+"""``push explain``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from pushkit import registry
+from pushkit.cli.group import group
+from pushkit.cli.settings import Settings
+from pushkit.errors import PluginError
+
+from distributions import forget, importable, install_strategy
+
+OPTIONS = """
+    port: int = Field(default=22, ge=1, le=65535, description="The port.")
+    host: str = Field(description="Where it goes.")
+    ratio: float | None = Field(default=None, gt=0, description="A share.")
+    layout: __import__("typing").Literal["releases", "mirror"] = Field(default="releases", description="How it lies.")
+    password: SecretStr | None = Field(default=None, description="The password.")
+    hosts: tuple[str, ...] = Field(default=(), description="Many.")
+    pair: tuple[int, str] = Field(default=(1, "a"), description="Two.")
+    labels: dict[str, str] = Field(default_factory=dict, description="Names.")
+    key: __import__("pathlib").Path = Field(default=None, description="A file.")
+    code: str = Field(default="", pattern="^x", max_length=3, description="A code.")
+    health: "Health | None" = Field(default=None, description="A check.")
+    tags: list = Field(default=[], min_length=1, description="Tags.")
+"""
+HEALTH = """
+class Health(Options):
+    url: str = Field(min_length=1, description="What is asked.")
+    within: float = Field(default=30, description="Seconds.")
+"""
+
+
+@pytest.fixture(autouse=True)
+def _site(tmp_path: Path) -> Iterator[None]:
+    with importable(tmp_path / "site") as site:
+        install_strategy(site, "ship", OPTIONS)
+        module = site / "acme_ship.py"
+        module.write_text(module.read_text().replace("class shipOptions", f"{HEALTH}\nclass shipOptions"))
+        forget()
+        yield
+
+
+def run(*arguments: str) -> str:
+    result = CliRunner().invoke(group, ["explain", *arguments], obj=Settings(), catch_exceptions=False)
+    assert result.exit_code == 0
+    return result.stdout
+
+
+def test_options_are_explained_in_plain_words_those_required_first() -> None:
+    text = run("ship")
+    headings = [line for line in text.splitlines() if line.endswith(")")]
+    assert headings == [
+        "host  (text; required)",
+        "port  (a whole number from 1 to 65535; default 22)",
+        "ratio  (a number above 0)",
+        'layout  ("releases" or "mirror"; default "releases")',
+        "password  (secret text)",
+        "hosts  (a list, each item text)",
+        'pair  (a list of 2 items: a whole number, text; default [1, "a"])',
+        "labels  (a table, each value text)",
+        "key  (a path)",
+        "code  (text of at most 3 characters that matches ^x)",
+        "health  (a table)",
+        "health.url  (text that is not empty; required)",
+        "health.within  (a number; default 30)",
+        "tags  (a list, not empty)",
+    ]
+    assert "\n    Where it goes.\n" in text
+
+
+def test_options_as_json() -> None:
+    (line,) = run("ship", "--json").splitlines()
+    values = json.loads(line)
+    assert (values["event"], values["name"]) == ("strategy", "ship")
+    assert values["options"][1] == {
+        "name": "port",
+        "type": "a whole number from 1 to 65535",
+        "required": False,
+        "default": 22,
+        "help": "The port.",
+    }
+
+
+@pytest.mark.parametrize("name", ["dir", "sftp", "script"])
+def test_every_option_of_a_built_in_has_a_type_and_help(name: str) -> None:
+    options = json.loads(run(name, "--json"))["options"]
+    assert {option["name"] for option in options} == set(registry.strategy(name).Options.model_fields)
+    for option in options:
+        assert option["help"], option["name"]
+        assert option["type"] != "a value", option["name"]
+
+
+def test_an_unknown_strategy_is_a_plugin_error() -> None:
+    with pytest.raises(PluginError) as caught:
+        CliRunner().invoke(group, ["explain", "sfpt"], obj=Settings(), catch_exceptions=False, standalone_mode=False)
+    assert caught.value.hint == 'did you mean "sftp"?'

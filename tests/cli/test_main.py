@@ -1,0 +1,171 @@
+"""The first word of a command line, and how what went wrong is told."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+
+import pytest
+
+from cli.project import PUSH, Project
+
+
+@pytest.mark.parametrize(
+    ("word", "hint"),
+    [
+        ("chek", 'did you mean "check"?'),
+        ("prodution", 'did you mean "production"?'),
+        ("xyzzy", "push targets lists the targets, push --help the commands"),
+    ],
+)
+def test_a_word_that_means_nothing_gets_a_suggestion_over_commands_and_targets(
+    project: Project, word: str, hint: str
+) -> None:
+    done = project.push(word)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f'push: "{word}" is neither a command nor a target\n  hint: {hint}\n'
+
+
+def test_a_misspelt_command_is_told_where_there_is_no_pushfile(project: Project) -> None:
+    (project.root / "Pushfile").unlink()
+    done = project.push("chek")
+    assert done.returncode == 2
+    assert 'did you mean "check"?' in done.stderr
+
+
+def test_a_bare_push_without_a_pushfile_says_how_to_begin(project: Project) -> None:
+    (project.root / "Pushfile").unlink()
+    done = project.push()
+    assert done.returncode == 2
+    assert "no Pushfile" in done.stderr
+    assert "push init" in done.stderr
+
+
+def test_a_command_of_a_plugin_runs_and_needs_no_pushfile(project: Project) -> None:
+    (project.root / "Pushfile").unlink()
+    done = project.push("shout", "hello")
+    assert (done.returncode, done.stdout) == (0, "HELLO\n")
+
+
+def test_a_plugins_command_is_not_hidden_by_a_broken_pushfile(project: Project) -> None:
+    (project.root / "Pushfile").write_text("[target")
+    assert project.push("shout", "hello").stdout == "HELLO\n"
+
+
+def test_a_target_named_like_a_plugins_command_is_the_target(project: Project) -> None:
+    project.acme(shout="well")
+    assert project.push("shout").stdout == "000002-acme\n"
+
+
+def test_a_command_after_a_target_is_told_to_go_first(project: Project) -> None:
+    done = project.push("production", "check")
+    assert done.returncode == 2
+    assert "a command goes first: push check" in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [["--bogus"], ["check", "--jsn"], ["rollback", "a", "b", "c"]])
+def test_clicks_own_errors_have_the_same_voice(project: Project, arguments: list[str]) -> None:
+    done = project.push(*arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    message, hint = done.stderr.splitlines()
+    assert message.startswith("push: ")
+    assert message[6].islower()
+    assert hint.startswith("  hint: ")
+
+
+def test_every_problem_of_a_pushfile_is_a_line_with_its_place(project: Project) -> None:
+    project.write(production='strategy = "dir"\npth = "../live"\nkeep = "many"')
+    done = project.push("check")
+    assert (done.returncode, done.stdout) == (3, "")
+    lines = done.stderr.splitlines()
+    assert any(line.startswith("Pushfile:3: target.production.pth: ") for line in lines)
+    assert any(line.startswith("Pushfile:4: target.production.keep: ") for line in lines)
+    assert lines[-1].startswith("push: Pushfile: ")
+
+
+def test_a_broken_target_that_was_not_selected_stops_nothing(project: Project) -> None:
+    project.write(broken='strategy = "dir"', good='strategy = "acme"')
+    assert project.push("good").returncode == 0
+    assert project.push("broken").returncode == 3
+
+
+def test_a_bug_names_the_distribution_and_shows_no_traceback(project: Project) -> None:
+    project.acme(production="bug")
+    done = project.push()
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "push: this is a bug in acme-push 1.5: ValueError: boom" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("asked", ["option", "environment"])
+def test_a_bug_shows_its_traceback_when_asked(project: Project, asked: str) -> None:
+    project.acme(production="bug")
+    done = project.push("-v") if asked == "option" else project.push(PUSHKIT_TRACEBACK="1")
+    assert done.returncode == 1
+    assert "Traceback (most recent call last)" in done.stderr
+    assert "acme_push.py" in done.stderr
+
+
+def test_no_secret_is_in_an_error_nor_in_a_traceback(project: Project) -> None:
+    for do in ("bug", "several"):
+        project.write(production=f'strategy = "acme"\ndo = "{do}"\nsecret = "${{env:TOKEN}}"')
+        done = project.push("-v", "production", TOKEN="hunter-two-hunter")
+        assert done.returncode
+        assert "hunter-two" not in done.stderr + done.stdout
+        assert "[secret:" in done.stderr
+
+
+def test_every_failure_of_a_group_is_told(project: Project) -> None:
+    project.acme(production="several")
+    done = project.push()
+    assert done.returncode in {7, 8}
+    for number in range(3):
+        assert f"part-{number} was not taken" in done.stderr
+
+
+def test_a_reader_that_goes_away_ends_push_quietly(project: Project) -> None:
+    for number in range(5000):
+        (project.root / f"file-with-a-name-that-fills-the-pipe-{number:06}.txt").touch()
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [PUSH, "files"],
+        cwd=project.root,
+        env=project.environment,
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    os.close(writer)
+    assert done.returncode == 141
+    assert done.stderr == ""
+
+
+def test_output_that_cannot_be_written_is_an_error_and_no_bug(project: Project) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [PUSH, "files", "-q"],
+            cwd=project.root,
+            env=project.environment,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (2, "push: stdout cannot be written: no space left on device\n")
+
+
+def test_the_twin_tells_its_own_name(project: Project) -> None:
+    twin = PUSH.removesuffix("push") + "pushkit"
+    done = subprocess.run([twin, "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("pushkit ")
+    done = subprocess.run([twin, "xyzzy"], cwd=project.root, capture_output=True, text=True, check=False)
+    assert done.stderr.startswith("pushkit: ")
+
+
+def test_a_name_that_the_encoding_cannot_show_ends_nothing(project: Project) -> None:
+    (project.root / "grün.txt").touch()
+    done = project.push("files", PYTHONIOENCODING="ascii:strict", PYTHONUTF8="0")
+    assert done.returncode == 0
+    assert "gr\\xfcn.txt" in done.stdout

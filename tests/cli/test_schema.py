@@ -1,0 +1,81 @@
+"""``push schema``, judged by an independent validator."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from jsonschema import Draft202012Validator
+from pushkit.cli.group import group
+from pushkit.cli.settings import Settings
+
+from distributions import importable, install, install_strategy
+
+EXAMPLE = Path(__file__).parents[2] / "Pushfile.example"
+
+
+@pytest.fixture(autouse=True)
+def site(tmp_path: Path) -> Iterator[Path]:
+    with importable(tmp_path / "site") as directory:
+        install_strategy(directory, "ship", "port: int\n    when: __import__('datetime').date | None = None")
+        yield directory
+
+
+def schema() -> Any:
+    result = CliRunner().invoke(group, ["schema"], obj=Settings(), catch_exceptions=False)
+    return json.loads(result.stdout)
+
+
+def wrong(text: str) -> list[str]:
+    """Where the schema finds fault, as dotted paths."""
+    tables = json.loads(json.dumps(tomllib.loads(text), default=str))
+    return sorted({error.json_path.removeprefix("$.") for error in Draft202012Validator(schema()).iter_errors(tables)})
+
+
+def test_it_is_a_schema_of_the_draft_that_it_names() -> None:
+    Draft202012Validator.check_schema(schema())
+    assert schema()["$schema"] == Draft202012Validator.META_SCHEMA["$id"]
+
+
+def test_the_example_is_valid() -> None:
+    assert wrong(EXAMPLE.read_text()) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        ("[target.x]\nstrategy = 'ship'\nport = 'x'", ["target.x"]),
+        ("[target.x]\nstrategy = 'ship'", ["target.x"]),
+        ("[target.x]\nstrategy = 'ship'\nport = 1\nprot = 1", ["target.x"]),
+        ("[target.x]\nstrategy = 'nothing'", ["target.x"]),
+        ("[target.x]\nport = 1", ["target.x"]),
+        ("[target.x]\nstrategy = 'ship'\nport = 1\nignore = 'x'", ["target.x"]),
+        ("[target.'a b']\nstrategy = 'ship'\nport = 1", ["target"]),
+        ("[target.status]\nstrategy = 'ship'\nport = 1", ["target"]),
+        ("[project]\nnmae = 'x'\n[target.x]\nstrategy = 'ship'\nport = 1", ["project"]),
+        ("[targets.x]\nstrategy = 'ship'\nport = 1", ["$"]),
+    ],
+)
+def test_a_wrong_pushfile_is_not(text: str, where: list[str]) -> None:
+    assert wrong(text) == where
+
+
+@pytest.mark.parametrize(
+    "options", ["port = 1", "port = '${env:PORT}'", "port = 1\nwhen = '${file:x}'", "port = 1\nignore = ['x']"]
+)
+def test_references_and_common_keys_are_valid(options: str) -> None:
+    assert wrong(f"[target.x]\nstrategy = 'ship'\n{options}") == []
+
+
+def test_a_strategy_that_cannot_be_imported_is_left_out_and_named(site: Path) -> None:
+    install(site, "acme-broken", {"acme_broken": "import nothing_like_this"}, {"strategies:broken": "acme_broken"})
+    result = CliRunner().invoke(group, ["schema"], obj=Settings(), catch_exceptions=False)
+    assert "target.broken" not in json.loads(result.stdout)["$defs"]
+    assert result.stderr == (
+        "left out: strategy \"broken\" (acme-broken 1.0) cannot be imported: No module named 'nothing_like_this'\n"
+    )

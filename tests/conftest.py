@@ -1,0 +1,3 @@
+"""The servers that the tests of all packages use."""
+
+pytest_plugins = ["pushkit.testing.plugin"]

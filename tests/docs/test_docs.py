@@ -1,0 +1,123 @@
+"""The documentation is true: its examples run, its tables are complete."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pushkit
+import pytest
+from pushkit import errors, hookspecs, pushfile, registry
+
+TOP = Path(__file__).parents[2]
+PAGES = sorted([TOP / "README.md", *(TOP / "docs").rglob("*.md")])
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    """The fenced blocks of one language."""
+    return re.findall(rf"```{language}\n(.*?)```", page.read_text(), re.DOTALL)
+
+
+def snippets(language: str) -> list[tuple[str, str]]:
+    return [
+        (f"{page.relative_to(TOP)}:{number}", text)
+        for page in PAGES
+        for number, text in enumerate(blocks(page, language), 1)
+    ]
+
+
+@pytest.mark.parametrize(("name", "text"), snippets("toml"))
+def test_every_pushfile_in_the_documentation_is_valid(name: str, text: str, tmp_path: Path) -> None:
+    tables = tomllib.loads(text)
+    targets = {n: t for n, t in tables.get("target", {}).items() if t["strategy"] in ("dir", "sftp", "script")}
+    if not targets:
+        assert set(tables["project"]) == {"entry-points"} or tables["target"], name
+        return
+    if not any(line.startswith("[project]") for line in text.splitlines()):
+        text = '[project]\nname = "blog"\n\n' + text
+    file = tmp_path / "Pushfile"
+    file.write_text(text)
+    project = pushfile.load(file, select=list(targets))
+    assert set(targets) <= set(project.targets)
+
+
+def test_the_strategy_of_the_plugin_page_pushes(tmp_path: Path) -> None:
+    (code,) = blocks(TOP / "docs/plugins.md", "python")
+    entry_points, target = blocks(TOP / "docs/plugins.md", "toml")
+    site = tmp_path / "site"
+    (site / "pushkit_flat-1.dist-info").mkdir(parents=True)
+    (site / "pushkit_flat.py").write_text(code)
+    (site / "pushkit_flat-1.dist-info/METADATA").write_text("Metadata-Version: 2.1\nName: pushkit-flat\nVersion: 1\n")
+    ((group, points),) = tomllib.loads(entry_points)["project"]["entry-points"].items()
+    lines = "".join(f"{name} = {module}\n" for name, module in points.items())
+    (site / "pushkit_flat-1.dist-info/entry_points.txt").write_text(f"[{group}]\n{lines}")
+    project = tmp_path / "project"
+    (project / "sub").mkdir(parents=True)
+    (project / "a.txt").write_text("a")
+    (project / "sub/b.txt").write_text("b")
+    there = tmp_path / "there"
+    there.mkdir()
+    (project / "Pushfile").write_text(target.replace("/tmp/there", str(there)))
+    done = subprocess.run(
+        [sys.executable, "-m", "pushkit"],
+        cwd=project,
+        env={**os.environ, "PYTHONPATH": str(site), "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert sorted(os.listdir(there)) == ["a.txt", "b.txt"]
+
+
+def test_the_exit_codes_of_the_readme_are_those_of_the_errors() -> None:
+    table = {int(code) for code in re.findall(r"^\| (\d+) \|", (TOP / "README.md").read_text(), re.MULTILINE)}
+    classes = {value for value in vars(errors).values() if isinstance(value, type)}
+    codes = {kind.exit_code for kind in classes if issubclass(kind, errors.PushkitError)}
+    assert table == codes | {0}
+    drawn = errors.__doc__ or ""
+    for kind in classes:
+        if issubclass(kind, errors.PushkitError):
+            assert re.search(rf"{kind.__name__} +{kind.exit_code}\b", drawn), f"{kind.__name__} is not drawn"
+
+
+def test_every_hook_is_documented() -> None:
+    page = (TOP / "docs/plugins.md").read_text()
+    groups = [value for name, value in vars(hookspecs).items() if name.endswith("Hooks")]
+    assert groups
+    for group in groups:
+        name = re.search(r"``(pushkit\.\w+)``", group.__doc__ or "")
+        assert name
+        assert f"`{name[1]}`" in page
+        for hook in (name for name in vars(group) if name.startswith("pushkit_")):
+            assert f"`{hook}`" in page
+            assert inspect.getdoc(getattr(group, hook))
+
+
+def test_every_strategy_has_a_page_that_names_its_options() -> None:
+    for plugin in registry.names("pushkit.strategies"):
+        if plugin.distribution != "pushkit":
+            continue
+        page = (TOP / "docs/strategies" / f"{plugin.name}.md").read_text()
+        for option, field in registry.strategy(plugin.name).Options.model_fields.items():
+            shown = field.alias or option
+            assert re.search(rf"\b{shown}\b", page), f"{plugin.name}: {shown} is not on its page"
+            assert field.description, f"{plugin.name}: {shown} has no description"
+
+
+def test_every_link_of_the_documentation_leads_somewhere() -> None:
+    for page in PAGES:
+        for link in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+            if "://" not in link:
+                assert (page.parent / link).exists(), f"{page.name}: {link}"
+
+
+def test_the_changelog_begins_with_this_version() -> None:
+    first = re.search(r"^## (\S+)", (TOP / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert first
+    assert first[1] == pushkit.__version__

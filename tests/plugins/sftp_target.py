@@ -1,0 +1,39 @@
+"""A target with the strategy ``sftp`` on a server of the tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pushkit.files import Remote
+from pushkit.testing import SshServer
+
+from pushkit_sftp.options import SftpOptions
+from pushkit_sftp.session import open_remote
+
+
+def table(server: SshServer, path: str = "site", **more: Any) -> dict[str, Any]:
+    """The target's table for `server`; ``more`` changes it, and None leaves a key out."""
+    found: dict[str, Any] = {
+        "host": server.host,
+        "port": server.port,
+        "user": server.user,
+        "key": str(server.key),
+        "agent": False,
+        "known_hosts": str(server.known_hosts),
+        "path": path,
+        **more,
+    }
+    return {key: value for key, value in found.items() if value is not None}
+
+
+@contextmanager
+def remote_on(server: SshServer, path: str = "site", **more: Any) -> Iterator[Remote]:
+    """A connected remote on `server`."""
+    remote = open_remote(SftpOptions(**table(server, path, **more)), Path("/nowhere"), server.user)
+    try:
+        yield remote
+    finally:
+        remote.close()

@@ -1,0 +1,67 @@
+"""The options of the strategy `script`: what is refused, and in which words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pushkit import hookimpl
+from pydantic import ValidationError
+
+from pushkit_script import pushkit_strategy
+from pushkit_script.options import ScriptOptions
+from pushkit_script.strategy import ScriptStrategy
+
+
+def refusal(**options: Any) -> str:
+    with pytest.raises(ValidationError) as caught:
+        ScriptOptions(**options)
+    return str(caught.value)
+
+
+def test_either_a_command_line_or_a_script() -> None:
+    assert "either `run` or `script`" in refusal()
+    assert "found both" in refusal(run="make", script="deploy")
+    assert "either `run` or `script`" in refusal(run="  ")
+
+
+def test_arguments_belong_to_a_script_and_a_shell_to_a_command_line() -> None:
+    assert "`args` are the arguments of `script`" in refusal(run="make", args=["deploy"])
+    assert "`shell` is for `run`" in refusal(script="deploy", shell=True)
+
+
+def test_a_command_line_has_to_be_one() -> None:
+    assert "not a command line: no closing quotation" in refusal(run="echo 'hello")
+
+
+@pytest.mark.parametrize("path", ["/usr/bin/make", "../deploy", "bin/../../deploy", "..", "./"])
+def test_a_script_lies_in_the_project(path: str) -> None:
+    assert "expected a file of the project" in refusal(script=path)
+
+
+def test_a_variable_has_a_name_that_a_shell_can_use() -> None:
+    assert "'A-B' cannot be the name of a variable" in refusal(run="make", environment={"A-B": "1"})
+    assert "set by push" in refusal(run="make", environment={"PUSH_TARGET": "1"})
+
+
+@pytest.mark.parametrize("options", [{"run": "a\0b"}, {"script": "a", "args": ["\0"]}, {"script": "a\0"}])
+def test_a_null_character_is_refused(options: dict[str, Any]) -> None:
+    assert "null character" in refusal(**options)
+
+
+@pytest.mark.parametrize("seconds", [-1, float("inf"), float("nan")])
+def test_a_timeout_is_a_number_of_seconds(seconds: float) -> None:
+    assert "timeout" in refusal(run="make", timeout=seconds)
+
+
+def test_a_secret_is_not_shown_in_a_refusal() -> None:
+    assert "s3cr3t" not in refusal(run="make", environment={"TOKEN": "s3cr3t\0"})
+
+
+def test_every_option_is_described() -> None:
+    assert all(field.description for field in ScriptOptions.model_fields.values())
+
+
+def test_the_module_is_a_plugin() -> None:
+    assert pushkit_strategy() is ScriptStrategy
+    assert hasattr(pushkit_strategy, f"{hookimpl.project_name}_impl")

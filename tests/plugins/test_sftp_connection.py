@@ -1,0 +1,259 @@
+"""Who the server is, who we are, and what is said when either is not so."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pushkit import TargetError
+from pushkit.testing import Dropbear, KeyPair, Sshd, known_host
+
+from plugins.sftp_target import remote_on
+from pushkit_sftp.host_keys import HostKey
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """No key, agent or known host of the person who runs the tests takes part."""
+    home = tmp_path / "home"
+    (home / ".ssh").mkdir(parents=True)
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+    return home
+
+
+@pytest.fixture(autouse=True)
+def _nothing_stays() -> Iterator[None]:
+    """Every thread of a connection has ended when the connection is closed or has failed."""
+    before = set(threading.enumerate())
+    yield
+    assert set(threading.enumerate()) <= before
+
+
+def fingerprint(server: Sshd) -> str:
+    """The server's fingerprint, by OpenSSH's own program."""
+    public = server.known_hosts.parent / "fingerprint.pub"
+    public.write_text(server.host_key + "\n")
+    done = subprocess.run(["ssh-keygen", "-l", "-f", public], check=True, capture_output=True, text=True)
+    return done.stdout.split()[1]
+
+
+def refused(server: Sshd, **more: Any) -> tuple[TargetError, str]:
+    """The error of a connection that must fail, and what the server logged of it."""
+    before = len(server.log)
+    with pytest.raises(TargetError) as caught, remote_on(server, **more):
+        pass
+    # The server logs the end of a connection when it sees it.
+    for _ in range(200):
+        if "Connection closed" in server.log[before:] or "Disconnected" in server.log[before:]:
+            break
+        threading.Event().wait(0.02)
+    return caught.value, server.log[before:]
+
+
+def other_key(tmp_path: Path) -> str:
+    return KeyPair.generate(tmp_path / "other").public
+
+
+def nobody_tried(log: str) -> bool:
+    """Whether no authentication was begun: OpenSSH names the user on each line from then on."""
+    return "Connection from" in log and not any(
+        word in log for word in ("Failed", "Accepted", "authenticating user", "Postponed", "invalid user")
+    )
+
+
+def test_an_unknown_host_key_ends_the_connection_before_a_login(ssh_server: Sshd, tmp_path: Path) -> None:
+    error, log = refused(ssh_server, known_hosts=str(tmp_path / "known"), password="secret")
+    assert error.exit_code == 7
+    assert f"ssh-ed25519 {fingerprint(ssh_server)}" in error.message
+    assert f"ssh-keyscan -t ed25519 -p {ssh_server.port} 127.0.0.1 >> {tmp_path}/known" in error.hint
+    assert f'host_key = "{fingerprint(ssh_server)}"' in error.hint
+    assert nobody_tried(log), log
+
+
+def test_the_command_of_the_message_accepts_the_key(ssh_server: Sshd, home: Path) -> None:
+    error, _log = refused(ssh_server, known_hosts=None)
+    command = next(line for line in error.hint.splitlines() if "ssh-keyscan" in line)
+    subprocess.run(["sh", "-c", command[command.index("ssh-keyscan") :]], check=True, capture_output=True)
+    assert (home / ".ssh/known_hosts").exists()
+    with remote_on(ssh_server, known_hosts=None) as remote:
+        assert remote.stat("") is None
+
+
+def test_a_changed_host_key_ends_the_connection_before_a_login(ssh_server: Sshd, tmp_path: Path) -> None:
+    known = tmp_path / "known"
+    key = other_key(tmp_path)
+    known.write_text("# a comment\n" + known_host(ssh_server.host, ssh_server.port, key))
+    error, log = refused(ssh_server, known_hosts=str(known), password="secret")
+    assert "CHANGED" in error.message
+    assert fingerprint(ssh_server) in error.message
+    assert key.split()[1] not in error.message
+    assert f"{known}, line 2" in error.message
+    assert f"ssh-keygen -R '[127.0.0.1]:{ssh_server.port}'" in error.hint
+    assert nobody_tried(log), log
+
+
+def test_a_revoked_host_key_is_refused_though_it_is_known_too(ssh_server: Sshd, tmp_path: Path) -> None:
+    known = tmp_path / "known"
+    line = known_host(ssh_server.host, ssh_server.port, ssh_server.host_key)
+    known.write_text(f"{line}@revoked * {ssh_server.host_key}\n")
+    for pin in ("", fingerprint(ssh_server)):
+        error, log = refused(ssh_server, known_hosts=str(known), host_key=pin)
+        assert "revoked" in error.message
+        assert nobody_tried(log), log
+
+
+def test_a_hashed_name_is_found(ssh_server: Sshd, tmp_path: Path) -> None:
+    known = tmp_path / "known"
+    known.write_text(known_host(ssh_server.host, ssh_server.port, ssh_server.host_key))
+    subprocess.run(["ssh-keygen", "-H", "-f", known], check=True, capture_output=True)
+    assert known.read_text().startswith("|1|")
+    with remote_on(ssh_server, known_hosts=str(known)):
+        pass
+
+
+def test_a_pinned_fingerprint_needs_no_known_hosts(ssh_server: Sshd, tmp_path: Path) -> None:
+    missing = str(tmp_path / "missing")
+    with remote_on(ssh_server, known_hosts=missing, host_key=fingerprint(ssh_server)):
+        pass
+    wrong = HostKey("ssh-ed25519", b"another").fingerprint
+    error, log = refused(ssh_server, known_hosts=missing, host_key=wrong)
+    assert wrong in error.message
+    assert fingerprint(ssh_server) in error.message
+    assert nobody_tried(log), log
+
+
+def test_the_type_of_key_that_is_known_is_the_one_asked_for(tmp_path: Path) -> None:
+    class TwoKeys(Sshd):
+        def _configuration(self) -> list[str]:
+            rsa = self._directory / "rsa"
+            command = ["ssh-keygen", "-q", "-t", "rsa", "-b", "2048", "-N", "", "-f", str(rsa)]
+            subprocess.run(command, check=True)
+            return [f"HostKey {rsa}", *super()._configuration()]
+
+    directory = tmp_path / "sshd"
+    directory.mkdir()
+    with TwoKeys(directory) as server:
+        rsa = " ".join((directory / "rsa.pub").read_text().split()[:2])
+        server.known_hosts.write_text(known_host(server.host, server.port, rsa))
+        with remote_on(server):
+            pass
+        server.known_hosts.write_text(known_host(server.host, server.port, server.host_key))
+        with remote_on(server):
+            pass
+
+
+def test_a_password_logs_in(password_account: Sshd) -> None:
+    with remote_on(password_account, key=None, password=password_account.password) as remote:
+        assert remote.root.endswith("/site")
+
+
+def test_a_wrong_password_is_one_clear_message(password_account: Sshd) -> None:
+    with pytest.raises(TargetError) as caught, remote_on(password_account, key=None, password="wrong-one"):
+        pass
+    assert caught.value.exit_code == 7
+    assert f"does not let {password_account.user} in" in caught.value.message
+    assert "Tried: password" in caught.value.message
+    assert "It takes: password, publickey" in caught.value.message
+    assert "wrong-one" not in caught.value.message + caught.value.hint
+
+
+def test_without_any_credential_the_message_says_so(ssh_server: Sshd) -> None:
+    with pytest.raises(TargetError, match=r"Tried: nothing.*It takes: .*publickey"), remote_on(ssh_server, key=None):
+        pass
+
+
+def test_a_usual_key_of_the_home_directory_is_tried(ssh_server: Sshd, home: Path) -> None:
+    (home / ".ssh/id_ed25519").write_bytes(ssh_server.key.read_bytes())
+    with remote_on(ssh_server, key=None):
+        pass
+
+
+def encrypted(key: Path, tmp_path: Path) -> Path:
+    copy = tmp_path / "encrypted"
+    copy.write_bytes(key.read_bytes())
+    copy.chmod(0o600)
+    subprocess.run(["ssh-keygen", "-q", "-p", "-N", "open sesame", "-f", copy], check=True, capture_output=True)
+    return copy
+
+
+def test_an_encrypted_key_needs_its_passphrase(ssh_server: Sshd, tmp_path: Path) -> None:
+    key = str(encrypted(ssh_server.key, tmp_path))
+    with remote_on(ssh_server, key=key, passphrase="open sesame"):
+        pass
+    with pytest.raises(TargetError, match="is encrypted, and there is no passphrase"), remote_on(ssh_server, key=key):
+        pass
+    with pytest.raises(TargetError, match="passphrase is wrong"), remote_on(ssh_server, key=key, passphrase="no"):
+        pass
+    with pytest.raises(TargetError, match="cannot be read: No such file"), remote_on(ssh_server, key="missing"):
+        pass
+
+
+def test_a_key_of_the_agent_logs_in(ssh_server: Sshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = str(tmp_path / "agent")
+    with subprocess.Popen(["ssh-agent", "-D", "-a", path], stdout=subprocess.DEVNULL) as agent:
+        try:
+            while not os.path.exists(path):
+                threading.Event().wait(0.01)
+            monkeypatch.setenv("SSH_AUTH_SOCK", path)
+            subprocess.run(["ssh-add", "-q", ssh_server.key], check=True)
+            with remote_on(ssh_server, key=None, agent=True):
+                pass
+        finally:
+            agent.terminate()
+
+
+def test_a_refused_port_is_told(ssh_server: Sshd) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        with pytest.raises(TargetError, match=f"127.0.0.1:{port}: the connection was refused"):
+            remote_on(ssh_server, port=port).__enter__()
+
+
+def test_an_unknown_host_is_told(ssh_server: Sshd) -> None:
+    with pytest.raises(TargetError, match=r"no-such-host\.invalid: there is no such host"):
+        remote_on(ssh_server, host="no-such-host.invalid").__enter__()
+
+
+def test_a_server_that_says_nothing_is_given_up(ssh_server: Sshd) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        with pytest.raises(TargetError, match=r"no SSH server introduced itself within 0.3 s"):
+            remote_on(ssh_server, port=port, connect_timeout=0.3).__enter__()
+
+
+def test_a_server_of_another_kind_is_told(ssh_server: Sshd) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as web:
+        port = web.getsockname()[1]
+
+        def serve() -> None:
+            connection, _ = web.accept()
+            with connection:
+                connection.sendall(b"HTTP/1.0 400 Bad Request\r\n\r\n")
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        with pytest.raises(TargetError, match="no SSH server introduced itself"):
+            remote_on(ssh_server, port=port, connect_timeout=5).__enter__()
+        thread.join()
+
+
+def test_failures_leave_nothing_on_standard_error(ssh_server: Sshd, capfd: pytest.CaptureFixture[str]) -> None:
+    refused(ssh_server, known_hosts="/missing")
+    with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(TargetError):
+        remote_on(ssh_server, port=silent.getsockname()[1], connect_timeout=0.2).__enter__()
+    assert capfd.readouterr() == ("", "")
+
+
+def test_dropbear_lets_us_in(dropbear_server: Dropbear) -> None:
+    with remote_on(dropbear_server) as remote:
+        assert remote.capabilities.digests
+    with remote_on(dropbear_server, key=None, password=dropbear_server.password):
+        pass

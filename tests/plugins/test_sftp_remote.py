@@ -1,0 +1,304 @@
+"""The remote of the strategy ``sftp`` on real servers: OpenSSH with a shell, OpenSSH with SFTP only, Dropbear."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from pushkit import Kind, TargetError
+from pushkit.files import (
+    Capabilities,
+    Remote,
+    RemoteDenied,
+    RemoteError,
+    RemoteExists,
+    RemoteFull,
+    RemoteMissing,
+    ShellRemote,
+)
+from pushkit.testing import ServerDirectory, Sshd
+
+from plugins.given import Given, lying, odd_names
+from plugins.sftp_target import remote_on
+
+SERVERS = ["ssh", "sftp_only", "dropbear"]
+
+
+@pytest.fixture(params=SERVERS)
+def place(request: pytest.FixtureRequest) -> tuple[Remote, Path]:
+    """A remote whose root is a fresh directory, and the same directory on this machine."""
+    server = request.getfixturevalue(f"{request.param}_server")
+    directory: ServerDirectory = request.getfixturevalue(f"{request.param}_directory")
+    remote = request.getfixturevalue("connected")(server, directory.path)
+    return remote, directory.local
+
+
+@pytest.fixture
+def connected() -> Iterator[object]:
+    """Connect to servers, and hang up in the end; nothing of a connection stays."""
+    before = set(threading.enumerate())
+    remotes: list[Remote] = []
+
+    def connect(server: Sshd, path: str) -> Remote:
+        manager = remote_on(server, path)
+        open_remotes.append(manager)
+        remotes.append(manager.__enter__())
+        return remotes[-1]
+
+    open_remotes: list[object] = []
+    yield connect
+    for remote in remotes:
+        remote.close()
+    assert set(threading.enumerate()) <= before
+
+
+def test_the_shell_decides_what_a_remote_can(place: tuple[Remote, Path], request: pytest.FixtureRequest) -> None:
+    remote, _ = place
+    if "sftp_only" in request.node.name:
+        assert not isinstance(remote, ShellRemote)
+        assert remote.capabilities == Capabilities()
+    else:
+        assert remote.capabilities == Capabilities(copies=True, digests=True)
+
+
+def test_a_file_is_written_replaced_and_read(place: tuple[Remote, Path]) -> None:
+    remote, local = place
+    large = os.urandom(300_000)
+    remote.write("file", [b"old content"], 0o644)
+    remote.write("file", [large[:100_000], b"", large[100_000:]], 0o640)
+    assert (local / "file").read_bytes() == large
+    assert (local / "file").stat().st_mode & 0o777 == 0o640
+    assert remote.read("file", 300_000) == large
+    with pytest.raises(RemoteError, match="more than 299,999 bytes"):
+        remote.read("file", 299_999)
+    remote.write("empty", [], 0o600)
+    assert remote.read("empty", 0) == b""
+
+
+def test_stat_sees_what_is_there_and_follows_no_link(place: tuple[Remote, Path]) -> None:
+    remote, local = place
+    remote.write("file", [b"12345"], 0o751)
+    remote.make_directory("dir", 0o777)
+    remote.make_symlink("nowhere/at all", "link")
+    os.mkfifo(local / "pipe")
+    assert remote.stat("file") == ("file", Kind.FILE, 0o751, 5)
+    directory, link, pipe = remote.stat("dir"), remote.stat("link"), remote.stat("pipe")
+    assert directory
+    assert directory[:3] == ("dir", Kind.DIRECTORY, 0o777)
+    assert link
+    assert link.kind is Kind.SYMLINK
+    assert pipe
+    assert pipe.kind is None
+    assert remote.stat("missing") is None
+    assert remote.stat("file/below a file") is None
+    assert remote.read_link("link") == "nowhere/at all"
+    (local / "pipe").unlink()
+
+
+def test_names_travel_as_the_bytes_that_they_are(place: tuple[Remote, Path]) -> None:
+    remote, _local = place
+    names = ["new\nline", "latin-1 \udce9", "ünï", "-rf", " ", "back\\slash", "\"quotes'"]
+    for name in names:
+        remote.write(name, [name.encode("utf-8", "surrogateescape")], 0o644)
+    remote.make_symlink("to \udcff", "link \udcff")
+    assert sorted(found.name for found in remote.list("")) == sorted([*names, "link \udcff"])
+    assert {found.size for found in remote.list("") if found.name == "ünï"} == {5}
+    assert remote.read_link("link \udcff") == "to \udcff"
+    for name in names:
+        assert remote.read(name, 100) == name.encode("utf-8", "surrogateescape")
+        remote.remove(name)
+    remote.remove("link \udcff")
+    assert remote.list("") == []
+
+
+def test_a_listing_of_many_names_is_whole(place: tuple[Remote, Path]) -> None:
+    remote, local = place
+    for number in range(500):
+        (local / f"{number:04d}{'x' * 100}").touch()
+    assert len({found.name for found in remote.list("")}) == 500
+
+
+def test_each_failure_has_its_class(place: tuple[Remote, Path]) -> None:
+    remote, _ = place
+    remote.write("file", [b"x"], 0o644)
+    remote.make_directory("dir", 0o755)
+    remote.write("dir/file", [b"x"], 0o644)
+    with pytest.raises(RemoteExists, match="dir"):
+        remote.make_directory("dir", 0o755)
+    with pytest.raises(RemoteExists):
+        remote.make_directory("file", 0o755)
+    with pytest.raises(RemoteMissing):
+        remote.make_directory("missing/dir", 0o755)
+    with pytest.raises(RemoteExists):
+        remote.make_symlink("x", "file")
+    for attempt in (
+        lambda: remote.list("missing"),
+        lambda: remote.read("missing", 10),
+        lambda: remote.read_link("missing"),
+        lambda: remote.rename("missing", "new"),
+        lambda: remote.remove("missing"),
+        lambda: remote.remove_directory("missing"),
+        lambda: remote.set_mode("missing", 0o600),
+        lambda: remote.write("missing/file", [b"x"], 0o600),
+    ):
+        with pytest.raises(RemoteMissing, match="missing"):
+            attempt()
+    with pytest.raises(RemoteError, match="dir"):
+        remote.remove_directory("dir")
+    assert remote.read("dir/file", 1) == b"x"
+
+
+def test_what_is_forbidden_is_told(place: tuple[Remote, Path]) -> None:
+    remote, local = place
+    if os.geteuid() != 0:
+        pytest.skip("only root can make what the user of the server may not touch")
+    (local / "closed").mkdir(mode=0o700)
+    (local / "theirs").mkdir(mode=0o755)
+    (local / "theirs/file").touch(mode=0o600)
+    for attempt in (
+        lambda: remote.list("closed"),
+        lambda: remote.read("theirs/file", 10),
+        lambda: remote.write("theirs/file", [b"x"], 0o644),
+        lambda: remote.write("theirs/new", [b"x"], 0o644),
+        lambda: remote.make_directory("theirs/new", 0o755),
+        lambda: remote.remove("theirs/file"),
+        lambda: remote.set_mode("theirs/file", 0o777),
+    ):
+        with pytest.raises(RemoteDenied, match="permission denied"):
+            attempt()
+    given = Given()
+    given.file("new")
+    with pytest.raises(RemoteDenied, match="permission denied"):
+        remote.put("theirs", given)
+    assert given.failed
+
+
+def test_a_rename_takes_the_place_of_a_symlink_at_once(place: tuple[Remote, Path]) -> None:
+    remote, local = place
+    remote.make_directory("one", 0o755)
+    remote.make_directory("two", 0o755)
+    remote.make_symlink("one", "current")
+    remote.make_symlink("two", "next")
+    remote.rename("next", "current")
+    assert (local / "current").readlink() == Path("two")
+    assert remote.stat("next") is None
+
+
+def test_a_tree_of_odd_names_arrives_is_copied_verified_and_removed(place: tuple[Remote, Path]) -> None:
+    remote, local = place
+    given = odd_names()
+    remote.make_directory("one", 0o755)
+    remote.put("one", given)
+    assert lying(local / "one") == given.expected()
+    assert sorted(given.finished) == sorted(entry.path for entry in given.entries)
+    assert remote.verify("one", given.entries) == []
+    if remote.capabilities.copies:
+        remote.make_directory("two", 0o755)
+        directories = Given()
+        for entry in given.entries:
+            if entry.kind is Kind.DIRECTORY:
+                directories.directory(entry.path, entry.mode | 0o700)
+        remote.put("two", directories)
+        remote.copy("one", "two", [entry for entry in given.entries if entry.kind is not Kind.DIRECTORY])
+        assert lying(local / "two") == {**given.expected(), **directories.expected()}
+    (local / "one/ünï").unlink()
+    if remote.capabilities.digests:
+        (local / "one/back\\slash").write_bytes(b"4")
+        assert [e.path for e in remote.verify("one", given.entries)] == ["back\\slash", "ünï"]
+    else:
+        (local / "one/back\\slash").write_bytes(b"longer")
+        assert [e.path for e in remote.verify("one", given.entries)] == ["back\\slash", "ünï"]
+    remote.remove_tree("one")
+    remote.remove_tree("one")
+    assert remote.stat("one") is None
+
+
+def test_a_failure_while_reading_goes_on_as_it_is(place: tuple[Remote, Path]) -> None:
+    remote, _local = place
+
+    class Changed(Given):
+        @contextmanager
+        def open(self, entry: object) -> Iterator[object]:  # type: ignore[override]
+            raise TargetError("the file changed")
+            yield
+
+    given = Changed()
+    given.file("file", b"content")
+    with pytest.raises(TargetError, match="the file changed"):
+        remote.put("", given)
+    assert given.failed == [("file", "the file changed")]
+    assert remote.stat("") is not None
+
+
+def test_a_full_disk_is_told_and_stops_the_stream(place: tuple[Remote, Path]) -> None:
+    remote, local = place
+    if os.geteuid() != 0:
+        pytest.skip("only root may mount a small file system")
+    owner = local.stat()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m,mode=777", "tmpfs", local], check=True)
+    try:
+        os.chown(local, owner.st_uid, owner.st_gid)
+        free = remote.free_space()
+        assert free is not None
+        assert 0 < free <= 1024 * 1024
+        with pytest.raises(RemoteFull, match="no space left on the target"):
+            remote.write("large", [bytes(100_000)] * 20, 0o644)
+        remote.remove("large")
+        given = Given()
+        for number in range(200):
+            given.file(f"file-{number}", os.urandom(50_000))
+        with pytest.raises(RemoteFull, match="no space left on the target"):
+            remote.put("", given)
+        assert given.failed
+        assert len(given.finished) < 200
+    finally:
+        subprocess.run(["umount", "-l", local], check=True)
+
+
+def test_free_space_is_known(place: tuple[Remote, Path]) -> None:
+    remote, _ = place
+    assert (remote.free_space() or 0) > 1024 * 1024
+
+
+def test_primitives_may_be_called_from_several_threads(place: tuple[Remote, Path]) -> None:
+    remote, local = place
+
+    def write(number: int) -> bytes:
+        remote.write(f"{number}", [b"%d" % number * 1000], 0o644)
+        assert len(remote.list("")) > 0
+        return remote.read(f"{number}", 10_000)
+
+    with ThreadPoolExecutor(8) as pool:
+        for number, content in enumerate(pool.map(write, range(60))):
+            assert content == b"%d" % number * 1000
+    assert len(os.listdir(local)) == 60
+
+
+def test_the_root_may_be_relative_to_the_login_directory(ssh_server: Sshd) -> None:
+    with remote_on(ssh_server, "some/./site/") as one, remote_on(ssh_server, "~/some/site") as two:
+        assert one.root == two.root
+        assert one.root.endswith("/some/site")
+        assert one.root.startswith("/")
+    with remote_on(ssh_server, "~") as home:
+        assert home.stat("") is not None
+    with remote_on(ssh_server, "//srv//site") as absolute:
+        assert absolute.root == "/srv/site"
+
+
+def test_a_connection_that_is_gone_is_told(ssh_server: Sshd, ssh_directory: ServerDirectory) -> None:
+    with remote_on(ssh_server, ssh_directory.path) as remote:
+        remote.transport.sock.close()  # type: ignore[attr-defined]
+        with pytest.raises(RemoteError, match="connection was lost"):
+            remote.list("")
+        with pytest.raises(RemoteError, match="connection was lost"):
+            remote.remove_tree("x")
+        given = Given()
+        given.file("file")
+        with pytest.raises(RemoteError, match="connection was lost"):
+            remote.put("", given)

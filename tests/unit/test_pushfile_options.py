@@ -1,0 +1,123 @@
+"""Options against their pydantic models: whatever pydantic finds is said in plain words, at the right place."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import pytest
+from pushkit.strategy import Options
+from pushkit.validation import Fault, validate
+from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic_core import PydanticCustomError
+
+
+class Http(Options):
+    """One kind of check."""
+
+    kind: Literal["http"]
+    url: str
+
+
+class Tcp(Options):
+    """Another kind of check."""
+
+    kind: Literal["tcp"]
+    port: int = Field(ge=1)
+
+
+class All(Options):
+    """Every shape of an option."""
+
+    check: Annotated[Http | Tcp, Field(discriminator="kind")] | None = None
+    workers: int | Literal["auto"] = 1
+    checks: list[Tcp] = []
+    limits: dict[str, int] = {}
+    origin: str = Field(default="", alias="from")
+    pair: tuple[int, str] = (1, "")
+    token: SecretStr = Field(default=SecretStr(""), min_length=3)
+    mixed: dict[str, Tcp | int] = {}
+    color: str = ""
+    low: int = 0
+    high: int = 10
+
+    @field_validator("token", mode="before")
+    @classmethod
+    def _token(cls, value: Any) -> Any:
+        if value == "hunter2":
+            raise ValueError(f"{value} is too well known")
+        return value
+
+    @field_validator("color")
+    @classmethod
+    def _color(cls, value: str) -> str:
+        if value == "infrared":
+            raise PydanticCustomError("invisible", "{color} cannot be seen", {"color": value})
+        return value
+
+    @model_validator(mode="after")
+    def _order(self) -> All:
+        if self.low > self.high:
+            raise ValueError("`low` is above `high`")
+        return self
+
+
+def faults(table: dict[str, Any]) -> list[Fault]:
+    return list(validate(All, table, table)[1])
+
+
+@pytest.mark.parametrize(
+    ("table", "path", "message"),
+    [
+        ({"check": {"kind": "ftp"}}, ("check", "kind"), "expected one of 'http', 'tcp'"),
+        ({"check": {}}, ("check", "kind"), "missing"),
+        ({"check": 3}, ("check",), "expected a table, found 3"),
+        ({"check": {"kind": "tcp", "port": 0}}, ("check", "port"), "expected a whole number of at least 1, found 0"),
+        ({"workers": "x"}, ("workers",), 'expected a whole number or "auto", found text'),
+        ({"checks": [{"kind": "tcp", "port": 1}, {"kind": "tcp"}]}, ("checks", 1, "port"), "missing, expected a whole"),
+        ({"checks": {}}, ("checks",), "expected a list, each item a table, found a table"),
+        ({"limits": {"a": "x"}}, ("limits", "a"), "expected a whole number, found text"),
+        ({"limits": []}, ("limits",), "expected a table, each value a whole number, found an empty list"),
+        ({"from": 3}, ("from",), "expected text, found 3"),
+        ({"form": "x"}, ("form",), "unknown option"),
+        ({"pair": [1]}, ("pair", 1), "missing, expected text"),
+        ({"pair": [1, 2]}, ("pair", 1), "expected text, found 2"),
+        ({"pair": [1, "", 3]}, ("pair",), "expected a list of 2 items: a whole number, text, found a list"),
+        ({"mixed": {"k": {"kind": "tcp", "port": "y"}}}, ("mixed", "k", "port"), "expected a whole number"),
+        ({"mixed": {"k": "z"}}, ("mixed", "k"), "expected a table or a whole number, found text"),
+        ({"token": 12345}, ("token",), "expected secret text of at least 3 characters, found a number"),
+        ({"token": "ab"}, ("token",), "expected secret text of at least 3 characters, found text"),
+        ({"token": "hunter2"}, ("token",), "[secret] is too well known"),
+        ({"color": "infrared"}, ("color",), "infrared cannot be seen"),
+        ({"low": 11}, (), "`low` is above `high`"),
+    ],
+)
+def test_one_mistake_is_one_fault_at_its_path(table: dict[str, Any], path: tuple[str | int, ...], message: str) -> None:
+    (fault,) = faults(table)
+    assert fault.path == path
+    assert fault.message.startswith(message)
+
+
+def test_suggestions_are_for_keys_and_choices() -> None:
+    assert faults({"form": 1})[0].hint == 'did you mean "from"?'
+    assert faults({"zzz": 1})[0].hint.startswith("known: check, workers,")
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        {"workers": "${env:X}"},
+        {"low": 11, "color": "${env:X}"},
+        {"check": {"kind": "${env:X}"}},
+        {"limits": {"a": "${env:X}"}},
+        {"checks": "${env:X}"},
+    ],
+)
+def test_a_fault_that_may_be_down_to_a_reference_is_open(table: dict[str, Any]) -> None:
+    assert all(fault.open for fault in faults(table))
+    assert faults(table)
+
+
+def test_a_fault_beside_a_reference_is_not_open() -> None:
+    table = {"workers": "${env:X}", "limits": {"a": "x", "b": "${env:X}"}, "form": "${env:X}", "checks": [{}]}
+    settled = {fault.path for fault in faults(table) if not fault.open}
+    assert settled == {("limits", "a"), ("form",), ("checks", 0, "kind"), ("checks", 0, "port")}

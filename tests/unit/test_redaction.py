@@ -1,0 +1,131 @@
+"""Secrets do not leave in any form."""
+
+from __future__ import annotations
+
+import base64
+import json
+import shlex
+import threading
+from urllib.parse import quote, quote_plus
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pushkit.events import Note, redacted
+from pushkit.secrets.redaction import Redactor
+
+AWKWARD = "p@ss/w\"ö rd's+\\$"
+
+
+def knowing(**values: str) -> Redactor:
+    redactor = Redactor()
+    for name, value in values.items():
+        redactor.add(name, value)
+    return redactor
+
+
+def test_one_that_knows_nothing_is_false_and_changes_nothing() -> None:
+    redactor = Redactor()
+    assert not redactor
+    assert redactor("as it is") == "as it is"
+    redactor.add("x", "hunter2")
+    assert redactor
+
+
+def test_a_secret_is_replaced_by_its_name() -> None:
+    assert knowing(db="hunter2")("user:hunter2@host hunter2") == "user:[secret:db]@host [secret:db]"
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        AWKWARD,
+        quote(AWKWARD),
+        quote(AWKWARD, safe=""),
+        quote_plus(AWKWARD),
+        base64.b64encode(AWKWARD.encode()).decode(),
+        base64.urlsafe_b64encode(AWKWARD.encode()).decode().rstrip("="),
+        json.dumps(AWKWARD)[1:-1],
+        json.dumps(AWKWARD, ensure_ascii=False)[1:-1],
+        repr(AWKWARD)[1:-1],
+        shlex.quote(AWKWARD),
+    ],
+)
+def test_every_form_of_a_secret_is_replaced(form: str) -> None:
+    assert knowing(db=AWKWARD)(f"<{form}>") == "<[secret:db]>"
+
+
+def test_each_line_of_a_long_secret_is_replaced_but_for_the_tiny_ones() -> None:
+    redactor = knowing(key="-----BEGIN-----\nAAAABBBB\n  CCCC  \nab\n-----END-----\n")
+    assert redactor("line 2: AAAABBBB, line 3: CCCC.") == "line 2: [secret:key], line 3: [secret:key]."
+    assert redactor("grab a cab") == "grab a cab"
+
+
+@pytest.mark.parametrize("value", ["", "a", "abc", "   ", "        "])
+def test_a_value_that_would_turn_up_in_any_text_is_not_taken(value: str) -> None:
+    assert not knowing(x=value)
+
+
+def test_the_longest_secret_wins_where_one_holds_another() -> None:
+    redactor = knowing(short="pass", long="password-1")
+    assert redactor("password-1 pass") == "[secret:long] [secret:short]"
+
+
+def test_no_end_of_overlapping_secrets_stays() -> None:
+    assert knowing(one="abcd", two="cdefgh")("xabcdefghx") == "x[secret:two]x"
+
+
+def test_the_marks_themselves_are_not_replaced_again() -> None:
+    assert knowing(one="secret", two="hunter2")("hunter2") == "[secret:two]"
+
+
+def test_a_value_that_two_references_share_keeps_its_first_name() -> None:
+    redactor = knowing(one="hunter2")
+    redactor.add("two", "hunter2")
+    assert redactor("hunter2") == "[secret:one]"
+
+
+def test_events_are_redacted_at_any_depth() -> None:
+    assert redacted(Note("production", "sent hunter2"), knowing(db="hunter2")) == Note("production", "sent [secret:db]")
+
+
+def test_it_is_used_while_secrets_are_added_from_other_threads() -> None:
+    redactor = Redactor()
+    added = threading.Event()
+    wrong: list[str] = []
+
+    def read() -> None:
+        while not added.is_set():
+            text = redactor("value-0 value-199")
+            if "value-199" in text and "[secret:199]" in text:
+                wrong.append(text)
+
+    readers = [threading.Thread(target=read) for _ in range(2)]
+    for reader in readers:
+        reader.start()
+
+    def write(first: int) -> None:
+        for number in range(first, 200, 2):
+            redactor.add(str(number), f"value-{number}.")
+
+    writers = [threading.Thread(target=write, args=(first,)) for first in (0, 1)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    added.set()
+    for reader in readers:
+        reader.join()
+    assert not wrong
+    assert redactor("".join(f"value-{i}." for i in range(200))) == "".join(f"[secret:{i}]" for i in range(200))
+
+
+@settings(deadline=None)
+@given(st.lists(st.text("abc:'\"% \n", min_size=4, max_size=8), min_size=1, max_size=3), st.text("abc", max_size=5))
+def test_no_secret_is_in_what_comes_out(values: list[str], around: str) -> None:
+    redactor = knowing(**{f"N{index}": value for index, value in enumerate(values)})
+    text = redactor(around + around.join(values) + around)
+    rest = text
+    for index in range(len(values)):
+        rest = rest.replace(f"[secret:N{index}]", "\0")
+    assert not any(value in rest for value in values if value.strip() == value and len(value) >= 4)

@@ -1,0 +1,195 @@
+"""Plugins as real distributions, and every way in which one can be broken."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+from pushkit import registry
+from pushkit.errors import PluginError
+from pushkit.strategy import Strategy
+
+from distributions import forget, importable, install, install_strategy, strategy
+
+SOURCE = """
+from pushkit import hookimpl
+@hookimpl
+def pushkit_secret_source():
+    return lambda argument, root: argument.upper()
+"""
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Path]:
+    with importable(tmp_path / "site") as directory:
+        yield directory
+
+
+def refused(group: str, name: str) -> PluginError:
+    get = {"strategies": registry.strategy, "secret_sources": registry.secret_source}.get(group, registry.command)
+    with pytest.raises(PluginError) as caught:
+        get(name)
+    return caught.value
+
+
+def test_the_built_ins_are_listed_with_their_distribution() -> None:
+    listed = {plugin.name: plugin for plugin in registry.names("strategies")}
+    assert {"dir", "sftp", "script"} <= set(listed)
+    assert listed["dir"].distribution == "pushkit"
+    assert listed["dir"].module == "pushkit_dir"
+    assert {"env", "file", "command"} <= {plugin.name for plugin in registry.names("secret_sources")}
+
+
+def test_listing_imports_no_plugin(site: Path) -> None:
+    install(site, "acme-boom", {"acme_boom": "raise SystemExit(9)"}, {"strategies:boom": "acme_boom"})
+    code = (
+        "import sys; from pushkit import registry\n"
+        "assert 'boom' in {plugin.name for plugin in registry.names('strategies')}\n"
+        "assert not {'acme_boom', 'pushkit_dir', 'pydantic', 'paramiko'} & set(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": str(site)}, check=False)
+    assert done.returncode == 0
+
+
+def test_a_strategy_of_anybody_is_loaded(site: Path) -> None:
+    install_strategy(site, "ship", "port: int = 22")
+    loaded = registry.strategy("ship")
+    assert issubclass(loaded, Strategy)
+    assert loaded.Options.model_fields["port"].default == 22
+    assert registry.strategy("ship") is loaded
+
+
+def test_of_several_loaded_plugins_each_gives_its_own(site: Path) -> None:
+    for name in ("one", "two", "three"):
+        install_strategy(site, name)
+    assert [registry.strategy(name).name for name in ("one", "two", "three", "one")] == ["one", "two", "three", "one"]
+
+
+def test_two_distributions_with_one_name_are_refused_by_name(site: Path) -> None:
+    install(site, "acme-a", {"acme_a": strategy("ship")}, {"strategies:ship": "acme_a"}, version="1.2")
+    install(site, "acme-b", {"acme_b": strategy("ship")}, {"strategies:ship": "acme_b"}, version="3.4")
+    error = refused("strategies", "ship")
+    assert error.message == 'the strategy "ship" is claimed by acme-a 1.2 and acme-b 3.4'
+    assert "uninstall" in error.hint
+    assert not {"acme_a", "acme_b"} & set(sys.modules)
+
+
+def test_one_name_in_two_groups_is_two_plugins(site: Path) -> None:
+    modules = {"acme_s": strategy("vault"), "acme_v": SOURCE}
+    install(site, "acme", modules, {"strategies:vault": "acme_s", "secret_sources:vault": "acme_v"})
+    assert registry.strategy("vault").name == "vault"
+    assert registry.secret_source("vault")("x", site) == "X"
+
+
+def test_one_module_behind_two_names_is_refused(site: Path) -> None:
+    install(site, "acme", {"acme_v": SOURCE}, {"secret_sources:vault": "acme_v", "secret_sources:safe": "acme_v"})
+    assert registry.secret_source("vault")("x", site) == "X"
+    error = refused("secret_sources", "safe")
+    assert 'secret source "safe" (acme 1.0) is the same module as secret source "vault"' in error.message
+    assert "acme_v" in error.message
+    assert registry.secret_source("vault")("y", site) == "Y"
+
+
+def test_a_strategy_with_an_alias_still_works_under_its_own_name(site: Path) -> None:
+    install(site, "acme", {"acme_s": strategy("ship")}, {"strategies:ship": "acme_s", "strategies:alias": "acme_s"})
+    assert "calls itself 'ship'" in refused("strategies", "alias").message
+    assert registry.strategy("ship").name == "ship"
+
+
+def test_a_mistyped_hook_is_refused(site: Path) -> None:
+    source = strategy("ship").replace("def pushkit_strategy", "def pushkit_stratgy")
+    install(site, "acme", {"acme_s": source}, {"strategies:ship": "acme_s"})
+    error = refused("strategies", "ship")
+    assert error.message == 'strategy "ship" (acme 1.0) implements pushkit_stratgy, which is no hook of a strategy'
+    assert error.hint == 'did you mean "pushkit_strategy"?'
+    assert registry.strategy("dir").name == "dir", "a broken plugin must not break the others"
+
+
+def test_a_hook_with_unknown_arguments_is_refused(site: Path) -> None:
+    source = strategy("ship").replace("pushkit_strategy()", "pushkit_strategy(config)")
+    install(site, "acme", {"acme_s": source}, {"strategies:ship": "acme_s"})
+    assert "config" in refused("strategies", "ship").message
+
+
+def test_a_module_without_a_hook_is_refused(site: Path) -> None:
+    install(site, "acme", {"acme_s": ""}, {"strategies:ship": "acme_s"})
+    assert refused("strategies", "ship").message == 'strategy "ship" (acme 1.0) does not implement pushkit_strategy'
+
+
+def test_a_missing_dependency_is_named_with_the_distribution(site: Path) -> None:
+    install(site, "acme", {"acme_s": "import nothing_like_this"}, {"strategies:ship": "acme_s"}, version="2.5")
+    error = refused("strategies", "ship")
+    assert error.message == ("strategy \"ship\" (acme 2.5) cannot be imported: No module named 'nothing_like_this'")
+    assert "acme" in error.hint
+    assert isinstance(error.__cause__, ImportError)
+
+
+@pytest.mark.parametrize("statement", ["raise RuntimeError('no licence')", "raise SystemExit('no licence')", "1 +"])
+def test_whatever_an_import_raises_is_attributed(site: Path, statement: str) -> None:
+    install(site, "acme", {"acme_s": statement}, {"strategies:ship": "acme_s"}, version="2.5")
+    error = refused("strategies", "ship")
+    assert error.message.startswith('strategy "ship" (acme 2.5) cannot be imported: ')
+    assert error.exit_code == 4
+
+
+def test_a_hook_that_raises_is_attributed(site: Path) -> None:
+    source = "from pushkit import hookimpl\n@hookimpl\ndef pushkit_strategy():\n    return 1 / 0\n"
+    install(site, "acme", {"acme_s": source}, {"strategies:ship": "acme_s"})
+    assert "(acme 1.0) failed in pushkit_strategy: ZeroDivisionError" in refused("strategies", "ship").message
+
+
+def test_an_unknown_name_gets_a_suggestion_or_the_list(site: Path) -> None:
+    assert refused("strategies", "sfpt").hint == 'did you mean "sftp"?'
+    error = refused("strategies", "zzzzzz")
+    assert error.message == 'there is no strategy "zzzzzz"'
+    assert "dir" in error.hint
+    assert "sftp" in error.hint
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (("return shipStrategy", "return 5"), "gives a int where a subclass of Strategy"),
+        (("return shipStrategy", "return str"), "gives the class str where a subclass of Strategy"),
+        (('name = "ship"', 'name = "boat"'), "calls itself 'boat'"),
+        (('name = "ship"', ""), "calls itself None"),
+        (("Options = shipOptions", ""), "has no `Options`"),
+        (("Options = shipOptions", "Options = dict"), "has no `Options`"),
+        (("def plan", "def paln"), "does not define plan"),
+    ],
+)
+def test_a_result_that_is_no_strategy_is_refused(site: Path, change: tuple[str, str], says: str) -> None:
+    install(site, "acme", {"acme_s": strategy("ship").replace(*change)}, {"strategies:ship": "acme_s"})
+    assert f'strategy "ship" (acme 1.0) {says}' in refused("strategies", "ship").message
+
+
+def test_a_source_that_is_no_function_is_refused(site: Path) -> None:
+    source = SOURCE.replace("lambda argument, root: argument.upper()", "'text'")
+    install(site, "acme", {"acme_v": source}, {"secret_sources:vault": "acme_v"})
+    assert "gives a str where a function is expected" in refused("secret_sources", "vault").message
+
+
+def test_commands_and_observers_come_through_the_same_door(site: Path) -> None:
+    modules = {
+        "acme_c": "import click\nfrom pushkit import hookimpl\n@hookimpl\ndef pushkit_command():\n"
+        "    return click.Command('hello')\n",
+        "acme_o": "from pushkit import hookimpl\n@hookimpl\ndef pushkit_observer():\n    return print\n",
+        "acme_n": "from pushkit import hookimpl\n@hookimpl\ndef pushkit_command():\n    return print\n",
+    }
+    points = {"commands:hello": "acme_c", "observers:chat": "acme_o", "commands:bad": "acme_n"}
+    install(site, "acme", modules, points)
+    assert isinstance(registry.command("hello"), click.Command)
+    assert registry.observer("chat") is print
+    assert "where a click command is expected" in refused("commands", "bad").message
+
+
+def test_a_repaired_plugin_is_loaded_by_the_next_look(site: Path) -> None:
+    install(site, "acme", {"acme_s": "import nothing_like_this"}, {"strategies:ship": "acme_s"})
+    refused("strategies", "ship")
+    (site / "acme_s.py").write_text(strategy("ship"))
+    forget()
+    assert registry.strategy("ship").name == "ship"

@@ -1,0 +1,466 @@
+"""The releases layout on a local directory: what lies there after a push, a failure, a rollback, a prune."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from pushkit import Action, Busy, Project, PushFailed, PushRefused, Run, Snapshot, Target, TargetError
+from pushkit.events import Event, StepFinished, Warned
+from pushkit.files import RemoteFull
+from pushkit.files.records import Records, Ticket
+from pushkit.files.releases import Releases
+from pushkit.model import Release, Revision
+from pushkit.snapshot import take
+
+from pushkit_dir.remote import LocalRemote
+
+
+class Site:
+    """A project, a target directory, and the layout between them."""
+
+    def __init__(self, tmp_path: Path, keep: int = 5) -> None:
+        self.source = tmp_path / "project"
+        self.source.mkdir()
+        self.path = tmp_path / "srv" / "site"
+        self.path.parent.mkdir()
+        self.events: list[Event] = []
+        target = Target("here", "dir")
+        self.project = Project("site", self.source / "Pushfile", self.source, ".", (), "here", {"here": target})
+        self.cancelled = threading.Event()
+        self.run = Run(
+            project=self.project,
+            target=target,
+            emit=self.events.append,
+            cancelled=self.cancelled,
+            scratch=tmp_path,
+            person="ada@lovelace",
+            redact=str,
+            environment={},
+        )
+        self.remote = LocalRemote(self.path)
+        self.releases = Releases(self.remote, self.run, keep)
+
+    def write(self, path: str, text: str = "x", mode: int = 0o644) -> None:
+        file = self.source / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+        file.chmod(mode)
+
+    def snapshot(self) -> Snapshot:
+        return take(self.project, None)
+
+    def push(self) -> Release:
+        snapshot = self.snapshot()
+        return self.releases.push(self.releases.plan(snapshot), snapshot)
+
+    def live(self) -> dict[str, str]:
+        """What a web server would serve."""
+        return tree(self.path / "current")
+
+    def debris(self) -> list[str]:
+        found = os.listdir(self.path / ".push" / "incoming")
+        return found + [name for name in os.listdir(self.path / ".push") if name.startswith("current-")]
+
+
+def tree(root: Path) -> dict[str, str]:
+    found = {}
+    for directory, _, files in os.walk(root):
+        for name in files:
+            path = Path(directory) / name
+            key = str(path.relative_to(root))
+            found[key] = f"-> {os.readlink(path)}" if path.is_symlink() else path.read_text()
+    return found
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return Site(tmp_path)
+
+
+def test_a_first_push_makes_the_tree_live_with_modes_symlinks_and_empty_directories(site: Site) -> None:
+    site.write("index.html", "hello")
+    site.write("bin/run", "#!/bin/sh", 0o755)
+    (site.source / "empty").mkdir(mode=0o750)
+    (site.source / "link").symlink_to("index.html")
+    release = site.push()
+    assert site.live() == {"index.html": "hello", "bin/run": "#!/bin/sh", "link": "-> index.html"}
+    assert os.readlink(site.path / "current") == f"releases/{release.id}"
+    assert (site.path / "current/bin/run").stat().st_mode & 0o777 == 0o755
+    assert (site.path / "current/empty").stat().st_mode & 0o777 == 0o750
+    assert (site.path / ".push").stat().st_mode & 0o777 == 0o700
+    assert not site.debris()
+    assert site.releases.live() == release.id
+
+
+def test_an_unchanged_project_has_an_empty_plan(site: Site) -> None:
+    site.write("a")
+    site.push()
+    os.utime(site.source / "a")
+    plan = site.releases.plan(site.snapshot())
+    assert plan.steps == ()
+    assert plan.kept == 1
+
+
+def test_only_what_changed_is_sent_and_each_step_is_reported_once(site: Site) -> None:
+    for name in ("a", "b", "c", "d/e"):
+        site.write(name, name)
+    site.push()
+    site.write("b", "B")
+    site.write("f", "f")
+    (site.source / "c").unlink()
+    site.events.clear()
+    plan = site.releases.plan(site.snapshot())
+    assert plan.size == 2
+    site.push()
+    done = [event.step for event in site.events if isinstance(event, StepFinished)]
+    assert sorted(done, key=str) == sorted(plan.steps, key=str)
+    assert {step.subject for step in done if step.action in {Action.ADD, Action.REPLACE}} == {"b", "f"}
+    assert site.live() == {"a": "a", "b": "B", "d/e": "d/e", "f": "f"}
+
+
+def test_a_same_size_edit_with_the_old_times_is_sent(site: Site) -> None:
+    site.write("a", "one")
+    before = (site.source / "a").stat()
+    site.push()
+    site.write("a", "two")
+    os.utime(site.source / "a", ns=(before.st_atime_ns, before.st_mtime_ns))
+    site.push()
+    assert site.live() == {"a": "two"}
+
+
+def test_kept_files_keep_their_times(site: Site) -> None:
+    site.write("a", "a")
+    site.write("b", "b")
+    site.push()
+    was = (site.path / "current/a").stat().st_mtime_ns
+    site.write("b", "B")
+    site.push()
+    assert (site.path / "current/a").stat().st_mtime_ns == was
+
+
+def test_types_change_in_every_direction(site: Site) -> None:
+    site.write("file")
+    site.write("dir/x")
+    (site.source / "link").symlink_to("file")
+    site.push()
+    (site.source / "file").unlink()
+    (site.source / "dir/x").unlink()
+    (site.source / "dir").rmdir()
+    (site.source / "link").unlink()
+    site.write("file/now/deep", "1")
+    (site.source / "dir").symlink_to("file")
+    site.write("link", "2")
+    site.push()
+    assert site.live()["file/now/deep"] == "1"
+    assert os.readlink(site.path / "current/dir") == "file"
+    assert not (site.path / "current/link").is_symlink()
+
+
+def test_a_changed_mode_travels_without_the_content(site: Site) -> None:
+    site.write("a", "a")
+    (site.source / "d").mkdir(mode=0o755)
+    site.push()
+    (site.source / "a").chmod(0o600)
+    (site.source / "d").chmod(0o500)
+    plan = site.releases.plan(site.snapshot())
+    assert plan.size == 0
+    assert {step.reason for step in plan.steps if step.action is Action.REPLACE} == {
+        "mode 644 becomes 600",
+        "mode 755 becomes 500",
+    }
+    site.push()
+    assert (site.path / "current/a").stat().st_mode & 0o777 == 0o600
+    assert (site.path / "current/d").stat().st_mode & 0o777 == 0o500
+
+
+def test_names_with_any_byte_arrive(site: Site) -> None:
+    for name in (b"new\nline", b"\xff\xfe", "ünï".encode(), b"-rf", b" lead", b"trail ", b"back\\slash", b"'\"$(x)"):
+        with open(os.path.join(os.fsencode(site.source), name), "wb") as file:
+            file.write(name)
+    site.push()
+    site.write("another")
+    site.push()
+    there = os.path.join(os.fsencode(site.path), b"current")
+    for name in os.listdir(there):
+        if name != b"another":
+            with open(os.path.join(there, name), "rb") as file:
+                assert file.read() == name
+    assert len(os.listdir(there)) == 9
+
+
+def test_a_failure_while_sending_leaves_what_is_live_and_no_debris(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.write("a", "old")
+    first = site.push()
+    site.write("a", "new")
+    site.write("b", "b")
+    write = LocalRemote.write
+
+    def full(self: LocalRemote, path: str, chunks: Iterable[bytes], mode: int) -> None:
+        if path.endswith("/b"):
+            raise RemoteFull(f"{path}: no space left")
+        write(self, path, chunks, mode)
+
+    monkeypatch.setattr(LocalRemote, "write", full)
+    with pytest.raises(RemoteFull):
+        site.push()
+    assert site.live() == {"a": "old"}
+    assert site.releases.live() == first.id
+    assert not site.debris()
+    monkeypatch.undo()
+    site.push()
+    assert site.live() == {"a": "new", "b": "b"}
+
+
+def test_what_did_not_arrive_whole_never_becomes_live(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.write("a", "old")
+    site.push()
+    site.write("a", "new")
+    write = LocalRemote.write
+
+    def lossy(self: LocalRemote, path: str, chunks: Iterable[bytes], mode: int) -> None:
+        write(self, path, [b"nEw"] if path.endswith("/a") else chunks, mode)
+
+    monkeypatch.setattr(LocalRemote, "write", lossy)
+    with pytest.raises(PushFailed, match="did not arrive whole"):
+        site.push()
+    assert site.live() == {"a": "old"}
+
+
+def test_a_file_that_changes_under_the_push_aborts_it(site: Site) -> None:
+    site.write("a", "old")
+    site.push()
+    site.write("a", "new")
+    snapshot = site.snapshot()
+    plan = site.releases.plan(snapshot)
+    site.write("a", "NEW")
+    with pytest.raises(Exception, match="a"):
+        site.releases.push(plan, snapshot)
+    assert site.live() == {"a": "old"}
+    assert not site.debris()
+
+
+def test_a_push_that_was_overtaken_is_busy_and_changes_nothing(site: Site) -> None:
+    site.write("a", "1")
+    site.push()
+    site.write("a", "2")
+    snapshot = site.snapshot()
+    plan = site.releases.plan(snapshot)
+    another = site.source.parent / "another"
+    another.mkdir()
+    (another / "a").write_text("3")
+    faster = take(replace(site.project, pushfile=another / "Pushfile", root=another))
+    site.releases.push(site.releases.plan(faster), faster)
+    with pytest.raises(Busy, match="another push"):
+        site.releases.push(plan, snapshot)
+    assert site.live() == {"a": "3"}
+
+
+def test_keep_good_releases_and_the_one_before_the_live_one(tmp_path: Path) -> None:
+    site = Site(tmp_path, keep=2)
+    made = []
+    for text in "12345":
+        site.write("a", text)
+        made.append(site.push().id)
+    there = sorted(os.listdir(site.path / "releases"))
+    assert there == made[-2:]
+    assert sorted(os.listdir(site.path / ".push/manifests")) == there
+
+
+def test_failed_pushes_do_not_evict_good_releases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    site = Site(tmp_path, keep=2)
+    site.write("a", "1")
+    site.push()
+    site.write("a", "2")
+    site.push()
+    good = sorted(os.listdir(site.path / "releases"))
+    monkeypatch.setattr(LocalRemote, "verify", lambda self, directory, entries: entries)
+    for text in "345":
+        site.write("a", text)
+        with pytest.raises(PushFailed):
+            site.push()
+    assert sorted(os.listdir(site.path / "releases")) == good
+
+
+def test_rollback_goes_to_what_was_live_before(site: Site) -> None:
+    ids = []
+    for text in "123":
+        site.write("a", text)
+        ids.append(site.push().id)
+    assert site.releases.rollback().id == ids[1]
+    assert site.live() == {"a": "2"}
+    site.write("a", "4")
+    site.push()
+    # What was live before the fourth is the second, not the third that was rolled back.
+    assert site.releases.rollback().id == ids[1]
+    assert site.releases.rollback().id == ids[0]
+    with pytest.raises(PushRefused, match="no release before"):
+        site.releases.rollback()
+    assert site.releases.rollback(ids[2]).id == ids[2]
+    assert site.live() == {"a": "3"}
+
+
+def test_rollback_refuses_what_is_not_there(site: Site) -> None:
+    with pytest.raises(PushRefused, match="nothing was ever pushed"):
+        site.releases.rollback()
+    site.write("a")
+    release = site.push()
+    with pytest.raises(PushRefused, match="live already"):
+        site.releases.rollback(release.id)
+    with pytest.raises(PushRefused, match="no good release"):
+        site.releases.rollback("../../etc")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda path: (path / "current").mkdir(), "is a directory, not a symlink"),
+        (lambda path: (path / "current").symlink_to("/etc"), "not a release of push"),
+        (lambda path: (path / "current").symlink_to("releases/../../x"), "not a release of push"),
+        (lambda path: (path / "releases").symlink_to("/tmp"), "no directory"),
+        (lambda path: (path / ".push").symlink_to("/tmp"), "no directory"),
+    ],
+)
+def test_a_target_that_push_did_not_make_is_refused_untouched(
+    site: Site, spoil: Callable[[Path], None], message: str
+) -> None:
+    site.path.mkdir()
+    spoil(site.path)
+    before = sorted(os.listdir(site.path))
+    site.write("a")
+    with pytest.raises(PushRefused, match=message):
+        site.push()
+    assert sorted(os.listdir(site.path)) == before
+
+
+def test_a_newer_format_is_refused(site: Site) -> None:
+    site.write("a", "1")
+    site.push()
+    (site.path / ".push/format").write_text("2\n")
+    site.write("a", "2")
+    with pytest.raises(PushRefused, match="format '2'"):
+        site.push()
+    assert site.live() == {"a": "1"}
+
+
+@pytest.mark.parametrize("damage", [b"", b"pushkit-manifest 1 00\n", b"\x00" * 64])
+def test_a_damaged_manifest_costs_a_full_push_and_is_told(site: Site, damage: bytes) -> None:
+    site.write("a", "1")
+    release = site.push()
+    (site.path / ".push/manifests" / release.id).write_bytes(damage)
+    plan = site.releases.plan(site.snapshot())
+    assert "damaged" in plan.warnings[0]
+    site.push()
+    assert site.live() == {"a": "1"}
+
+
+def test_a_path_without_a_parent_is_told_before_anything_is_made(site: Site) -> None:
+    site.write("a")
+    site.path.parent.rmdir()
+    with pytest.raises(TargetError, match="does not exist"):
+        site.push()
+    assert not site.path.parent.exists()
+
+
+def test_too_little_space_is_told_before_anything_is_sent(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.write("a", "1")
+    site.push()
+    site.write("a", "22")
+    monkeypatch.setattr(LocalRemote, "free_space", lambda self: 1)
+    with pytest.raises(TargetError, match="no space for 2 bytes"):
+        site.push()
+    assert len(os.listdir(site.path / ".push/pushes")) == 1
+
+
+def test_what_a_dead_push_left_is_removed_after_a_day_and_no_sooner(site: Site) -> None:
+    site.write("a", "1")
+    site.push()
+    records = Records(site.remote)
+    left = []
+    for hours in (1, 30):
+        number = records.take_number()
+        created = datetime.now(UTC) - timedelta(hours=hours)
+        release = Release(f"{number:06d}-{created:%Y%m%dT%H%M%SZ}-abc", Revision("", False, ""), created, "x@y")
+        records.open(Ticket(number, release, ""))
+        (site.path / ".push/incoming" / release.id).mkdir()
+        left.append(release.id)
+    site.write("a", "2")
+    site.push()
+    assert os.listdir(site.path / ".push/incoming") == left[:1]
+
+
+def test_tickets_are_numbered_without_a_gap_or_a_twin_under_contention(site: Site) -> None:
+    site.write("a")
+    site.push()
+    taken: list[int] = []
+    threads = [
+        threading.Thread(target=lambda: [taken.append(Records(site.remote).take_number()) for _ in range(10)])
+        for _ in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(taken) == list(range(2, 82))
+
+
+def test_a_prune_that_fails_is_told_and_the_push_is_good(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    site = Site(tmp_path, keep=1)
+    for text in "12":
+        site.write("a", text)
+        site.push()
+    site.write("a", "3")
+
+    def refuse(self: LocalRemote, path: str) -> None:
+        raise RemoteFull(f"{path}: no space left")
+
+    monkeypatch.setattr(LocalRemote, "remove_tree", refuse)
+    site.push()
+    assert site.live() == {"a": "3"}
+    assert any(isinstance(event, Warned) and "could not be removed" in event.message for event in site.events)
+
+
+def test_300_switches_leave_no_gap_for_a_reader(site: Site) -> None:
+    for text in "12":
+        site.write("a", text)
+        site.push()
+    stop = threading.Event()
+    seen: list[str] = []
+    gaps: list[OSError] = []
+
+    def read() -> None:
+        while not stop.is_set():
+            try:
+                seen.append((site.path / "current/a").read_text())
+            except OSError as error:
+                gaps.append(error)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    there = sorted(os.listdir(site.path / "releases"))
+    for turn in range(300):
+        site.releases.rollback(there[turn % 2])
+    stop.set()
+    reader.join()
+    assert not gaps
+    assert set(seen) == {"1", "2"}
+
+
+def test_read_only_directories_are_filled_and_closed(site: Site) -> None:
+    site.write("closed/a", "1")
+    (site.source / "closed").chmod(0o555)
+    try:
+        site.push()
+        site.write("b")
+        site.push()
+        assert site.live() == {"closed/a": "1", "b": "x"}
+        assert (site.path / "current/closed").stat().st_mode & 0o777 == 0o555
+    finally:
+        with suppress(OSError):
+            (site.source / "closed").chmod(0o755)

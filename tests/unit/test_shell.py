@@ -1,0 +1,197 @@
+"""The shell scripts of the bulk operations, under each shell and set of tools that this machine has."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import pytest
+from pushkit import Entry, Kind, TargetError
+from pushkit.files import PROBE, RemoteDenied, RemoteFull, RemoteMissing, Shell, ShellRemote, ShellResult, shell_of
+from pushkit.files.shell import MARKER, told
+
+from plugins.given import Given, lying, odd_names
+from pushkit_dir.remote import LocalRemote
+
+
+class LocalShell(ShellRemote, LocalRemote):
+    """A directory of this machine that is worked on by a shell of this machine."""
+
+    def __init__(self, root: Path, command: list[str], path: str) -> None:
+        super().__init__(root)
+        self._command = command
+        self._path = path
+        self.noise = ""
+        self.scripts: list[str] = []
+        shell = shell_of(self.run_script(PROBE, (), bool))
+        assert shell is not None
+        self.shell: Shell = shell
+        self.capabilities = shell.capabilities
+
+    def run_script(self, script: str, stdin: Iterable[bytes], failed: Callable[[bytes], bool]) -> ShellResult:
+        self.scripts.append(script)
+        done = subprocess.run(
+            [*self._command, "-c", self.noise + script],
+            input=b"".join(stdin),
+            capture_output=True,
+            env={"PATH": self._path},
+            check=False,
+        )
+        return ShellResult(done.returncode, done.stdout, done.stderr)
+
+
+SHELLS = {
+    "dash": ["dash"],
+    "bash": ["bash", "--posix"],
+    "busybox sh": ["busybox", "sh"],
+    "busybox only": ["busybox", "sh"],
+}
+
+
+@pytest.fixture(params=SHELLS)
+def remote(request: pytest.FixtureRequest, tmp_path: Path) -> LocalShell:
+    """A remote under one shell; ``busybox only`` has no other tools either."""
+    command = SHELLS[request.param]
+    found = shutil.which(command[0])
+    if found is None:
+        pytest.skip(f"{command[0]} is not installed")
+    path = os.defpath
+    if request.param == "busybox only":
+        tools = tmp_path / "tools"
+        tools.mkdir()
+        for applet in subprocess.run([found, "--list"], check=True, capture_output=True, text=True).stdout.split():
+            (tools / applet).symlink_to(found)
+        path = str(tools)
+    root = tmp_path / "a root's $name"
+    (root / "old").mkdir(parents=True)
+    (root / "new").mkdir()
+    return LocalShell(root, [found, *command[1:]], path)
+
+
+def test_a_tree_of_odd_names_arrives_as_it_is(remote: LocalShell) -> None:
+    given = odd_names()
+    remote.put("new", given)
+    assert lying(Path(remote.root) / "new") == given.expected()
+    assert given.finished == [entry.path for entry in given.entries]
+
+
+def test_files_get_the_time_of_their_arrival(remote: LocalShell) -> None:
+    given = Given()
+    given.file("page.html")
+    remote.put("new", given)
+    reference = Path(remote.root) / "reference"
+    reference.touch()
+    assert abs((Path(remote.root) / "new/page.html").stat().st_mtime - reference.stat().st_mtime) < 3600
+
+
+def test_copies_keep_modes_times_and_links_and_leave_directories_alone(remote: LocalShell) -> None:
+    given = odd_names()
+    remote.put("old", given)
+    root = Path(remote.root)
+    old, new = root / "old", root / "new"
+    os.utime(old / "empty", (1_000_000_000, 1_000_000_000))
+    directories = Given()
+    for entry in given.entries:
+        if entry.kind is Kind.DIRECTORY:
+            directories.directory(entry.path, 0o711)
+    remote.put("new", directories)
+    others = [entry for entry in given.entries if entry.kind is not Kind.DIRECTORY]
+    remote.copy("old", "new", others)
+    expected = {**given.expected(), **directories.expected()}
+    assert lying(new) == expected
+    assert (new / "empty").stat().st_mtime == 1_000_000_000
+    assert (new / "empty").stat().st_ino != (old / "empty").stat().st_ino
+
+
+def test_verify_finds_each_wrong_file_and_only_those(remote: LocalShell) -> None:
+    given = odd_names()
+    remote.put("new", given)
+    assert remote.verify("new", given.entries) == []
+    new = Path(remote.root) / "new"
+    (new / "back\\slash").write_bytes(b"4")
+    (new / "empty").unlink()
+    (new / "new\nline").write_bytes(b"55")
+    (new / "large").unlink()
+    (new / "large").mkdir()
+    found = [entry.path for entry in remote.verify("new", given.entries)]
+    assert found == ["back\\slash", "empty", "large", "new\nline"]
+
+
+def test_verify_of_nothing_asks_nothing(remote: LocalShell) -> None:
+    before = len(remote.scripts)
+    assert remote.verify("new", [Entry("d", Kind.DIRECTORY, 0o755)]) == []
+    assert len(remote.scripts) == before
+
+
+def test_a_tree_is_removed_and_what_its_links_point_to_is_not(remote: LocalShell, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir(mode=0o755)
+    (outside / "kept").write_text("kept")
+    given = odd_names()
+    given.symlink("to outside", str(outside))
+    remote.put("new", given)
+    remote.remove_tree("new")
+    remote.remove_tree("new")
+    assert not (Path(remote.root) / "new").exists()
+    assert (outside / "kept").read_text() == "kept"
+    assert outside.stat().st_mode & 0o777 == 0o755
+
+
+def test_free_space_is_that_of_the_file_system(remote: LocalShell) -> None:
+    free = remote.free_space()
+    assert free is not None
+    assert free == pytest.approx(shutil.disk_usage(remote.root).free, rel=0.05)
+
+
+def test_what_login_scripts_print_disturbs_nothing(remote: LocalShell) -> None:
+    remote.noise = "echo Welcome; echo 'mesg: ttyname failed' >&2\n"
+    given = odd_names()
+    remote.put("new", given)
+    assert remote.verify("new", given.entries) == []
+    (Path(remote.root) / "new/empty").write_text("no")
+    assert [entry.path for entry in remote.verify("new", given.entries)] == ["empty"]
+    assert remote.free_space()
+
+
+def test_a_missing_directory_is_told(remote: LocalShell) -> None:
+    given = Given()
+    given.file("a")
+    with pytest.raises(RemoteMissing, match="nowhere"):
+        remote.put("nowhere", given)
+    with pytest.raises(RemoteMissing):
+        remote.copy("nowhere", "new", given.entries)
+    assert given.failed
+    assert "nowhere" in given.failed[0][1]
+
+
+def test_a_full_disk_is_told_in_plain_words(remote: LocalShell, tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root may mount a small file system")
+    small = Path(remote.root) / "new"
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", small], check=True)
+    try:
+        given = Given()
+        for number in range(40):
+            given.file(f"file-{number}", bytes(20_000))
+        with pytest.raises(RemoteFull, match="no space left"):
+            remote.put("new", given)
+    finally:
+        subprocess.run(["umount", small], check=True)
+
+
+def test_an_answer_that_is_no_shell_is_no_shell() -> None:
+    assert shell_of(ShellResult(1, b"This service allows sftp connections only.\n", b"")) is None
+    assert shell_of(ShellResult(0, b"", b"")) is None
+    assert shell_of(ShellResult(0, f"Welcome!\n{MARKER}\ntar\n".encode(), b"")) == Shell(frozenset({"tar"}))
+
+
+def test_an_error_names_the_path_and_what_the_tool_said() -> None:
+    said = b"tar: a/b: Cannot open: Permission denied\ntar: Exiting with failure status\n"
+    error = told("/srv/site", ShellResult(2, b"", said))
+    assert isinstance(error, RemoteDenied)
+    assert error.message == "/srv/site: permission denied (tar: a/b: Cannot open: Permission denied)"
+    assert "exit code 3" in told("/srv/site", ShellResult(3, b"", b"")).message
+    assert isinstance(error, TargetError)
