@@ -42,6 +42,7 @@ if TYPE_CHECKING:
         Step,
         Target,
     )
+    from pushkit.observer import Observer
     from pushkit.process import Command
     from pushkit.snapshot import Snapshot
     from pushkit.strategy import Checkable, Inspectable, Options, Revertible, Run, Strategy
@@ -79,6 +80,7 @@ _MODULES = {
         "Step",
         "Target",
     ),
+    "observer": ("Observer",),
     "process": ("Command",),
     "snapshot": ("Snapshot",),
     "strategy": ("Checkable", "Inspectable", "Options", "Revertible", "Run", "Strategy"),
@@ -94,6 +96,7 @@ __all__ = [
     "Inspectable",
     "Interrupted",
     "Kind",
+    "Observer",
     "Options",
     "Outcome",
     "Plan",

@@ -29,6 +29,7 @@ from pushkit.events import (
     Warned,
 )
 from pushkit.model import Action, Finding, Outcome, Plan, Project, Receipt, Release, Step, Target
+from pushkit.observer import Audience
 from pushkit.secrets.redaction import Redactor
 from pushkit.snapshot import Snapshot, take
 from pushkit.strategy import Checkable, Inspectable, Revertible, Run, Strategy, one_line
@@ -88,9 +89,14 @@ class Session:
         return self._strategy
 
     def close(self) -> None:
-        """Give back what the strategy took, also when it is still connecting or could not."""
+        """Give back what the strategy took, also when it could not connect. Waits while it is still connecting."""
         self._dialler.join()
         self._strategy.close()
+
+    def abandon(self) -> None:
+        """As `close`, for a person who does not wait: what still connects ends with the process."""
+        if not self._dialler.is_alive():
+            self._strategy.close()
 
     def _connect(self) -> None:
         try:
@@ -98,10 +104,16 @@ class Session:
         except BaseException as error:
             self._failures.append(error)
 
-    @property
-    def whereabouts(self) -> str:
-        """Whether this push has already switched, in words."""
-        return "the new release is live" if self.tally.switched else "what was live is untouched"
+    def whereabouts(self, plan: Plan | None) -> str:
+        """How far this push came, in words."""
+        name = self.target.name
+        if self.tally.switched:
+            return f"on {name} the new release is live"
+        if plan and plan.count(Action.SWITCH):
+            return f"on {name} what was live is untouched{f' ({plan.live})' if plan.live else ''}"
+        if plan and (self.tally.done or self.tally.failed):
+            return f"on {name} {self.tally.done} of {len(plan.steps)} steps were done"
+        return f"on {name} nothing was changed"
 
 
 class Engine:
@@ -180,31 +192,48 @@ class Engine:
     def push(self, name: str) -> Receipt:
         """Push to ``name``. Raises `PushFailed` with the receipt when some steps were taken before a failure."""
         start = time.monotonic()
-        with self._session(name) as session:
-            snapshot = self._freeze(session)
-            plan = self._plan(session, snapshot)
-            if not plan.steps:
-                receipt = self._receipt(session, start, Outcome.NOTHING, live=plan.live)
-                session.emit(PushFinished(name, receipt))
-                return receipt
-            self._guard(plan)
+        with self._audience(name) as audience, self._session(name, audience) as session:
+            plan = None
             try:
-                release = session.strategy.push(plan, snapshot)
+                snapshot = self._freeze(session)
+                plan = self._plan(session, snapshot)
+                if plan.steps:
+                    self._guard(plan)
+                    release = session.strategy.push(plan, snapshot)
+                    receipt = self._receipt(session, start, Outcome.DONE, release=release, live=release.id)
+                else:
+                    receipt = self._receipt(session, start, Outcome.NOTHING, live=plan.live)
             except BaseException as error:
                 raise self._failure(session, plan, error, start) from error
-            receipt = self._receipt(session, start, Outcome.DONE, release=release, live=release.id)
             session.emit(PushFinished(name, receipt))
             return receipt
 
     # How.
 
     @contextmanager
-    def _session(self, name: str) -> Iterator[Session]:
+    def _audience(self, name: str) -> Iterator[Audience]:
+        """The observers of the Pushfile, for one push."""
+        audience = Audience(
+            [
+                (each.name, registry.observer(each.observer)(options, self.project))
+                for each in self.project.notify.values()
+                for options in [pushfile.notify_options(self.project, each, self.redactor)]
+            ]
+        )
+        try:
+            yield audience
+        finally:
+            warn = Emitter(self.redactor, self._listeners)
+            for problem in audience.close():
+                warn(Warned(name, problem))
+
+    @contextmanager
+    def _session(self, name: str, *more: Emit) -> Iterator[Session]:
         target = self.project.targets[name]
         kind = registry.strategy(target.strategy)
         options = pushfile.options(self.project, target, self.redactor)
         tally = Tally()
-        emit = Emitter(self.redactor, (tally, *self._listeners))
+        emit = Emitter(self.redactor, (tally, *self._listeners, *more))
         scratch = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="push-"))
         run = Run(
             project=self.project,
@@ -219,8 +248,13 @@ class Engine:
         session = Session(target, kind(options, run), emit, tally)
         try:
             yield session
-        finally:
-            session.close()
+        except BaseException as error:
+            if isinstance(error.__cause__ or error, KeyboardInterrupt):
+                session.abandon()
+            else:
+                session.close()
+            raise
+        session.close()
 
     def _freeze(self, session: Session) -> Snapshot:
         start = time.monotonic()
@@ -257,14 +291,14 @@ class Engine:
         if self._cancelled.is_set():
             raise Interrupted("stopped before anything was changed")
 
-    def _failure(self, session: Session, plan: Plan, error: BaseException, start: float) -> BaseException:
+    def _failure(self, session: Session, plan: Plan | None, error: BaseException, start: float) -> BaseException:
         """The error that says what is live now, after its receipt was sent to who listens."""
         stopped = isinstance(error, (Interrupted, KeyboardInterrupt))
         outcome = Outcome.INTERRUPTED if stopped else Outcome.FAILED
-        live = "" if session.tally.switched else plan.live
+        live = plan.live if plan and not session.tally.switched else ""
         receipt = self._receipt(session, start, outcome, live=live, error=one_line(error))
         session.emit(PushFinished(session.target.name, receipt))
-        where = f"on {session.target.name} {session.whereabouts}{f' ({live})' if live else ''}"
+        where = session.whereabouts(plan)
         if stopped:
             return Interrupted(f"stopped: {where}")
         if isinstance(error, PushFailed):

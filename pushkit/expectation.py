@@ -25,7 +25,7 @@ def expected(schema: Schema, root: Schema) -> str:
     """What ``schema`` allows: ``a whole number from 1 to 65535``. ``root`` holds the ``$defs`` it refers to."""
     schema = resolved(schema, root)
     branches = _branches(schema)
-    values = [schema["const"]] if "const" in schema else schema.get("enum", [])
+    values = choices(schema)
     if values or branches:
         return _either([_literal(value) for value in values] or [expected(branch, root) for branch in branches])
     match schema.get("type"):
@@ -80,6 +80,11 @@ def at(schema: Schema, path: tuple[str | int, ...], root: Schema) -> Schema | No
         return at(below, tuple(rest), root)
     parts = (at(branch, path, root) for branch in _branches(schema))
     return next((part for part in parts if part is not None), None)
+
+
+def choices(schema: Schema) -> list[Any]:
+    """The values that ``schema`` lists, where it lists them."""
+    return [schema["const"]] if "const" in schema else list(schema.get("enum", ()))
 
 
 def is_secret(schema: Schema, root: Schema) -> bool:

@@ -13,7 +13,7 @@ import pluggy
 if TYPE_CHECKING:
     import click
 
-    from pushkit.events import Emit
+    from pushkit.observer import Observer
     from pushkit.secrets.source import SecretSource
     from pushkit.strategy import Strategy
 
@@ -41,8 +41,8 @@ class ObserverHooks:
     """Group ``pushkit.observers``: who hears of a push and cannot stop it."""
 
     @hookspec
-    def pushkit_observer(self) -> Emit:  # type: ignore[empty-body]
-        """Return a function that is called with each event. What it raises changes nothing."""
+    def pushkit_observer(self) -> type[Observer]:  # type: ignore[type-arg,empty-body]
+        """Return the observer's class. Its ``name`` is the name of the entry point."""
 
 
 class CommandHooks:

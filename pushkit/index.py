@@ -12,13 +12,14 @@ from __future__ import annotations
 import hashlib
 import os
 import struct
-import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from contextlib import suppress
 from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import NamedTuple
+
+from pushkit.model import Entry
 
 MAGIC = b"pushkit-index 1\n"
 LENGTHS = struct.Struct("<III")
@@ -48,16 +49,16 @@ class Index:
         self._file = cache_file("index", self._root)
         self._known = unpack(self._root, read(self._file, MAGIC))
         self._blocks: dict[bytes, Block] = {}
-        self._changed = False
+        self._new: dict[bytes, Block] = {}
         # As git does with its index: a file that was written no earlier than this may be written again without
         # looking any different, so its digest is not worth keeping. The walk reads files only after this moment.
         self._limit = time.time_ns() - GRANULARITY
 
-    def digests(self, directory: str, files: dict[str, os.stat_result], digest: Callable[[str], bytes]) -> list[bytes]:
-        """The sha256 of each of ``files`` in ``directory``, by ``digest`` where it is not known.
+    def look(self, directory: str, files: dict[str, os.stat_result]) -> list[bytes]:
+        """The sha256 of each of ``files`` in ``directory``, empty where it is not known.
 
-        The stats were taken before any of this, so that a file that is written meanwhile is seen to have
-        changed next time.
+        The stats have to be taken before the unknown are read, so that a file that is written meanwhile is
+        seen to have changed next time.
         """
         if not files:
             return []
@@ -65,40 +66,45 @@ class Index:
         for stat in files.values():
             numbers += stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino & INODE
         keys = struct.pack(f"<{len(numbers)}q", *numbers)
-        joined = os.fsencode("\0".join(files))
+        names = os.fsencode("\0".join(files))
         place = os.fsencode(directory)
         known = self._known.get(place)
-        if known and known.keys == keys and known.names == joined:
+        if known and known.keys == keys and known.names == names:
             self._blocks[place] = known
             return pieces(known.digests, DIGEST)
-        self._changed = True
-        old = {}
+        settled = max(numbers[1::FIELDS]) < self._limit and max(numbers[2::FIELDS]) < self._limit
+        if known is None and settled:
+            self._new[place] = Block(names, keys, b"")
+            return [b""] * len(files)
+        old: dict[bytes, tuple[bytes, bytes]] = {}
         if known:
-            old = dict(
-                zip(
-                    known.names.split(b"\0"),
-                    zip(pieces(known.keys, KEY), pieces(known.digests, DIGEST), strict=True),
-                    strict=True,
-                )
-            )
-        new_keys = []
+            parts = zip(pieces(known.keys, KEY), pieces(known.digests, DIGEST), strict=True)
+            old = dict(zip(known.names.split(b"\0"), parts, strict=True))
         found = []
-        for (name, stat), key in zip(files.items(), pieces(keys, KEY), strict=True):
-            old_key, old_digest = old.get(os.fsencode(name), (b"", b""))
-            if old_key == key:
-                found.append(old_digest)
-            else:
-                found.append(digest(name))
-                if max(stat.st_mtime_ns, stat.st_ctime_ns) >= self._limit:
-                    key = UNTRUSTED  # noqa: PLW2901
-            new_keys.append(key)
-        self._blocks[place] = Block(joined, b"".join(new_keys), b"".join(found))
+        trusted = []
+        for name, key, stat in zip(names.split(b"\0"), pieces(keys, KEY), files.values(), strict=True):
+            old_key, digest = old.get(name, (b"", b""))
+            same = old_key == key
+            found.append(digest if same else b"")
+            trusted.append(key if same or max(stat.st_mtime_ns, stat.st_ctime_ns) < self._limit else UNTRUSTED)
+        self._new[place] = Block(names, b"".join(trusted), b"")
         return found
 
-    def save(self) -> None:
-        """Write what this walk found, whole or not at all. A cache that cannot be written is no error."""
-        if not self._changed:
-            return
+    @property
+    def changed(self) -> bool:
+        """Whether this walk found anything that the last one did not."""
+        return bool(self._new)
+
+    def save(self, entries: Sequence[Entry]) -> None:
+        """Write what this walk found, whole or not at all. A cache that cannot be written is no error.
+
+        ``entries`` are those of the walk, now with all digests.
+        """
+        digests = {entry.path: entry.sha256 for entry in entries}
+        for directory, block in self._new.items():
+            way = os.fsdecode(directory + b"/" if directory else b"")
+            names = os.fsdecode(block.names).split("\0")
+            self._blocks[directory] = block._replace(digests=b"".join([digests[way + name] for name in names]))
         # Another target may include more: what this walk did not pass is kept while it exists.
         for directory, block in self._known.items():
             if directory not in self._blocks and os.path.isdir(os.path.join(self._root, directory)):
@@ -154,13 +160,17 @@ def read(file: Path, magic: bytes) -> bytes:
 
 def write(file: Path, magic: bytes, body: bytes) -> None:
     """Write a cache file, whole or not at all, for its owner only."""
+    temporary = file.with_name(f"{file.name}.{os.getpid()}")
     with suppress(OSError):
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(dir=file.parent)
         try:
-            with open(descriptor, "wb") as out:
+            with open(temporary, "xb", opener=private) as out:
                 out.writelines((magic, hashlib.sha256(body).digest(), body))
             os.replace(temporary, file)
-        except BaseException:
-            os.unlink(temporary)
-            raise
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def private(path: str, flags: int) -> int:
+    """Open a file that only its owner may read."""
+    return os.open(path, flags, 0o600)

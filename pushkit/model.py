@@ -175,6 +175,15 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
+class Notify:
+    """Who is told of pushes: a ``[notify.NAME]`` table, its references unresolved, without ``observer``."""
+
+    name: str
+    observer: str
+    table: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Project:
     """What a Pushfile describes.
 
@@ -190,3 +199,4 @@ class Project:
     ignore: tuple[str, ...]
     default: str
     targets: Mapping[str, Target]
+    notify: Mapping[str, Notify] = field(default_factory=dict)

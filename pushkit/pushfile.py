@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pushkit import registry, toml_lines
 from pushkit.errors import PluginError, Problem, PushfileError, PushkitError, UsageError
-from pushkit.model import Project, Target
+from pushkit.model import Notify, Project, Target
 from pushkit.pushfile_reader import Finding, Reader
 from pushkit.secrets import references
 from pushkit.suggestion import did_you_mean
@@ -67,6 +67,8 @@ def parse(text: str, path: Path, select: Sequence[str] | None = ()) -> Project:
     if select is not None:
         for name in _chosen(project, select, sound=not reader.findings):
             reader.check(project.targets[name])
+        for notify in project.notify.values():
+            reader.check_notify(notify)
     if reader.findings:
         raise _error(path, text, reader.findings)
     return project
@@ -79,12 +81,25 @@ def options(project: Project, target: Target, redactor: Redactor) -> Options:
     reference that cannot be resolved and every option that turns out wrong, and `PluginError` for a broken
     strategy or secret source.
     """
+    model = registry.strategy(target.strategy).Options
+    return _resolved(project, ("target", target.name), model, target.table, redactor)
+
+
+def notify_options(project: Project, notify: Notify, redactor: Redactor) -> Options:
+    """As `options`, of a ``[notify.NAME]`` table."""
+    return _resolved(
+        project, ("notify", notify.name), registry.observer(notify.observer).Options, notify.table, redactor
+    )
+
+
+def _resolved(
+    project: Project, place: toml_lines.Path, model: type[Options], raw: Mapping[str, Any], redactor: Redactor
+) -> Options:
     from pushkit.validation import validate  # noqa: PLC0415  (pydantic, only for those who need it)
 
-    model = registry.strategy(target.strategy).Options
     secrets = _Secrets(project.root, redactor)
-    table = references.replaced(target.table, secrets.resolve)
-    result, faults = validate(model, table, target.table)
+    table = references.replaced(raw, secrets.resolve)
+    result, faults = validate(model, table, raw)
     if result is not None and not secrets.findings:
         return result
     # An option that could not be resolved is wrong for that reason only.
@@ -92,9 +107,9 @@ def options(project: Project, target: Target, redactor: Redactor) -> Options:
     wrong = [
         Finding(fault.path, redactor(fault.message), redactor(fault.hint))
         for fault in faults
-        if not any(place[: len(fault.path)] == fault.path for place in unresolved)
+        if not any(each[: len(fault.path)] == fault.path for each in unresolved)
     ]
-    findings = [found._replace(place=("target", target.name, *found.place)) for found in (*secrets.findings, *wrong)]
+    findings = [found._replace(place=(*place, *found.place)) for found in (*secrets.findings, *wrong)]
     raise _error(project.pushfile, _text(project.pushfile), findings)
 
 
@@ -127,7 +142,7 @@ class _Secrets:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_bytes().decode()
+        return path.read_bytes().decode("utf-8-sig")  # some editors begin a file with a byte order mark
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         raise PushfileError(_shown(path), [Problem(line, "", "expected UTF-8 text")]) from None

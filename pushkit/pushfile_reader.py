@@ -5,15 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pushkit import registry, toml_lines
 from pushkit.commands import COMMANDS
 from pushkit.errors import PushkitError
 from pushkit.expectation import found
-from pushkit.model import Project, Target
+from pushkit.model import Notify, Project, Target
 from pushkit.secrets import references
 from pushkit.suggestion import did_you_mean
+
+if TYPE_CHECKING:
+    from pushkit.strategy import Options
 
 PROJECT_KEYS = ("name", "source", "ignore", "default")
 """The keys of the table ``[project]``."""
@@ -46,8 +49,7 @@ class Reader:
         project = self._table("project")
         self._known(("project",), project, PROJECT_KEYS, "key")
         targets = {name: _target(name, table) for name, table in self._targets().items()}
-        for name in self._table("notify"):
-            self._observer(name)
+        notify = {name: _notify(name, table) for name, table in self._table("notify").items() if self._observer(name)}
         root = pushfile.parent
         name = self._text(("project", "name"), project, root.name or "project")
         source = self._text(("project", "source"), project, ".")
@@ -55,7 +57,7 @@ class Reader:
         if "default" in project and default and default not in targets:
             self._find(("project", "default"), f'no target "{default}"', did_you_mean(default, targets))
         ignore = self._patterns(("project", "ignore"), project)
-        return Project(name, pushfile, root, source, ignore, default, targets)
+        return Project(name, pushfile, root, source, ignore, default, targets, notify)
 
     def check(self, target: Target) -> None:
         """Find what is wrong in a target: its common keys, its references, its strategy's options."""
@@ -67,16 +69,21 @@ class Reader:
         if "strategy" not in table:
             self._find((*place, "strategy"), "missing, expected the name of a strategy", _installed("strategies"))
         elif self._plugin((*place, "strategy"), table["strategy"], "strategies") and sound:
-            self._options(place, target)
+            self._options(place, registry.strategy(target.strategy).Options, target.table)
 
-    def _options(self, place: toml_lines.Path, target: Target) -> None:
+    def check_notify(self, notify: Notify) -> None:
+        """Find what is wrong in a ``[notify.NAME]`` table: its references, its observer's options."""
+        place: toml_lines.Path = ("notify", notify.name)
+        if self._references(place, notify.table):
+            self._options(place, registry.observer(notify.observer).Options, notify.table)
+
+    def _options(self, place: toml_lines.Path, model: type[Options], raw: Mapping[str, Any]) -> None:
         from pushkit.validation import validate  # noqa: PLC0415  (pydantic, only for those who need it)
 
-        model = registry.strategy(target.strategy).Options
         table = references.replaced(
-            target.table, lambda _, text: text if references.refers(text) else "".join(map(str, references.parse(text)))
+            raw, lambda _, text: text if references.refers(text) else "".join(map(str, references.parse(text)))
         )
-        _, faults = validate(model, table, target.table)
+        _, faults = validate(model, table, raw)
         for fault in faults:
             if not fault.open:
                 self._find((*place, *fault.path), fault.message, fault.hint)
@@ -112,7 +119,8 @@ class Reader:
             self._find((), "there is no target", "write one as [target.NAME], or let `push init` do it")
         return targets
 
-    def _observer(self, name: str) -> None:
+    def _observer(self, name: str) -> bool:
+        """Whether ``[notify.NAME]`` names an observer that is installed."""
         place: toml_lines.Path = ("notify", name)
         table = self.tables["notify"][name]
         if not isinstance(table, dict):
@@ -120,7 +128,8 @@ class Reader:
         elif "observer" not in table:
             self._find((*place, "observer"), "missing, expected the name of an observer", _installed("observers"))
         else:
-            self._plugin((*place, "observer"), table["observer"], "observers")
+            return self._plugin((*place, "observer"), table["observer"], "observers")
+        return False
 
     def _plugin(self, place: toml_lines.Path, name: object, group: str) -> bool:
         """Whether ``name`` is that of a plugin of ``group``. Which of several, and whether it works, is not asked."""
@@ -178,6 +187,10 @@ def _target(name: str, table: Mapping[str, Any]) -> Target:
         tuple(ignore) if isinstance(ignore, list) else (),
         tuple(include) if isinstance(include, list) else (),
     )
+
+
+def _notify(name: str, table: Mapping[str, Any]) -> Notify:
+    return Notify(name, table["observer"], {key: value for key, value in table.items() if key != "observer"})
 
 
 def _installed(group: str) -> str:

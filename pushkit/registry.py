@@ -20,7 +20,7 @@ from pushkit.suggestion import did_you_mean
 if TYPE_CHECKING:
     import click
 
-    from pushkit.events import Emit
+    from pushkit.observer import Observer
     from pushkit.secrets.source import SecretSource
     from pushkit.strategy import Strategy
 
@@ -72,32 +72,23 @@ def names(group: str) -> Sequence[Plugin]:
 
 def strategy(name: str) -> type[Strategy[Any]]:
     """The strategy's class. Raises `PluginError` when it is unknown, ambiguous or broken."""
-    from pushkit.strategy import Options, Strategy  # noqa: PLC0415  (pydantic, only for those who need it)
+    from pushkit.strategy import Strategy  # noqa: PLC0415  (pydantic, only for those who need it)
 
-    def check(result: Any) -> str:
-        if not (isinstance(result, type) and issubclass(result, Strategy)):
-            return f"gives {_described(result)} where a subclass of Strategy is expected"
-        if (own_name := getattr(result, "name", None)) != name:
-            return f"calls itself {own_name!r}; a strategy's `name` is that of its entry point"
-        options = getattr(result, "Options", None)
-        if not (isinstance(options, type) and issubclass(options, Options)):
-            return "has no `Options`, a subclass of pushkit.Options"
-        undefined = ", ".join(sorted(getattr(result, "__abstractmethods__", ())))
-        return f"does not define {undefined}" if undefined else ""
+    result: type[Strategy[Any]] = _result("strategies", name, "pushkit_strategy", _no_subclass(Strategy, name))
+    return result
 
-    result: type[Strategy[Any]] = _result("strategies", name, "pushkit_strategy", check)
+
+def observer(name: str) -> type[Observer[Any]]:
+    """The observer's class. Raises `PluginError` when it is unknown, ambiguous or broken."""
+    from pushkit.observer import Observer  # noqa: PLC0415  (pydantic, only for those who need it)
+
+    result: type[Observer[Any]] = _result("observers", name, "pushkit_observer", _no_subclass(Observer, name))
     return result
 
 
 def secret_source(name: str) -> SecretSource:
     """The function behind ``${name:...}``. Raises `PluginError` when it is unknown, ambiguous or broken."""
     result: SecretSource = _result("secret_sources", name, "pushkit_secret_source", _not_a_function)
-    return result
-
-
-def observer(name: str) -> Emit:
-    """The function that hears of events. Raises `PluginError` when it is unknown, ambiguous or broken."""
-    result: Emit = _result("observers", name, "pushkit_observer", _not_a_function)
     return result
 
 
@@ -201,6 +192,24 @@ def _guarded(plugin: Plugin, what: str, act: Callable[[], Any]) -> Any:
             f"{plugin} {what}: {type(error).__name__}: {error}",
             hint=f"this is for the authors of {plugin.distribution}",
         ) from error
+
+
+def _no_subclass(base: type, name: str) -> Callable[[Any], str]:
+    """A check that a plugin gives a complete subclass of ``base`` that is called ``name``."""
+    from pushkit.strategy import Options  # noqa: PLC0415  (pydantic, only for those who need it)
+
+    def check(result: Any) -> str:
+        if not (isinstance(result, type) and issubclass(result, base)):
+            return f"gives {_described(result)} where a subclass of {base.__name__} is expected"
+        if (own_name := getattr(result, "name", None)) != name:
+            return f"calls itself {own_name!r}; its `name` has to be that of its entry point"
+        options = getattr(result, "Options", None)
+        if not (isinstance(options, type) and issubclass(options, Options)):
+            return "has no `Options`, a subclass of pushkit.Options"
+        undefined = ", ".join(sorted(getattr(result, "__abstractmethods__", ())))
+        return f"does not define {undefined}" if undefined else ""
+
+    return check
 
 
 def _not_a_function(result: Any) -> str:

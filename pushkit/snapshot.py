@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import Any, BinaryIO, cast
 
 from pushkit import manifest
-from pushkit.errors import SnapshotChanged, SnapshotError
+from pushkit.errors import Interrupted, SnapshotChanged, SnapshotError
 from pushkit.model import Entry, Kind, Project, Revision, Target
 from pushkit.source import open_source
 from pushkit.walk import walk
@@ -135,9 +135,14 @@ def take(project: Project, target: Target | None = None, cancelled: threading.Ev
     Raises `SnapshotError` for what cannot be read or cannot travel, `SnapshotChanged` when something writes to
     the project meanwhile, and `Interrupted` once ``cancelled`` is set.
     """
+
+    def check() -> None:
+        if cancelled and cancelled.is_set():
+            raise Interrupted("stopped while reading the project")
+
     with no_collection():
         source = open_source(project, target)
-        entries = source.settle(walk(source.tree, source.rules, cancelled, source.warnings))
+        entries = source.settle(walk(source.tree, source.rules, check, source.warnings), check)
     return Snapshot(entries, source.reader, source.origin, source.warnings)
 
 
@@ -149,5 +154,7 @@ def no_collection() -> Iterator[None]:
     try:
         yield
     finally:
+        # They live as long as the command does: neither the next collection nor the one at exit need look at them.
+        gc.freeze()
         if enabled:
             gc.enable()

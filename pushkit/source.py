@@ -9,12 +9,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, BinaryIO
 
-from pushkit import revision
 from pushkit.errors import SnapshotError, UsageError
-from pushkit.gittree import Gittree, find_top
 from pushkit.ignore import GITIGNORE, PROTECTED, Rule, Rules, State, parse, patterns
 from pushkit.index import Index
-from pushkit.model import Entry, Kind, Project, Target
+from pushkit.model import Entry, Project, Target
 from pushkit.walk import Tree, verdict
 from pushkit.worktree import Worktree, open_file, read_ignore_file
 
@@ -25,15 +23,15 @@ GIT = re.compile(r"git:([^:]*)(?::(.*))?", re.DOTALL).fullmatch
 class Source:
     """What a walk needs, and what a snapshot needs after it.
 
-    ``settle`` is called with the entries of a whole walk: it keeps what was learnt of the files and returns the
-    entries that are to stay. ``warnings`` grows during the walk.
+    ``settle`` is called with the entries of a whole walk, and with what raises when the user asks to stop: it keeps
+    what was learnt of the files and returns the entries as they are to stay. ``warnings`` grows during the walk.
     """
 
     tree: Tree[Any]
     rules: Rules
     reader: Callable[[Entry], BinaryIO]
     origin: Callable[[], tuple[str, bool]]
-    settle: Callable[[list[Entry]], list[Entry]]
+    settle: Callable[[list[Entry], Callable[[], None]], list[Entry]]
     warnings: list[str]
 
 
@@ -50,43 +48,39 @@ def open_source(project: Project, target: Target | None) -> Source:
             hint=f"set source in the Pushfile to one below {project.root}",
         )
     prefix, above = rules_above(directory)
-    index = Index(directory)
 
-    def settle(entries: list[Entry]) -> list[Entry]:
-        index.save()
-        return entries
-
+    worktree = Worktree(directory, Index(directory), warnings)
     return Source(
-        Worktree(directory, index, warnings),
+        worktree,
         rules_of(project, target, directory, prefix, above),
         partial(open_file, directory),
-        partial(revision.origin, directory),
-        settle,
+        partial(origin, directory),
+        worktree.finish,
         warnings,
     )
 
 
 def git_source(project: Project, target: Target | None, name: str, directory: str, warnings: list[str]) -> Source:
     """The tree of the commit ``name``, or ``directory`` of it."""
+    from pushkit.gittree import Gittree, find_top  # noqa: PLC0415  (most sources are directories)
+
     root = str(project.root)
     tree = Gittree(root, name, directory, warnings)
 
-    def settle(entries: list[Entry]) -> list[Entry]:
+    def settle(entries: list[Entry], _: Callable[[], None]) -> list[Entry]:
         tree.save()
-        return occupied(entries)
+        return entries
 
     top = os.path.join(find_top(root), directory)
     rules = rules_of(project, target, top, b"", [])
     return Source(tree, rules, tree.open, lambda: (tree.commit, False), settle, warnings)
 
 
-def occupied(entries: list[Entry]) -> list[Entry]:
-    """Without the directories that nothing travels in: git knows no empty ones, and ``git archive`` leaves them out."""
-    kept: list[Entry] = []
-    for entry in reversed(entries):
-        if entry.kind is not Kind.DIRECTORY or (kept and kept[-1].path.startswith(entry.path + "/")):
-            kept.append(entry)
-    return kept[::-1]
+def origin(directory: str) -> tuple[str, bool]:
+    """The commit that ``directory`` is at, and whether its files differ from it."""
+    from pushkit import revision  # noqa: PLC0415  (not every command asks)
+
+    return revision.origin(directory)
 
 
 def rules_above(directory: str) -> tuple[bytes, list[Rule]]:

@@ -183,6 +183,8 @@ def one_line(error: BaseException) -> str:
     """The message of an error on one line, with the name of its class where it is not one of ours."""
     if isinstance(error, PushkitError):
         return error.message
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted"
     if isinstance(error, BaseExceptionGroup):
         return "; ".join(dict.fromkeys(one_line(each) for each in error.exceptions))
     return " ".join(f"{type(error).__name__}: {error}".split())

@@ -100,8 +100,8 @@ def _fault(detail: ErrorDetails, path: Path, schema: expectation.Schema, raw: An
     elif kind not in _PYDANTICS_OWN:
         message = detail["msg"]
     else:
-        choices = [str(value) for value in (ruling or {}).get("enum", ())]
-        hint = did_you_mean(given, choices) if isinstance(given, str) and not hidden else ""
+        choices = expectation.choices(ruling) if ruling else []
+        hint = did_you_mean(given, map(str, choices)) if isinstance(given, str) and not hidden else ""
         return Fault(path, f"expected {words}, found {expectation.found(given, hidden=hidden)}", hint, referring)
     if hidden and isinstance(given, str) and given:
         message = message.replace(given, "[secret]")

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from pushkit.errors import Interrupted
 from pushkit.ignore import GITIGNORE, PUSHIGNORE, Rules, State, Verdict
 from pushkit.model import Entry, Kind
 
@@ -42,10 +40,11 @@ class Frame:
     states: dict[str, State]
 
 
-def walk(tree: Tree[ItemT], rules: Rules, cancelled: threading.Event | None, warnings: list[str]) -> list[Entry]:
+def walk(tree: Tree[ItemT], rules: Rules, check: Callable[[], None], warnings: list[str]) -> list[Entry]:
     """Every entry that travels: each directory before what is in it, names by bytes.
 
-    Adds to ``warnings`` what a person should know about names. Raises `SnapshotError`, and `Interrupted`.
+    Adds to ``warnings`` what a person should know about names. ``check`` is called for each directory, and ends
+    the walk by raising. Raises `SnapshotError`.
     """
     out: list[Entry] = []
     # A stack of its own: a tree may be deeper than Python's.
@@ -55,8 +54,7 @@ def walk(tree: Tree[ItemT], rules: Rules, cancelled: threading.Event | None, war
         for entry in frame.entries:
             out.append(entry)
             if entry.kind is Kind.DIRECTORY:
-                if cancelled and cancelled.is_set():
-                    raise Interrupted("stopped while reading the project")
+                check()
                 state = frame.states.get(entry.path, frame.state)
                 stack.append(enter(tree, entry.path, state, frame.rules, warnings))
                 break
@@ -81,10 +79,11 @@ def enter(tree: Tree[ItemT], directory: str, state: State, rules: Rules, warning
         if states[path] is State.DROPPED:
             del items[name]
     joined = "\0".join(items)
-    if len(set(joined.casefold().split("\0"))) < len(items):
+    plain = joined.isascii()
+    if not (plain and joined.islower()) and len(set(joined.casefold().split("\0"))) < len(items):
         warnings += alike(place, items)
     # The order of code points is that of the bytes, but for the surrogates that stand for bytes.
-    names = sorted(items) if joined.isascii() else sorted(items, key=os.fsencode)
+    names = sorted(items) if plain else sorted(items, key=os.fsencode)
     entries = tree.entries(directory, {name: items[name] for name in names})
     return Frame(directory, state, rules, iter(entries), states)
 

@@ -1,20 +1,23 @@
-"""A directory as a tree that can be walked: one scan a directory, one stat a name, one hash a changed file."""
+"""A directory as a tree that can be walked: one scan a directory, one stat a name, one hash a file that changed."""
 
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 import stat
+from collections.abc import Callable
 from functools import partial
+from itertools import repeat
 from typing import BinaryIO
 
+from pushkit import hasher
 from pushkit.errors import SnapshotChanged, SnapshotError
 from pushkit.index import Index
 from pushkit.model import Entry, Kind
 
-READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-PIECE = 1 << 18
+DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+#: The bits of a mode that say what it is the mode of.
+FORMAT = 0o170000
 REFUSED = {
     stat.S_IFIFO: "a named pipe",
     stat.S_IFSOCK: "a socket",
@@ -35,43 +38,68 @@ class Worktree:
         self._index = index
         self._warnings = warnings
 
-    def names(self, directory: str) -> dict[str, os.DirEntry[str]]:
-        """What is in ``directory``."""
+    def names(self, directory: str) -> dict[str, os.stat_result]:
+        """What is in ``directory``. What vanishes while it is listed was never there."""
+        found = {}
         try:
-            with os.scandir(os.path.join(self._root, directory)) as found:
-                return {item.name: item for item in found}
+            # By descriptor, which spares the system the way down to the directory for each name.
+            descriptor = os.open(os.path.join(self._root, directory), DIRECTORY)
+            try:
+                with os.scandir(descriptor) as listing:
+                    for item in listing:
+                        try:
+                            found[item.name] = item.stat(follow_symlinks=False)
+                        except FileNotFoundError:
+                            continue
+            finally:
+                os.close(descriptor)
         except OSError as error:
             raise unreadable(directory or self._root, error) from error
+        return found
 
-    def is_directory(self, item: os.DirEntry[str]) -> bool:
+    def is_directory(self, item: os.stat_result) -> bool:
         """Whether the item is a directory, and not a link to one."""
-        return item.is_dir(follow_symlinks=False)
+        return stat.S_ISDIR(item.st_mode)
 
-    def ignore_file(self, path: str, item: os.DirEntry[str]) -> bytes:
+    def ignore_file(self, path: str, item: os.stat_result) -> bytes:
         """The content of an ignore file. A link is not followed, as in git."""
-        return read_ignore_file(item.path) if item.is_file(follow_symlinks=False) else b""
+        return read_ignore_file(os.path.join(self._root, path)) if stat.S_ISREG(item.st_mode) else b""
 
-    def entries(self, directory: str, items: dict[str, os.DirEntry[str]]) -> list[Entry]:
-        """The entries of ``items``."""
+    def entries(self, directory: str, items: dict[str, os.stat_result]) -> list[Entry]:
+        """The entries of ``items``. A file that the index does not know has no digest before `finish`."""
         place = directory + "/" if directory else ""
-        try:
-            stats = [item.stat(follow_symlinks=False) for item in items.values()]
-        except OSError as error:
-            raise unreadable(place + os.path.basename(os.fsdecode(error.filename)), error) from error
-        files = {
-            name: found for name, found in zip(items, stats, strict=True) if found.st_mode & 0o170000 == stat.S_IFREG
-        }
-        digests = iter(self._index.digests(directory, files, partial(self._digest, place)))
-        out = []
-        for name, found in zip(items, stats, strict=True):
-            mode = found.st_mode
-            if mode & 0o170000 == stat.S_IFREG:
-                out.append(new_entry((place + name, Kind.FILE, mode & 0o777, found.st_size, next(digests), "")))
-            else:
-                out.append(self._special(place + name, items[name], mode))
-        return out
+        modes = [found.st_mode for found in items.values()]
+        files = items
+        if any(mode & FORMAT != stat.S_IFREG for mode in modes):
+            files = {name: found for name, found in items.items() if found.st_mode & FORMAT == stat.S_IFREG}
+        # One pass a field, none of them in Python's own pace: there may be a hundred thousand files.
+        fields = zip(
+            [place + name for name in files],
+            repeat(Kind.FILE),
+            [found.st_mode & 0o777 for found in files.values()],
+            [found.st_size for found in files.values()],
+            self._index.look(directory, files),
+            repeat(""),
+        )
+        made = map(new_entry, fields)
+        if files is items:
+            return list(made)
+        return [
+            next(made) if name in files else self._special(place + name, found.st_mode) for name, found in items.items()
+        ]
 
-    def _special(self, path: str, item: os.DirEntry[str], mode: int) -> Entry:
+    def finish(self, entries: list[Entry], check: Callable[[], None]) -> list[Entry]:
+        """``entries`` with the digests of all files. ``check`` is called now and then, and may raise."""
+        if self._index.changed:
+            unknown = [at for at, entry in enumerate(entries) if entry.kind is Kind.FILE and not entry.sha256]
+            found = hasher.digests(self._root, [entries[at].path for at in unknown], check)
+            for at, digest in zip(unknown, found, strict=True):
+                path, kind, mode, size, _, link = entries[at]
+                entries[at] = new_entry((path, kind, mode, size, digest or self._digest(path), link))
+            self._index.save(entries)
+        return entries
+
+    def _special(self, path: str, mode: int) -> Entry:
         """The entry of anything but a file."""
         if stat.S_ISDIR(mode):
             return Entry(path, Kind.DIRECTORY, mode & 0o777)
@@ -79,35 +107,25 @@ class Worktree:
             what = REFUSED.get(stat.S_IFMT(mode), "no file")
             raise SnapshotError(f"{path} is {what}, which cannot be pushed", hint="remove it, or add it to .pushignore")
         try:
-            link = os.readlink(item.path)
+            link = os.readlink(os.path.join(self._root, path))
         except OSError as error:
             raise unreadable(path, error) from error
         if leads_out(path, link):
             self._warnings.append(f"{path} is a link that leads out of the project: {link}")
         return Entry(path, Kind.SYMLINK, 0o777, link=link)
 
-    def _digest(self, place: str, name: str) -> bytes:
-        """The sha256 of a file, read once."""
-        path = place + name
+    def _digest(self, path: str) -> bytes:
+        """Try once more, to know the reason."""
         try:
-            descriptor = os.open(os.path.join(self._root, path), READ)
-            try:
-                data = os.read(descriptor, PIECE)
-                found = hashlib.sha256(data)
-                while len(data) == PIECE:
-                    data = os.read(descriptor, PIECE)
-                    found.update(data)
-            finally:
-                os.close(descriptor)
+            return hasher.digest(os.path.join(self._root, path))
         except OSError as error:
             raise unreadable(path, error) from error
-        return found.digest()
 
 
 def read_ignore_file(path: str) -> bytes:
     """The content of an ignore file; empty when there is none, or it is a link or a directory, as in git."""
     try:
-        with open(path, "rb", opener=lambda name, _: os.open(name, READ)) as file:
+        with open(path, "rb", opener=lambda name, _: os.open(name, hasher.READ)) as file:
             return file.read()
     except OSError as error:
         if error.errno in (errno.ENOENT, errno.ELOOP, errno.EISDIR):
@@ -133,6 +151,8 @@ def unreadable(path: str, error: OSError) -> SnapshotError:
 def open_file(root: str, entry: Entry) -> BinaryIO:
     """The content of a file of the directory ``root``. A link in its place is not followed."""
     try:
-        return open(os.path.join(root, entry.path), "rb", buffering=0, opener=lambda path, _: os.open(path, READ))
+        return open(
+            os.path.join(root, entry.path), "rb", buffering=0, opener=lambda path, _: os.open(path, hasher.READ)
+        )
     except OSError as error:
         raise unreadable(entry.path, error) from error

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from pushkit import Strategy, hookimpl
-
 from pushkit_dir.strategy import DirStrategy
 
 

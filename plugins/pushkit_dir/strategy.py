@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from pushkit.files import FileOptions, FileStrategy, Remote
-
 from pushkit_dir.remote import LocalRemote
 
 

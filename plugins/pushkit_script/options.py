@@ -7,8 +7,9 @@ import re
 import shlex
 from typing import Literal, Self
 
-from pushkit import Options
 from pydantic import Field, SecretStr, field_validator, model_validator
+
+from pushkit import Options
 
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 

@@ -25,7 +25,6 @@ from pushkit import (
     TargetError,
     TimedOut,
 )
-
 from pushkit_script.copy import clean_copy
 from pushkit_script.options import ScriptOptions
 from pushkit_script.program import is_path, startable

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from shlex import quote
 
 import paramiko
+
 from pushkit.files import PROBE, RemoteError, Shell, ShellResult, shell_of
 
 PIECE = 32 * 1024
@@ -46,11 +47,14 @@ def run(
         try:
             channel.settimeout(within)
             # The account's own shell may be any; it only has to start this one.
-            channel.exec_command(f"exec sh -c {quote(script)}")
+            channel.exec_command(f"exec sh -c {quote(script)}".encode("utf-8", "surrogateescape"))
             outputs = Outputs(channel, within)
             feed(channel, stdin, lambda: outputs.drain() or failed(bytes(outputs.stderr)))
             outputs.read_to_end()
-            return ShellResult(channel.recv_exit_status(), bytes(outputs.stdout), bytes(outputs.stderr))
+            code = channel.recv_exit_status()
+            if code == -1 and not transport.is_active():
+                raise EOFError("the server is gone")
+            return ShellResult(code, bytes(outputs.stdout), bytes(outputs.stderr))
         finally:
             channel.close()
 

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 
 import paramiko
 from paramiko.ssh_exception import IncompatiblePeer
-from pushkit import TargetError
 
+from pushkit import TargetError
 from pushkit_sftp.host_keys import HostKey, HostKeys
 from pushkit_sftp.options import Address
 

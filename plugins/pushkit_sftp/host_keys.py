@@ -16,7 +16,6 @@ from shlex import quote
 from typing import NamedTuple
 
 from pushkit import TargetError
-
 from pushkit_sftp.options import Address
 
 USER_FILE = Path("~/.ssh/known_hosts")

@@ -1,4 +1,4 @@
-"""`log_in`: who we are. Keys of the agent, key files, then the password: only what the server offers to take."""
+"""`log_in`: who we are. Keys, from files and of the agent, then the password: only what the server offers to take."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 import paramiko
+
 from pushkit import TargetError
 
 DEFAULT_KEYS = ("id_ed25519", "id_ecdsa", "id_rsa")
@@ -42,9 +43,11 @@ class Login:
         try:
             if self._attempt("", lambda: self.transport.auth_none(user)):
                 return
-            if "publickey" in self.offered and (self._with_agent() or self._with_files()):
-                return
-            if self._with_password():
+            # The key that the Pushfile names goes first: a server takes only so many, and an agent may hold more.
+            keys = (
+                (self._with_files, self._with_agent) if self.credentials.key else (self._with_agent, self._with_files)
+            )
+            if any(attempt() for attempt in (*keys, self._with_password)):
                 return
         except (paramiko.SSHException, OSError, EOFError) as error:
             raise self._hung_up(error) from error
@@ -68,13 +71,14 @@ class Login:
         return self.transport.is_authenticated()
 
     def _with_agent(self) -> bool:
-        if not self.credentials.agent:
+        if not self.credentials.agent or "publickey" not in self.offered:
             return False
         user = self.credentials.user
         with agent_keys() as keys:
             return any(
                 self._attempt(f"key {key.fingerprint} of the agent", partial(self.transport.auth_publickey, user, key))
                 for key in keys
+                if "publickey" in self.offered
             )
 
     def _with_files(self) -> bool:
@@ -82,7 +86,7 @@ class Login:
         explicit = self.credentials.key
         user = self.credentials.user
         for file in [explicit] if explicit else [home / name for name in DEFAULT_KEYS]:
-            if not explicit and not file.exists():
+            if "publickey" not in self.offered or (not explicit and not file.exists()):
                 continue
             try:
                 key = load_key(file, self.credentials.passphrase)

@@ -6,8 +6,9 @@ import re
 from pathlib import Path
 from typing import NamedTuple, Self
 
-from pushkit.files import FileOptions
 from pydantic import Field, SecretStr, field_validator, model_validator
+
+from pushkit.files import FileOptions
 
 HOST = re.compile(
     r"(?:(?P<user>[^@\s]+)@)?(?:\[(?P<address>[0-9A-Fa-f:.%\w]+)\]|(?P<name>[^:@\[\]/\s]+))(?::(?P<port>\d+))?"

@@ -5,11 +5,11 @@ from __future__ import annotations
 import stat
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager, suppress
 
 import paramiko
-from pushkit import Entry, Kind
+
+from pushkit import Finding, Kind, Severity
 from pushkit.files import (
     Remote,
     RemoteDenied,
@@ -19,12 +19,11 @@ from pushkit.files import (
     RemoteMissing,
     Stat,
     Transfer,
-    pieces,
 )
-
 from pushkit_sftp.channel import connection_told
 from pushkit_sftp.connection import WINDOW, hang_up
-from pushkit_sftp.sessions import MOST, PATIENCE, Sessions
+from pushkit_sftp.sending import send
+from pushkit_sftp.sessions import PATIENCE, Sessions
 from pushkit_sftp.wire import Wire
 
 KINDS = {stat.S_IFREG: Kind.FILE, stat.S_IFDIR: Kind.DIRECTORY, stat.S_IFLNK: Kind.SYMLINK}
@@ -156,43 +155,28 @@ class SftpRemote(Remote):
             return None
         return free[0] if free else None
 
+    def findings(self) -> Sequence[Finding]:
+        """Who answered, and what the account cannot do."""
+        shown = self.transport.get_remote_server_key()
+        return [
+            Finding(Severity.OK, self.where, f"{self.transport.remote_version}, host key {shown.fingerprint}"),
+            *self.limits(),
+        ]
+
+    def limits(self) -> Sequence[Finding]:
+        """What is missing for fast and fully verified pushes."""
+        return [
+            Finding(
+                Severity.WARNING,
+                self.where,
+                "the account has SFTP and no shell: each push sends every file, and compares sizes only",
+                "with a shell, unchanged files are copied on the server and all are compared by sha256",
+            )
+        ]
+
     def put(self, directory: str, transfer: Transfer) -> None:
-        """Make directories first, then the rest in several sessions at a time."""
-        directories = [entry for entry in transfer.entries if entry.kind is Kind.DIRECTORY]
-        for entry in directories:
-            with transfer.step(entry), suppress(RemoteExists):
-                self.make_directory(f"{directory}/{entry.path}", entry.mode | 0o700)
-        rest = iter([entry for entry in transfer.entries if entry.kind is not Kind.DIRECTORY])
-        lock = threading.Lock()
-        stop = threading.Event()
-
-        def work() -> None:
-            while not stop.is_set():
-                with lock:
-                    entry = next(rest, None)
-                if entry is None:
-                    break
-                with transfer.step(entry):
-                    self._put_one(f"{directory}/{entry.path}", entry, transfer)
-
-        with ThreadPoolExecutor(MOST, thread_name_prefix="sftp") as pool:
-            workers = [pool.submit(work) for _ in range(MOST)]
-            try:
-                for worker in as_completed(workers):
-                    # Steps tell of every failure; the first one ends the push.
-                    worker.result()
-            finally:
-                stop.set()
-        for entry in reversed(directories):
-            if entry.mode & 0o700 != 0o700:
-                self.set_mode(f"{directory}/{entry.path}", entry.mode)
-
-    def _put_one(self, path: str, entry: Entry, transfer: Transfer) -> None:
-        if entry.kind is Kind.SYMLINK:
-            self.make_symlink(entry.link, path)
-        else:
-            with transfer.open(entry) as stream:
-                self.write(path, pieces(stream), entry.mode)
+        """Send in several sessions at a time."""
+        send(self, directory, transfer)
 
     def close(self) -> None:
         """Hang up."""

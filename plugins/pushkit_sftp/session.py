@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from pushkit.files import Remote
-
 from pushkit_sftp.channel import probe
 from pushkit_sftp.connection import dial, hang_up
 from pushkit_sftp.host_keys import SYSTEM_FILE, USER_FILE, HostKeys

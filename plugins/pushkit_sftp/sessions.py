@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from queue import Empty, SimpleQueue
 
 import paramiko
 
@@ -25,8 +24,8 @@ class Sessions:
     def __init__(self, transport: paramiko.Transport, window: int) -> None:
         self._transport = transport
         self._window = window
-        self._idle: SimpleQueue[paramiko.SFTPClient] = SimpleQueue()
-        self._lock = threading.Lock()
+        self._idle: list[paramiko.SFTPClient] = []
+        self._changed = threading.Condition()
         self._count = 0
         self._most = MOST
 
@@ -41,32 +40,37 @@ class Sessions:
             self._drop(client)
             raise
         except BaseException:
-            self._idle.put(client)
+            self._give_back(client)
             raise
-        self._idle.put(client)
+        self._give_back(client)
 
     def close(self) -> None:
         """End the sessions that are idle."""
-        with suppress(Empty):
-            while True:
-                self._idle.get_nowait().close()
+        while self._idle:
+            self._idle.pop().close()
 
     def _take(self) -> paramiko.SFTPClient:
-        with suppress(Empty):
-            return self._idle.get_nowait()
-        with self._lock:
-            if self._count < self._most:
-                try:
-                    client = self._open()
-                except (paramiko.SSHException, EOFError, OSError):
-                    if self._count == 0:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._idle or self._count < self._most)
+                if self._idle:
+                    return self._idle.pop()
+                self._count += 1
+            try:
+                return self._open()
+            except (paramiko.SSHException, EOFError, OSError):
+                with self._changed:
+                    self._count -= 1
+                    # The server allows no more than there are; without any, or without a server, there is no hope.
+                    self._most = max(1, self._count)
+                    self._changed.notify_all()
+                    if self._count == 0 or not self._transport.is_active():
                         raise
-                    # The server allows no more.
-                    self._most = self._count
-                else:
-                    self._count += 1
-                    return client
-        return self._idle.get()
+
+    def _give_back(self, client: paramiko.SFTPClient) -> None:
+        with self._changed:
+            self._idle.append(client)
+            self._changed.notify()
 
     def _open(self) -> paramiko.SFTPClient:
         channel = self._transport.open_session(window_size=self._window, timeout=PATIENCE)
@@ -79,7 +83,8 @@ class Sessions:
             raise
 
     def _drop(self, client: paramiko.SFTPClient) -> None:
-        with self._lock:
+        with self._changed:
             self._count -= 1
+            self._changed.notify_all()
         with suppress(paramiko.SSHException, EOFError, OSError):
             client.close()

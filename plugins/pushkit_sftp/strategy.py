@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pushkit.files import FileStrategy, Remote
-
 from pushkit_sftp.options import SftpOptions
 
 

@@ -11,6 +11,7 @@ import struct
 from typing import NamedTuple
 
 import paramiko
+
 from pushkit.files import RemoteDenied, RemoteError, RemoteMissing
 
 INIT, VERSION, CLOSE, OPENDIR, READDIR = 1, 2, 4, 11, 12

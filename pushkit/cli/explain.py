@@ -32,7 +32,7 @@ class Option:
 
 
 @click.command()
-@click.argument("strategy", shell_complete=lambda *_: [each.name for each in registry.names("strategies")])
+@click.argument("strategy", shell_complete=lambda *asked: complete_strategy(asked[2]))
 @common("json")
 @click.pass_obj
 def command(settings: Settings, strategy: str) -> None:
@@ -48,6 +48,11 @@ def command(settings: Settings, strategy: str) -> None:
         say(f"\n{option.name}  ({described(option)})")
         for text in textwrap.wrap(option.help, _WIDTH - 4):
             say(f"    {text}")
+
+
+def complete_strategy(incomplete: str) -> list[str]:
+    """The strategies that begin with ``incomplete``. None is imported."""
+    return [plugin.name for plugin in registry.names("strategies") if plugin.name.startswith(incomplete)]
 
 
 def described(option: Option) -> str:

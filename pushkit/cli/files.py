@@ -13,8 +13,9 @@ from pushkit.cli.context import complete_target, engine
 from pushkit.cli.settings import Settings, common
 from pushkit.cli.stdout import say, say_bytes
 from pushkit.errors import UsageError
-from pushkit.model import Entry, Kind
+from pushkit.model import Entry, Kind, Project
 from pushkit.snapshot import Snapshot
+from pushkit.source import explain
 from pushkit.ui.jsonl import line as json_line
 from pushkit.ui.jsonl import plain
 from pushkit.ui.reporter import Lines
@@ -23,24 +24,28 @@ from pushkit.ui.text import amount, counted, quoted, visible
 
 @click.command()
 @click.argument("target", required=False, shell_complete=complete_target)
+@click.option("--why", metavar="PATH", help="Say whether PATH is sent, and which rule decides.")
 @click.option("-0", "nul", is_flag=True, help="End each path with a NUL and escape nothing, for xargs -0.")
 @click.option("--du", is_flag=True, help="Sum up each directory, the largest first.")
 @common("pushfile", "json", "quiet", "verbose", "no_color")
 @click.pass_obj
-def command(settings: Settings, target: str | None, nul: bool, du: bool) -> None:
+def command(settings: Settings, target: str | None, why: str | None, nul: bool, du: bool) -> None:
     """List what a push to TARGET would send, a path a line. No target is contacted.
 
     Directories end in a slash, and are listed when they are empty. A path that holds a control character or
     bytes that are not UTF-8 stands in double quotes, escaped.
     """
-    if sum((nul, du, settings.json)) > 1:
-        raise UsageError("of -0, --du and --json, only one makes sense at a time")
+    if sum((nul, du, settings.json, bool(why))) > 1:
+        raise UsageError("of --why, -0, --du and --json, only one makes sense at a time")
     path = pushfile.find(settings.pushfile)
     project = pushfile.load(path, select=None)
     name = target or project.default or None
     if name and name not in project.targets:
         # One place knows the words for it.
         pushfile.load(path, select=(name,))
+    if why:
+        say(visible(explain(project, project.targets[name] if name else None, in_source(project, why))))
+        return
     with engine(settings, project, quiet=True) as made:
         snapshot = made.snapshot(name)
     write = Lines(sys.stderr)
@@ -53,6 +58,20 @@ def command(settings: Settings, target: str | None, nul: bool, du: bool) -> None
             say(text)
     if not settings.quiet and not settings.json:
         write(f"{counted(snapshot.files, 'file')}, {amount(snapshot.size)}")
+
+
+def in_source(project: Project, path: str) -> str:
+    """``path``, which is relative to the current directory, as one relative to the project's source.
+
+    In a commit there is no current directory: there, ``path`` stays what it is.
+    """
+    if project.source.startswith("git:"):
+        return path
+    directory, name = os.path.split(os.path.abspath(path))
+    # A symlink is a path of its own; those on the way to it are not.
+    return os.path.relpath(
+        os.path.join(os.path.realpath(directory), name), os.path.realpath(project.root / project.source)
+    )
 
 
 def lines(snapshot: Snapshot, *, du: bool, nul: bool, json: bool) -> Iterator[str]:

@@ -9,7 +9,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from pushkit.demo.pages import Pages
 from pushkit.errors import PushFailed
@@ -18,6 +20,8 @@ from pushkit.testing import EmbeddedSsh
 SITE = Path(__file__).parent / "site"
 BEFORE = "<h1>Paper boats</h1>"
 AFTER = "<h1>Paper boats and paper planes</h1>"
+# Seconds that an interrupted push of three small files may take to end.
+PATIENCE = 20
 
 PUSHFILE = """\
 [target.boats]
@@ -41,13 +45,18 @@ class Demo:
         self.home = directory / "server"
         self.target = self.home / "boats"
         self._say = say
+        self._cache = ""
 
     def run(self) -> None:
         """Run it. Raises `PushFailed` when a command fails or a page is not what it should be."""
         start = time.monotonic()
         self.home.mkdir()
         shutil.copytree(SITE, self.project)
-        with EmbeddedSsh(self.home) as server, Pages(self.target / "current") as pages:
+        with (
+            TemporaryDirectory(prefix="push-demo-cache-") as self._cache,
+            EmbeddedSsh(self.home) as server,
+            Pages(self.target / "current") as pages,
+        ):
             self._set_up(server)
             self._first_push(pages)
             self._second_push(pages)
@@ -57,7 +66,7 @@ class Demo:
         self._say("")
         self._say("    push init        write a Pushfile")
         self._say("    push check       look at the target, change nothing")
-        self._say("    push             push")
+        self._say("    push             send what changed and make it live")
 
     def _set_up(self, server: EmbeddedSsh) -> None:
         pushfile = PUSHFILE.format(
@@ -70,7 +79,6 @@ class Demo:
         self._heading("A small site in a directory, an SSH server on this machine, and a Pushfile between them:")
         for line in pushfile.splitlines():
             self._say(f"    {line}")
-        self._say("")
         self._own("push init", "asks where to push to and writes this file")
 
     def _first_push(self, pages: Pages) -> None:
@@ -100,12 +108,14 @@ class Demo:
         self._say("")
 
     def _own(self, command: str, text: str) -> None:
+        self._say("")
         self._say(f"    On your own project: {command}  ({text})")
 
     def _push(self, *arguments: str) -> None:
         """Run ``push`` in the project, and pass on what it says."""
         self._say(f"    $ {' '.join(('push', *arguments))}")
-        environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+        # What push remembers of a project's files would stay behind in the cache of the person who watches.
+        environment = {**os.environ, "PYTHONUNBUFFERED": "1", "XDG_CACHE_HOME": self._cache}
         # The keys of a person's agent are none of the demo's business; many of them would use up the server's patience.
         environment.pop("SSH_AUTH_SOCK", None)
         with subprocess.Popen(
@@ -123,10 +133,11 @@ class Demo:
                 for line in process.stdout:
                     self._say(f"    {line.rstrip()}")
                 code = process.wait()
-            except BaseException:
-                # It writes below a directory that is about to be removed.
-                process.terminate()
-                process.wait()
+            except KeyboardInterrupt:
+                # The terminal sent it to the push as well, which gives back what it took before it ends.
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(PATIENCE)
+                process.kill()
                 raise
         if code:
             raise failed(f"{' '.join(('push', *arguments))} ended with exit code {code}")

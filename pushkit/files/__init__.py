@@ -16,7 +16,8 @@ from pushkit.files.remote import (
     pieces,
     safe_name,
 )
-from pushkit.files.shell import PROBE, Shell, ShellRemote, ShellResult, shell_of
+from pushkit.files.scripts import PROBE, Shell
+from pushkit.files.shell import ShellRemote, ShellResult, shell_of
 from pushkit.files.strategy import FileOptions, FileStrategy
 from pushkit.files.transfer import Transfer
 

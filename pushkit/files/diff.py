@@ -12,9 +12,9 @@ from pushkit.model import Action, Entry, Kind, Step
 class Difference:
     """What turns one tree into another.
 
-    ``steps`` are in walk order, removals last and deepest first. ``send`` are the entries whose content has to
-    travel (and new directories and symlinks), ``keep`` the files and symlinks that are there already, ``modes``
-    those of ``keep`` whose mode has to be set.
+    ``steps`` are in walk order, removals last and deepest first; the subject of a directory's step ends in a slash.
+    ``send`` are the entries whose content has to travel (and new directories and symlinks), ``keep`` the files and
+    symlinks that are there already, ``modes`` those whose mode has to be set.
     """
 
     steps: tuple[Step, ...]
@@ -36,19 +36,24 @@ def difference(before: Sequence[Entry], after: Sequence[Entry]) -> Difference:
             if entry.kind is not Kind.DIRECTORY:
                 keep.append(entry)
         elif was is None:
-            steps.append(Step(Action.ADD, entry.path, "new", entry.size))
+            steps.append(Step(Action.ADD, subject(entry), "new", entry.size))
             send.append(entry)
         elif same_content(was, entry):
-            steps.append(Step(Action.REPLACE, entry.path, f"mode {was.mode:o} becomes {entry.mode:o}"))
+            steps.append(Step(Action.REPLACE, subject(entry), f"mode {was.mode:o} becomes {entry.mode:o}"))
             modes.append(entry)
             if entry.kind is not Kind.DIRECTORY:
                 keep.append(entry)
         else:
-            steps.append(Step(Action.REPLACE, entry.path, reason(was, entry), entry.size))
+            steps.append(Step(Action.REPLACE, subject(entry), reason(was, entry), entry.size))
             send.append(entry)
     gone = sorted(old, key=lambda path: path.split("/"), reverse=True)
-    steps += [Step(Action.REMOVE, path, "no longer in the project") for path in gone]
+    steps += [Step(Action.REMOVE, subject(old[path]), "no longer in the project") for path in gone]
     return Difference(tuple(steps), tuple(send), tuple(keep), tuple(modes))
+
+
+def subject(entry: Entry) -> str:
+    """What a step on ``entry`` is called: its path, with a slash after a directory's."""
+    return f"{entry.path}/" if entry.kind is Kind.DIRECTORY else entry.path
 
 
 def same_content(was: Entry, entry: Entry) -> bool:

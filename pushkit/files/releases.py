@@ -103,7 +103,7 @@ class Releases:
             why = "unchanged, but this server cannot copy: sent again"
             steps += [Step(Action.ADD, e.path, why, e.size) for e in found.keep if e.path not in known]
             found = Difference(found.steps, snapshot_order(snapshot, found), (), ())
-        by_path = {step.subject: step for step in steps if step.action in {Action.ADD, Action.REPLACE}}
+        by_path = {step.subject.rstrip("/"): step for step in steps if step.action in {Action.ADD, Action.REPLACE}}
         how = "by sha256" if self._remote.capabilities.digests else "by size"
         steps.append(Step(Action.VERIFY, plural(sum(e.kind is Kind.FILE for e in found.send), "file"), how))
         steps.append(Step(Action.SWITCH, CURRENT, f"from {live}" if live else "first push"))

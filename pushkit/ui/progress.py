@@ -12,6 +12,9 @@ from pushkit.model import Action, Step
 # Seconds that the rate looks back: long enough to be calm, short enough to follow a line that slows down.
 _WINDOW = 10.0
 
+# Seconds between two of the points that it looks back at.
+_SAMPLE = 0.1
+
 
 def sends(step: Step) -> bool:
     """Whether ``step`` puts a file or a symlink on the target. A directory's subject ends in a slash."""
@@ -49,7 +52,8 @@ class Progress:
     def _add(self, size: int) -> None:
         self.size += size
         now = self._clock()
-        self._samples.append((now, self.size))
+        if not self._samples or now - self._samples[-1][0] >= _SAMPLE:
+            self._samples.append((now, self.size))
         while len(self._samples) > 2 and self._samples[0][0] < now - _WINDOW:
             self._samples.popleft()
 

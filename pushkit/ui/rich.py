@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TextIO
 
 from rich.console import Console
@@ -15,6 +16,9 @@ from pushkit.ui.text import amount, duration, visible
 
 _STYLES = {Tone.PLAIN: "", Tone.QUIET: "dim", Tone.GOOD: "green", Tone.WARNING: "yellow", Tone.BAD: "bold red"}
 
+# Seconds between two states of the bar; files may come by the thousand.
+INTERVAL = 0.1
+
 
 class Rich:
     """Tells the events of pushes on a terminal. `close` gives the terminal back."""
@@ -23,22 +27,24 @@ class Rich:
         self._console = Console(file=stream, highlight=False, markup=False, emoji=False, soft_wrap=True)
         self._plain = Plain(self._write, verbose=verbose, interval=0.0)
         self._bars: Bars | None = None
+        self._updated = 0.0
 
     def __call__(self, event: Event) -> None:
         """Tell ``event``."""
+        if isinstance(event, PushFinished):
+            self.close()
         self._plain(event)
         if isinstance(event, StepStarted) and self._bars is None and self._unfinished():
             # Not with the plan already: a person may be asked whether to go on with it.
             self._show(event.target)
-        elif isinstance(event, PushFinished):
-            self.close()
-        elif self._bars is not None:
+        elif self._bars is not None and time.monotonic() - self._updated >= INTERVAL:
             self._update(self._bars)
 
     def close(self) -> None:
         """Take the bar away."""
         bars, self._bars = self._bars, None
         if bars is not None:
+            self._update(bars)
             bars.stop()
 
     def _unfinished(self) -> bool:
@@ -56,7 +62,7 @@ class Rich:
             TextColumn("{task.fields[detail]}", markup=False),
             console=self._console,
             transient=True,
-            refresh_per_second=8,
+            refresh_per_second=1 / INTERVAL,
             # Data goes to stdout whatever is on the terminal.
             redirect_stdout=False,
             redirect_stderr=False,
@@ -66,6 +72,7 @@ class Rich:
         self._update(self._bars)
 
     def _update(self, bars: Bars) -> None:
+        self._updated = time.monotonic()
         progress = self._plain.progress
         detail = (
             f"{progress.files:,}/{progress.total_files:,} files  "

@@ -25,10 +25,10 @@ from io import BytesIO
 from pathlib import Path
 
 import paramiko
+
 from pushkit import Entry, Kind, Project, Run, Snapshot, Target
 from pushkit.files import Transfer
 from pushkit.testing import Sshd
-
 from pushkit_sftp.options import SftpOptions
 from pushkit_sftp.session import open_remote
 
@@ -173,9 +173,8 @@ def main() -> None:
             bench = Bench(directory, server, tree)
             ssh = subprocess.run(["ssh", "-V"], capture_output=True, text=True, check=True).stderr.strip()
             size = sum(entry.size for entry in bench.entries) / 1e6
-            print(
-                f"{files:,} files, {size:.0f} MB; Python {platform.python_version()}, paramiko {paramiko.__version__}, {ssh}"
-            )
+            versions = f"Python {platform.python_version()}, paramiko {paramiko.__version__}, {ssh}"
+            print(f"{files:,} files, {size:.0f} MB; {versions}")
             for ours, label in ((bench.put, "put"), (bench.push, "push")):
                 compare(label, ours, lambda: bench.rsync(""), "rsync -a", pairs)
                 compare(label, ours, lambda: bench.rsync(MATCHED), "rsync -a, same crypto", pairs)

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from pushkit.demo import demo
 from pushkit.demo.pages import Pages
 from pushkit.errors import PushFailed
@@ -17,9 +18,10 @@ PUSH = [sys.executable, "-m", "pushkit"]
 
 
 def environment(temporary: Path) -> dict[str, str]:
-    """Where temporary files go to a directory that can be looked at, and a proxy would break every request."""
+    """Whatever is left behind lies below ``temporary``, and a proxy would break every request."""
     temporary.mkdir(exist_ok=True)
-    return os.environ | {"TMPDIR": str(temporary), "http_proxy": "http://127.0.0.1:9"}
+    places = dict.fromkeys(("HOME", "TMPDIR", "XDG_CACHE_HOME"), str(temporary))
+    return os.environ | places | {"http_proxy": "http://127.0.0.1:9"}
 
 
 def run(temporary: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -35,7 +37,8 @@ def test_the_demo_pushes_twice_rolls_back_and_looks_at_the_page_each_time(tmp_pa
     assert said == ["Paper boats", "Paper boats and paper planes", "Paper boats"]
     commands = [line.strip() for line in done.stdout.splitlines() if line.startswith("    $ ")]
     assert commands == ["$ push", "$ push", "$ push rollback"]
-    assert list((tmp_path / "tmp").iterdir()) == []
+    pushed = [line.split(": ")[1].split(" in ")[0] for line in done.stdout.splitlines() if "pushed 0" in line]
+    assert [sent.split(", ")[0] for sent in pushed] == ["3 files", "1 file"]
 
 
 def test_what_the_demo_keeps_is_what_it_told_of(tmp_path: Path) -> None:

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+
+from distributions import forget, importable, install_strategy
 from pushkit import registry
+from pushkit.cli.explain import complete_strategy
 from pushkit.cli.group import group
 from pushkit.cli.settings import Settings
 from pushkit.errors import PluginError
-
-from distributions import forget, importable, install_strategy
 
 OPTIONS = """
     port: int = Field(default=22, ge=1, le=65535, description="The port.")
@@ -100,3 +101,7 @@ def test_an_unknown_strategy_is_a_plugin_error() -> None:
     with pytest.raises(PluginError) as caught:
         CliRunner().invoke(group, ["explain", "sfpt"], obj=Settings(), catch_exceptions=False, standalone_mode=False)
     assert caught.value.hint == 'did you mean "sftp"?'
+
+
+def test_a_shell_completes_strategies() -> None:
+    assert complete_strategy("s") == ["script", "sftp", "ship"]

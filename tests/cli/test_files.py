@@ -68,3 +68,25 @@ def test_an_unknown_target_is_exit_code_2(project: Project) -> None:
 def test_no_target_is_contacted_nor_has_to_be_valid(project: Project) -> None:
     project.write(production='strategy = "not-installed"')
     assert project.push("files", "production").returncode == 0
+
+
+def test_why_names_the_rule_that_decides(project: Project) -> None:
+    (project.root / ".gitignore").write_text("*.css\n")
+    done = project.push("files", "--why", "css/site.css")
+    assert done.returncode == 0, done.stderr
+    (line,) = done.stdout.splitlines()
+    assert line.startswith("css/site.css is not sent: ")
+    assert ".gitignore:1" in line
+    assert "*.css" in line
+    assert project.push("files", "--why", "index.html").stdout.startswith("index.html is sent: ")
+
+
+def test_why_takes_a_path_as_the_shell_sees_it(project: Project) -> None:
+    inside = project.push("files", "--why", "site.css", directory="css")
+    absolute = project.push("files", "--why", str(project.root / "css" / "site.css"))
+    assert inside.stdout == absolute.stdout == "css/site.css is sent: no rule excludes it\n"
+
+
+def test_why_of_a_path_that_is_not_there_is_exit_code_2(project: Project) -> None:
+    assert project.push("files", "--why", "nothing.txt").returncode == 2
+    assert project.push("files", "--why", "../elsewhere").returncode == 2

@@ -14,13 +14,13 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+
+from distributions import importable, install_strategy
 from pushkit import pushfile, registry
 from pushkit.cli.example import example, filled, literal, target_lines, toml_text, used
 from pushkit.cli.group import group
 from pushkit.cli.settings import Settings
 from pushkit.errors import PluginError, PushkitError, UsageError
-
-from distributions import importable, install_strategy
 
 SHIP = """
     host: str = Field(description="Where it goes.")

@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 
+import click
 import pytest
 
 from cli.project import PUSH, Project
+from pushkit import commands
+from pushkit.cli import group
 
 
 @pytest.mark.parametrize(
@@ -154,6 +157,17 @@ def test_output_that_cannot_be_written_is_an_error_and_no_bug(project: Project) 
             check=False,
         )
     assert (done.returncode, done.stderr) == (2, "push: stdout cannot be written: no space left on device\n")
+
+
+def test_every_command_has_a_module_a_line_of_help_and_a_reserved_name() -> None:
+    assert set(group.COMMANDS) <= set(commands.COMMANDS)
+    context = click.Context(group.group)
+    for name, text in group.COMMANDS.items():
+        command = group.group.get_command(context, name)
+        assert isinstance(command, click.Command), name
+        assert command.help, name
+        assert text.endswith("."), name
+        assert all(option.help for option in command.params if isinstance(option, click.Option)), name
 
 
 def test_the_twin_tells_its_own_name(project: Project) -> None:

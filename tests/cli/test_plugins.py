@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+
+from distributions import importable, install
 from pushkit import __version__
 from pushkit.cli.group import group
 from pushkit.cli.settings import Settings
-
-from distributions import importable, install
 
 
 @pytest.fixture(autouse=True)

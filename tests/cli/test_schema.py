@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 from jsonschema import Draft202012Validator
-from pushkit.cli.group import group
-from pushkit.cli.settings import Settings
 
 from distributions import importable, install, install_strategy
+from pushkit.cli.group import group
+from pushkit.cli.settings import Settings
 
 EXAMPLE = Path(__file__).parents[2] / "Pushfile.example"
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+
 from pushkit.cli.group import group
 from pushkit.cli.settings import Settings
 from pushkit.errors import PushfileError, UsageError

@@ -10,8 +10,9 @@ import sys
 import tomllib
 from pathlib import Path
 
-import pushkit
 import pytest
+
+import pushkit
 from pushkit import errors, hookspecs, pushfile, registry
 
 TOP = Path(__file__).parents[2]
@@ -36,7 +37,8 @@ def test_every_pushfile_in_the_documentation_is_valid(name: str, text: str, tmp_
     tables = tomllib.loads(text)
     targets = {n: t for n, t in tables.get("target", {}).items() if t["strategy"] in ("dir", "sftp", "script")}
     if not targets:
-        assert set(tables["project"]) == {"entry-points"} or tables["target"], name
+        # A part of a pyproject.toml, or a target of the strategy that the plugin page makes.
+        assert name.startswith("docs/plugins.md")
         return
     if not any(line.startswith("[project]") for line in text.splitlines()):
         text = '[project]\nname = "blog"\n\n' + text
@@ -100,7 +102,7 @@ def test_every_hook_is_documented() -> None:
 
 
 def test_every_strategy_has_a_page_that_names_its_options() -> None:
-    for plugin in registry.names("pushkit.strategies"):
+    for plugin in registry.names("strategies"):
         if plugin.distribution != "pushkit":
             continue
         page = (TOP / "docs/strategies" / f"{plugin.name}.md").read_text()

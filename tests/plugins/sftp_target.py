@@ -9,7 +9,6 @@ from typing import Any
 
 from pushkit.files import Remote
 from pushkit.testing import SshServer
-
 from pushkit_sftp.options import SftpOptions
 from pushkit_sftp.session import open_remote
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from pushkit import (
     Interrupted,
     Plan,
@@ -29,8 +30,7 @@ from pushkit import (
 )
 from pushkit.events import Event, Output, StepFailed, StepFinished, StepStarted, Warned
 from pushkit.secrets.redaction import Redactor
-from pushkit.take import take
-
+from pushkit.snapshot import take
 from pushkit_script.options import ScriptOptions
 from pushkit_script.strategy import ScriptStrategy
 

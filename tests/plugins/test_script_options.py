@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from pushkit import hookimpl
 from pydantic import ValidationError
 
+from pushkit import hookimpl
 from pushkit_script import pushkit_strategy
 from pushkit_script.options import ScriptOptions
 from pushkit_script.strategy import ScriptStrategy

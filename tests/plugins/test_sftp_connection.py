@@ -11,11 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pushkit import TargetError
-from pushkit.testing import Dropbear, KeyPair, Sshd, known_host
 
 from plugins.sftp_target import remote_on
-from pushkit_sftp.host_keys import HostKey
+from pushkit import TargetError
+from pushkit.testing import Account, Dropbear, KeyPair, Sshd, can_make_accounts, known_host
+from pushkit_sftp.channel import probe
+from pushkit_sftp.connection import dial, hang_up
+from pushkit_sftp.host_keys import HostKey, HostKeys
+from pushkit_sftp.login import Credentials, log_in
+from pushkit_sftp.options import Address
 
 
 @pytest.fixture(autouse=True)
@@ -49,9 +53,9 @@ def refused(server: Sshd, **more: Any) -> tuple[TargetError, str]:
     before = len(server.log)
     with pytest.raises(TargetError) as caught, remote_on(server, **more):
         pass
-    # The server logs the end of a connection when it sees it.
+    # The server logs the end of a connection when it sees it; until a login it says where it was.
     for _ in range(200):
-        if "Connection closed" in server.log[before:] or "Disconnected" in server.log[before:]:
+        if "[preauth]" in server.log[before:]:
             break
         threading.Event().wait(0.02)
     return caught.value, server.log[before:]
@@ -164,6 +168,35 @@ def test_a_wrong_password_is_one_clear_message(password_account: Sshd) -> None:
     assert "wrong-one" not in caught.value.message + caught.value.hint
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ["AuthenticationMethods publickey,password"],
+        ["KbdInteractiveAuthentication yes", "PasswordAuthentication no", "PubkeyAuthentication no"],
+    ],
+    ids=["key and password", "keyboard-interactive"],
+)
+def test_other_ways_to_log_in(settings: list[str], tmp_path: Path) -> None:
+    class Other(Sshd):
+        def _configuration(self) -> list[str]:
+            # The first value counts.
+            return [*settings, *super()._configuration()]
+
+    if not can_make_accounts():
+        pytest.skip("a user with a password can only be made by root")
+    directory = tmp_path / "sshd"
+    directory.mkdir()
+    account = Account()
+    try:
+        with Other(directory, account) as server:
+            with remote_on(server, password=server.password) as remote:
+                assert remote.stat("") is None
+            with pytest.raises(TargetError, match="does not let"), remote_on(server, password="wrong"):
+                pass
+    finally:
+        account.remove()
+
+
 def test_without_any_credential_the_message_says_so(ssh_server: Sshd) -> None:
     with pytest.raises(TargetError, match=r"Tried: nothing.*It takes: .*publickey"), remote_on(ssh_server, key=None):
         pass
@@ -195,18 +228,34 @@ def test_an_encrypted_key_needs_its_passphrase(ssh_server: Sshd, tmp_path: Path)
         pass
 
 
-def test_a_key_of_the_agent_logs_in(ssh_server: Sshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A real SSH agent without keys."""
     path = str(tmp_path / "agent")
-    with subprocess.Popen(["ssh-agent", "-D", "-a", path], stdout=subprocess.DEVNULL) as agent:
+    with subprocess.Popen(["ssh-agent", "-D", "-a", path], stdout=subprocess.DEVNULL) as process:
         try:
             while not os.path.exists(path):
                 threading.Event().wait(0.01)
             monkeypatch.setenv("SSH_AUTH_SOCK", path)
-            subprocess.run(["ssh-add", "-q", ssh_server.key], check=True)
-            with remote_on(ssh_server, key=None, agent=True):
-                pass
+            yield
         finally:
-            agent.terminate()
+            process.terminate()
+
+
+@pytest.mark.usefixtures("agent")
+def test_a_key_of_the_agent_logs_in(ssh_server: Sshd) -> None:
+    subprocess.run(["ssh-add", "-q", ssh_server.key], check=True)
+    with remote_on(ssh_server, key=None, agent=True):
+        pass
+
+
+@pytest.mark.usefixtures("agent")
+def test_an_agent_with_too_many_keys_is_told(ssh_server: Sshd, tmp_path: Path) -> None:
+    for number in range(8):
+        subprocess.run(["ssh-add", "-q", KeyPair.generate(tmp_path / f"key-{number}").path], check=True)
+    with pytest.raises(TargetError, match="ended the login") as caught, remote_on(ssh_server, agent=True):
+        pass
+    assert "agent = false" in caught.value.hint
 
 
 def test_a_refused_port_is_told(ssh_server: Sshd) -> None:
@@ -250,6 +299,23 @@ def test_failures_leave_nothing_on_standard_error(ssh_server: Sshd, capfd: pytes
     with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(TargetError):
         remote_on(ssh_server, port=silent.getsockname()[1], connect_timeout=0.2).__enter__()
     assert capfd.readouterr() == ("", "")
+
+
+def test_an_account_that_answers_no_command_has_no_shell(tmp_path: Path) -> None:
+    class Hanging(Sshd):
+        def _configuration(self) -> list[str]:
+            return [*super()._configuration(), "ForceCommand sleep 600"]
+
+    directory = tmp_path / "sshd"
+    directory.mkdir()
+    with Hanging(directory) as server:
+        address = Address(server.user, server.host, server.port)
+        transport = dial(address, HostKeys(address, [server.known_hosts], ""), 10)
+        try:
+            log_in(transport, Credentials(server.user, server.key, "", "", agent=False), "here", 10)
+            assert probe(transport, "here", 0.3) is None
+        finally:
+            hang_up(transport)
 
 
 def test_dropbear_lets_us_in(dropbear_server: Dropbear) -> None:

@@ -11,6 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
+from plugins.given import Given, lying, odd_names
+from plugins.sftp_target import remote_on
 from pushkit import Kind, TargetError
 from pushkit.files import (
     Capabilities,
@@ -23,9 +26,6 @@ from pushkit.files import (
     ShellRemote,
 )
 from pushkit.testing import ServerDirectory, Sshd
-
-from plugins.given import Given, lying, odd_names
-from plugins.sftp_target import remote_on
 
 SERVERS = ["ssh", "sftp_only", "dropbear"]
 
@@ -261,6 +261,16 @@ def test_a_full_disk_is_told_and_stops_the_stream(place: tuple[Remote, Path]) ->
         subprocess.run(["umount", "-l", local], check=True)
 
 
+def test_a_check_names_the_host_key_and_what_is_missing(
+    place: tuple[Remote, Path], request: pytest.FixtureRequest
+) -> None:
+    remote, _ = place
+    first, *rest = remote.findings()
+    assert "SHA256:" in first.message
+    assert len(rest) == ("sftp_only" in request.node.name)
+    assert all("no shell" in finding.message for finding in rest)
+
+
 def test_free_space_is_known(place: tuple[Remote, Path]) -> None:
     remote, _ = place
     assert (remote.free_space() or 0) > 1024 * 1024
@@ -278,6 +288,26 @@ def test_primitives_may_be_called_from_several_threads(place: tuple[Remote, Path
         for number, content in enumerate(pool.map(write, range(60))):
             assert content == b"%d" % number * 1000
     assert len(os.listdir(local)) == 60
+
+
+def test_a_server_that_allows_few_sessions_is_enough(tmp_path: Path) -> None:
+    class Few(Sshd):
+        def _configuration(self) -> list[str]:
+            # The first value counts.
+            return ["MaxSessions 2", "ForceCommand internal-sftp", *super()._configuration()]
+
+    directory = tmp_path / "sshd"
+    directory.mkdir()
+    given = Given()
+    for number in range(60):
+        given.file(f"{number}", b"%d" % number)
+    with Few(directory) as server, remote_on(server, str(tmp_path / "site")) as remote:
+        remote.make_directory("", 0o755)
+        remote.put("", given)
+        assert lying(tmp_path / "site") == given.expected()
+        remote.transport.sock.close()  # type: ignore[attr-defined]
+        with pytest.raises(RemoteError, match="connection was lost"):
+            remote.put("", given)
 
 
 def test_the_root_may_be_relative_to_the_login_directory(ssh_server: Sshd) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -12,7 +13,9 @@ from pathlib import Path
 
 import paramiko
 import pytest
+
 from pushkit.testing import Dropbear, EmbeddedSsh, ServerDirectory, Sshd, SshServer
+from pushkit.testing.plugin import require
 
 BIG = os.urandom(1 << 20) * 10
 
@@ -381,3 +384,23 @@ def test_names_that_are_not_utf8_are_bytes_like_any_other(
         input=b"ls -1\n", capture_output=True, check=True, env=os.environ | {"LC_ALL": "C"},
     )  # fmt: skip
     assert b"\\351 moved" in done.stdout
+
+
+# The fixtures themselves
+
+
+def test_a_server_that_is_not_installed_skips_a_test_and_fails_it_in_ci(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Missing(Sshd):
+        program = "no-such-sshd"
+
+    monkeypatch.delenv("CI", raising=False)
+    with pytest.raises(pytest.skip.Exception, match="no-such-sshd is not installed"):
+        require(Missing)
+    monkeypatch.setenv("CI", "true")
+    with pytest.raises(pytest.fail.Exception, match="no-such-sshd is not installed"):
+        require(Missing)
+
+
+def test_only_the_plugin_needs_pytest() -> None:
+    code = "import sys, pushkit.testing; sys.exit('pytest' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -15,9 +15,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from pushkit.testing import ServerDirectory, Sshd, SshServer
 
 from cli.project import PUSH
+from pushkit.testing import ServerDirectory, Sshd, SshServer
 
 
 class Project:

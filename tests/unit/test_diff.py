@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
+
 from pushkit import Action, Entry, Kind
 from pushkit.files.diff import difference
 
@@ -23,7 +24,7 @@ def symlink(path: str, link: str) -> Entry:
 def test_the_same_tree_needs_no_step_and_keeps_every_file() -> None:
     tree = [directory("a"), file("a/b"), symlink("c", "a/b")]
     found = difference(tree, tree)
-    assert found.steps == found.send == found.modes == ()
+    assert (len(found.steps), len(found.send), len(found.modes)) == (0, 0, 0)
     assert [entry.path for entry in found.keep] == ["a/b", "c"]
 
 
@@ -52,7 +53,7 @@ def test_each_change_has_its_reason() -> None:
 
 def test_removals_come_deepest_first() -> None:
     before = [directory("a"), directory("a/b"), file("a/b/c"), directory("a-b"), file("a-b/c")]
-    removed = [step.subject for step in difference(before, []).steps]
+    removed = [step.subject.rstrip("/") for step in difference(before, []).steps]
     for path in removed:
         assert all(not below.startswith(f"{path}/") for below in removed[removed.index(path) :])
 
@@ -80,4 +81,6 @@ def test_what_is_sent_and_kept_and_set_makes_the_new_tree(before: list[Entry], a
             assert was.kind is Kind.DIRECTORY
             built[entry.path] = was._replace(mode=modes.get(entry.path, was.mode))
     assert built == {entry.path: entry for entry in after}
-    assert {s.subject for s in found.steps if s.action is Action.REMOVE} == old.keys() - {e.path for e in after}
+    assert {s.subject.rstrip("/") for s in found.steps if s.action is Action.REMOVE} == old.keys() - {
+        e.path for e in after
+    }

@@ -7,20 +7,22 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
-import pushkit
 import pytest
+
+import pushkit
 
 # The lowest layer first. A module may import from layers below its own, and from its own layer.
 LAYERS = (
-    {"errors", "model", "commands"},
+    {"errors", "model", "commands", "suggestion", "expectation", "toml_lines"},
     {"events"},
-    {"process", "manifest", "ignore", "index", "revision"},
+    {"process", "manifest", "wildmatch", "git", "index", "archive", "hasher"},
+    {"ignore", "revision", "blobs"},
+    {"walk", "worktree", "gittree"},
+    {"source"},
     {"snapshot"},
-    {"worktree", "gittree", "archive"},
-    {"take"},
-    {"strategy", "secrets", "hookspecs"},
+    {"strategy", "observer", "secrets", "hookspecs"},
     {"registry"},
-    {"pushfile", "toml_lines"},
+    {"pushfile", "pushfile_reader", "validation"},
     {"files", "fleet"},
     {"engine", "ui", "testing"},
     {"demo", "cli", "__main__"},

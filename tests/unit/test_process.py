@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
+
 from pushkit.errors import Interrupted, TargetError, TimedOut
 from pushkit.process import LINE_LIMIT, Command, execute
 

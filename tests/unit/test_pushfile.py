@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from distributions import forget, importable, install, install_strategy
 from pushkit import pushfile
 from pushkit.commands import COMMANDS
 from pushkit.errors import PluginError, Problem, PushfileError, UsageError
 from pushkit.model import Project
 from pushkit.secrets.redaction import Redactor
-
-from distributions import forget, importable, install, install_strategy
 
 SHIP = """
     host: str = Field(description="Where it goes.")
@@ -270,6 +270,13 @@ def test_a_file_that_is_not_text_is_a_problem_with_a_line(tmp_path: Path) -> Non
     with pytest.raises(PushfileError) as caught:
         pushfile.load(tmp_path / "Pushfile")
     assert caught.value.problems == (Problem(2, "", "expected UTF-8 text"),)
+
+
+def test_what_windows_editors_add_is_taken_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "Pushfile").write_bytes(b"\xef\xbb\xbf[target.x]\r\nstrategy = 'ship'\r\n\r\nport = 'x'\r\n")
+    with pytest.raises(PushfileError) as caught:
+        pushfile.load(tmp_path / "Pushfile")
+    assert [each.line for each in caught.value.problems] == [1, 4]
 
 
 def test_an_installed_and_broken_strategy_is_a_plugin_error(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from pushkit.toml_lines import Path, dotted, locate, nearest
 
 # Every value that is a number or begins with "L" and a number says its own line.

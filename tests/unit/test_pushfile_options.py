@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 import pytest
-from pushkit.strategy import Options
-from pushkit.validation import Fault, validate
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_core import PydanticCustomError
+
+from pushkit.strategy import Options
+from pushkit.validation import Fault, validate
 
 
 class Http(Options):
@@ -30,12 +31,12 @@ class All(Options):
 
     check: Annotated[Http | Tcp, Field(discriminator="kind")] | None = None
     workers: int | Literal["auto"] = 1
-    checks: list[Tcp] = []
-    limits: dict[str, int] = {}
+    checks: list[Tcp] = Field(default_factory=list)
+    limits: dict[str, int] = Field(default_factory=dict)
     origin: str = Field(default="", alias="from")
     pair: tuple[int, str] = (1, "")
     token: SecretStr = Field(default=SecretStr(""), min_length=3)
-    mixed: dict[str, Tcp | int] = {}
+    mixed: dict[str, Tcp | int] = Field(default_factory=dict)
     color: str = ""
     low: int = 0
     high: int = 10

@@ -11,6 +11,7 @@ from urllib.parse import quote, quote_plus
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from pushkit.events import Note, redacted
 from pushkit.secrets.redaction import Redactor
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import click
 import pytest
+
+from distributions import forget, importable, install, install_strategy, strategy
 from pushkit import registry
 from pushkit.errors import PluginError
 from pushkit.strategy import Strategy
-
-from distributions import forget, importable, install, install_strategy, strategy
 
 SOURCE = """
 from pushkit import hookimpl
@@ -177,13 +177,15 @@ def test_commands_and_observers_come_through_the_same_door(site: Path) -> None:
     modules = {
         "acme_c": "import click\nfrom pushkit import hookimpl\n@hookimpl\ndef pushkit_command():\n"
         "    return click.Command('hello')\n",
-        "acme_o": "from pushkit import hookimpl\n@hookimpl\ndef pushkit_observer():\n    return print\n",
+        "acme_o": "from pushkit import Observer, Options, hookimpl\n"
+        "class Chat(Observer):\n    name = 'chat'\n    Options = Options\n    def hear(self, event): pass\n"
+        "@hookimpl\ndef pushkit_observer():\n    return Chat\n",
         "acme_n": "from pushkit import hookimpl\n@hookimpl\ndef pushkit_command():\n    return print\n",
     }
     points = {"commands:hello": "acme_c", "observers:chat": "acme_o", "commands:bad": "acme_n"}
     install(site, "acme", modules, points)
     assert isinstance(registry.command("hello"), click.Command)
-    assert registry.observer("chat") is print
+    assert registry.observer("chat").name == "chat"
     assert "where a click command is expected" in refused("commands", "bad").message
 
 

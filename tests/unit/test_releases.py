@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+
 from pushkit import Action, Busy, Project, PushFailed, PushRefused, Run, Snapshot, Target, TargetError
 from pushkit.events import Event, StepFinished, Warned
 from pushkit.files import RemoteFull
@@ -18,7 +19,6 @@ from pushkit.files.records import Records, Ticket
 from pushkit.files.releases import Releases
 from pushkit.model import Release, Revision
 from pushkit.snapshot import take
-
 from pushkit_dir.remote import LocalRemote
 
 
@@ -399,10 +399,11 @@ def test_tickets_are_numbered_without_a_gap_or_a_twin_under_contention(site: Sit
     site.write("a")
     site.push()
     taken: list[int] = []
-    threads = [
-        threading.Thread(target=lambda: [taken.append(Records(site.remote).take_number()) for _ in range(10)])
-        for _ in range(8)
-    ]
+
+    def take_ten() -> None:
+        taken.extend(Records(site.remote).take_number() for _ in range(10))
+
+    threads = [threading.Thread(target=take_ten) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from pushkit import registry
 from pushkit.errors import PushkitError
 from pushkit.secrets.references import Reference, parse, refers, replaced, texts

@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
-from pushkit import Entry, Kind, TargetError
-from pushkit.files import PROBE, RemoteDenied, RemoteFull, RemoteMissing, Shell, ShellRemote, ShellResult, shell_of
-from pushkit.files.shell import MARKER, told
 
 from plugins.given import Given, lying, odd_names
+from pushkit import Entry, Kind, TargetError
+from pushkit.files import PROBE, RemoteDenied, RemoteFull, RemoteMissing, Shell, ShellRemote, ShellResult, shell_of
+from pushkit.files.scripts import MARKER
+from pushkit.files.shell import told
 from pushkit_dir.remote import LocalRemote
 
 
@@ -185,7 +186,7 @@ def test_a_full_disk_is_told_in_plain_words(remote: LocalShell, tmp_path: Path) 
 def test_an_answer_that_is_no_shell_is_no_shell() -> None:
     assert shell_of(ShellResult(1, b"This service allows sftp connections only.\n", b"")) is None
     assert shell_of(ShellResult(0, b"", b"")) is None
-    assert shell_of(ShellResult(0, f"Welcome!\n{MARKER}\ntar\n".encode(), b"")) == Shell(frozenset({"tar"}))
+    assert shell_of(ShellResult(0, f"Welcome! {MARKER}\ntar\n".encode(), b"")) == Shell(frozenset({"tar"}))
 
 
 def test_an_error_names_the_path_and_what_the_tool_said() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from pushkit.ui.text import amount, counted, duration, output_line, quoted, visible
 
 

@@ -1,0 +1,116 @@
+"""The shell scripts of bulk operations, as values: the functions here return their text.
+
+No name that comes from a target is ever part of a script. Names of entries travel on standard input, separated by
+NUL; paths are quoted. The scripts need ``sh`` and what `PROBE` finds, and run alike under dash, bash and BusyBox.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from shlex import quote
+
+from pushkit.files.remote import Capabilities
+
+MARKER = "pushkit-shell"
+# On both outputs, since login scripts print on both before a script begins.
+HEAD = f"echo {MARKER}\necho {MARKER} >&2\nset -eu\nLC_ALL=C\nexport LC_ALL\numask 022\n"
+PROBE = f"""{HEAD}for tool in tar cp rm chmod grep sed xargs sha256sum shasum df; do
+  if command -v "$tool" >/dev/null 2>&1; then echo "$tool"; fi
+done
+case $(cp --version 2>/dev/null) in *coreutils*) echo gnu-cp;; esac
+case $(tar --version 2>/dev/null) in *'GNU tar'*) echo gnu-tar;; esac
+if printf 'a\\0b\\0' | xargs -0 printf '%s-' >/dev/null 2>&1; then echo xargs-0; fi
+exit 0
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Shell:
+    """What a remote's shell has: the names that `PROBE` printed."""
+
+    tools: frozenset[str] = frozenset()
+
+    @property
+    def unpacks(self) -> bool:
+        """Whether a tar stream can be unpacked and what was made can be removed again."""
+        return {"tar", "rm", "chmod"} <= self.tools
+
+    @property
+    def copies(self) -> bool:
+        """Whether many files can be copied with one script."""
+        return {"cp", "xargs-0"} <= self.tools
+
+    @property
+    def sha256(self) -> str:
+        """The command that prints sha256 digests, empty when there is none, or no way to give it many names."""
+        if not {"grep", "sed", "xargs-0"} <= self.tools:
+            return ""
+        return next((cmd for cmd in ("sha256sum", "shasum -a 256") if cmd.split()[0] in self.tools), "")
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What a remote with this shell can do."""
+        return Capabilities(copies=self.copies, digests=bool(self.sha256))
+
+
+def own_output(output: bytes) -> bytes:
+    """What a script itself wrote to one of its outputs: all that follows the marker of its first line."""
+    return output.partition(f"{MARKER}\n".encode())[2]
+
+
+def unpack(directory: str, shell: Shell) -> str:
+    """Unpack the tar on standard input.
+
+    The time of extraction becomes the files' time (``-m``): the archive's is fixed, and web caches would take a
+    changed file of the same size for the old one.
+    """
+    options = " --no-overwrite-dir" if "gnu-tar" in shell.tools else ""
+    return f"{HEAD}cd {quote(directory)}\nexec tar{options} -x -p -o -m -f -\n"
+
+
+def set_modes(directory: str, mode: int) -> str:
+    """Set ``mode`` on each name of standard input."""
+    return f"{HEAD}cd {quote(directory)}\nexec xargs -0 chmod {mode:04o}\n"
+
+
+def copy_files(source: str, directory: str, shell: Shell) -> str:
+    """Copy each name of standard input, a file or a symlink, its mode and times kept. The parents are there."""
+    if "gnu-cp" in shell.tools:
+        # --parents leaves directories alone that are there.
+        command = f"exec xargs -0 cp -pP --reflink=auto --parents -t {quote(directory)}"
+    else:
+        each = 'to=$1; shift; for name; do cp -pPR "$name" "$to/$name"; done'
+        command = f"exec xargs -0 sh -c {quote(f'set -e; {each}')} sh {quote(directory)}"
+    return f"{HEAD}cd {quote(source)}\n{command}\n"
+
+
+def digest_all(directory: str, shell: Shell) -> str:
+    """Print one sha256: that of the digests of each name of standard input, in order, one a line.
+
+    GNU's sha256sum begins a line with a backslash where it escaped the name. There is no backslash in the script,
+    since not every login shell that it passes through leaves one alone.
+    """
+    digests = f"xargs -0 {shell.sha256} 2>/dev/null | grep -oE '^[^0-9a-f]?[0-9a-f]{{64}} ' | sed 's/[^0-9a-f]//g'"
+    return f"{HEAD}cd {quote(directory)}\n{digests} | {shell.sha256}\n"
+
+
+def digest_each(directory: str, shell: Shell) -> str:
+    """Print a line for each name of standard input: its sha256, or nothing where it cannot be read."""
+    # A process for each file is slow, and exact whatever the names hold; it is only asked when something is wrong.
+    each = f'for name; do {shell.sha256} 2>/dev/null <"$name" || echo; done'
+    return f"{HEAD}cd {quote(directory)}\nexec xargs -0 sh -c {quote(each)} sh 2>/dev/null\n"
+
+
+def remove(path: str) -> str:
+    """Remove a file or a directory and all in it, closed directories too. Symlinks are not followed."""
+    where = quote(path)
+    return (
+        f"{HEAD}rm -rf {where} 2>/dev/null && exit 0\n"
+        f"if [ ! -L {where} ]; then chmod -R u+rwX {where} 2>/dev/null || :; fi\n"
+        f"exec rm -rf {where}\n"
+    )
+
+
+def free_blocks(path: str) -> str:
+    """Print how much room there is, in POSIX's format, in units of 1,024 bytes."""
+    return f"{HEAD}exec df -P -k {quote(path)}\n"

@@ -1,0 +1,154 @@
+"""How long a snapshot takes, in paired rounds against `git status` and `rsync -n --checksum`, and its peak memory.
+
+    python tests/bench/walk.py --directory /dev/shm [--rounds 7]
+
+Makes a git repository of 100,000 files with an ignored node_modules of 50,000 more, and removes it afterwards. A
+ratio is of two runs that followed each other; the median over the rounds counts, since a machine's pace drifts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+FILES, IGNORED, IN_DIRECTORY = 100_000, 50_000, 40
+WARM, COLD, MEGABYTES = 2.2, 1.0, 150
+WORDS = (
+    "admin",
+    "api",
+    "auth",
+    "cache",
+    "client",
+    "config",
+    "core",
+    "data",
+    "forms",
+    "handlers",
+    "index",
+    "jobs",
+    "lib",
+    "main",
+    "models",
+    "parser",
+    "queue",
+    "report",
+    "schema",
+    "service",
+    "static",
+    "task",
+    "test",
+    "types",
+    "user",
+    "utils",
+    "views",
+    "widget",
+    "worker",
+)
+ENDS = (".py", ".js", ".ts", ".html", ".css", ".md", ".json", ".txt", ".go", ".png")
+IGNORE = "node_modules/\n__pycache__/\n*.py[cod]\n*.log\n*.egg-info/\n.env\n.venv/\n/dist/\n/build/\n.DS_Store\n*~\n"
+
+TAKE = """
+import sys
+from pathlib import Path
+from pushkit.model import Project
+from pushkit.snapshot import take
+root = Path(sys.argv[1])
+snapshot = take(Project("bench", root / "Pushfile", root, ".", (), "", {}))
+assert snapshot.files == int(sys.argv[2]), snapshot.files
+if len(sys.argv) > 3:
+    import resource
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+"""
+
+
+def make_tree(top: Path, count: int, seed: int) -> None:
+    """``count`` files of 4 KiB on average, log-normal, about forty in a directory."""
+    chance = random.Random(seed)
+    data = chance.randbytes(1 << 20)
+    directories = [top]
+    for number in range(count // IN_DIRECTORY):
+        parent = chance.choice(directories[-200:])
+        directory = parent / f"{chance.choice(WORDS)}_{number}" if len(parent.parts) < 14 else top / f"pkg_{number}"
+        directory.mkdir(parents=True)
+        directories.append(directory)
+        for each in range(IN_DIRECTORY):
+            size = min(int(chance.lognormvariate(7.82, 1.0)), 500_000)
+            start = chance.randrange(len(data) - size)
+            name = f"{chance.choice(WORDS)}_{chance.choice(WORDS)}_{each}{chance.choice(ENDS)}"
+            (directory / name).write_bytes(data[start : start + size])
+
+
+def make_repository(top: Path) -> None:
+    """The repository that is measured."""
+    make_tree(top / "src", FILES, 1)
+    (top / ".gitignore").write_text(IGNORE)
+    for arguments in (("init", "-q"), ("add", "-A"), ("commit", "-qm", "all")):
+        subprocess.run(
+            ["git", "-C", top, "-c", "user.name=b", "-c", "user.email=b@example.com", *arguments], check=True
+        )
+    make_tree(top / "node_modules", IGNORED, 2)
+
+
+def seconds(argv: Sequence[str | Path]) -> float:
+    """How long a command takes."""
+    start = time.perf_counter()
+    subprocess.run(argv, check=True, stdout=subprocess.DEVNULL)
+    return time.perf_counter() - start
+
+
+def pairs(name: str, rounds: int, target: float, ours: Callable[[], float], theirs: Callable[[], float]) -> None:
+    """Measure, and print one line."""
+    ours(), theirs()
+    found = [(ours(), theirs()) for _ in range(rounds)]
+    ratios = [a / b for a, b in found]
+    middle = statistics.median(ratios)
+    print(
+        f"{name}: ratio {middle:.2f} (min {min(ratios):.2f}, max {max(ratios):.2f}, {rounds} rounds); "
+        f"ours {statistics.median(a for a, _ in found):.3f} s, theirs {statistics.median(b for _, b in found):.3f} s; "
+        f"target {target}: {'met' if middle <= target else 'not met'}",
+        flush=True,
+    )
+
+
+def main() -> None:
+    """Make, measure, remove."""
+    options = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    options.add_argument("--directory", default=tempfile.gettempdir(), help="where the trees are made")
+    options.add_argument("--rounds", type=int, default=7)
+    chosen = options.parse_args()
+    with tempfile.TemporaryDirectory(dir=chosen.directory, prefix="push-bench-") as scratch:
+        top, copy, cache = (Path(scratch, name) for name in ("repository", "copy", "cache"))
+        os.environ["XDG_CACHE_HOME"] = str(cache)
+        make_repository(top)
+        exclude = ("--exclude", ".git", "--exclude", "node_modules")
+        subprocess.run(["rsync", "-a", *exclude, f"{top}/", f"{copy}/"], check=True)
+        # Files that were written only now are hashed once more by everybody: let that moment pass.
+        time.sleep(3)
+        count = str(FILES + 1)
+        take = (sys.executable, "-c", TAKE, top, count)
+
+        def cold() -> float:
+            shutil.rmtree(cache, ignore_errors=True)
+            return seconds(take)
+
+        rounds = chosen.rounds
+        pairs("warm / git status", rounds, WARM, lambda: seconds(take), lambda: seconds(("git", "-C", top, "status")))
+        rsync = ("rsync", "-an", "--checksum", *exclude, f"{top}/", f"{copy}/")
+        pairs("cold / rsync -an --checksum", rounds, COLD, cold, lambda: seconds(rsync))
+        shutil.rmtree(cache)
+        for name in ("cold", "warm"):
+            peak = int(subprocess.run([*take, "memory"], check=True, capture_output=True).stdout)
+            print(f"peak memory, {name}: {peak} MB; target {MEGABYTES}: {'met' if peak < MEGABYTES else 'not met'}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,130 @@
+"""The tar stream is what GNU tar and Python's tarfile read, for every name, link, mode and size."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import tarfile
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import pytest
+
+from pushkit.archive import PIECE, header, tar
+from pushkit.errors import SnapshotChanged
+from pushkit.model import Entry, Kind
+
+LONG = "long/" + "x" * 90 + "/" + "é" * 100
+CONTENTS = {
+    "a": b"hello",
+    "empty": b"",
+    "n\new line": b"1" * 512,
+    "not \udcff utf-8": b"2" * 513,
+    LONG: b"3",
+    "x" * 100: b"100",
+    "x" * 101: b"101",
+    "large": os.urandom(3 * PIECE + 7),
+    "pieces": os.urandom(2 * PIECE),
+}
+ENTRIES = [
+    Entry("dir", Kind.DIRECTORY, 0o750),
+    Entry("long", Kind.DIRECTORY, 0o755),
+    Entry("long/" + "x" * 90, Kind.DIRECTORY, 0o755),
+    *(Entry(path, Kind.FILE, 0o640, len(data), sha256(data).digest()) for path, data in CONTENTS.items()),
+    Entry("run", Kind.FILE, 0o755, 0, sha256(b"").digest()),
+    Entry("link", Kind.SYMLINK, 0o777, link="../a \udcfe"),
+    Entry("far", Kind.SYMLINK, 0o777, link="y" * 150),
+]
+
+
+def content(entry: Entry) -> BinaryIO:
+    return io.BytesIO(CONTENTS.get(entry.path, b""))
+
+
+def test_gnu_tar_restores_every_name_link_mode_and_byte(tmp_path: Path) -> None:
+    stream = b"".join(tar(ENTRIES, content, mtime=1_000_000_000))
+    subprocess.run(["tar", "-x", "-p", "--no-same-owner", "-f", "-", "-C", tmp_path], input=stream, check=True)
+    for entry in ENTRIES:
+        path = tmp_path / entry.path
+        if entry.kind is Kind.SYMLINK:
+            assert os.readlink(path) == entry.link
+            continue
+        assert path.stat().st_mode & 0o777 == entry.mode
+        assert path.is_dir() == (entry.kind is Kind.DIRECTORY)
+        if entry.kind is Kind.FILE:
+            assert path.read_bytes() == CONTENTS.get(entry.path, b"")
+            assert path.stat().st_mtime == 1_000_000_000
+
+
+def test_tarfile_reads_the_same() -> None:
+    stream = io.BytesIO(b"".join(tar(ENTRIES, content)))
+    with tarfile.open(fileobj=stream, errors="surrogateescape") as archive:
+        members = archive.getmembers()
+        assert [member.name for member in members] == [entry.path for entry in ENTRIES]
+        for member, entry in zip(members, ENTRIES, strict=True):
+            owner = (member.uid, member.gid, member.uname, member.gname, member.mtime)
+            assert owner == (0, 0, "", "", 0)
+            assert (member.mode, member.linkname, member.size) == (entry.mode, entry.link, entry.size)
+
+
+def test_the_same_entries_give_the_same_bytes_in_whole_records() -> None:
+    stream = b"".join(tar(ENTRIES, content))
+    assert stream == b"".join(tar(ENTRIES, content))
+    assert len(stream) % 10240 == 0
+    assert stream.endswith(bytes(1024))
+
+
+def test_headers_are_the_ones_that_tarfile_writes() -> None:
+    for size in (0, 1, 0o77777777777, 0o77777777777 + 1, 1 << 40):
+        member = tarfile.TarInfo("some/name")
+        member.size, member.mode, member.mtime = size, 0o640, 12345
+        expected = member.tobuf(tarfile.GNU_FORMAT)
+        assert header(b"some/name", b"0", b"", mode=0o640, size=size, mtime=12345) == expected
+
+
+def test_small_files_travel_together() -> None:
+    entries = [Entry(f"f{number}", Kind.FILE, 0o644, 1000) for number in range(1000)]
+    pieces = list(tar(entries, lambda _: io.BytesIO(bytes(1000))))
+    assert len(pieces) < 10
+    assert max(map(len, pieces)) < PIECE + 2000
+
+
+class Endless(io.RawIOBase):
+    """A large file that counts how much of it was asked for."""
+
+    def __init__(self, size: int) -> None:
+        self.left = size
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        data = bytes(min(size, self.left))
+        self.left -= len(data)
+        return data
+
+
+def test_a_large_file_is_never_held_whole() -> None:
+    size = 200 << 20
+    stream = tar([Entry("large", Kind.FILE, 0o644, size)], lambda _: cast("BinaryIO", Endless(size)))
+    assert max(map(len, stream)) <= 2 * PIECE
+
+
+@pytest.mark.parametrize("size", [10, PIECE, PIECE - 1, 2 * PIECE + 1])
+@pytest.mark.parametrize("change", [-1, 1])
+def test_a_file_that_shrank_or_grew_ends_the_stream_before_the_next_header(size: int, change: int) -> None:
+    entries = [Entry("f", Kind.FILE, 0o644, size), Entry("next", Kind.FILE, 0o644, 0)]
+    seen = b""
+
+    def drain(stream: Iterator[bytes]) -> None:
+        nonlocal seen
+        for piece in stream:
+            seen += piece
+
+    with pytest.raises(SnapshotChanged, match="f is not the") as raised:
+        drain(tar(entries, lambda _: io.BytesIO(bytes(size + change))))
+    assert "push again" in raised.value.hint
+    assert b"next" not in seen
