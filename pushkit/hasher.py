@@ -9,11 +9,12 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from contextlib import suppress
 
+TYPE_CHECKING = False  # as in typing, which takes longer to import than all of this program
 if TYPE_CHECKING:
     import subprocess
+    from collections.abc import Callable, Sequence
 
 READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 SIZE = 32
@@ -87,10 +88,15 @@ def start(root: str, paths: Sequence[str]) -> subprocess.Popen[bytes]:
     import subprocess  # noqa: PLC0415  (seldom needed, and slow to import)
 
     helper = subprocess.Popen(
-        (sys.executable, "-I", "-S", __file__), cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        (sys.executable, "-I", "-S", __file__),
+        cwd=root,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
     )
     assert helper.stdin
-    with helper.stdin as stdin:
+    # One that ends early says nothing, and whoever asked reads the files again.
+    with suppress(BrokenPipeError), helper.stdin as stdin:
         stdin.write(os.fsencode("\0".join(paths)))
     return helper
 

@@ -2,6 +2,9 @@
 
 Source: ``wildmatch.c`` of git, with ``WM_PATHNAME``. Patterns and paths are bytes, as in git: ``?`` stands for
 one byte, not for one character. Nothing ever matches a NUL, so that a search may run over many names at once.
+
+The ``pathspec`` library differs: it has no named character classes and no escapes in brackets, fails on ``[z-a]``,
+strips tabs, lets ``?`` match two bytes and a bracket a slash, and does not have git's ``foo**/bar``.
 """
 
 from __future__ import annotations

@@ -225,3 +225,11 @@ def test_a_fifo_in_the_place_of_a_file_does_not_hang(top: Path) -> None:
     os.mkfifo(top / "a")
     with snapshot.open(snapshot.entries[0]) as stream, pytest.raises(SnapshotChanged):
         stream.read()
+
+
+def test_a_helper_that_cannot_start_costs_time_and_nothing_else(top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pushkit.hasher.sys.executable", "/bin/false")
+    for number in range(4100):
+        (top / f"f{number}").write_bytes(b"%d" % number)
+    for entry in freeze(top).entries:
+        assert entry.sha256 == sha256(entry.path[1:].encode()).digest()
