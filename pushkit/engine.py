@@ -26,6 +26,7 @@ from pushkit.events import (
     StepFailed,
     StepFinished,
     StepProgress,
+    StepStarted,
     Warned,
 )
 from pushkit.model import Action, Finding, Outcome, Plan, Project, Receipt, Release, Step, Target
@@ -50,6 +51,7 @@ class Tally:
     """Listens to the steps of one push, so that a strategy cannot forget a failure."""
 
     def __init__(self) -> None:
+        self.begun = 0
         self.done = 0
         self.size = 0
         self.failed: list[Step] = []
@@ -58,6 +60,8 @@ class Tally:
     def __call__(self, event: Event) -> None:
         """Count ``event``."""
         match event:
+            case StepStarted():
+                self.begun += 1
             case StepFinished(step=step):
                 self.done += 1
                 self.switched = self.switched or step.action is Action.SWITCH
@@ -111,8 +115,9 @@ class Session:
             return f"on {name} the new release is live"
         if plan and plan.count(Action.SWITCH):
             return f"on {name} what was live is untouched{f' ({plan.live})' if plan.live else ''}"
-        if plan and (self.tally.done or self.tally.failed):
-            return f"on {name} {self.tally.done} of {len(plan.steps)} steps were done"
+        if plan and self.tally.begun:
+            before = f"; {plan.live} was live before" if plan.live else ""
+            return f"on {name} {self.tally.done} of {len(plan.steps)} steps were done{before}"
         return f"on {name} nothing was changed"
 
 

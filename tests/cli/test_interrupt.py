@@ -73,7 +73,7 @@ def test_the_first_signal_lets_the_step_end_and_starts_no_other(project: Project
     assert (process.returncode, stdout) == (130, "")
     assert (project.root / "ended-part-0").exists()
     assert not (project.root / "began-part-1").exists()
-    assert "what was live is untouched (000001-acme)" in stderr
+    assert "push: stopped: on production 1 of 3 steps were done; 000001-acme was live before\n" in stderr
     assert "Traceback" not in stderr
 
 
@@ -86,7 +86,7 @@ def test_the_second_ctrl_c_stops_in_the_middle_and_says_what_is_live(project: Pr
         process.send_signal(signal.SIGINT)
         stdout, stderr = process.communicate(timeout=30)
     assert (process.returncode, stdout) == (130, "")
-    assert "what was live is untouched (000001-acme)" in stderr
+    assert "push: stopped: on production 0 of 3 steps were done; 000001-acme was live before\n" in stderr
     assert "Traceback" not in stderr
 
 

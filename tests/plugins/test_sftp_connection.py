@@ -253,9 +253,20 @@ def test_a_key_of_the_agent_logs_in(ssh_server: Sshd) -> None:
 def test_an_agent_with_too_many_keys_is_told(ssh_server: Sshd, tmp_path: Path) -> None:
     for number in range(8):
         subprocess.run(["ssh-add", "-q", KeyPair.generate(tmp_path / f"key-{number}").path], check=True)
-    with pytest.raises(TargetError, match="ended the login") as caught, remote_on(ssh_server, agent=True):
+    with (
+        pytest.raises(TargetError, match="ended the login") as caught,
+        remote_on(ssh_server, key=None, agent=True),
+    ):
         pass
     assert "agent = false" in caught.value.hint
+
+
+@pytest.mark.usefixtures("agent")
+def test_the_key_of_the_pushfile_goes_before_those_of_a_full_agent(ssh_server: Sshd, tmp_path: Path) -> None:
+    for number in range(8):
+        subprocess.run(["ssh-add", "-q", KeyPair.generate(tmp_path / f"key-{number}").path], check=True)
+    with remote_on(ssh_server, agent=True):
+        pass
 
 
 def test_a_refused_port_is_told(ssh_server: Sshd) -> None:
