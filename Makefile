@@ -1,7 +1,7 @@
 # What a contributor types. On a fresh Debian with Python, git and make, each of these sets up what it needs.
 .PHONY: setup demo test lint types docs bench format clean
 
-PYTHON ?= python3
+export PYTHON ?= python3
 VENV := .venv
 TEST_VENV := build/venv
 SOURCES := $(shell find pushkit plugins -type f -not -path '*/__pycache__/*' 2>/dev/null) Pushfile.example README.md

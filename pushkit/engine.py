@@ -28,6 +28,7 @@ from pushkit.events import (
     StepProgress,
     StepStarted,
     Warned,
+    redacted,
 )
 from pushkit.model import Action, Finding, Outcome, Plan, Project, Receipt, Release, Step, Target
 from pushkit.observer import Audience
@@ -124,7 +125,8 @@ class Session:
 class Engine:
     """Runs the commands of one project. A context manager: `close` gives back what was taken.
 
-    ``listeners`` hear every event, redacted. ``confirm`` is asked before anything unusual and returns yes or no, or
+    ``listeners`` hear every event, and who asks gets every answer, redacted.
+    ``confirm`` is asked before anything unusual and returns yes or no, or
     raises `PushRefused`. ``environment`` is what commands on this machine run with. ``person`` is ``user@host``.
     """
 
@@ -171,12 +173,13 @@ class Engine:
     def plan(self, name: str) -> Plan:
         """What a push of ``name`` would do. Changes nothing."""
         with self._session(name) as session:
-            return self._plan(session, self._freeze(session))
+            return redacted(self._plan(session, self._freeze(session)), self.redactor)
 
     def check(self, name: str) -> list[Finding]:
         """Connect and look. Changes nothing."""
         with self._session(name) as session:
-            return list(session.strategy.check()) if isinstance(session.strategy, Checkable) else []
+            findings = tuple(session.strategy.check()) if isinstance(session.strategy, Checkable) else ()
+            return list(redacted(findings, self.redactor))
 
     def status(self, name: str) -> Status:
         """What is live on ``name``. Raises `UsageError` where the strategy cannot know."""
@@ -184,7 +187,7 @@ class Engine:
             strategy = session.strategy
             if not isinstance(strategy, Inspectable):
                 raise UsageError(f"the {strategy.name} strategy does not know what is live on its target")
-            return Status(strategy.live(), tuple(strategy.history()))
+            return redacted(Status(strategy.live(), tuple(strategy.history())), self.redactor)
 
     def rollback(self, name: str, release: str = "") -> Release:
         """Make an earlier release live again. Raises `UsageError` where the strategy cannot."""
@@ -192,7 +195,7 @@ class Engine:
             strategy = session.strategy
             if not isinstance(strategy, Revertible):
                 raise UsageError(f"the {strategy.name} strategy cannot roll back")
-            return strategy.rollback(release)
+            return redacted(strategy.rollback(release), self.redactor)
 
     def push(self, name: str) -> Receipt:
         """Push to ``name``. Raises `PushFailed` with the receipt when some steps were taken before a failure."""

@@ -152,7 +152,7 @@ def export_ignored(root: str, commit: str, items: dict[str, Item]) -> set[str]:
     if not info.exists() and not any(path.rpartition("/")[2] == ".gitattributes" for path in items):
         return set()
     # A directory is asked about with a slash at its end, as `git archive` does: a pattern may end in one.
-    paths = [path + "/" if item.mode == DIRECTORY else path for path, item in items.items()]
+    paths = [path + "/" if item.mode in (DIRECTORY, SUBMODULE) else path for path, item in items.items()]
     with tempfile.TemporaryDirectory(prefix="push-") as scratch:
         extra = {"GIT_INDEX_FILE": os.path.join(scratch, "index")}
         git(root, "read-tree", commit, extra=extra)

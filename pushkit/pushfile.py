@@ -95,12 +95,14 @@ def notify_options(project: Project, notify: Notify, redactor: Redactor) -> Opti
 def _resolved(
     project: Project, place: toml_lines.Path, model: type[Options], raw: Mapping[str, Any], redactor: Redactor
 ) -> Options:
-    from pushkit.validation import validate  # noqa: PLC0415  (pydantic, only for those who need it)
+    from pushkit.validation import secret_fields, validate  # noqa: PLC0415  (pydantic, only for those who need it)
 
     secrets = _Secrets(project.root, redactor)
     table = references.replaced(raw, secrets.resolve)
     result, faults = validate(model, table, raw)
     if result is not None and not secrets.findings:
+        for name, value in secret_fields(result):
+            redactor.add(name, value)
         return result
     # An option that could not be resolved is wrong for that reason only.
     unresolved = [found.place for found in secrets.findings]

@@ -63,6 +63,11 @@ class Reader:
         """Find what is wrong in a target: its common keys, its references, its strategy's options."""
         place: toml_lines.Path = ("target", target.name)
         table = self.tables["target"][target.name]
+        if not TARGET_NAME.fullmatch(target.name):
+            self._find(place, "not a name for a target", "use letters, digits, dots, dashes and underscores")
+        if not isinstance(table, dict):
+            self._find(place, f"expected a table, found {found(table)}", f"write [target.{target.name}]")
+            return
         for key in ("ignore", "include"):
             self._patterns((*place, key), table)
         sound = self._references(place, target.table)
@@ -105,16 +110,10 @@ class Reader:
     def _targets(self) -> Mapping[str, Mapping[str, Any]]:
         targets = {}
         for name, table in self._table("target").items():
-            if not isinstance(table, dict):
-                self._find(("target", name), f"expected a table, found {found(table)}", f"write [target.{name}]")
-                continue
-            if not TARGET_NAME.fullmatch(name):
-                self._find(
-                    ("target", name), "not a name for a target", "use letters, digits, dots, dashes and underscores"
-                )
-            elif name in COMMANDS:
+            if name in COMMANDS:
+                # Wrong for everybody: what a word on the command line means must not depend on who reads it.
                 self._find(("target", name), f"`push {name}` is a command", "give the target another name")
-            targets[name] = table
+            targets[name] = table if isinstance(table, dict) else {}
         if not targets and not self.findings:
             self._find((), "there is no target", "write one as [target.NAME], or let `push init` do it")
         return targets

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar, get_args
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_core.core_schema import ErrorType
 
@@ -16,7 +16,8 @@ from pushkit.suggestion import did_you_mean
 ModelT = TypeVar("ModelT", bound=BaseModel)
 Path = tuple[str | int, ...]
 
-_PYDANTICS_OWN = frozenset(get_args(ErrorType))
+# Of pydantic's own kinds of error one is not listed with the others.
+_PYDANTICS_OWN = frozenset(get_args(ErrorType)) | {"path_type"}
 
 
 class Fault(NamedTuple):
@@ -53,6 +54,26 @@ def validate(
     # Where one branch of a union got further into the value, only what it found helps.
     beaten = {path for path in of_unions for other in faults if len(other) > len(path) and other[: len(path)] == path}
     return None, [fault for path, fault in faults.items() if path not in beaten]
+
+
+def secret_fields(options: BaseModel) -> Iterator[tuple[str, str]]:
+    """Every secret that ``options`` hold, at any depth, with the dotted name of its field."""
+
+    def within(name: str, value: Any) -> Iterator[tuple[str, str]]:
+        if isinstance(value, SecretStr):
+            yield name, value.get_secret_value()
+        elif isinstance(value, BaseModel):
+            for field in type(value).model_fields:
+                yield from within(f"{name}.{field}", getattr(value, field))
+        elif isinstance(value, Mapping):
+            for key, item in value.items():
+                yield from within(f"{name}.{key}", item)
+        elif isinstance(value, (list, tuple, set, frozenset)):
+            for item in value:
+                yield from within(name, item)
+
+    for name, value in within("", options):
+        yield name.removeprefix("."), value
 
 
 def _path(detail: ErrorDetails, table: Any) -> tuple[Path, bool]:

@@ -135,6 +135,15 @@ class LocalRemote(Remote):
         except OSError:
             return None
 
+    def obstacle(self) -> str:
+        """What the rights of this user say."""
+        if os.path.isdir(self.root):
+            return "" if os.access(self.root, os.W_OK | os.X_OK) else "it may not be written to"
+        above = os.path.dirname(self.root)
+        if not os.path.isdir(above):
+            return f"it does not exist, and neither does {above}, which it would be made in"
+        return "" if os.access(above, os.W_OK | os.X_OK) else f"it does not exist, and {above} may not be written to"
+
     def copy(self, source: str, directory: str, entries: Sequence[Entry]) -> None:
         """Copy within the machine, times kept, so that what did not change keeps its ETag."""
         for entry in entries:

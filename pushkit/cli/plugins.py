@@ -30,7 +30,7 @@ def command(settings: Settings) -> None:
         for plugin in plugins:
             conflict = claims[plugin.name] > 1
             if settings.json:
-                values = {"kind": registry.NOUNS[group], "name": plugin.name, "version": plugin.version}
+                values = {"kind": registry.NOUNS[group], "name": plugin.name, "plugin_version": plugin.version}
                 say(json_line("plugin", **values, distribution=plugin.distribution, conflict=conflict))
             kind = registry.NOUNS[group].replace(" ", "-")
             rows.append((kind, plugin.name, plugin.version, plugin.distribution, "conflict" if conflict else ""))

@@ -123,6 +123,10 @@ class Remote(ABC):
         """Bytes that this user can still write below the root, or None when the remote cannot say."""
         return None
 
+    def obstacle(self) -> str:
+        """What would keep this user from making the root, or from writing in it; empty when nothing is known."""
+        return ""
+
     def findings(self) -> Sequence[Finding]:
         """What ``push check`` should say of this remote beyond what every remote is asked."""
         return ()

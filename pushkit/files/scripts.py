@@ -111,6 +111,16 @@ def remove(path: str) -> str:
     )
 
 
+def obstacle(root: str) -> str:
+    """Print what would keep this user from making ``root`` or writing in it, one word; nothing when nothing would."""
+    where, above = quote(root), quote(root.rpartition("/")[0] or "/")
+    return (
+        f"{HEAD}if [ -d {where} ]; then [ -w {where} ] && [ -x {where} ] || echo closed\n"
+        f"elif [ ! -d {above} ]; then echo missing\n"
+        f"else [ -w {above} ] && [ -x {above} ] || echo above\nfi\n"
+    )
+
+
 def free_blocks(path: str) -> str:
     """Print how much room there is, in POSIX's format, in units of 1,024 bytes."""
     return f"{HEAD}exec df -P -k {quote(path)}\n"

@@ -136,6 +136,16 @@ class ShellRemote(Remote):
         found = re.search(rb"\s(\d+)\s+\d+%\s", self._run(scripts.free_blocks(self.root)).stdout)
         return int(found[1]) * 1024 if found else None
 
+    def obstacle(self) -> str:
+        """What the rights of this user say."""
+        above = self.root.rpartition("/")[0] or "/"
+        found = self._run(scripts.obstacle(self.root)).stdout.decode("ascii", "replace").strip()
+        return {
+            "closed": "it may not be written to",
+            "missing": f"it does not exist, and neither does {above}, which it would be made in",
+            "above": f"it does not exist, and {above} may not be written to",
+        }.get(found, "")
+
     def _full(self, path: str) -> str:
         return f"{self.root}/{path}" if path else self.root
 

@@ -76,6 +76,8 @@ class FileStrategy(Strategy[FileOptionsT]):
         assert self.remote is not None, "connected"
         findings = list(self.remote.findings())
         root = self.remote.root
+        if obstacle := self.remote.obstacle():
+            return [*findings, Finding(Severity.ERROR, root, obstacle, "check `path`, and who may write there")]
         if self.remote.stat("") is None:
             return [*findings, Finding(Severity.OK, root, "does not exist yet; the first push makes it")]
         live = self._releases.live()

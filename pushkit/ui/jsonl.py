@@ -49,8 +49,8 @@ class JsonLines:
 
 
 def line(event: str, **values: Any) -> str:
-    """One line of the format, without its end. Pure ASCII, whatever the values hold."""
-    return json.dumps({"version": VERSION, "event": event} | plain(values), separators=(",", ":"))
+    """One line of the format, without its end. Pure ASCII, whatever the values hold, which are not ``version``."""
+    return json.dumps(plain(values) | {"version": VERSION, "event": event}, separators=(",", ":"))
 
 
 def event_name(kind: type) -> str:

@@ -42,8 +42,9 @@ def test_plugins_are_listed_without_being_imported_and_conflicts_are_marked() ->
 def test_plugins_as_json_lines() -> None:
     lines = [json.loads(line) for line in run("--json")]
     ship = [line for line in lines if line["name"] == "ship"]
-    assert [(line["distribution"], line["version"], line["conflict"]) for line in ship] == [
+    assert [(line["distribution"], line["plugin_version"], line["conflict"]) for line in ship] == [
         ("acme-one", "1.2", True),
         ("acme-two", "3.4", True),
     ]
+    assert {line["version"] for line in lines} == {1}
     assert {line["kind"] for line in lines} == {"strategy", "observer", "secret source"}

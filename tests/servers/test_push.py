@@ -204,6 +204,9 @@ def test_a_path_that_cannot_be_made_is_told_and_nothing_is_made(
     assert done.returncode in (7, 8)
     assert "/no/such/place" in done.stderr
     assert os.listdir(ssh_directory.local) == []
+    looked = project.push("check", path=f"{ssh_directory.path}/no/such/place")
+    assert looked.returncode == 7
+    assert "does not exist" in looked.stdout
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="root tests with a user of lesser rights")
@@ -221,6 +224,9 @@ def test_a_read_only_path_leaves_the_old_release(
         done = project.push()
         assert done.returncode in (7, 8)
         assert "permission denied" in done.stderr.lower()
+        looked = project.push("check")
+        assert looked.returncode == 7
+        assert "may not be written to" in looked.stdout
         assert (ssh_directory.local / "current/index.html").read_text() == "one"
     finally:
         for path, mode in modes.items():
@@ -350,7 +356,7 @@ def test_the_five_minutes_of_the_readme(tmp_path: Path, ssh_server: Sshd, ssh_di
 
     ids = []
     checked = 0
-    for command in commands[1:]:
+    for command in commands:
         typed = command.replace("deploy@web1.example.com", f"{ssh_server.user}@{ssh_server.host}:{ssh_server.port}")
         typed = typed.replace("/srv/blog", shlex.quote(ssh_directory.path))
         done = type_in(typed)
@@ -368,5 +374,14 @@ def test_the_five_minutes_of_the_readme(tmp_path: Path, ssh_server: Sshd, ssh_di
         assert done.returncode == 0, f"{command}: {done.stderr}"
     assert checked == 1
     assert len(ids) == len(set(ids)) == 2
+    (makefile,) = re.findall(r"```make\n(.*?)```", readme, re.DOTALL)
+    (root / "Makefile").write_text(makefile)
+    (root / "index.html").write_text("three")
+    assert type_in("make deploy").returncode == 0
+    (line,) = re.findall(r"`(ID=\$\(.*?\))`", readme)
+    done = type_in(f'{line} && echo "$ID"')
+    assert done.stdout.strip() == (ssh_directory.local / "current").readlink().name
+    assert (ssh_directory.local / "current/index.html").read_text() == "three"
+    type_in("push rollback && push rollback")
     assert (ssh_directory.local / "current").readlink().name == ids[0]
     assert (ssh_directory.local / "current/index.html").read_text() == "one"

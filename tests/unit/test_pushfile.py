@@ -378,3 +378,22 @@ def test_a_source_of_a_plugin_resolves_its_references(tmp_path: Path) -> None:
         redactor = Redactor()
         assert pushfile.options(project, project.targets["x"], redactor).model_dump()["host"] == "secret"
         assert redactor("secret") == "[secret:vault:terces]"
+
+
+@pytest.mark.parametrize("broken", ["[target]\nbad = 3\n", '[target."a b"]\nx = 1\n', "[[target.bad]]\ny = 1\n"])
+def test_a_target_of_any_shape_stops_only_those_who_select_it(tmp_path: Path, broken: str) -> None:
+    file = tmp_path / "Pushfile"
+    file.write_text(f"{broken}\n[target.good]\nstrategy = 'dir'\npath = 'x'\n")
+    project = pushfile.load(file, ["good"])
+    (bad,) = set(project.targets) - {"good"}
+    with pytest.raises(PushfileError):
+        pushfile.load(file, [bad])
+
+
+def test_a_wrong_path_is_told_in_plain_words(tmp_path: Path) -> None:
+    file = tmp_path / "Pushfile"
+    file.write_text("[target.web]\nstrategy = 'sftp'\nhost = 'a'\npath = '/x'\nkey = 3\n")
+    with pytest.raises(PushfileError) as caught:
+        pushfile.load(file)
+    (problem,) = caught.value.problems
+    assert problem.message == "expected a path, found 3"

@@ -1,0 +1,36 @@
+"""No secret is seen, whatever command is asked, on either output."""
+
+from __future__ import annotations
+
+import pytest
+
+from cli.project import Project
+
+SECRET = "hunter-two-hunter"
+
+
+@pytest.mark.parametrize("json", [(), ("--json",)], ids=["text", "json"])
+@pytest.mark.parametrize("command", ["plan", "check", "push", "status", "rollback", "targets", "files"])
+def test_a_resolved_secret_is_on_no_output(project: Project, command: str, json: tuple[str, ...]) -> None:
+    project.write(
+        production='strategy = "dir"\npath = "../live-${env:TOKEN}"',
+        hook='strategy = "script"\nrun = "echo token=${env:TOKEN}"',
+    )
+    target = [] if command == "targets" else ["production"]
+    first = project.push("production", TOKEN=SECRET)
+    assert first.returncode == 0, first.stderr
+    for done in (
+        project.push(command, *target, *json, TOKEN=SECRET),
+        project.push("plan", "hook", *json, TOKEN=SECRET),
+        project.push("hook", "-v", *json, TOKEN=SECRET),
+    ):
+        assert SECRET not in done.stdout + done.stderr
+    assert "[secret:env:TOKEN]" in project.push("plan", "hook", TOKEN=SECRET).stdout
+
+
+def test_a_secret_that_stands_in_the_pushfile_is_hidden_too(project: Project) -> None:
+    project.write(hook=f'strategy = "script"\nrun = "printenv TOK"\nenvironment = {{ TOK = "{SECRET}" }}')
+    done = project.push("-v")
+    assert done.returncode == 0, done.stderr
+    assert SECRET not in done.stdout + done.stderr
+    assert "[secret:environment.TOK]" in done.stderr
