@@ -6,11 +6,13 @@ import hashlib
 import os
 import re
 import shlex
+import signal
 import socket
 import stat
 import subprocess
 import sys
 import tarfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -295,6 +297,36 @@ def test_other_servers_take_pushes_too(account: str, tmp_path: Path, request: py
     assert "nothing to do" in project.push().stderr
     assert project.push("rollback").returncode == 0
     assert (directory.local / "current/a").read_text() == "1"
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_ctrl_c_in_the_middle_of_a_file_leaves_the_old_release_and_nothing_else(
+    project: Project, ssh_directory: ServerDirectory, times: int
+) -> None:
+    assert project.push().returncode == 0
+    (project.root / "index.html").write_text("two")
+    with (project.root / "large").open("wb") as file:
+        file.truncate(1024**3)
+    process = subprocess.Popen(
+        [PUSH], cwd=project.root, env=project.environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    incoming = ssh_directory.local / ".push/incoming"
+    while process.poll() is None and not any(path.stat().st_size > 2**20 for path in incoming.glob("*/large")):
+        time.sleep(0.01)
+    for _ in range(times):
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.05)
+    stdout, stderr = process.communicate(timeout=60)
+    assert (process.returncode, stdout) == (130, "")
+    assert "what was live is untouched" in stderr
+    assert "Traceback" not in stderr
+    assert (ssh_directory.local / "current/index.html").read_text() == "one"
+    (project.root / "large").unlink()
+    again = project.push()
+    assert again.returncode == 0, again.stderr
+    assert (ssh_directory.local / "current/index.html").read_text() == "two"
+    if times == 1:
+        assert os.listdir(incoming) == []
 
 
 def test_two_gigabytes_travel_in_constant_memory(project: Project, ssh_directory: ServerDirectory) -> None:
