@@ -9,13 +9,13 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pushkit import pushfile, registry
-from pushkit.errors import Interrupted, PushFailed, PushRefused, TargetError, UsageError
+from pushkit.errors import Interrupted, PushFailed, PushkitError, PushRefused, TargetError, UsageError
 from pushkit.events import (
     Emit,
     Emitter,
@@ -57,6 +57,7 @@ class Tally:
         self.size = 0
         self.failed: list[Step] = []
         self.switched = False
+        self.unsure = False
 
     def __call__(self, event: Event) -> None:
         """Count ``event``."""
@@ -68,6 +69,7 @@ class Tally:
                 self.switched = self.switched or step.action is Action.SWITCH
             case StepFailed(step=step):
                 self.failed.append(step)
+                self.unsure = self.unsure or step.action is Action.SWITCH
             case StepProgress(size=size):
                 self.size += size
 
@@ -114,6 +116,8 @@ class Session:
         name = self.target.name
         if self.tally.switched:
             return f"on {name} the new release is live"
+        if self.tally.unsure:
+            return f"on {name} it is not known whether the new release is live; look with push status"
         if plan and plan.count(Action.SWITCH):
             return f"on {name} what was live is untouched{f' ({plan.live})' if plan.live else ''}"
         if plan and self.tally.begun:
@@ -123,7 +127,7 @@ class Session:
 
 
 class Engine:
-    """Runs the commands of one project. A context manager: `close` gives back what was taken.
+    """Runs the commands of one project.
 
     ``listeners`` hear every event, and who asks gets every answer, redacted.
     ``confirm`` is asked before anything unusual and returns yes or no, or
@@ -147,18 +151,7 @@ class Engine:
         self._confirm = confirm
         self._environment = environment
         self._person = person
-        self._stack = ExitStack()
         self._snapshots: dict[tuple[tuple[str, ...], tuple[str, ...]], Snapshot] = {}
-
-    def __enter__(self) -> Engine:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Remove scratch directories. Safe to call twice."""
-        self._stack.close()
 
     # What the command line asks for.
 
@@ -212,7 +205,10 @@ class Engine:
                 else:
                     receipt = self._receipt(session, start, Outcome.NOTHING, live=plan.live)
             except BaseException as error:
-                raise self._failure(session, plan, error, start) from error
+                failure = self._failure(session, plan, error, start)
+                if failure is error:
+                    raise
+                raise failure from error
             session.emit(PushFinished(name, receipt))
             return receipt
 
@@ -242,27 +238,28 @@ class Engine:
         options = pushfile.options(self.project, target, self.redactor)
         tally = Tally()
         emit = Emitter(self.redactor, (tally, *self._listeners, *more))
-        scratch = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="push-"))
-        run = Run(
-            project=self.project,
-            target=target,
-            emit=emit,
-            cancelled=self._cancelled,
-            scratch=Path(scratch),
-            person=self._person,
-            redact=self.redactor,
-            environment=self._environment,
-        )
-        session = Session(target, kind(options, run), emit, tally)
-        try:
-            yield session
-        except BaseException as error:
-            if isinstance(error.__cause__ or error, KeyboardInterrupt):
-                session.abandon()
-            else:
-                session.close()
-            raise
-        session.close()
+        # What a script leaves there may be another user's: that is no reason to call a good push a failure.
+        with tempfile.TemporaryDirectory(prefix="push-", ignore_cleanup_errors=True) as scratch:
+            run = Run(
+                project=self.project,
+                target=target,
+                emit=emit,
+                cancelled=self._cancelled,
+                scratch=Path(scratch),
+                person=self._person,
+                redact=self.redactor,
+                environment=self._environment,
+            )
+            session = Session(target, kind(options, run), emit, tally)
+            try:
+                yield session
+            except BaseException as error:
+                if isinstance(error, KeyboardInterrupt) or isinstance(error.__cause__, KeyboardInterrupt):
+                    session.abandon()
+                else:
+                    session.close()
+                raise
+            session.close()
 
     def _freeze(self, session: Session) -> Snapshot:
         start = time.monotonic()
@@ -312,6 +309,10 @@ class Engine:
         if isinstance(error, PushFailed):
             error.receipt = receipt
             return error
+        if isinstance(error, ExceptionGroup) and error.split(PushkitError)[1]:
+            return error  # a bug is among them
+        if isinstance(error, ExceptionGroup) and not session.tally.done and not error.split(TargetError)[1]:
+            return TargetError(f"{one_line(error)}; {where}")
         if isinstance(error, ExceptionGroup) or (isinstance(error, TargetError) and session.tally.done):
             return PushFailed(f"{one_line(error)}; {where}", hint=getattr(error, "hint", ""), receipt=receipt)
         return error

@@ -7,9 +7,10 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, ClassVar, Generic, TypeVar
 
-from pushkit.events import Event, StepFinished, StepProgress, StepStarted
+from pushkit.events import Event, Output, StepFinished, StepProgress, StepStarted
 from pushkit.model import Project
 from pushkit.strategy import Options, one_line
 
@@ -78,6 +79,11 @@ class Seat:
             self._events.put_nowait(event)
         except queue.Full:
             self._failure = f"{self._name} was told only a part: it is too slow"
+            if not isinstance(event, Output):
+                # How it ends is heard by everybody; a line of output makes room for it.
+                with suppress(queue.Empty):
+                    self._events.get_nowait()
+                self.tell(event)
 
     def leave(self, end: float) -> str:
         """Wait until ``end`` (of the monotonic clock) for the observer, and say what went wrong with it."""

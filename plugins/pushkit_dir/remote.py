@@ -10,6 +10,7 @@ import stat
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from pushkit import Entry, Kind
 from pushkit.files import (
@@ -47,8 +48,17 @@ def told(path: str) -> Iterator[None]:
         raise kind(f"{path}: {words}") from error
 
 
+@contextmanager
+def opened(path: str) -> Iterator[BinaryIO]:
+    """A regular file, to be read. Anything else that bears its name is an error, and not waited for."""
+    with told(path), open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise RemoteError(f"{path}: this is no file")
+        yield file
+
+
 class LocalRemote(Remote):
-    """A directory of this machine. Symlinks are never followed below it."""
+    """A directory of this machine. A symlink at the end of a path is never followed."""
 
     capabilities = Capabilities(copies=True, digests=True)
 
@@ -71,8 +81,7 @@ class LocalRemote(Remote):
 
     def read(self, path: str, limit: int) -> bytes:
         """The content of a file."""
-        full = self._full(path)
-        with told(full), open(os.open(full, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
+        with opened(full := self._full(path)) as file:
             content = file.read(limit + 1)
         if len(content) > limit:
             raise RemoteError(f"{full}: more than {limit:,} bytes, which cannot be right")
@@ -158,10 +167,7 @@ class LocalRemote(Remote):
     def _digest(self, path: str) -> bytes:
         digest = hashlib.sha256()
         try:
-            with (
-                told(full := self._full(path)),
-                open(os.open(full, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file,
-            ):
+            with opened(self._full(path)) as file:
                 for piece in pieces(file):
                     digest.update(piece)
         except RemoteMissing:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
+from pushkit import Plan, PushRefused, Snapshot
 from pushkit.files import FileOptions, FileStrategy, Remote
 from pushkit_dir.remote import LocalRemote
 
@@ -18,6 +20,22 @@ class DirStrategy(FileStrategy[DirOptions]):
     name = "dir"
     Options = DirOptions
 
+    def plan(self, snapshot: Snapshot) -> Plan:
+        """Compare with the live release. A target that is itself part of what is pushed would grow for ever."""
+        project = self.run.project
+        source = os.path.realpath(project.root / project.source)
+        way = os.path.relpath(os.path.realpath(self._path), source)
+        if any(entry.path == way for entry in snapshot.entries):
+            raise PushRefused(
+                f"the target {self.options.path} lies in the project and would be pushed with it; nothing was sent",
+                hint=f"add /{way}/ to .pushignore, or choose a path outside of the project",
+            )
+        return super().plan(snapshot)
+
+    @property
+    def _path(self) -> Path:
+        return self.run.project.root / Path(self.options.path).expanduser()
+
     def open_remote(self) -> Remote:
         """The directory, which need not exist yet."""
-        return LocalRemote(self.run.project.root / Path(self.options.path).expanduser())
+        return LocalRemote(self._path)

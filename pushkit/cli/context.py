@@ -52,7 +52,7 @@ def complete_target(context: click.Context, _: click.Parameter | None, incomplet
 
 @contextmanager
 def engine(settings: Settings, project: Project, *, quiet: bool = False) -> Iterator[Engine]:
-    """An engine whose events are told, and that Ctrl-C stops between two steps. Closed at the end.
+    """An engine whose events are told, and that Ctrl-C stops between two steps.
 
     ``quiet`` tells warnings and failures only, for a command that says the rest on stdout.
     """
@@ -78,17 +78,15 @@ def engine(settings: Settings, project: Project, *, quiet: bool = False) -> Iter
             return click.confirm(question, err=True)
 
     try:
-        with (
-            Interrupts() as interrupts,
-            Engine(
+        with Interrupts() as interrupts:
+            made = Engine(
                 project,
                 listeners=(remember, *tellers),
                 cancelled=interrupts.cancelled,
                 confirm=confirm,
                 environment=dict(os.environ),
                 person=f"{user()}@{socket.gethostname()}",
-            ) as made,
-        ):
+            )
             settings.redact = made.redactor
             yield made
     finally:

@@ -38,6 +38,8 @@ def difference(before: Sequence[Entry], after: Sequence[Entry]) -> Difference:
         elif was is None:
             steps.append(Step(Action.ADD, subject(entry), "new", entry.size))
             send.append(entry)
+        elif same_content(was, entry) and entry.kind is Kind.SYMLINK:
+            keep.append(entry)  # a symlink has no mode of its own: setting one would change what it leads to
         elif same_content(was, entry):
             steps.append(Step(Action.REPLACE, subject(entry), f"mode {was.mode:o} becomes {entry.mode:o}"))
             modes.append(entry)

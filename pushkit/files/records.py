@@ -13,7 +13,8 @@ from pushkit.model import Kind, Release, Revision
 
 STATE = ".push"
 PUSHES = f"{STATE}/pushes"
-RELEASE_ID = re.compile(r"(\d{6,})-\d{8}T\d{6}Z-[0-9a-z-]{1,40}")
+NUMBER = "[0-9]{6,18}"
+RELEASE_ID = re.compile(rf"({NUMBER})-[0-9]{{8}}T[0-9]{{6}}Z-[0-9a-z-]{{1,40}}")
 RECORD_LIMIT = 1024 * 1024
 
 
@@ -46,7 +47,7 @@ class Records:
             found = self._remote.list(PUSHES)
         except RemoteMissing:
             return []
-        return sorted(int(s.name) for s in found if s.kind is Kind.DIRECTORY and re.fullmatch(r"\d{6,}", s.name))
+        return sorted(int(s.name) for s in found if s.kind is Kind.DIRECTORY and re.fullmatch(NUMBER, s.name))
 
     def take_number(self) -> int:
         """Take the next number: making a directory is atomic, so no two pushes have the same."""

@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from pushkit import manifest
 from pushkit.errors import Busy, PushFailed, PushRefused, TargetError
@@ -38,8 +38,6 @@ RELEASES = "releases"
 INCOMING = f"{STATE}/incoming"
 MANIFESTS = f"{STATE}/manifests"
 MANIFEST_LIMIT = 1024 * 1024 * 1024
-# A push that has not ended after so long has died: nothing of it is waited for or kept.
-ABANDONED = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -90,10 +88,10 @@ class Releases:
         """What it would take to make ``snapshot`` live."""
         live = self.live()
         warnings: list[str] = []
-        before = self._manifest(live, warnings) if live else []
+        before = self._manifest(live, warnings) if self.is_there(live, warnings) else []
         found = difference(before, snapshot.entries)
         kept = sum(entry.kind is Kind.FILE for entry in found.keep)
-        if live and not found.steps:
+        if live and before and not found.steps:
             return ReleasesPlan(self._run.target.name, (), kept, live, tuple(warnings), found)
         steps = list(found.steps)
         if found.keep and self._remote.capabilities.copies:
@@ -105,7 +103,8 @@ class Releases:
             found = Difference(found.steps, snapshot_order(snapshot, found), (), ())
         by_path = {step.subject.rstrip("/"): step for step in steps if step.action in {Action.ADD, Action.REPLACE}}
         how = "by sha256" if self._remote.capabilities.digests else "by size"
-        steps.append(Step(Action.VERIFY, plural(sum(e.kind is Kind.FILE for e in found.send), "file"), how))
+        count = sum(e.kind is Kind.FILE for e in self._verifiable(found))
+        steps.append(Step(Action.VERIFY, plural(count, "file"), how))
         steps.append(Step(Action.SWITCH, CURRENT, f"from {live}" if live else "first push"))
         return ReleasesPlan(self._run.target.name, tuple(steps), kept, live, tuple(warnings), found, by_path)
 
@@ -123,23 +122,34 @@ class Releases:
         name = f"{number:06d}-{now:%Y%m%dT%H%M%SZ}-{snapshot.revision.short}"
         release = Release(name, snapshot.revision, now, self._run.person)
         self._records.open(Ticket(number, release, plan.live))
-        switched = False
         try:
             self._assemble(release, plan, snapshot)
             with self._run.step(plan.steps[-1]):
                 self._switch(release.id, plan.live)
-                switched = True
             self._records.end(number, "good")
         except BaseException as error:
-            if not switched:
-                # The connection may be what failed; the next push cleans up then.
-                with suppress(TargetError):
-                    self._remote.remove_tree(f"{INCOMING}/{release.id}")
-                    self._remote.remove_tree(f"{RELEASES}/{release.id}")
-                    self._records.end(number, f"failed: {type(error).__name__}")
+            # The connection may be what failed; the next push cleans up then.
+            with suppress(TargetError, PushRefused):
+                self._give_up(number, release.id, error)
             raise
         self._prune(release.id)
         return release
+
+    def _give_up(self, number: int, release: str, error: BaseException) -> None:
+        """Remove what a failed push made, unless it is live after all: the answer to a rename may be lost."""
+        if self.live() == release:
+            self._records.end(number, "good")
+            return
+        self._forget(release)
+        self._records.end(number, f"failed: {type(error).__name__}")
+
+    def _forget(self, release: str) -> None:
+        """Remove a release that is not live, wherever it lies, and its manifest."""
+        self._remote.remove_tree(f"{INCOMING}/{release}")
+        self._remote.remove_tree(f"{RELEASES}/{release}")
+        for path in (f"{MANIFESTS}/{release}", f"{STATE}/current-{release}"):
+            with suppress(RemoteMissing):
+                self._remote.remove(path)
 
     def rollback(self, wanted: str = "") -> Release:
         """Make ``wanted``, or the release that was live before the live one, live again."""
@@ -183,16 +193,39 @@ class Releases:
                     pass
             elif step.action is Action.KEEP:
                 with self._run.step(step):
-                    self._remote.copy(f"{RELEASES}/{plan.live}", incoming, found.keep)
+                    self._copy(plan.live, incoming, snapshot, found.keep)
             elif step.action is Action.VERIFY:
                 with self._run.step(step):
-                    self._verify(incoming, found.send)
+                    self._verify(incoming, snapshot, found)
         self._set_modes(incoming, plan, snapshot.entries)
         self._remote.write(f"{MANIFESTS}/{release.id}", [manifest.encode(snapshot.entries)], 0o600)
         self._remote.rename(incoming, f"{RELEASES}/{release.id}")
 
-    def _verify(self, incoming: str, sent: Sequence[Entry]) -> None:
-        if wrong := self._remote.verify(incoming, sent):
+    def _copy(self, live: str, incoming: str, snapshot: Snapshot, keep: Sequence[Entry]) -> None:
+        """Copy what did not change on the target. What is not there any more is sent again."""
+        try:
+            self._remote.copy(f"{RELEASES}/{live}", incoming, keep)
+        except RemoteMissing:
+            gone = [entry for entry in keep if self._remote.stat(f"{incoming}/{entry.path}") is None]
+            self._run.warn(f"{plural(len(gone), 'path')} of {live} are gone from the target and are sent again")
+            self._remote.put(incoming, Transfer(snapshot, gone, {}, self._run))
+
+    def _verifiable(self, found: Difference) -> Sequence[Entry]:
+        """What is read back: what was sent, and what was copied where that costs no round trip a file."""
+        return (*found.send, *found.keep) if self._remote.capabilities.digests else found.send
+
+    def _verify(self, incoming: str, snapshot: Snapshot, found: Difference) -> None:
+        wrong = self._remote.verify(incoming, self._verifiable(found))
+        copied = {entry.path for entry in found.keep}
+        if altered := [entry for entry in wrong if entry.path in copied]:
+            # Somebody edited the live release: what is pushed is the snapshot, whole.
+            self._run.warn(f"{plural(len(altered), 'file')} had been altered on the target, {altered[0].path!r} first")
+            for entry in altered:
+                with suppress(RemoteMissing):
+                    self._remote.remove(f"{incoming}/{entry.path}")
+            self._remote.put(incoming, Transfer(snapshot, altered, {}, self._run))
+            wrong = self._remote.verify(incoming, wrong)
+        if wrong:
             raise PushFailed(
                 f"{plural(len(wrong), 'file')} did not arrive whole, {wrong[0].path!r} first; what was live stays",
                 hint="push again; if it happens again, look at the target's disk",
@@ -224,30 +257,29 @@ class Releases:
         self._remote.rename(temporary, CURRENT)
 
     def _prune(self, live: str) -> None:
-        """Remove all but the newest good releases, and what dead pushes left behind. What fails is only told."""
+        """Remove all but the newest good releases, and what dead pushes left. What cannot be removed is only told."""
         try:
             good = {ticket.release.id: ticket for ticket in self._good(live)}
-            stay = {live, self._before(live, good), *list(good)[-self._keep :]}
-            for name in good:
-                if name not in stay:
-                    with self._run.step(Step(Action.PRUNE, name, f"the newest {self._keep} stay")):
-                        self._remote.remove_tree(f"{RELEASES}/{name}")
-                        self._remote.remove(f"{MANIFESTS}/{name}")
-            self._bury(live)
+            there = {found.name for place in (INCOMING, RELEASES) for found in self._remote.list(place)}
         except TargetError as error:
-            self._run.warn(f"old releases could not be removed: {error.message}")
-
-    def _bury(self, live: str) -> None:
-        """Remove what pushes left that died more than a day ago."""
-        for found in self._remote.list(INCOMING):
-            if not RELEASE_ID.fullmatch(found.name):
+            self._run.warn(f"old releases were not looked for: {error.message}")
+            return
+        stay = {live, self._before(live, good), *list(good)[-self._keep :]}
+        for name in sorted(filter(RELEASE_ID.fullmatch, there)):
+            if name in good and name not in stay:
+                reason = f"the newest {self._keep} stay"
+            elif name not in good and number_of(name) < number_of(live):
+                # Dead, or as good as dead: a push that began before this one may not switch any more.
+                reason = "its push did not end well"
+            else:
                 continue
-            number = number_of(found.name)
-            ticket = self._records.ticket(number)
-            dead = ticket is None or datetime.now(UTC) - ticket.release.created > ABANDONED
-            if found.name != live and (dead or self._records.outcome(number)):
-                self._remote.remove_tree(f"{INCOMING}/{found.name}")
-                self._records.end(number, "abandoned")
+            try:
+                with self._run.step(Step(Action.PRUNE, name, reason)):
+                    self._forget(name)
+                    if name not in good:
+                        self._records.end(number_of(name), "abandoned")
+            except TargetError as error:
+                self._run.warn(f"{name} could not be removed: {error.message}")
 
     # What is there.
 
@@ -274,6 +306,16 @@ class Releases:
             return good[live].previous
         older = [name for name in good if number_of(name) < number_of(live)]
         return older[-1] if older else ""
+
+    def is_there(self, release: str, warnings: list[str]) -> bool:
+        """Whether a release lies where it should. One that does not is told of in ``warnings``."""
+        if not release:
+            return False
+        found = self._remote.stat(f"{RELEASES}/{release}")
+        if found is None or found.kind is not Kind.DIRECTORY:
+            warnings.append(f"the live release {release} is gone from the target: every file is sent")
+            return False
+        return True
 
     def _manifest(self, release: str, warnings: list[str]) -> list[Entry]:
         try:

@@ -173,18 +173,19 @@ class Remote(ABC):
 
     def remove_tree(self, path: str) -> None:
         """Remove a directory and all in it; symlinks in it are removed, not followed. Nothing there is no error."""
-        try:
-            children = self.list(path)
-        except RemoteMissing:
+        if self.stat(path) is None:
             return
-        for child in children:
-            below = f"{path}/{safe_name(child.name)}"
-            if child.kind is Kind.DIRECTORY:
-                self.set_mode(below, 0o700)
-                self.remove_tree(below)
-            else:
-                self.remove(below)
-        self.remove_directory(path)
+        directories = [path]
+        for directory in directories:  # grows as it goes: a tree may be deeper than Python's stack
+            for child in self.list(directory):
+                below = f"{directory}/{safe_name(child.name)}"
+                if child.kind is Kind.DIRECTORY:
+                    self.set_mode(below, 0o700)
+                    directories.append(below)
+                else:
+                    self.remove(below)
+        for directory in reversed(directories):
+            self.remove_directory(directory)
 
 
 def pieces(stream: BinaryIO, size: int = 256 * 1024) -> Iterator[bytes]:

@@ -81,7 +81,11 @@ class FileStrategy(Strategy[FileOptionsT]):
         if self.remote.stat("") is None:
             return [*findings, Finding(Severity.OK, root, "does not exist yet; the first push makes it")]
         live = self._releases.live()
-        findings.append(Finding(Severity.OK, root, f"live: {live}" if live else "nothing was pushed to it yet"))
+        gone: list[str] = []
+        if live and not self._releases.is_there(live, gone):
+            findings.append(Finding(Severity.ERROR, root, gone[0], "push again, or push rollback"))
+        else:
+            findings.append(Finding(Severity.OK, root, f"live: {live}" if live else "nothing was pushed to it yet"))
         if (free := self.remote.free_space()) is not None:
             findings.append(Finding(Severity.OK, root, f"{free:,} bytes free"))
         return findings

@@ -124,3 +124,15 @@ def test_json_of_an_error_before_the_push_is_an_error_event(project: Project) ->
     assert (event["event"], event["exit_code"]) == ("error", 3)
     assert event["problems"][0]["path"].startswith("target.production")
     assert done.stderr
+
+
+def test_a_target_within_the_project_is_refused_before_it_pushes_itself(project: Project) -> None:
+    project.write(here='strategy = "dir"\npath = "deploy"')
+    assert project.push().returncode == 0
+    (project.root / "index.html").write_text("two")
+    done = project.push()
+    assert done.returncode == 6
+    assert "add /deploy/ to .pushignore" in done.stderr
+    (project.root / ".pushignore").write_text("/deploy/\n")
+    assert project.push().returncode == 0
+    assert not (project.root / "deploy/current/deploy").exists()

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
+import shutil
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from pushkit import Action, Busy, Project, PushFailed, PushRefused, Run, Snapshot, Target, TargetError
+from pushkit import Action, Busy, Kind, Project, PushFailed, PushRefused, Run, Snapshot, Target, TargetError, manifest
 from pushkit.events import Event, StepFinished, Warned
 from pushkit.files import RemoteFull
 from pushkit.files.records import Records, Ticket
@@ -378,21 +379,126 @@ def test_too_little_space_is_told_before_anything_is_sent(site: Site, monkeypatc
     assert len(os.listdir(site.path / ".push/pushes")) == 1
 
 
-def test_what_a_dead_push_left_is_removed_after_a_day_and_no_sooner(site: Site) -> None:
+def test_what_dead_pushes_left_is_removed_by_the_next_push(site: Site) -> None:
+    site.write("a", "1")
+    good = site.push().id
+    records = Records(site.remote)
+    for place in (".push/incoming", "releases"):
+        number = records.take_number()
+        now = datetime.now(UTC)
+        release = Release(f"{number:06d}-{now:%Y%m%dT%H%M%SZ}-abc", Revision("", False, ""), now, "x@y")
+        records.open(Ticket(number, release, ""))
+        (site.path / place / release.id).mkdir()
+        (site.path / ".push/manifests" / release.id).write_text("")
+    site.write("a", "2")
+    there = {good, site.push().id}
+    assert os.listdir(site.path / ".push/incoming") == []
+    assert set(os.listdir(site.path / "releases")) == set(os.listdir(site.path / ".push/manifests")) == there
+
+
+@pytest.mark.parametrize("error", [RemoteFull("the answer was lost"), KeyboardInterrupt()], ids=["lost", "ctrl-c"])
+def test_a_switch_whose_answer_is_lost_keeps_what_is_live(
+    site: Site, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
     site.write("a", "1")
     site.push()
-    records = Records(site.remote)
-    left = []
-    for hours in (1, 30):
-        number = records.take_number()
-        created = datetime.now(UTC) - timedelta(hours=hours)
-        release = Release(f"{number:06d}-{created:%Y%m%dT%H%M%SZ}-abc", Revision("", False, ""), created, "x@y")
-        records.open(Ticket(number, release, ""))
-        (site.path / ".push/incoming" / release.id).mkdir()
-        left.append(release.id)
+    site.write("a", "2")
+    rename = LocalRemote.rename
+
+    def unheard(self: LocalRemote, old: str, new: str) -> None:
+        rename(self, old, new)
+        if new == "current":
+            raise error
+
+    monkeypatch.setattr(LocalRemote, "rename", unheard)
+    with pytest.raises(type(error)):
+        site.push()
+    monkeypatch.undo()
+    assert site.live() == {"a": "2"}
+    assert len(site.releases.history()) == 2
+    site.write("a", "3")
+    site.push()
+    assert site.live() == {"a": "3"}
+
+
+def test_a_live_release_that_is_gone_is_told_and_sent_again(site: Site) -> None:
+    site.write("a", "1")
+    live = site.push().id
+    shutil.rmtree(site.path / "releases" / live)
+    plan = site.releases.plan(site.snapshot())
+    assert f"{live} is gone" in plan.warnings[0]
+    site.push()
+    assert site.live() == {"a": "1"}
+
+
+def test_what_was_altered_or_removed_on_the_target_is_sent_again(site: Site) -> None:
+    for name in "abc":
+        site.write(name, name)
+    (site.source / "link").symlink_to("a")
+    site.push()
+    (site.path / "current/a").write_text("hacked")
+    (site.path / "current/b").unlink()
+    (site.path / "current/link").unlink()
+    site.write("c", "changed")
+    site.push()
+    assert site.live() == {"a": "a", "b": "b", "c": "changed", "link": "-> a"}
+    told = [event.message for event in site.events if isinstance(event, Warned)]
+    assert any("gone from the target" in message for message in told)
+    assert any("altered on the target" in message for message in told)
+
+
+def test_one_release_that_cannot_be_removed_does_not_keep_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = Site(tmp_path, keep=1)
+    remove_tree = LocalRemote.remove_tree
+    site.write("a", "1")
+    stuck = site.push().id
+
+    def refuse(self: LocalRemote, path: str) -> None:
+        if path.endswith(stuck):
+            raise RemoteFull(f"{path}: no")
+        remove_tree(self, path)
+
+    monkeypatch.setattr(LocalRemote, "remove_tree", refuse)
+    made = []
+    for text in "2345":
+        site.write("a", text)
+        made.append(site.push().id)
+    assert set(os.listdir(site.path / "releases")) == {stuck, *made[-2:]}
+
+
+def test_a_symlink_in_a_forged_manifest_changes_no_mode_behind_it(site: Site, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.write_text("private")
+    outside.chmod(0o600)
+    (site.source / "link").symlink_to(outside)
+    site.write("a", "1")
+    release = site.push().id
+    forged = [entry._replace(mode=0o644) if entry.kind is Kind.SYMLINK else entry for entry in site.snapshot().entries]
+    (site.path / ".push/manifests" / release).write_bytes(manifest.encode(forged))
     site.write("a", "2")
     site.push()
-    assert os.listdir(site.path / ".push/incoming") == left[:1]
+    assert outside.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_fifo_among_the_records_is_an_error_and_does_not_hang(site: Site) -> None:
+    site.write("a", "1")
+    site.push()
+    (site.path / ".push/format").unlink()
+    os.mkfifo(site.path / ".push/format")
+    with pytest.raises(TargetError, match="no file"):
+        site.releases.live()
+
+
+def test_a_tree_deeper_than_pythons_stack_is_removed(site: Site) -> None:
+    site.path.mkdir()
+    deep = "/".join(["d"] * 1500)
+    site.remote.make_directory("top", 0o755)
+    for end in range(1, 1501):
+        site.remote.make_directory(f"top/{deep[: 2 * end - 1]}", 0o755)
+    site.remote.remove_tree("top")
+    assert os.listdir(site.path) == []
 
 
 def test_tickets_are_numbered_without_a_gap_or_a_twin_under_contention(site: Site) -> None:
