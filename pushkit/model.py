@@ -189,7 +189,8 @@ class Project:
 
     ``pushfile`` is its absolute path and ``root`` the directory it lies in. ``source`` is a directory
     relative to the root, or ``git:REVISION`` or ``git:REVISION:DIRECTORY``. ``default`` is the target of a
-    bare ``push``, empty when several targets leave it open.
+    bare ``push``, empty when several targets leave it open. ``private`` are the files that the Pushfile takes secrets
+    from, as it names them; they never travel.
     """
 
     name: str
@@ -200,3 +201,4 @@ class Project:
     default: str
     targets: Mapping[str, Target]
     notify: Mapping[str, Notify] = field(default_factory=dict)
+    private: tuple[str, ...] = ()

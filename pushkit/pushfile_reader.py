@@ -57,7 +57,8 @@ class Reader:
         if "default" in project and default and default not in targets:
             self._find(("project", "default"), f'no target "{default}"', did_you_mean(default, targets))
         ignore = self._patterns(("project", "ignore"), project)
-        return Project(name, pushfile, root, source, ignore, default, targets, notify)
+        private = tuple(sorted(_private([each.table for each in (*targets.values(), *notify.values())])))
+        return Project(name, pushfile, root, source, ignore, default, targets, notify, private)
 
     def check(self, target: Target) -> None:
         """Find what is wrong in a target: its common keys, its references, its strategy's options."""
@@ -190,6 +191,23 @@ def _target(name: str, table: Mapping[str, Any]) -> Target:
 
 def _notify(name: str, table: Mapping[str, Any]) -> Notify:
     return Notify(name, table["observer"], {key: value for key, value in table.items() if key != "observer"})
+
+
+def _private(tables: Sequence[Mapping[str, Any]]) -> set[str]:
+    """The files that ``tables`` take secrets from: those of ``${file:PATH}``, and private keys."""
+    found = set()
+    for table in tables:
+        if isinstance(key := table.get("key"), str):
+            found.add(key)
+        for _, text in references.texts(table):
+            try:
+                parts = references.parse(text)
+            except PushkitError:
+                continue  # told of where the target is checked
+            found |= {
+                part.argument for part in parts if isinstance(part, references.Reference) and part.source == "file"
+            }
+    return found
 
 
 def _installed(group: str) -> str:

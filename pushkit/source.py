@@ -116,9 +116,10 @@ def rules_of(project: Project, target: Target | None, directory: str, prefix: by
         own += patterns(target.ignore, prefix, f"ignore of [target.{target.name}] in {pushfile}")
         include = patterns(target.include, prefix, f"include of [target.{target.name}] in {pushfile}")
     protected = [Rule(os.fsencode(name), prefix, "names that never travel", 0) for name in PROTECTED]
-    way = os.path.relpath(os.path.realpath(project.pushfile), directory)
-    escaped = re.sub(rb"([*?\[\\])", rb"\\\1", os.fsencode(way))
-    protected.append(Rule(b"/" + escaped, prefix, "names that never travel", 0))
+    for file in (project.pushfile, *(project.root / name for name in project.private)):
+        way = os.path.relpath(os.path.join(os.path.realpath(file.parent), file.name), directory)
+        escaped = re.sub(rb"([*?\[\\])", rb"\\\1", os.fsencode(way))
+        protected.append(Rule(b"/" + escaped, prefix, "names that never travel", 0))
     return Rules(prefix, include=include, protected=protected, own=own, gitignore=above)
 
 

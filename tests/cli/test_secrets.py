@@ -34,3 +34,17 @@ def test_a_secret_that_stands_in_the_pushfile_is_hidden_too(project: Project) ->
     assert done.returncode == 0, done.stderr
     assert SECRET not in done.stdout + done.stderr
     assert "[secret:environment.TOK]" in done.stderr
+
+
+def test_the_files_that_secrets_come_from_never_travel(project: Project) -> None:
+    for name in ("deploy_key", "token.txt", "css/token.txt"):
+        (project.root / name).write_text(SECRET)
+    project.write(
+        production='strategy = "dir"\npath = "../live"',
+        web='strategy = "sftp"\nhost = "h"\npath = "/p"\nkey = "deploy_key"\npassword = "${file:token.txt}"',
+    )
+    listed = project.push("files", "production").stdout.splitlines()
+    assert "deploy_key" not in listed
+    assert "token.txt" not in listed
+    assert "css/token.txt" in listed
+    assert "never travel" in project.push("files", "production", "--why", "deploy_key").stdout
