@@ -57,7 +57,9 @@ class Reader:
         if "default" in project and default and default not in targets:
             self._find(("project", "default"), f'no target "{default}"', did_you_mean(default, targets))
         ignore = self._patterns(("project", "ignore"), project)
-        private = tuple(sorted(_private([each.table for each in (*targets.values(), *notify.values())])))
+        private = tuple(
+            sorted(_private([*(each.table for each in targets.values()), *(each.table for each in notify.values())]))
+        )
         return Project(name, pushfile, root, source, ignore, default, targets, notify, private)
 
     def check(self, target: Target) -> None:
