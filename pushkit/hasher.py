@@ -1,7 +1,8 @@
-"""sha256 of many files. Run as a program, it does so in a process of its own.
+"""sha256 of many files. Run as a program, it does so in a process of its own, for a `crew`.
 
-Two threads hash small files slower than one does; two processes are almost twice as fast. The program imports
-nothing of pushkit, so that it starts in a few milliseconds.
+The program imports nothing of pushkit, so that it starts in a few milliseconds. It says that it is ready, then answers
+requests from standard input until there are no more. A request is its length, four bytes with the lowest first, and
+paths with a NUL between them, which count from the current directory; the answer is their digests.
 """
 
 from __future__ import annotations
@@ -9,116 +10,68 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
-from contextlib import suppress
 
 TYPE_CHECKING = False  # as in typing, which takes longer to import than all of this program
 if TYPE_CHECKING:
-    import subprocess
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
 READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 SIZE = 32
-#: What a process says of a file that it could not read; no file is known to have this digest.
+#: The digest of a file that cannot be read; no file is known to have it.
 NONE = bytes(SIZE)
-#: Fewer files are hashed sooner than another process has started.
-WORTHWHILE = 4000
-PROCESSES = 4
-
-buffer = memoryview(bytearray(1 << 18))
-
-
-def digest(path: bytes | str, directory: int | None = None) -> bytes:
-    """The sha256 of a file; ``path`` counts from the open ``directory``. A link is not followed. Raises OSError."""
-    descriptor = os.open(path, READ, dir_fd=directory)
-    try:
-        # Always the same buffer: most files fit, and to get memory for each costs more than to hash it.
-        size = os.readv(descriptor, [buffer])
-        found = hashlib.sha256(buffer[:size])
-        while size == len(buffer):
-            size = os.readv(descriptor, [buffer])
-            found.update(buffer[:size])
-        return found.digest()
-    finally:
-        os.close(descriptor)
+#: Nobody but the program says this: what an interpreter of another kind may print is no digest.
+READY = b"pushkit hasher 1\n"
+#: The bytes of a request that hold its length.
+LENGTH = 4
 
 
-def digests(root: str, paths: Sequence[str], check: Callable[[], None]) -> list[bytes]:
-    """The sha256 of each of ``paths`` below ``root``, empty for one that cannot be read.
+class Hasher:
+    """Reads files, whose paths count from the open ``directory`` (a descriptor), or the current one.
 
-    ``check`` is called now and then, and ends the work by raising.
+    ``check`` is called now and then during the reading of a large file, and ends the work by raising.
     """
-    count = min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1, PROCESSES)
-    if len(paths) < WORTHWHILE or not sys.executable:
-        count = 1
-    shares = [paths[start::count] for start in range(count)]
-    helpers = [start(root, share) for share in shares[1:]]
-    try:
-        found = [here(root, shares[0], check), *(collect(*each) for each in zip(helpers, shares[1:], strict=True))]
-    finally:
-        for helper in helpers:
-            helper.kill()
-            helper.wait()
-            if helper.stdout:
-                helper.stdout.close()
-    out = [b""] * len(paths)
-    for start_at, share in enumerate(found):
-        out[start_at::count] = share
-    return out
 
+    def __init__(self, directory: int | None = None, check: Callable[[], None] | None = None) -> None:
+        self._directory = directory
+        self._check = check
+        # Always the same buffer: most files fit, and to get memory for each costs more than to hash it.
+        self._buffer = memoryview(bytearray(1 << 18))
 
-def here(root: str, paths: Sequence[str], check: Callable[[], None]) -> list[bytes]:
-    """The share of this process."""
-    found = []
-    directory = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        for number, path in enumerate(paths):
-            if number % 256 == 0:
-                check()
+    def digest(self, path: bytes | str) -> bytes:
+        """The sha256 of a file. A link is not followed. Raises OSError."""
+        buffer = self._buffer
+        descriptor = os.open(path, READ, dir_fd=self._directory)
+        try:
+            size = os.readv(descriptor, [buffer])
+            found = hashlib.sha256(buffer[:size])
+            while size == len(buffer):
+                if self._check:
+                    self._check()
+                size = os.readv(descriptor, [buffer])
+                found.update(buffer[:size])
+            return found.digest()
+        finally:
+            os.close(descriptor)
+
+    def answer(self, paths: bytes) -> bytes:
+        """The digests of files whose paths have a NUL between them; `NONE` for one that cannot be read."""
+        found = []
+        for path in paths.split(b"\0"):
             try:
-                found.append(digest(path, directory))
+                found.append(self.digest(path))
             except OSError:
-                found.append(b"")
-    finally:
-        os.close(directory)
-    return found
-
-
-def start(root: str, paths: Sequence[str]) -> subprocess.Popen[bytes]:
-    """Start a process that hashes ``paths``."""
-    import subprocess  # noqa: PLC0415  (seldom needed, and slow to import)
-
-    helper = subprocess.Popen(
-        (sys.executable, "-I", "-S", __file__),
-        cwd=root,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-    )
-    assert helper.stdin
-    # One that ends early says nothing, and whoever asked reads the files again.
-    with suppress(BrokenPipeError), helper.stdin as stdin:
-        stdin.write(os.fsencode("\0".join(paths)))
-    return helper
-
-
-def collect(helper: subprocess.Popen[bytes], paths: Sequence[str]) -> list[bytes]:
-    """What a process found; empty for what it could not read or did not come to say."""
-    assert helper.stdout
-    data = helper.stdout.read().ljust(SIZE * len(paths), b"\0")
-    found = [data[at : at + SIZE] for at in range(0, SIZE * len(paths), SIZE)]
-    return [b"" if each == NONE else each for each in found]
+                found.append(NONE)
+        return b"".join(found)
 
 
 def main() -> None:
-    """Read paths from standard input, with a NUL between them, and write their digests, each 32 bytes."""
-
-    def one(path: bytes) -> bytes:
-        try:
-            return digest(path)
-        except OSError:
-            return NONE
-
-    sys.stdout.buffer.write(b"".join(map(one, sys.stdin.buffer.read().split(b"\0"))))
+    """Answer until there are no more requests."""
+    hasher = Hasher()
+    requests, answers = sys.stdin.buffer, sys.stdout.buffer
+    answers.write(READY)
+    while length := requests.read(LENGTH):
+        answers.write(hasher.answer(requests.read(int.from_bytes(length, "little"))))
+        answers.flush()
 
 
 if __name__ == "__main__":

@@ -30,7 +30,8 @@ FIELDS = 4
 UNTRUSTED = struct.pack("<4q", -1, 0, 0, 0)
 #: The coarsest timestamps in use are FAT's, two seconds.
 GRANULARITY = 2_000_000_000
-INODE = (1 << 63) - 1
+#: What is kept of times and inodes: dates after 2262 have more nanoseconds than fit.
+NUMBER = (1 << 63) - 1
 
 
 class Block(NamedTuple):
@@ -64,7 +65,7 @@ class Index:
             return []
         numbers: list[int] = []
         for stat in files.values():
-            numbers += stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino & INODE
+            numbers += stat.st_size, stat.st_mtime_ns & NUMBER, stat.st_ctime_ns & NUMBER, stat.st_ino & NUMBER
         keys = struct.pack(f"<{len(numbers)}q", *numbers)
         names = os.fsencode("\0".join(files))
         place = os.fsencode(directory)
@@ -142,8 +143,13 @@ def unpack(root: bytes, body: bytes) -> dict[bytes, Block]:
 
 
 def cache_file(kind: str, subject: bytes) -> Path:
-    """The file that holds what is known of ``subject``, a path."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    """The file that holds what is known of ``subject``, a path. In a place that cannot be, for who has no home."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    if not cache.is_absolute():
+        try:
+            cache = Path.home() / ".cache"
+        except RuntimeError:
+            cache = Path(os.devnull)
     return cache / "pushkit" / kind / hashlib.sha256(subject).hexdigest()[:32]
 
 

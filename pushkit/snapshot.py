@@ -7,7 +7,7 @@ import hashlib
 import io
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import cached_property
 from typing import Any, BinaryIO, cast
 
@@ -140,8 +140,7 @@ def take(project: Project, target: Target | None = None, cancelled: threading.Ev
         if cancelled and cancelled.is_set():
             raise Interrupted("stopped while reading the project")
 
-    with no_collection():
-        source = open_source(project, target)
+    with no_collection(), closing(open_source(project, target)) as source:
         entries = source.settle(walk(source.tree, source.rules, check, source.warnings), check)
     return Snapshot(entries, source.reader, source.origin, source.warnings)
 

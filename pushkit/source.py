@@ -24,7 +24,8 @@ class Source:
     """What a walk needs, and what a snapshot needs after it.
 
     ``settle`` is called with the entries of a whole walk, and with what raises when the user asks to stop: it keeps
-    what was learnt of the files and returns the entries as they are to stay. ``warnings`` grows during the walk.
+    what was learnt of the files and returns the entries as they are to stay. ``close`` is called at the end, whatever
+    happened. ``warnings`` grows during the walk.
     """
 
     tree: Tree[Any]
@@ -32,6 +33,7 @@ class Source:
     reader: Callable[[Entry], BinaryIO]
     origin: Callable[[], tuple[str, bool]]
     settle: Callable[[list[Entry], Callable[[], None]], list[Entry]]
+    close: Callable[[], None]
     warnings: list[str]
 
 
@@ -56,6 +58,7 @@ def open_source(project: Project, target: Target | None) -> Source:
         partial(open_file, directory),
         partial(origin, directory),
         worktree.finish,
+        worktree.close,
         warnings,
     )
 
@@ -73,7 +76,7 @@ def git_source(project: Project, target: Target | None, name: str, directory: st
 
     top = os.path.join(find_top(root), directory)
     rules = rules_of(project, target, top, b"", [])
-    return Source(tree, rules, tree.open, lambda: (tree.commit, False), settle, warnings)
+    return Source(tree, rules, tree.open, lambda: (tree.commit, False), settle, lambda: None, warnings)
 
 
 def origin(directory: str) -> tuple[str, bool]:

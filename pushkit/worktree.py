@@ -7,11 +7,12 @@ import os
 import stat
 from collections.abc import Callable
 from functools import partial
-from itertools import repeat
+from itertools import compress, repeat
 from typing import BinaryIO
 
-from pushkit import hasher
+from pushkit.crew import Crew
 from pushkit.errors import SnapshotChanged, SnapshotError
+from pushkit.hasher import READ, Hasher
 from pushkit.index import Index
 from pushkit.model import Entry, Kind
 
@@ -36,6 +37,7 @@ class Worktree:
     def __init__(self, root: str, index: Index, warnings: list[str]) -> None:
         self._root = root
         self._index = index
+        self._crew = Crew(root)
         self._warnings = warnings
 
     def names(self, directory: str) -> dict[str, os.stat_result]:
@@ -73,14 +75,14 @@ class Worktree:
         if any(mode & FORMAT != stat.S_IFREG for mode in modes):
             files = {name: found for name, found in items.items() if found.st_mode & FORMAT == stat.S_IFREG}
         # One pass a field, none of them in Python's own pace: there may be a hundred thousand files.
-        fields = zip(
-            [place + name for name in files],
-            repeat(Kind.FILE),
-            [found.st_mode & 0o777 for found in files.values()],
-            [found.st_size for found in files.values()],
-            self._index.look(directory, files),
-            repeat(""),
-        )
+        paths = [place + name for name in files]
+        sizes = [found.st_size for found in files.values()]
+        digests = self._index.look(directory, files)
+        if b"" in digests:
+            unknown = [not digest for digest in digests]
+            self._crew.add([*compress(paths, unknown)], [*compress(sizes, unknown)])
+        permissions = [found.st_mode & 0o777 for found in files.values()]
+        fields = zip(paths, repeat(Kind.FILE), permissions, sizes, digests, repeat(""))
         made = map(new_entry, fields)
         if files is items:
             return list(made)
@@ -90,14 +92,22 @@ class Worktree:
 
     def finish(self, entries: list[Entry], check: Callable[[], None]) -> list[Entry]:
         """``entries`` with the digests of all files. ``check`` is called now and then, and may raise."""
-        if self._index.changed:
-            unknown = [at for at, entry in enumerate(entries) if entry.kind is Kind.FILE and not entry.sha256]
-            found = hasher.digests(self._root, [entries[at].path for at in unknown], check)
-            for at, digest in zip(unknown, found, strict=True):
-                path, kind, mode, size, _, link = entries[at]
-                entries[at] = new_entry((path, kind, mode, size, digest or self._digest(path), link))
-            self._index.save(entries)
+        if not self._index.changed:
+            return entries
+        found = self._crew.finish(check)
+        for path in [path for path, digest in found.items() if not digest]:
+            found[path] = self._digest(path)
+        if found:
+            entries = [
+                new_entry((path, kind, mode, size, found.get(path, digest), link))
+                for path, kind, mode, size, digest, link in entries
+            ]
+        self._index.save(entries)
         return entries
+
+    def close(self) -> None:
+        """End what the walk started."""
+        self._crew.end()
 
     def _special(self, path: str, mode: int) -> Entry:
         """The entry of anything but a file."""
@@ -117,7 +127,7 @@ class Worktree:
     def _digest(self, path: str) -> bytes:
         """Try once more, to know the reason."""
         try:
-            return hasher.digest(os.path.join(self._root, path))
+            return Hasher().digest(os.path.join(self._root, path))
         except OSError as error:
             raise unreadable(path, error) from error
 
@@ -125,7 +135,7 @@ class Worktree:
 def read_ignore_file(path: str) -> bytes:
     """The content of an ignore file; empty when there is none, or it is a link or a directory, as in git."""
     try:
-        with open(path, "rb", opener=lambda name, _: os.open(name, hasher.READ)) as file:
+        with open(path, "rb", opener=lambda name, _: os.open(name, READ)) as file:
             return file.read()
     except OSError as error:
         if error.errno in (errno.ENOENT, errno.ELOOP, errno.EISDIR):
@@ -151,8 +161,6 @@ def unreadable(path: str, error: OSError) -> SnapshotError:
 def open_file(root: str, entry: Entry) -> BinaryIO:
     """The content of a file of the directory ``root``. A link in its place is not followed."""
     try:
-        return open(
-            os.path.join(root, entry.path), "rb", buffering=0, opener=lambda path, _: os.open(path, hasher.READ)
-        )
+        return open(os.path.join(root, entry.path), "rb", buffering=0, opener=lambda path, _: os.open(path, READ))
     except OSError as error:
         raise unreadable(entry.path, error) from error

@@ -62,3 +62,21 @@ def test_a_file_that_may_be_written_again_without_a_trace_is_never_known(root: s
     recent = looks(**{part: time.time_ns() - age})
     remember(root, recent)
     assert not known(root, recent)
+
+
+def test_a_date_that_does_not_fit_is_a_key_like_any_other(root: str) -> None:
+    far = looks(mtime=OLD + (1 << 63))
+    remember(root, far)
+    assert known(root, far)
+    assert not known(root, looks(mtime=far.st_mtime_ns + 1))
+
+
+def test_who_has_no_home_has_no_cache_and_no_error(root: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setenv("XDG_CACHE_HOME", "relative")
+    monkeypatch.setattr(Path, "home", staticmethod(homeless))
+    remember(root, looks())
+    assert not known(root, looks())
+    assert not os.path.exists("relative")
