@@ -54,10 +54,10 @@ class Blobs:
                 stream, size = self._ask(name)
                 pointer = False
                 for start in range(0, size, PIECE):
-                    data = stream.read(min(PIECE, size - start))
+                    data = self._exactly(stream, min(PIECE, size - start), name)
                     pointer = pointer or (start == 0 and data.startswith(LFS))
                     digest.update(data)
-                stream.read(1)
+                self._exactly(stream, 1, name)
             blob = Blob(size, pointer, digest.digest())
         self._used[key] = blob
         return blob
@@ -66,7 +66,7 @@ class Blobs:
         """The whole content of a small blob."""
         with self._lock:
             stream, size = self._ask(name)
-            return stream.read(size + 1)[:size]
+            return self._exactly(stream, size + 1, name)[:size]
 
     def open(self, name: str, size: int) -> BinaryIO:
         """The content of a blob of ``size`` bytes."""
@@ -78,6 +78,7 @@ class Blobs:
             stdout=subprocess.PIPE,
             env=environment(),
             bufsize=0,
+            start_new_session=True,
         )
         return cast("BinaryIO", Piped(process))
 
@@ -94,19 +95,37 @@ class Blobs:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 env=environment(),
+                start_new_session=True,  # Ctrl-C is for push, which stops in its own time
             )
             weakref.finalize(self, end, self._process)
         questions, answers = self._process.stdin, self._process.stdout
         assert questions
         assert answers
-        questions.write(name.encode() + b"\n")
-        questions.flush()
-        head = answers.readline().split()
+        try:
+            questions.write(name.encode() + b"\n")
+            questions.flush()
+        except BrokenPipeError as error:
+            raise self._ended(name) from error
+        line = answers.readline()
+        if not line.endswith(b"\n"):
+            raise self._ended(name)
+        head = line.split()
         if len(head) != 3 or head[1] != b"blob":
             raise SnapshotError(
                 f"git has no blob {name}", hint="fetch what is missing, and look at the repository with `git fsck`"
             )
         return answers, int(head[2])
+
+    def _exactly(self, stream: IO[bytes], size: int, name: str) -> bytes:
+        """``size`` bytes of an answer. What a git that was ended left unsaid must not be taken for the whole."""
+        data = stream.read(size)
+        if len(data) != size:
+            raise self._ended(name)
+        return data
+
+    def _ended(self, name: str) -> SnapshotError:
+        self._process = None  # the next question goes to a new one
+        return SnapshotError(f"git ended while blob {name} was read", hint="push again")
 
 
 class Piped(io.RawIOBase):

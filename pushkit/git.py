@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pushkit.errors import SnapshotError
 
 
-class GitFailed(Exception):
-    """git ended with an error; the text is what it said."""
+class GitFailed(SnapshotError):
+    """git ended with an error; the message is what it said."""
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -39,10 +39,17 @@ def git(directory: str, *arguments: str, stdin: bytes = b"", extra: Mapping[str,
     """What git prints. Raises `GitFailed`, and `SnapshotError` when there is no git."""
     try:
         done = subprocess.run(
-            command(directory, *arguments), input=stdin, capture_output=True, check=False, env=environment(extra)
+            command(directory, *arguments),
+            input=stdin,
+            capture_output=True,
+            check=False,
+            env=environment(extra),
+            # Ctrl-C is for push, which stops in its own time.
+            start_new_session=True,
         )
     except FileNotFoundError as error:
         raise SnapshotError("git is not installed", hint="install git, or push from a directory") from error
     if done.returncode:
-        raise GitFailed(done.stderr.decode("utf-8", "replace").strip())
+        said = done.stderr.decode("utf-8", "replace").strip()
+        raise GitFailed(said or f"git {arguments[0]} ended with exit code {done.returncode} and without a word")
     return done.stdout

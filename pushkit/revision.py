@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from pushkit.errors import SnapshotError
-from pushkit.git import GitFailed, git
+from pushkit.git import git
 
 STATUS = ("status", "--porcelain=v2", "--branch", "--untracked-files=normal", "-z")
 COMMIT = re.compile(rb"# branch\.oid ([0-9a-f]+)").fullmatch
@@ -18,7 +18,7 @@ def origin(directory: str) -> tuple[str, bool]:
     """
     try:
         status = git(directory, "--no-optional-locks", *STATUS, "--", ".")
-    except (GitFailed, SnapshotError):
+    except SnapshotError:
         return "", False
     fields = status.rstrip(b"\0").split(b"\0")
     heads = [field for field in fields if field.startswith(b"# ")]

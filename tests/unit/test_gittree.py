@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import subprocess
 import tarfile
 from concurrent.futures import ThreadPoolExecutor
@@ -218,3 +219,34 @@ def test_explains_paths_of_a_commit(top: Path) -> None:
     )
     with pytest.raises(UsageError, match="git:HEAD has no nothing"):
         explain(project(top), None, "nothing")
+
+
+FAKE_GIT = """#!/bin/sh
+case "$*" in
+*"cat-file --batch"*) read -r name; printf '%s blob 3000000\\nonly a part' "$name";;
+*) exec {git} "$@";;
+esac
+"""
+
+
+def test_a_git_that_ends_in_the_middle_of_a_blob_is_told_and_nothing_is_remembered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    top = tmp_path / "top"
+    top.mkdir()
+    git = shutil.which("git")
+    assert git
+    for words in (["init", "-q"], ["add", "a"], ["-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", "t"]):
+        (top / "a").write_text("a")
+        subprocess.run([git, *words], cwd=top, check=True)
+    project = Project("p", top / "Pushfile", top, "git:HEAD", (), "", {})
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/git").write_text(FAKE_GIT.format(git=git))
+    (tmp_path / "bin/git").chmod(0o755)
+    path = os.environ["PATH"]
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{path}")
+    with pytest.raises(SnapshotError, match="git ended while"):
+        take(project)
+    monkeypatch.setenv("PATH", path)
+    assert [entry.size for entry in take(project).entries] == [1]
