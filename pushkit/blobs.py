@@ -8,6 +8,7 @@ import struct
 import subprocess
 import threading
 import weakref
+from contextlib import suppress
 from typing import IO, Any, BinaryIO, NamedTuple, cast
 
 from pushkit.errors import SnapshotError
@@ -155,7 +156,8 @@ def end(process: subprocess.Popen[bytes]) -> None:
     """Let a process end, and wait for it."""
     for stream in (process.stdin, process.stdout):
         if stream:
-            stream.close()
+            with suppress(BrokenPipeError):  # it ended before it read all that it was asked
+                stream.close()
     process.wait()
 
 

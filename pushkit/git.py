@@ -10,7 +10,14 @@ from pushkit.errors import SnapshotError
 
 
 class GitFailed(SnapshotError):
-    """git ended with an error; the message is what it said."""
+    """git ended with an error; ``said`` is what it said of it."""
+
+    def __init__(self, directory: str, task: str, said: str) -> None:
+        super().__init__(
+            f"git {task} failed in {directory}: {said}",
+            hint="push again; if it stays so, look at the repository with `git fsck`",
+        )
+        self.said = said
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -51,5 +58,5 @@ def git(directory: str, *arguments: str, stdin: bytes = b"", extra: Mapping[str,
         raise SnapshotError("git is not installed", hint="install git, or push from a directory") from error
     if done.returncode:
         said = done.stderr.decode("utf-8", "replace").strip()
-        raise GitFailed(said or f"git {arguments[0]} ended with exit code {done.returncode} and without a word")
+        raise GitFailed(directory, arguments[0], said or f"exit code {done.returncode}")
     return done.stdout

@@ -116,7 +116,7 @@ def find_repository(root: str) -> bytes:
         return git(root, "rev-parse", "--absolute-git-dir").rstrip(b"\n")
     except GitFailed as error:
         raise SnapshotError(
-            f"{root} cannot be read as a git repository: {error}",
+            f"{root} cannot be read as a git repository: {error.said}",
             hint="run `git init` there, or set source to a directory in the Pushfile",
         ) from error
 

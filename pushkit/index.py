@@ -13,13 +13,10 @@ import hashlib
 import os
 import struct
 import time
-from collections.abc import Sequence
 from contextlib import suppress
 from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import NamedTuple
-
-from pushkit.model import Entry
 
 MAGIC = b"pushkit-index 1\n"
 LENGTHS = struct.Struct("<III")
@@ -50,7 +47,7 @@ class Index:
         self._file = cache_file("index", self._root)
         self._known = unpack(self._root, read(self._file, MAGIC))
         self._blocks: dict[bytes, Block] = {}
-        self._new: dict[bytes, Block] = {}
+        self._new: dict[bytes, tuple[Block, list[bytes]]] = {}
         # As git does with its index: a file that was written no earlier than this may be written again without
         # looking any different, so its digest is not worth keeping. The walk reads files only after this moment.
         self._limit = time.time_ns() - GRANULARITY
@@ -58,7 +55,7 @@ class Index:
     def look(self, directory: str, files: dict[str, os.stat_result]) -> list[bytes]:
         """The sha256 of each of ``files`` in ``directory``, empty where it is not known.
 
-        The stats have to be taken before the unknown are read, so that a file that is written meanwhile is
+        The empty ones are to be replaced in the list itself before `save`. The stats have to be taken before the unknown are read, so that a file that is written meanwhile is
         seen to have changed next time.
         """
         if not files:
@@ -75,8 +72,9 @@ class Index:
             return pieces(known.digests, DIGEST)
         settled = max(numbers[1::FIELDS]) < self._limit and max(numbers[2::FIELDS]) < self._limit
         if known is None and settled:
-            self._new[place] = Block(names, keys, b"")
-            return [b""] * len(files)
+            found = [b""] * len(files)
+            self._new[place] = Block(names, keys, b""), found
+            return found
         old: dict[bytes, tuple[bytes, bytes]] = {}
         if known:
             parts = zip(pieces(known.keys, KEY), pieces(known.digests, DIGEST), strict=True)
@@ -88,7 +86,7 @@ class Index:
             same = old_key == key
             found.append(digest if same else b"")
             trusted.append(key if same or max(stat.st_mtime_ns, stat.st_ctime_ns) < self._limit else UNTRUSTED)
-        self._new[place] = Block(names, b"".join(trusted), b"")
+        self._new[place] = Block(names, b"".join(trusted), b""), found
         return found
 
     @property
@@ -96,16 +94,10 @@ class Index:
         """Whether this walk found anything that the last one did not."""
         return bool(self._new)
 
-    def save(self, entries: Sequence[Entry]) -> None:
-        """Write what this walk found, whole or not at all. A cache that cannot be written is no error.
-
-        ``entries`` are those of the walk, now with all digests.
-        """
-        digests = {entry.path: entry.sha256 for entry in entries}
-        for directory, block in self._new.items():
-            way = os.fsdecode(directory + b"/" if directory else b"")
-            names = os.fsdecode(block.names).split("\0")
-            self._blocks[directory] = block._replace(digests=b"".join([digests[way + name] for name in names]))
+    def save(self) -> None:
+        """Write what this walk found, whole or not at all. A cache that cannot be written is no error."""
+        for directory, (block, digests) in self._new.items():
+            self._blocks[directory] = block._replace(digests=b"".join(digests))
         # Another target may include more: what this walk did not pass is kept while it exists.
         for directory, block in self._known.items():
             if directory not in self._blocks and os.path.isdir(os.path.join(self._root, directory)):

@@ -31,13 +31,19 @@ class Tree(Protocol[ItemT]):
 
 @dataclass(slots=True)
 class Frame:
-    """A directory that is under way: what is left of it, and how its directories stand where not as it does."""
+    """A directory that is under way.
+
+    ``states`` says how its directories stand where not as it does, and ``stops`` how many entries there are up to
+    each directory, that one included; ``done`` of them are out.
+    """
 
     path: str
     state: State
     rules: Rules
-    entries: Iterator[Entry]
+    entries: Sequence[Entry]
     states: dict[str, State]
+    stops: Iterator[int]
+    done: int = 0
 
 
 def walk(tree: Tree[ItemT], rules: Rules, check: Callable[[], None], warnings: list[str]) -> list[Entry]:
@@ -51,14 +57,15 @@ def walk(tree: Tree[ItemT], rules: Rules, check: Callable[[], None], warnings: l
     stack = [enter(tree, "", State.KEPT, rules, warnings)]
     while stack:
         frame = stack[-1]
-        for entry in frame.entries:
-            out.append(entry)
-            if entry.kind is Kind.DIRECTORY:
-                check()
-                state = frame.states.get(entry.path, frame.state)
-                stack.append(enter(tree, entry.path, state, frame.rules, warnings))
-                break
+        for stop in frame.stops:
+            out += frame.entries[frame.done : stop]
+            frame.done = stop
+            check()
+            path = out[-1].path
+            stack.append(enter(tree, path, frame.states.get(path, frame.state), frame.rules, warnings))
+            break
         else:
+            out += frame.entries[frame.done :]
             stack.pop()
             # A directory that is only passed through does not travel for its own sake.
             if frame.state is State.THROUGH and out[-1].path == frame.path:
@@ -85,7 +92,8 @@ def enter(tree: Tree[ItemT], directory: str, state: State, rules: Rules, warning
     # The order of code points is that of the bytes, but for the surrogates that stand for bytes.
     names = sorted(items) if plain else sorted(items, key=os.fsencode)
     entries = tree.entries(directory, {name: items[name] for name in names})
-    return Frame(directory, state, rules, iter(entries), states)
+    stops = [stop for stop, entry in enumerate(entries, 1) if entry.kind is Kind.DIRECTORY]
+    return Frame(directory, state, rules, entries, states, iter(stops))
 
 
 def rules_in(tree: Tree[ItemT], directory: str, items: dict[str, ItemT], rules: Rules) -> Rules:

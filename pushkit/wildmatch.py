@@ -5,13 +5,20 @@ one byte, not for one character. Nothing ever matches a NUL, so that a search ma
 
 The ``pathspec`` library differs: it has no named character classes and no escapes in brackets, fails on ``[z-a]``,
 strips tabs, lets ``?`` match two bytes and a bracket a slash, and does not have git's ``foo**/bar``.
+
+No pattern takes long: as in ``fnmatch``, what follows a star is looked for once, and where it is found first it
+stays. See `join` for why nothing is lost.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
 
-ANY = rb"[^\0]*"
+#: ``*``; ``**/`` at the beginning or after a slash; ``**`` there, before ``\/`` or at the end.
+STAR = rb"[^/\0]*"
+DEEP = rb"(?:|[^\0]*?/)"
+ANY = rb"[^\0]*?"
 NEVER = rb"(?!)"
 EVERY = frozenset(range(1, 256)) - {ord("/")}
 SPECIAL = re.compile(rb"[*?\[\\]").search
@@ -46,9 +53,46 @@ class Malformed(ValueError):
 def translate(pattern: bytes) -> bytes:
     """The regular expression that matches what ``pattern`` matches, to be used with ``fullmatch``."""
     try:
-        return b"".join(pieces(pattern))
+        return join(pieces(pattern))
     except Malformed:
         return NEVER
+
+
+def join(found: Sequence[bytes]) -> bytes:
+    """The parts as one regular expression, which never tries again what it tried before.
+
+    A part that is atomic, ``(?>...)``, matches as early as it can and is not asked for another match:
+
+    - ``*`` and what is between it and the next ``*``. If a slash is among that, there is one place for it. If not,
+      the next ``*`` takes the bytes up to any later place, which are no slashes.
+    - ``**`` and what is between it and the next ``**``. It ends with a slash, and the next ``**`` takes everything
+      up to any later slash.
+    """
+    first, *others = split(found, (DEEP, ANY))
+    if not others:
+        return segment(first, final=True)
+    *middle, last = others
+    return b"".join(
+        [
+            segment(first, final=False),
+            *(b"(?>" + opener + segment(parts, final=False) + b")" for opener, *parts in middle),
+            last[0] + segment(last[1:], final=True),
+        ]
+    )
+
+
+def segment(parts: Sequence[bytes], *, final: bool) -> bytes:
+    """What is between two ``**``, or after the last one, which is ``final``: its last ``*`` has to find the end."""
+    first, *others = (b"".join(chunk) for chunk in split(parts, (STAR,)))
+    loose = others.pop() if final and others else b""
+    return first + b"".join(b"(?>" + STAR + b"?" + chunk.removeprefix(STAR) + b")" for chunk in others) + loose
+
+
+def split(parts: Sequence[bytes], openers: tuple[bytes, ...]) -> Iterator[list[bytes]]:
+    """The parts before the first of ``openers``, and then those from each to the next."""
+    starts = [at for at, part in enumerate(parts) if part in openers]
+    for start, end in zip([0, *starts], [*starts, len(parts)], strict=True):
+        yield list(parts[start:end])
 
 
 def pieces(pattern: bytes) -> list[bytes]:
@@ -66,9 +110,9 @@ def pieces(pattern: bytes) -> list[bytes]:
                 at == len(pattern) or pattern[at : at + 1] == b"/" or pattern[at : at + 2] == rb"\/"
             )
             if at - start == 1 or not bounded:
-                found.append(rb"[^/\0]*")
+                found.append(STAR)
             elif pattern[at : at + 1] == b"/":
-                found.append(b"(?:" + ANY + b"/)?")
+                found.append(DEEP)
                 at += 1
             else:
                 found.append(ANY)

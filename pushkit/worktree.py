@@ -38,6 +38,7 @@ class Worktree:
         self._root = root
         self._index = index
         self._crew = Crew(root)
+        self._incomplete: list[tuple[list[str], list[bytes]]] = []
         self._warnings = warnings
 
     def names(self, directory: str) -> dict[str, os.stat_result]:
@@ -70,25 +71,31 @@ class Worktree:
     def entries(self, directory: str, items: dict[str, os.stat_result]) -> list[Entry]:
         """The entries of ``items``. A file that the index does not know has no digest before `finish`."""
         place = directory + "/" if directory else ""
-        modes = [found.st_mode for found in items.values()]
+        special = [at for at, found in enumerate(items.values()) if found.st_mode & FORMAT != stat.S_IFREG]
         files = items
-        if any(mode & FORMAT != stat.S_IFREG for mode in modes):
+        if special:
             files = {name: found for name, found in items.items() if found.st_mode & FORMAT == stat.S_IFREG}
         # One pass a field, none of them in Python's own pace: there may be a hundred thousand files.
         paths = [place + name for name in files]
         sizes = [found.st_size for found in files.values()]
         digests = self._index.look(directory, files)
         if b"" in digests:
+            self._incomplete.append((paths, digests))
             unknown = [not digest for digest in digests]
             self._crew.add([*compress(paths, unknown)], [*compress(sizes, unknown)])
         permissions = [found.st_mode & 0o777 for found in files.values()]
         fields = zip(paths, repeat(Kind.FILE), permissions, sizes, digests, repeat(""))
-        made = map(new_entry, fields)
-        if files is items:
-            return list(made)
-        return [
-            next(made) if name in files else self._special(place + name, found.st_mode) for name, found in items.items()
-        ]
+        made = list(map(new_entry, fields))
+        if not special:
+            return made
+        names = list(items)
+        entries: list[Entry] = []
+        done = 0
+        for before, at in enumerate(special):
+            entries += made[done : at - before]
+            done = at - before
+            entries.append(self._special(place + names[at], items[names[at]].st_mode))
+        return entries + made[done:]
 
     def finish(self, entries: list[Entry], check: Callable[[], None]) -> list[Entry]:
         """``entries`` with the digests of all files. ``check`` is called now and then, and may raise."""
@@ -97,12 +104,14 @@ class Worktree:
         found = self._crew.finish(check)
         for path in [path for path, digest in found.items() if not digest]:
             found[path] = self._digest(path)
+        for paths, digests in self._incomplete:
+            digests[:] = map(found.get, paths, digests)
+        self._index.save()
         if found:
             entries = [
                 new_entry((path, kind, mode, size, found.get(path, digest), link))
                 for path, kind, mode, size, digest, link in entries
             ]
-        self._index.save(entries)
         return entries
 
     def close(self) -> None:

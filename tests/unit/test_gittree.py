@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import os
 import shutil
+import signal
 import subprocess
+import sys
 import tarfile
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
@@ -13,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from pushkit.blobs import Blobs, end
 from pushkit.errors import SnapshotError, UsageError
 from pushkit.model import Entry, Kind, Project, Target
 from pushkit.snapshot import Snapshot, take
@@ -219,6 +222,69 @@ def test_explains_paths_of_a_commit(top: Path) -> None:
     )
     with pytest.raises(UsageError, match="git:HEAD has no nothing"):
         explain(project(top), None, "nothing")
+
+
+@pytest.mark.parametrize("task", ["ls-tree", "read-tree", "check-attr"])
+def test_a_git_that_is_ended_is_an_error_that_names_what_it_was_doing(
+    top: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, task: str
+) -> None:
+    commit(top, {"a": b"1", ".gitattributes": b"a export-ignore\n"})
+    fake = tmp_path / "bin" / "git"
+    fake.parent.mkdir()
+    fake.write_text(f'#!/bin/sh\ncase "$*" in *{task}*) kill -9 $$;; esac\nexec {shutil.which("git")} "$@"\n')
+    fake.chmod(0o755)
+    monkeypatch.setenv("PATH", str(fake.parent), prepend=os.pathsep)
+    with pytest.raises(SnapshotError, match=f"git {task} failed in {top}") as raised:
+        freeze(top)
+    assert raised.value.exit_code == 5
+    assert "git fsck" in raised.value.hint
+
+
+def test_every_git_has_a_session_of_its_own_so_that_an_interrupt_does_not_reach_it(
+    top: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit(top, {"a": b"1", "large": bytes((4 << 20) + 1), ".gitattributes": b""})
+    fake = tmp_path / "bin" / "git"
+    fake.parent.mkdir()
+    python = f"import os; print(os.getsid(0), file=open('{tmp_path}/sessions', 'a'))"
+    fake.write_text(f'#!/bin/sh\n{sys.executable} -c "{python}"\nexec {shutil.which("git")} "$@"\n')
+    fake.chmod(0o755)
+    monkeypatch.setenv("PATH", str(fake.parent), prepend=os.pathsep)
+    snapshot = freeze(top)
+    with snapshot.open(snapshot.entries[-1]) as stream:
+        assert len(stream.read()) == (4 << 20) + 1
+    sessions = (tmp_path / "sessions").read_text().split()
+    assert len(sessions) > 5
+    assert str(os.getsid(0)) not in sessions
+
+
+def test_a_git_that_was_ended_between_two_questions_is_told_and_then_started_again(
+    top: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit(top, {"a": b"1"})
+    name = git(top, "rev-parse", "HEAD:a").decode().strip()
+    fake = tmp_path / "bin" / "git"
+    fake.parent.mkdir()
+    fake.write_text(f'#!/bin/sh\necho $$ >{tmp_path}/id\nexec {shutil.which("git")} "$@"\n')
+    fake.chmod(0o755)
+    monkeypatch.setenv("PATH", str(fake.parent), prepend=os.pathsep)
+    blobs = Blobs(str(top), b"")
+    assert blobs.content(name) == b"1"
+    process = int((tmp_path / "id").read_text())
+    os.kill(process, signal.SIGKILL)
+    os.waitid(os.P_PID, process, os.WEXITED | os.WNOWAIT)
+    with pytest.raises(SnapshotError, match=f"git ended while blob {name} was read"):
+        blobs.content(name)
+    assert blobs.content(name) == b"1"
+
+
+def test_a_process_that_ended_before_it_read_its_questions_is_waited_for() -> None:
+    process = subprocess.Popen(["true"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    assert process.stdin
+    process.stdin.write(b"question")
+    end(process)
+    assert process.returncode == 0
 
 
 FAKE_GIT = """#!/bin/sh

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -174,6 +175,24 @@ def test_character_classes_hold_the_bytes_that_git_says() -> None:
             answer = subprocess.run(command, input=asked, stdout=subprocess.PIPE, check=False).stdout
             rule = Rule(line, b"", "", 1)
             assert [b"x" + byte for byte in every if rule.matches(b"x" + byte, False)] == answer.split(b"\0")[:-1], kind
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path"),
+    [
+        ("*a" * 30 + "b", "a" * 80),
+        ("**/a*/" * 12 + "b", "a/" * 60),
+        ("**/*a*/" * 12 + "b", "aaaa/" * 60),
+        ("/x/" + "**\\/a/" * 20 + "b", "x/" + "a/" * 60),
+        ("**/" + "*a" * 20 + "b", "aaaaaaaaaaaaaaaaaaaaaaaaa/" * 40),
+    ],
+)
+def test_no_pattern_takes_longer_than_a_person_would_wait(pattern: str, path: str) -> None:
+    code = "import re, sys; from pushkit.ignore import Rule; print(Rule(*map(str.encode, sys.argv[1:2]), b'', '', 1)"
+    code += ".matches(sys.argv[2].encode(), False))"
+    # Where a pattern is tried in every way there is, this takes longer than anybody lives.
+    done = subprocess.run([sys.executable, "-c", code, pattern, path], stdout=subprocess.PIPE, check=True, timeout=60)
+    assert done.stdout == b"False\n"
 
 
 def test_gitignore_files_above_the_source_hold_but_never_exclude_the_source_itself() -> None:

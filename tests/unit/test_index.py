@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
-from pushkit import hasher
+from pushkit.crew import Crew
 from pushkit.model import Project, Target
 from pushkit.snapshot import take
 
@@ -25,13 +26,13 @@ class Cached:
         self.cache = top / "cache"
         self.read: list[str] = []
         monkeypatch.setenv("XDG_CACHE_HOME", str(self.cache))
-        digests = hasher.digests
+        add = Crew.add
 
-        def counted(root: str, paths: list[str], check: object) -> list[bytes]:
+        def counted(crew: Crew, paths: Sequence[str], sizes: Sequence[int]) -> None:
             self.read += paths
-            return digests(root, paths, check)  # type: ignore[arg-type]
+            add(crew, paths, sizes)
 
-        monkeypatch.setattr(hasher, "digests", counted)
+        monkeypatch.setattr(Crew, "add", counted)
 
     def write(self, name: str, data: bytes, age: float = HOUR) -> None:
         """A file of that age, by mtime. Its ctime is now, so that tests let the clock pass with `settle`."""
