@@ -55,8 +55,8 @@ class Index:
     def look(self, directory: str, files: dict[str, os.stat_result]) -> list[bytes]:
         """The sha256 of each of ``files`` in ``directory``, empty where it is not known.
 
-        The empty ones are to be replaced in the list itself before `save`. The stats have to be taken before the unknown are read, so that a file that is written meanwhile is
-        seen to have changed next time.
+        The empty ones are to be replaced in the list itself before `save`. The stats have to be taken before the
+        unknown are read, so that a file that is written meanwhile is seen to have changed next time.
         """
         if not files:
             return []
