@@ -9,11 +9,11 @@ from __future__ import annotations
 import os
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from pushkit import hasher
-from pushkit.hasher import LENGTH, NONE, READY, SIZE
+from pushkit.hasher import LENGTH, READY, SIZE
 
 #: The most processes that hash, this one included: more would wait for the disk.
 PROCESSES = 4
@@ -29,15 +29,13 @@ AHEAD = 3
 PAUSE = 50
 
 
-class Batch(NamedTuple):
-    """Files that are hashed together, by their paths."""
+@dataclass(slots=True)
+class Batch:
+    """Files that are hashed together: their paths as a hasher takes them, how many they are, and their digests."""
 
-    paths: list[str]
-
-    @property
-    def message(self) -> bytes:
-        """The paths as a hasher takes them."""
-        return os.fsencode("\0".join(self.paths))
+    paths: bytes
+    count: int
+    digests: bytes = b""
 
 
 class Helper:
@@ -75,20 +73,18 @@ class Helper:
 
     def give(self, batch: Batch) -> None:
         """One more batch to hash."""
-        message = batch.message
-        self._unsent += len(message).to_bytes(LENGTH, "little") + message
+        self._unsent += len(batch.paths).to_bytes(LENGTH, "little") + batch.paths
         self.batches.append(batch)
         self._send()
 
-    def take(self) -> Iterator[tuple[Batch, bytes]]:
-        """Each batch that is done, with its digests. Afterwards ``alive`` says whether there may be more."""
+    def take(self) -> None:
+        """Give each batch that is done its digests. Afterwards ``alive`` says whether there may be more."""
         self._send()
         self._receive()
-        while self._ready and self.batches and len(self._answers) >= SIZE * len(self.batches[0].paths):
+        while self._ready and self.batches and len(self._answers) >= SIZE * self.batches[0].count:
             batch = self.batches.popleft()
-            size = SIZE * len(batch.paths)
-            yield batch, bytes(self._answers[:size])
-            del self._answers[:size]
+            batch.digests = bytes(self._answers[: SIZE * batch.count])
+            del self._answers[: SIZE * batch.count]
 
     def end(self) -> None:
         """End the process, whatever it is doing."""
@@ -127,10 +123,10 @@ class Crew:
         self._root = root
         self._paths: list[str] = []
         self._cost = 0
+        self._batches: list[Batch] = []
         self._waiting: deque[Batch] = deque()
         self._helpers: list[Helper] = []
         self._most = processes() - 1
-        self._found: dict[str, bytes] = {}
 
     def add(self, paths: Sequence[str], sizes: Sequence[int]) -> None:
         """Files to hash, relative to the root, and their sizes in bytes. Helpers may begin at once."""
@@ -140,8 +136,8 @@ class Crew:
             self._cut()
             self._share()
 
-    def finish(self, check: Callable[[], None]) -> dict[str, bytes]:
-        """The sha256 of each file by its path, empty for one that cannot be read.
+    def finish(self, check: Callable[[], None]) -> bytes:
+        """The digests of all files, in the order in which they were added; `hasher.NONE` for one that cannot be read.
 
         ``check`` is called now and then, and ends the work by raising.
         """
@@ -158,11 +154,11 @@ class Crew:
                 pause()
                 if self._waiting:
                     batch = self._waiting.pop()
-                    self._learn(batch, own.answer(batch.message))
+                    batch.digests = own.answer(batch.paths)
                 elif any(helper.batches for helper in self._helpers):
                     self._wait()
                 else:
-                    return self._found
+                    return b"".join([batch.digests for batch in self._batches])
         finally:
             os.close(directory)
 
@@ -176,14 +172,16 @@ class Crew:
         if self._paths:
             size = -(-len(self._paths) // max(1, self._cost // BATCH))
             for start in range(0, len(self._paths), size):
-                self._waiting.append(Batch(self._paths[start : start + size]))
+                paths = self._paths[start : start + size]
+                batch = Batch(os.fsencode("\0".join(paths)), len(paths))
+                self._batches.append(batch)
+                self._waiting.append(batch)
             self._paths, self._cost = [], 0
 
     def _share(self) -> None:
         """Take what the helpers found, and give them more. Never waits for them."""
         for helper in tuple(self._helpers):
-            for batch, digests in helper.take():
-                self._learn(batch, digests)
+            helper.take()
             if not helper.alive:
                 self._lose(helper)
         if len(self._helpers) < self._most and len(self._waiting) >= WORTHWHILE:
@@ -201,12 +199,6 @@ class Crew:
         helper.end()
         self._waiting.extend(helper.batches)
         self._most -= 1
-
-    def _learn(self, batch: Batch, digests: bytes) -> None:
-        found = [digests[at : at + SIZE] for at in range(0, len(digests), SIZE)]
-        if NONE in found:
-            found = [b"" if digest == NONE else digest for digest in found]
-        self._found.update(zip(batch.paths, found, strict=True))
 
     def _wait(self) -> None:
         """Until a helper has something to say, or for a moment."""

@@ -15,7 +15,7 @@ from pushkit import manifest
 from pushkit.errors import Interrupted, SnapshotChanged, SnapshotError
 from pushkit.model import Entry, Kind, Project, Revision, Target
 from pushkit.source import open_source
-from pushkit.walk import walk
+from pushkit.walk import gather, walk
 from pushkit.worktree import PUSH_AGAIN
 
 
@@ -141,7 +141,9 @@ def take(project: Project, target: Target | None = None, cancelled: threading.Ev
             raise Interrupted("stopped while reading the project")
 
     with no_collection(), closing(open_source(project, target)) as source:
-        entries = source.settle(walk(source.tree, source.rules, check, source.warnings), check)
+        runs = walk(source.tree, source.rules, check, source.warnings)
+        source.settle(check)
+        entries = gather(runs)
     return Snapshot(entries, source.reader, source.origin, source.warnings)
 
 

@@ -23,16 +23,16 @@ GIT = re.compile(r"git:([^:]*)(?::(.*))?", re.DOTALL).fullmatch
 class Source:
     """What a walk needs, and what a snapshot needs after it.
 
-    ``settle`` is called with the entries of a whole walk, and with what raises when the user asks to stop: it keeps
-    what was learnt of the files and returns the entries as they are to stay. ``close`` is called at the end, whatever
-    happened. ``warnings`` grows during the walk.
+    ``settle`` is called after a whole walk, with what raises when the user asks to stop: it completes the entries and
+    keeps what was learnt of the files. ``close`` is called at the end, whatever happened. ``warnings`` grows during
+    the walk.
     """
 
     tree: Tree[Any]
     rules: Rules
     reader: Callable[[Entry], BinaryIO]
     origin: Callable[[], tuple[str, bool]]
-    settle: Callable[[list[Entry], Callable[[], None]], list[Entry]]
+    settle: Callable[[Callable[[], None]], None]
     close: Callable[[], None]
     warnings: list[str]
 
@@ -70,13 +70,9 @@ def git_source(project: Project, target: Target | None, name: str, directory: st
     root = str(project.root)
     tree = Gittree(root, name, directory, warnings)
 
-    def settle(entries: list[Entry], _: Callable[[], None]) -> list[Entry]:
-        tree.save()
-        return entries
-
     top = os.path.join(find_top(root), directory)
     rules = rules_of(project, target, top, b"", [])
-    return Source(tree, rules, tree.open, lambda: (tree.commit, False), settle, lambda: None, warnings)
+    return Source(tree, rules, tree.open, lambda: (tree.commit, False), lambda _: tree.save(), lambda: None, warnings)
 
 
 def origin(directory: str) -> tuple[str, bool]:

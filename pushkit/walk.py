@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 from pushkit.ignore import GITIGNORE, PUSHIGNORE, Rules, State, Verdict
 from pushkit.model import Entry, Kind
@@ -29,12 +29,20 @@ class Tree(Protocol[ItemT]):
         """The entries of ``items``, in their order. Raises `SnapshotError` for what cannot travel."""
 
 
+class Run(NamedTuple):
+    """The entries of one directory from ``start`` to before ``stop``, which follow each other."""
+
+    entries: Sequence[Entry]
+    start: int
+    stop: int
+
+
 @dataclass(slots=True)
 class Frame:
     """A directory that is under way.
 
     ``states`` says how its directories stand where not as it does, and ``stops`` how many entries there are up to
-    each directory, that one included; ``done`` of them are out.
+    each directory, that one included; ``done`` of them are in a run.
     """
 
     path: str
@@ -46,30 +54,42 @@ class Frame:
     done: int = 0
 
 
-def walk(tree: Tree[ItemT], rules: Rules, check: Callable[[], None], warnings: list[str]) -> list[Entry]:
+def walk(tree: Tree[ItemT], rules: Rules, check: Callable[[], None], warnings: list[str]) -> list[Run]:
     """Every entry that travels: each directory before what is in it, names by bytes.
 
-    Adds to ``warnings`` what a person should know about names. ``check`` is called for each directory, and ends
-    the walk by raising. Raises `SnapshotError`.
+    In runs, so that a tree may complete a directory's entries before they are put together: see `gather`. Adds to
+    ``warnings`` what a person should know about names. ``check`` is called for each directory, and ends the walk by
+    raising. Raises `SnapshotError`.
     """
-    out: list[Entry] = []
+    runs: list[Run] = []
     # A stack of its own: a tree may be deeper than Python's.
     stack = [enter(tree, "", State.KEPT, rules, warnings)]
     while stack:
         frame = stack[-1]
-        for stop in frame.stops:
-            out += frame.entries[frame.done : stop]
+        stop = next(frame.stops, None)
+        if stop:
+            runs.append(Run(frame.entries, frame.done, stop))
             frame.done = stop
             check()
-            path = out[-1].path
+            path = frame.entries[stop - 1].path
             stack.append(enter(tree, path, frame.states.get(path, frame.state), frame.rules, warnings))
-            break
-        else:
-            out += frame.entries[frame.done :]
-            stack.pop()
+            continue
+        stack.pop()
+        if frame.done < len(frame.entries):
+            runs.append(Run(frame.entries, frame.done, len(frame.entries)))
+        elif frame.state is State.THROUGH:
             # A directory that is only passed through does not travel for its own sake.
-            if frame.state is State.THROUGH and out[-1].path == frame.path:
-                out.pop()
+            entries, start, end = runs[-1]
+            if entries[end - 1].path == frame.path:
+                runs[-1] = Run(entries, start, end - 1)
+    return runs
+
+
+def gather(runs: Sequence[Run]) -> list[Entry]:
+    """The entries of all runs."""
+    out: list[Entry] = []
+    for entries, start, stop in runs:
+        out += entries[start:stop]
     return out
 
 

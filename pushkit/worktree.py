@@ -8,12 +8,12 @@ import stat
 from collections.abc import Callable
 from functools import partial
 from itertools import compress, repeat
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from pushkit.crew import Crew
 from pushkit.errors import SnapshotChanged, SnapshotError
-from pushkit.hasher import READ, Hasher
-from pushkit.index import Index
+from pushkit.hasher import NONE, READ, SIZE, Hasher
+from pushkit.index import Index, pieces
 from pushkit.model import Entry, Kind
 
 DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -31,6 +31,30 @@ PUSH_AGAIN = "something is writing to the project: push again when it is done"
 new_entry = partial(tuple.__new__, Entry)
 
 
+class Listing(NamedTuple):
+    """What travels of one directory: a list for each field of its files, everything else with its place."""
+
+    paths: list[str]
+    modes: list[int]
+    sizes: list[int]
+    digests: list[bytes]
+    others: list[tuple[int, Entry]]
+    entries: list[Entry]
+
+    def fill(self) -> None:
+        """Make the entries of the fields."""
+        fields = zip(self.paths, repeat(Kind.FILE), self.modes, self.sizes, self.digests, repeat(""))
+        files = list(map(new_entry, fields))
+        entries = self.entries
+        entries.clear()
+        done = 0
+        for before, (at, other) in enumerate(self.others):
+            entries += files[done : at - before]
+            entries.append(other)
+            done = at - before
+        entries += files[done:]
+
+
 class Worktree:
     """The directory ``root``, with what the stat cache knows of it. Adds to ``warnings`` what a person should know."""
 
@@ -38,7 +62,7 @@ class Worktree:
         self._root = root
         self._index = index
         self._crew = Crew(root)
-        self._incomplete: list[tuple[list[str], list[bytes]]] = []
+        self._incomplete: list[Listing] = []
         self._warnings = warnings
 
     def names(self, directory: str) -> dict[str, os.stat_result]:
@@ -71,54 +95,49 @@ class Worktree:
     def entries(self, directory: str, items: dict[str, os.stat_result]) -> list[Entry]:
         """The entries of ``items``. A file that the index does not know has no digest before `finish`."""
         place = directory + "/" if directory else ""
-        special = [at for at, found in enumerate(items.values()) if found.st_mode & FORMAT != stat.S_IFREG]
         files = items
-        if special:
+        others: list[tuple[int, Entry]] = []
+        if any(found.st_mode & FORMAT != stat.S_IFREG for found in items.values()):
             files = {name: found for name, found in items.items() if found.st_mode & FORMAT == stat.S_IFREG}
-        # One pass a field, none of them in Python's own pace: there may be a hundred thousand files.
-        paths = [place + name for name in files]
-        sizes = [found.st_size for found in files.values()]
-        digests = self._index.look(directory, files)
-        if b"" in digests:
-            self._incomplete.append((paths, digests))
-            unknown = [not digest for digest in digests]
-            self._crew.add([*compress(paths, unknown)], [*compress(sizes, unknown)])
-        permissions = [found.st_mode & 0o777 for found in files.values()]
-        fields = zip(paths, repeat(Kind.FILE), permissions, sizes, digests, repeat(""))
-        made = list(map(new_entry, fields))
-        if not special:
-            return made
-        names = list(items)
-        entries: list[Entry] = []
-        done = 0
-        for before, at in enumerate(special):
-            entries += made[done : at - before]
-            done = at - before
-            entries.append(self._special(place + names[at], items[names[at]].st_mode))
-        return entries + made[done:]
-
-    def finish(self, entries: list[Entry], check: Callable[[], None]) -> list[Entry]:
-        """``entries`` with the digests of all files. ``check`` is called now and then, and may raise."""
-        if not self._index.changed:
-            return entries
-        found = self._crew.finish(check)
-        for path in [path for path, digest in found.items() if not digest]:
-            found[path] = self._digest(path)
-        for paths, digests in self._incomplete:
-            digests[:] = map(found.get, paths, digests)
-        self._index.save()
-        if found:
-            entries = [
-                new_entry((path, kind, mode, size, found.get(path, digest), link))
-                for path, kind, mode, size, digest, link in entries
+            others = [
+                (at, self._other(place + name, found.st_mode))
+                for at, (name, found) in enumerate(items.items())
+                if found.st_mode & FORMAT != stat.S_IFREG
             ]
-        return entries
+        # One pass a field, none of them in Python's own pace: there may be a hundred thousand files.
+        listing = Listing(
+            [place + name for name in files],
+            [found.st_mode & 0o777 for found in files.values()],
+            [found.st_size for found in files.values()],
+            self._index.look(directory, files),
+            others,
+            [],
+        )
+        if b"" in listing.digests:
+            unknown = [not digest for digest in listing.digests]
+            self._crew.add([*compress(listing.paths, unknown)], [*compress(listing.sizes, unknown)])
+            self._incomplete.append(listing)
+        listing.fill()
+        return listing.entries
+
+    def finish(self, check: Callable[[], None]) -> None:
+        """Complete all entries, in the lists that were given out. ``check`` is called now and then, and may raise."""
+        if not self._index.changed:
+            return
+        found = iter(pieces(self._crew.finish(check), SIZE))
+        for listing in self._incomplete:
+            digests = listing.digests
+            digests[:] = [digest or next(found) for digest in digests]
+            if NONE in digests:
+                digests[:] = map(self._read_again, listing.paths, digests)
+            listing.fill()
+        self._index.save()
 
     def close(self) -> None:
         """End what the walk started."""
         self._crew.end()
 
-    def _special(self, path: str, mode: int) -> Entry:
+    def _other(self, path: str, mode: int) -> Entry:
         """The entry of anything but a file."""
         if stat.S_ISDIR(mode):
             return Entry(path, Kind.DIRECTORY, mode & 0o777)
@@ -133,8 +152,10 @@ class Worktree:
             self._warnings.append(f"{path} is a link that leads out of the project: {link}")
         return Entry(path, Kind.SYMLINK, 0o777, link=link)
 
-    def _digest(self, path: str) -> bytes:
-        """Try once more, to know the reason."""
+    def _read_again(self, path: str, digest: bytes) -> bytes:
+        """Try once more where there is no digest, to know the reason."""
+        if digest != NONE:
+            return digest
         try:
             return Hasher().digest(os.path.join(self._root, path))
         except OSError as error:

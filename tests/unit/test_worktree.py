@@ -159,13 +159,6 @@ def test_a_walk_ends_when_the_user_asks_to_stop(top: Path) -> None:
         take(Project("p", top / "Pushfile", top, ".", (), "", {}), None, cancelled)
 
 
-def test_many_new_files_are_hashed_by_several_processes_and_come_out_right(top: Path) -> None:
-    for number in range(4500):
-        (top / f"f{number}").write_bytes(b"%d" % number)
-    for entry in freeze(top).entries:
-        assert entry.sha256 == sha256(entry.path[1:].encode()).digest()
-
-
 def test_the_digest_does_not_depend_on_where_the_files_lie(top: Path, tmp_path: Path) -> None:
     for place in (top, tmp_path / "copy"):
         (place / "sub").mkdir(parents=True)
@@ -225,11 +218,3 @@ def test_a_fifo_in_the_place_of_a_file_does_not_hang(top: Path) -> None:
     os.mkfifo(top / "a")
     with snapshot.open(snapshot.entries[0]) as stream, pytest.raises(SnapshotChanged):
         stream.read()
-
-
-def test_a_helper_that_cannot_start_costs_time_and_nothing_else(top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pushkit.hasher.sys.executable", "/bin/false")
-    for number in range(4100):
-        (top / f"f{number}").write_bytes(b"%d" % number)
-    for entry in freeze(top).entries:
-        assert entry.sha256 == sha256(entry.path[1:].encode()).digest()
