@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 
 from pushkit import hasher
@@ -136,10 +136,11 @@ class Crew:
             self._cut()
             self._share()
 
-    def finish(self, check: Callable[[], None]) -> bytes:
-        """The digests of all files, in the order in which they were added; `hasher.NONE` for one that cannot be read.
+    def finish(self, check: Callable[[], None]) -> Generator[bytes, None, None]:
+        """The digests of all files, some at a time, in the order in which they were added.
 
-        ``check`` is called now and then, and ends the work by raising.
+        `hasher.NONE` stands for a file that cannot be read. ``check`` is called now and then, and ends the work by
+        raising. What the caller does between two steps, it does while the helpers go on.
         """
 
         def pause() -> None:
@@ -150,15 +151,16 @@ class Crew:
         directory = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             own = hasher.Hasher(directory, pause)
-            while True:
+            for batch in self._batches:
                 pause()
-                if self._waiting:
-                    batch = self._waiting.pop()
-                    batch.digests = own.answer(batch.paths)
-                elif any(helper.batches for helper in self._helpers):
-                    self._wait()
-                else:
-                    return b"".join([batch.digests for batch in self._batches])
+                while not batch.digests:
+                    if self._waiting:
+                        last = self._waiting.pop()
+                        last.digests = own.answer(last.paths)
+                    else:
+                        self._wait()
+                    pause()
+                yield batch.digests
         finally:
             os.close(directory)
 

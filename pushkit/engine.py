@@ -9,7 +9,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -257,7 +257,9 @@ class Engine:
                 if isinstance(error, KeyboardInterrupt) or isinstance(error.__cause__, KeyboardInterrupt):
                     session.abandon()
                 else:
-                    session.close()
+                    # One more Ctrl-C ends the wait, and must not hide the error that says what is live.
+                    with suppress(KeyboardInterrupt):
+                        session.close()
                 raise
             session.close()
 

@@ -6,8 +6,9 @@ import errno
 import os
 import stat
 from collections.abc import Callable
+from contextlib import closing
 from functools import partial
-from itertools import compress, repeat
+from itertools import chain, compress, repeat
 from typing import BinaryIO, NamedTuple
 
 from pushkit.crew import Crew
@@ -31,6 +32,10 @@ PUSH_AGAIN = "something is writing to the project: push again when it is done"
 new_entry = partial(tuple.__new__, Entry)
 
 
+#: Stands for a file whose digest is not known yet.
+UNREAD = Entry("", Kind.FILE, 0)
+
+
 class Listing(NamedTuple):
     """What travels of one directory: a list for each field of its files, everything else with its place."""
 
@@ -41,10 +46,13 @@ class Listing(NamedTuple):
     others: list[tuple[int, Entry]]
     entries: list[Entry]
 
-    def fill(self) -> None:
-        """Make the entries of the fields."""
+    def files(self) -> list[Entry]:
+        """The entries of the fields."""
         fields = zip(self.paths, repeat(Kind.FILE), self.modes, self.sizes, self.digests, repeat(""))
-        files = list(map(new_entry, fields))
+        return list(map(new_entry, fields))
+
+    def place(self, files: list[Entry]) -> None:
+        """Put ``files`` into ``entries``, among everything else."""
         entries = self.entries
         entries.clear()
         done = 0
@@ -93,7 +101,7 @@ class Worktree:
         return read_ignore_file(os.path.join(self._root, path)) if stat.S_ISREG(item.st_mode) else b""
 
     def entries(self, directory: str, items: dict[str, os.stat_result]) -> list[Entry]:
-        """The entries of ``items``. A file that the index does not know has no digest before `finish`."""
+        """The entries of ``items``, complete after `finish`: files that the index does not know come only then."""
         place = directory + "/" if directory else ""
         files = items
         others: list[tuple[int, Entry]] = []
@@ -117,20 +125,23 @@ class Worktree:
             unknown = [not digest for digest in listing.digests]
             self._crew.add([*compress(listing.paths, unknown)], [*compress(listing.sizes, unknown)])
             self._incomplete.append(listing)
-        listing.fill()
+            listing.place([UNREAD] * len(files))
+        else:
+            listing.place(listing.files())
         return listing.entries
 
     def finish(self, check: Callable[[], None]) -> None:
         """Complete all entries, in the lists that were given out. ``check`` is called now and then, and may raise."""
         if not self._index.changed:
             return
-        found = iter(pieces(self._crew.finish(check), SIZE))
-        for listing in self._incomplete:
-            digests = listing.digests
-            digests[:] = [digest or next(found) for digest in digests]
-            if NONE in digests:
-                digests[:] = map(self._read_again, listing.paths, digests)
-            listing.fill()
+        with closing(self._crew.finish(check)) as answers:
+            found = chain.from_iterable(pieces(answer, SIZE) for answer in answers)
+            for listing in self._incomplete:
+                digests = listing.digests
+                digests[:] = [digest or next(found) for digest in digests]
+                if NONE in digests:
+                    digests[:] = map(self._read_again, listing.paths, digests)
+                listing.place(listing.files())
         self._index.save()
 
     def close(self) -> None:

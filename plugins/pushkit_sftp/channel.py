@@ -10,9 +10,14 @@ from shlex import quote
 import paramiko
 
 from pushkit.files import PROBE, RemoteError, Shell, ShellResult, shell_of
+from pushkit_sftp.sessions import PATIENCE
 
 PIECE = 32 * 1024
 BUFFER = 1024 * 1024
+# Bytes that a script may write: the digests of four million files. Nothing else writes nearly as much.
+LONGEST = 256 * 1024 * 1024
+# Seconds between two looks at whether somebody wants to stop.
+TICK = 0.2
 
 
 @contextmanager
@@ -29,108 +34,145 @@ def connection_told(where: str) -> Iterator[None]:
         ) from error
 
 
+def nothing() -> None:
+    """The check of a script that nobody may stop."""
+
+
 def run(
     transport: paramiko.Transport,
     where: str,
     script: str,
     *,
+    patience: float,
     stdin: Iterable[bytes] = (),
     failed: Callable[[bytes], bool] = bool,
-    within: float | None = None,
+    check: Callable[[], None] = nothing,
 ) -> ShellResult:
     """Run ``script`` in a POSIX shell on a channel of its own; see `ShellRemote.run_script`.
 
-    ``within`` seconds the script must have ended; None when it may take its time.
+    ``patience`` is how many seconds the script may take nothing and write nothing. ``check`` is called every `TICK`
+    while it is waited for, and raises what is to end the wait.
     """
     with connection_told(where):
-        channel = transport.open_session(timeout=within)
+        channel = transport.open_session(timeout=min(patience, PATIENCE))
         try:
-            channel.settimeout(within)
+            channel.settimeout(TICK)
             # The account's own shell may be any; it only has to start this one.
             channel.exec_command(f"exec sh -c {quote(script)}".encode("utf-8", "surrogateescape"))
-            outputs = Outputs(channel, within)
-            feed(channel, stdin, lambda: outputs.drain() or failed(bytes(outputs.stderr)))
-            outputs.read_to_end()
-            code = channel.recv_exit_status()
+            running = Running(channel, where, patience, check)
+            running.feed(stdin, failed)
+            code = running.read_to_end()
             if code == -1 and not transport.is_active():
                 raise EOFError("the server is gone")
-            return ShellResult(code, bytes(outputs.stdout), bytes(outputs.stderr))
+            return ShellResult(code, bytes(running.stdout), bytes(running.stderr))
         finally:
             channel.close()
 
 
-def feed(channel: paramiko.Channel, stdin: Iterable[bytes], enough: Callable[[], bool]) -> None:
-    """Write ``stdin`` to the channel until it, or what reads it, ends. What `stdin` raises goes on."""
-    for chunk in stdin:
-        if enough() or not send(channel, chunk):
-            break
-    try:
-        channel.shutdown_write()
-    except OSError:
-        # The script has ended and the channel with it.
-        return
+class Running:
+    """A script that runs: what it writes is collected while it is fed, so that neither side waits for the other."""
 
-
-def send(channel: paramiko.Channel, chunk: bytes) -> bool:
-    """Write a chunk. False when the other side has closed the channel, which its exit code explains."""
-    view = memoryview(chunk)
-    try:
-        while view:
-            sent = channel.send(bytes(view[:PIECE]))
-            if not sent:
-                return False
-            view = view[sent:]
-    except TimeoutError:
-        raise
-    except OSError:
-        if not channel.closed or not channel.get_transport().is_active():
-            raise
-        return False
-    return True
-
-
-class Outputs:
-    """What a script writes, collected while it is fed, so that neither side waits for the other."""
-
-    def __init__(self, channel: paramiko.Channel, within: float | None) -> None:
+    def __init__(self, channel: paramiko.Channel, where: str, patience: float, check: Callable[[], None]) -> None:
         self._channel = channel
-        self._end = None if within is None else time.monotonic() + within
+        self._where = where
+        self._patience = patience
+        self._check = check
+        self._heard = time.monotonic()
         self.stdout = bytearray()
         self.stderr = bytearray()
 
-    def drain(self) -> bool:
-        """Take what is there; whether the script has ended."""
-        while self._channel.recv_ready():
-            self.stdout += self._channel.recv(BUFFER)
-        while self._channel.recv_stderr_ready():
-            self.stderr += self._channel.recv_stderr(BUFFER)
-        return self._channel.exit_status_ready()
+    def feed(self, stdin: Iterable[bytes], failed: Callable[[bytes], bool]) -> None:
+        """Write ``stdin`` until it, or what reads it, ends. What ``stdin`` raises goes on."""
 
-    def read_to_end(self) -> None:
-        """Take all there will be."""
+        def enough() -> bool:
+            return self._drain() or failed(bytes(self.stderr))
+
+        for chunk in stdin:
+            if enough() or not self._send(chunk, enough):
+                break
+        try:
+            self._channel.shutdown_write()
+        except OSError:
+            # The script has ended and the channel with it.
+            return
+
+    def read_to_end(self) -> int:
+        """Take all that there will be; the exit code, -1 when there is none."""
         # Both outputs share one window: neither may be left full while the other is waited for.
-        self._channel.settimeout(0.2)
         while True:
             try:
                 piece = self._channel.recv(BUFFER)
             except TimeoutError:
-                piece = None
-            if piece:
-                self.stdout += piece
-            self.drain()
-            if piece == b"":
-                break
-            if self._end is not None and time.monotonic() > self._end:
-                raise TimeoutError("the script did not end")
-        self._channel.settimeout(None if self._end is None else max(0.0, self._end - time.monotonic()))
-        while piece := self._channel.recv_stderr(BUFFER):
-            self.stderr += piece
+                self._wait()
+            else:
+                self._take(self.stdout, piece)
+                if not piece:
+                    break
+            self._drain()
+        self._drain()
+        while not self._channel.status_event.wait(TICK):
+            self._wait()
+        return self._channel.recv_exit_status()
+
+    def _send(self, chunk: bytes, enough: Callable[[], bool]) -> bool:
+        """Write a chunk. False when it is not wanted: enough is known, or the script has closed its input."""
+        view = memoryview(chunk)
+        try:
+            while view:
+                try:
+                    sent = self._channel.send(bytes(view[:PIECE]))
+                except TimeoutError:
+                    if enough():
+                        return False
+                    self._wait()
+                    continue
+                if not sent:
+                    return False
+                view = view[sent:]
+                self._heard = time.monotonic()
+        except OSError:
+            if not self._channel.closed or not self._channel.get_transport().is_active():
+                raise
+            return False
+        return True
+
+    def _drain(self) -> bool:
+        """Take what is there; whether the script has ended."""
+        while self._channel.recv_ready():
+            self._take(self.stdout, self._channel.recv(BUFFER))
+        while self._channel.recv_stderr_ready():
+            self._take(self.stderr, self._channel.recv_stderr(BUFFER))
+        self._check()
+        return self._channel.exit_status_ready()
+
+    def _take(self, output: bytearray, piece: bytes) -> None:
+        output += piece
+        self._heard = time.monotonic()
+        if len(output) > LONGEST:
+            raise RemoteError(
+                f"{self._where}: a command on the server wrote over {LONGEST:,} bytes, which cannot be right"
+            )
+
+    def _wait(self) -> None:
+        """Another `TICK` has passed in which nothing happened."""
+        self._check()
+        if time.monotonic() - self._heard > self._patience:
+            raise RemoteError(
+                f"{self._where}: a command on the server did nothing for {self._patience:,.0f} s, and was given up",
+                hint="look at the server: does its disk answer? Then push again; what was live is untouched",
+            )
 
 
 def probe(transport: paramiko.Transport, where: str, within: float) -> Shell | None:
     """The account's shell, or None when it has none: an SFTP-only account refuses, answers otherwise, or hangs."""
+    end = time.monotonic() + within
+
+    def check() -> None:
+        if time.monotonic() > end:
+            raise TimeoutError("the account talks on and on")
+
     try:
-        return shell_of(run(transport, where, PROBE, within=within))
+        return shell_of(run(transport, where, PROBE, patience=within, check=check))
     except RemoteError:
         if not transport.is_active():
             raise

@@ -11,6 +11,7 @@ import re
 from base64 import b64decode, b64encode
 from binascii import Error as NotBase64
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from shlex import quote
 from typing import NamedTuple
@@ -50,7 +51,12 @@ class HostKeys:
         self._address = address
         self._pin = pin.rstrip("=")
         self._files = files
-        self.known = [key for file in files for key in keys_of(host_name(address), file)]
+        self.known = [] if pin else [key for file in files for key in keys_of(host_name(address), file)]
+        # A pin needs no file, so that one that cannot be read does no harm; a key that is revoked stays so.
+        if pin:
+            for file in files:
+                with suppress(TargetError):
+                    self.known += [key for key in keys_of(host_name(address), file) if key.marker]
 
     def sort_types(self, algorithms: Iterable[str]) -> list[str]:
         """``algorithms``, those first whose keys are known: a server shows only one of its keys."""

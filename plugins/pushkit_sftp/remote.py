@@ -19,6 +19,7 @@ from pushkit.files import (
     RemoteMissing,
     Stat,
     Transfer,
+    safe_name,
 )
 from pushkit_sftp.channel import connection_told
 from pushkit_sftp.connection import WINDOW, hang_up
@@ -65,10 +66,16 @@ class SftpRemote(Remote):
         """What a directory holds."""
         with self._wired(path) as (wire, full):
             found = wire.names(full)
-        return [
-            Stat(each.name.decode("utf-8", "surrogateescape"), kind_of(each.mode), each.mode & 0o777, each.size)
-            for each in found
-        ]
+        children = []
+        for each in found:
+            name = each.name.decode("utf-8", "surrogateescape")
+            child: Stat | None = Stat(name, kind_of(each.mode), each.mode & 0o777, each.size)
+            if not each.mode:
+                # A server may leave attributes out of a listing.
+                child = self.stat(f"{path}/{safe_name(name)}" if path else safe_name(name))
+            if child is not None:
+                children.append(child)
+        return children
 
     def read(self, path: str, limit: int) -> bytes:
         """The content of a file."""
@@ -79,7 +86,10 @@ class SftpRemote(Remote):
             if size > paramiko.SFTPFile.MAX_REQUEST_SIZE:
                 # All of it is asked for at once, in place of a round trip for each piece.
                 file.prefetch(size)
-            return file.read(limit + 1)[:limit]
+            content = file.read(limit + 1)
+        if len(content) > limit:
+            raise RemoteError(f"{self._full(path)}: it grew past {limit:,} bytes, which cannot be right")
+        return content
 
     def write(self, path: str, chunks: Iterable[bytes], mode: int) -> None:
         """Make a file, or replace its content."""
@@ -197,7 +207,9 @@ class SftpRemote(Remote):
                 self._wire = Wire(self.transport, PATIENCE)
             try:
                 yield self._wire, encoded(self._full(path))
-            except (paramiko.SSHException, OSError, EOFError):
+            except RemoteError:
+                raise
+            except BaseException:
                 # An answer may still come, and would be taken for that of another request.
                 self._wire.close()
                 self._wire = None

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import threading
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
-from pushkit import Entry, Kind
+from pushkit import Entry, Interrupted, Kind
 from pushkit.files import Remote, RemoteExists, Transfer, pieces
 from pushkit_sftp.sessions import MOST
 
@@ -14,12 +14,13 @@ from pushkit_sftp.sessions import MOST
 def send(remote: Remote, directory: str, transfer: Transfer) -> None:
     """Make the entries of ``transfer`` below ``directory``: directories first, then the rest in `MOST` threads.
 
-    After a failure nothing new is begun. The steps tell of every failure; the first one is raised.
+    After a failure nothing new is begun. Raises the failure, or an `ExceptionGroup` of all when there are several.
     """
     directories = [entry for entry in transfer.entries if entry.kind is Kind.DIRECTORY]
     rest = iter([entry for entry in transfer.entries if entry.kind is not Kind.DIRECTORY])
     lock = threading.Lock()
     stop = threading.Event()
+    failures: list[Exception] = []
 
     def work() -> None:
         while not stop.is_set():
@@ -27,23 +28,28 @@ def send(remote: Remote, directory: str, transfer: Transfer) -> None:
                 entry = next(rest, None)
             if entry is None:
                 break
-            with transfer.step(entry):
-                send_one(remote, f"{directory}/{entry.path}", entry, transfer)
+            try:
+                with transfer.step(entry):
+                    send_one(remote, f"{directory}/{entry.path}", entry, transfer)
+            except Exception as error:  # all of them are raised in the end
+                failures.append(error)
+                stop.set()
 
     for entry in directories:
         with transfer.step(entry), suppress(RemoteExists):
-            # One that is closed has to be filled first.
-            remote.make_directory(f"{directory}/{entry.path}", entry.mode | 0o700)
+            remote.make_directory(f"{directory}/{entry.path}", entry.mode)
     with ThreadPoolExecutor(MOST, thread_name_prefix="sftp") as pool:
         try:
-            for worker in as_completed([pool.submit(work) for _ in range(MOST)]):
+            for worker in [pool.submit(work) for _ in range(MOST)]:
                 worker.result()
         finally:
             stop.set()
-    # The deepest first: below a directory that is closed nothing can be set any more.
-    for entry in reversed(directories):
-        if entry.mode & 0o700 != 0o700:
-            remote.set_mode(f"{directory}/{entry.path}", entry.mode)
+    # That somebody asked to stop is said once, and not beside what failed.
+    told = [error for error in failures if not isinstance(error, Interrupted)] or failures[:1]
+    if len(told) > 1:
+        raise ExceptionGroup(f"{len(told)} failed", told)
+    for error in told:
+        raise error
 
 
 def send_one(remote: Remote, path: str, entry: Entry, transfer: Transfer) -> None:

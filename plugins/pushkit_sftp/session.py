@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 from pushkit.files import Remote
@@ -14,10 +15,11 @@ from pushkit_sftp.remote import SftpRemote
 from pushkit_sftp.shell_remote import SftpShellRemote
 
 
-def open_remote(options: SftpOptions, project: Path, local_user: str) -> Remote:
+def open_remote(options: SftpOptions, project: Path, local_user: str, cancelled: threading.Event) -> Remote:
     """Connect, check the host key, log in, and look whether there is a shell.
 
-    Relative paths of files on this machine start at ``project``. Raises `TargetError`.
+    Relative paths of files on this machine start at ``project``. ``cancelled`` is set when the user asks to stop.
+    Raises `TargetError`.
     """
     address = options.address
     where = f"{address.host}:{address.port}"
@@ -32,7 +34,7 @@ def open_remote(options: SftpOptions, project: Path, local_user: str) -> Remote:
         if shell is None:
             remote = SftpRemote(transport, where, options.path)
         else:
-            remote = SftpShellRemote(transport, where, options.path, shell)
+            remote = SftpShellRemote(transport, where, options.path, shell, cancelled)
     except BaseException:
         hang_up(transport)
         raise

@@ -8,6 +8,8 @@ from contextlib import contextmanager, suppress
 
 import paramiko
 
+from pushkit import PushkitError
+
 # OpenSSH lets ten sessions share a connection; some are left for commands.
 MOST = 6
 # Seconds for the answer to one request.
@@ -35,12 +37,20 @@ class Sessions:
         client = self._take()
         try:
             yield client
-        except (TimeoutError, paramiko.SSHException, EOFError):
+        except PushkitError:
+            # Raised between two requests.
+            self._give_back(client)
+            raise
+        except BaseException as error:
+            if isinstance(error, OSError) and not isinstance(error, TimeoutError):
+                if not ended(client):
+                    # The answer to the request.
+                    self._give_back(client)
+                    raise
+                self._drop(client)
+                raise EOFError("the server ended the SFTP session") from error
             # An answer may still come, and would be taken for that of another request.
             self._drop(client)
-            raise
-        except BaseException:
-            self._give_back(client)
             raise
         self._give_back(client)
 
@@ -88,3 +98,9 @@ class Sessions:
             self._changed.notify_all()
         with suppress(paramiko.SSHException, EOFError, OSError):
             client.close()
+
+
+def ended(client: paramiko.SFTPClient) -> bool:
+    """Whether the server has ended a session, so that what failed was no request of its own."""
+    channel = client.get_channel()
+    return channel is None or bool(channel.closed or channel.eof_received)

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Sequence
 
 import paramiko
 
-from pushkit import Finding, Severity
+from pushkit import Finding, Interrupted, Severity
 from pushkit.files import Shell, ShellRemote, ShellResult
-from pushkit_sftp.channel import run
+from pushkit_sftp.channel import nothing, run
 from pushkit_sftp.remote import SftpRemote
 
 
 class SftpShellRemote(ShellRemote, SftpRemote):
-    """A directory on a server whose account has a shell."""
+    """A directory on a server whose account has a shell.
 
-    def __init__(self, transport: paramiko.Transport, where: str, path: str, shell: Shell) -> None:
+    Its scripts end when ``cancelled`` is set; those that are begun after that clean up, and are let run.
+    """
+
+    def __init__(
+        self, transport: paramiko.Transport, where: str, path: str, shell: Shell, cancelled: threading.Event
+    ) -> None:
         super().__init__(transport, where, path)
+        self._cancelled = cancelled
         self.shell = shell
         self.capabilities = shell.capabilities
 
@@ -33,6 +40,13 @@ class SftpShellRemote(ShellRemote, SftpRemote):
             if not there
         ]
 
-    def run_script(self, script: str, stdin: Iterable[bytes], failed: Callable[[bytes], bool]) -> ShellResult:
+    def run_script(
+        self, script: str, stdin: Iterable[bytes], failed: Callable[[bytes], bool], patience: float
+    ) -> ShellResult:
         """Run a script on a channel of its own."""
-        return run(self.transport, self.where, script, stdin=stdin, failed=failed)
+        check = nothing if self._cancelled.is_set() else self._check
+        return run(self.transport, self.where, script, patience=patience, stdin=stdin, failed=failed, check=check)
+
+    def _check(self) -> None:
+        if self._cancelled.is_set():
+            raise Interrupted("stopped while the server was at work")

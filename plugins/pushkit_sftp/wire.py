@@ -8,6 +8,7 @@ PROTOCOL file, section 4.2. One request at a time.
 from __future__ import annotations
 
 import struct
+from contextlib import suppress
 from typing import NamedTuple
 
 import paramiko
@@ -19,6 +20,8 @@ STATUS, HANDLE, NAME, EXTENDED, EXTENDED_REPLY = 101, 102, 104, 200, 201
 END_OF_FILE, NO_SUCH_FILE, PERMISSION_DENIED = 1, 2, 3
 # OpenSSH's own limit for a packet.
 LONGEST = 256 * 1024
+# Names that a directory may hold.
+MOST = 1_000_000
 
 
 class Listed(NamedTuple):
@@ -59,8 +62,16 @@ class Wire:
         """What a directory holds, without ``.`` and ``..``. Raises subclasses of `RemoteError`."""
         handle = self._request(OPENDIR, packed(path), HANDLE, path).text()
         found: list[Listed] = []
-        while (reply := self._request(READDIR, packed(handle), NAME, path)) is not END:
-            found += [listed(reply) for _ in range(reply.number())]
+        try:
+            while (reply := self._request(READDIR, packed(handle), NAME, path)) is not END:
+                found += [listed(reply) for _ in range(reply.number())]
+                if len(found) > MOST:
+                    raise RemoteError(f"{path.decode('utf-8', 'replace')}: it lists over {MOST:,} names")
+        except RemoteError:
+            # The session goes on, and a server has only so many handles.
+            with suppress(RemoteError):
+                self._request(CLOSE, packed(handle), STATUS, path)
+            raise
         self._request(CLOSE, packed(handle), STATUS, path)
         return [each for each in found if each.name not in {b".", b".."}]
 

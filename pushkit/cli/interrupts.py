@@ -42,7 +42,8 @@ class Interrupts:
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():
-            signal.signal(number, handler)
+            # After the first signal all that is left is to end: one more must not take the exit code away.
+            signal.signal(number, signal.SIG_IGN if self._heard else handler)
         os.close(self._mouth)
         self._listener.join()
         os.close(self._ear)

@@ -139,7 +139,8 @@ class Remote(ABC):
     def put(self, directory: str, transfer: Transfer) -> None:
         """Make the entries of ``transfer`` below ``directory``, which exists; parents come first.
 
-        Directories that are there already stay as they are. Raises when a file did not arrive at its size.
+        A directory's mode lets its owner write into it. Directories that are there already stay as they are.
+        Raises when a file did not arrive at its size.
         """
         for entry in transfer.entries:
             path = f"{directory}/{entry.path}"

@@ -68,11 +68,6 @@ def unpack(directory: str, shell: Shell) -> str:
     return f"{HEAD}cd {quote(directory)}\nexec tar{options} -x -p -o -m -f -\n"
 
 
-def set_modes(directory: str, mode: int) -> str:
-    """Set ``mode`` on each name of standard input."""
-    return f"{HEAD}cd {quote(directory)}\nexec xargs -0 chmod {mode:04o}\n"
-
-
 def copy_files(source: str, directory: str, shell: Shell) -> str:
     """Copy each name of standard input, a file or a symlink, its mode and times kept. The parents are there."""
     if "gnu-cp" in shell.tools:

@@ -7,7 +7,6 @@ import re
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from itertools import groupby
 from typing import BinaryIO, NamedTuple
 
 from pushkit.archive import tar
@@ -22,6 +21,10 @@ from pushkit.files.remote import (
 from pushkit.files.scripts import Shell, own_output
 from pushkit.files.transfer import Transfer
 from pushkit.model import Entry, Kind
+
+# Seconds that a script may be silent, and the bytes a second that a target's disk reads at least.
+PATIENCE = 3600
+SLOWEST = 1_000_000
 
 # What the C library says, in the C locale, and what it means. Standard tools end their messages with it.
 SAYINGS: tuple[tuple[str, type[RemoteError], str], ...] = (
@@ -59,11 +62,14 @@ class ShellRemote(Remote):
     shell: Shell
 
     @abstractmethod
-    def run_script(self, script: str, stdin: Iterable[bytes], failed: Callable[[bytes], bool]) -> ShellResult:
+    def run_script(
+        self, script: str, stdin: Iterable[bytes], failed: Callable[[bytes], bool], patience: float
+    ) -> ShellResult:
         """Run a script in ``sh``, ``stdin`` on its standard input, read in the calling thread.
 
         No more of ``stdin`` is read once the script has ended, or ``failed`` says so of what it has written to
-        standard error up to then. Raises `RemoteError` when the connection fails.
+        standard error up to then. Raises `RemoteError` when the connection fails, or when the script has taken
+        nothing and written nothing for ``patience`` seconds.
         """
 
     def put(self, directory: str, transfer: Transfer) -> None:
@@ -71,38 +77,25 @@ class ShellRemote(Remote):
         if not self.shell.unpacks:
             super().put(directory, transfer)
             return
-        closed: list[Entry] = []
         with ExitStack() as step:
 
             def entries() -> Iterator[Entry]:
                 for entry in transfer.entries:
                     step.close()
                     step.enter_context(transfer.step(entry))
-                    if entry.kind is Kind.DIRECTORY and entry.mode & 0o700 != 0o700:
-                        # Not every tar waits with the modes of directories until they are filled.
-                        closed.append(entry)
-                        yield entry._replace(mode=entry.mode | 0o700)
-                    else:
-                        yield entry
+                    yield entry
 
             def opened(entry: Entry) -> BinaryIO:
                 return step.enter_context(transfer.open(entry))
 
             script = scripts.unpack(self._full(directory), self.shell)
             self._done(directory, self._run(script, tar(entries(), opened)))
-        # The deepest first: below a directory that is closed nothing can be set any more.
-        for mode, group in groupby(reversed(closed), lambda entry: entry.mode):
-            if "xargs-0" in self.shell.tools:
-                self._done(directory, self._run(scripts.set_modes(self._full(directory), mode), names(group)))
-            else:
-                for entry in group:
-                    self.set_mode(f"{directory}/{entry.path}", mode)
 
     def copy(self, source: str, directory: str, entries: Sequence[Entry]) -> None:
         """Copy on the target; nothing travels but the names."""
         if entries:
             script = scripts.copy_files(self._full(source), self._full(directory), self.shell)
-            self._done(directory, self._run(script, names(entries)))
+            self._done(directory, self._run(script, names(entries), work(entries)))
 
     def verify(self, directory: str, entries: Sequence[Entry]) -> Sequence[Entry]:
         """Compare by content. Only one digest of all digests travels as long as nothing is wrong."""
@@ -111,11 +104,11 @@ class ShellRemote(Remote):
             return super().verify(directory, files)
         expected = hashlib.sha256(b"".join(entry.sha256.hex().encode() + b"\n" for entry in files))
         script = scripts.digest_all(self._full(directory), self.shell)
-        result = self._done(directory, self._run(script, names(files)))
+        result = self._done(directory, self._run(script, names(files), work(files)))
         if result.stdout.split(b" ", 1)[0] == expected.hexdigest().encode():
             return []
         script = scripts.digest_each(self._full(directory), self.shell)
-        found = self._run(script, names(files)).stdout.split(b"\n")
+        found = self._run(script, names(files), work(files)).stdout.split(b"\n")
         return [
             entry
             for entry, line in zip(files, found + [b""] * len(files), strict=False)
@@ -149,9 +142,10 @@ class ShellRemote(Remote):
     def _full(self, path: str) -> str:
         return f"{self.root}/{path}" if path else self.root
 
-    def _run(self, script: str, stdin: Iterable[bytes] = ()) -> ShellResult:
+    def _run(self, script: str, stdin: Iterable[bytes] = (), size: int = 0) -> ShellResult:
         # These scripts write to standard error only when they fail.
-        result = self.run_script(script, stdin, lambda stderr: own_output(stderr) != b"")
+        patience = PATIENCE + size / SLOWEST
+        result = self.run_script(script, stdin, lambda stderr: own_output(stderr) != b"", patience)
         return ShellResult(result.code, own_output(result.stdout), own_output(result.stderr))
 
     def _done(self, path: str, result: ShellResult) -> ShellResult:
@@ -164,6 +158,11 @@ class ShellRemote(Remote):
 def names(entries: Iterable[Entry]) -> tuple[bytes]:
     """The paths of ``entries`` as ``xargs -0`` reads them. None of them can be taken for an option."""
     return ("".join(f"./{entry.path}\0" for entry in entries).encode("utf-8", "surrogateescape"),)
+
+
+def work(entries: Iterable[Entry]) -> int:
+    """How many bytes a script reads that goes through ``entries`` without a word."""
+    return sum(entry.size for entry in entries)
 
 
 def told(path: str, result: ShellResult) -> RemoteError:

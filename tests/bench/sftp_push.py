@@ -109,7 +109,7 @@ class Bench:
         snapshot = Snapshot(
             self.entries, lambda entry: BytesIO((self.tree / entry.path).read_bytes()), lambda: ("", False)
         )
-        remote = open_remote(options, self.directory, self.server.user)
+        remote = open_remote(options, self.directory, self.server.user, threading.Event())
         try:
             remote.put("", Transfer(snapshot, self.entries, {}, run))
         finally:

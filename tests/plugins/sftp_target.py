@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,9 +30,12 @@ def table(server: SshServer, path: str = "site", **more: Any) -> dict[str, Any]:
 
 
 @contextmanager
-def remote_on(server: SshServer, path: str = "site", **more: Any) -> Iterator[Remote]:
-    """A connected remote on `server`."""
-    remote = open_remote(SftpOptions(**table(server, path, **more)), Path("/nowhere"), server.user)
+def remote_on(
+    server: SshServer, path: str = "site", *, cancelled: threading.Event | None = None, **more: Any
+) -> Iterator[Remote]:
+    """A connected remote on `server`; somebody may set ``cancelled``."""
+    options = SftpOptions(**table(server, path, **more))
+    remote = open_remote(options, Path("/nowhere"), server.user, cancelled or threading.Event())
     try:
         yield remote
     finally:

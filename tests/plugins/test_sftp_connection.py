@@ -133,14 +133,17 @@ def test_a_pinned_fingerprint_needs_no_known_hosts(ssh_server: Sshd, tmp_path: P
     assert nobody_tried(log), log
 
 
-def test_the_type_of_key_that_is_known_is_the_one_asked_for(tmp_path: Path) -> None:
-    class TwoKeys(Sshd):
-        def _configuration(self) -> list[str]:
-            rsa = self._directory / "rsa"
-            command = ["ssh-keygen", "-q", "-t", "rsa", "-b", "2048", "-N", "", "-f", str(rsa)]
-            subprocess.run(command, check=True)
-            return [f"HostKey {rsa}", *super()._configuration()]
+class TwoKeys(Sshd):
+    """A server with an RSA key, too."""
 
+    def _configuration(self) -> list[str]:
+        rsa = self._directory / "rsa"
+        command = ["ssh-keygen", "-q", "-t", "rsa", "-b", "2048", "-N", "", "-f", str(rsa)]
+        subprocess.run(command, check=True)
+        return [f"HostKey {rsa}", *super()._configuration()]
+
+
+def test_the_type_of_key_that_is_known_is_the_one_asked_for(tmp_path: Path) -> None:
     directory = tmp_path / "sshd"
     directory.mkdir()
     with TwoKeys(directory) as server:
@@ -150,6 +153,20 @@ def test_the_type_of_key_that_is_known_is_the_one_asked_for(tmp_path: Path) -> N
             pass
         server.known_hosts.write_text(known_host(server.host, server.port, server.host_key))
         with remote_on(server):
+            pass
+
+
+def test_a_pin_turns_known_hosts_off(tmp_path: Path) -> None:
+    directory = tmp_path / "sshd"
+    directory.mkdir()
+    with TwoKeys(directory) as server:
+        rsa = " ".join((directory / "rsa.pub").read_text().split()[:2])
+        server.known_hosts.write_text(known_host(server.host, server.port, rsa))
+        with remote_on(server, host_key=fingerprint(server)):
+            pass
+        with remote_on(server, known_hosts=str(directory), host_key=fingerprint(server)):
+            pass
+        with pytest.raises(TargetError, match="cannot be read"), remote_on(server, known_hosts=str(directory)):
             pass
 
 

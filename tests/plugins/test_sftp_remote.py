@@ -14,7 +14,7 @@ import pytest
 
 from plugins.given import Given, lying, odd_names
 from plugins.sftp_target import remote_on
-from pushkit import Kind, TargetError
+from pushkit import Interrupted, Kind, TargetError
 from pushkit.files import (
     Capabilities,
     Remote,
@@ -26,6 +26,10 @@ from pushkit.files import (
     ShellRemote,
 )
 from pushkit.testing import ServerDirectory, Sshd
+from pushkit_sftp.channel import run
+from pushkit_sftp.remote import SftpRemote
+from pushkit_sftp.sessions import ended
+from pushkit_sftp.wire import Listed, Wire
 
 SERVERS = ["ssh", "sftp_only", "dropbear"]
 
@@ -190,6 +194,11 @@ def test_a_rename_takes_the_place_of_a_symlink_at_once(place: tuple[Remote, Path
     assert remote.stat("next") is None
 
 
+def failures_of(error: BaseException) -> tuple[BaseException, ...]:
+    """Each failure that ``error`` tells of."""
+    return error.exceptions if isinstance(error, ExceptionGroup) else (error,)
+
+
 def test_a_tree_of_odd_names_arrives_is_copied_verified_and_removed(place: tuple[Remote, Path]) -> None:
     remote, local = place
     given = odd_names()
@@ -214,6 +223,8 @@ def test_a_tree_of_odd_names_arrives_is_copied_verified_and_removed(place: tuple
     else:
         (local / "one/back\\slash").write_bytes(b"longer")
         assert [e.path for e in remote.verify("one", given.entries)] == ["back\\slash", "ünï"]
+    (local / "one/other/deeper").chmod(0o500)
+    (local / "one/other").chmod(0o555)
     remote.remove_tree("one")
     remote.remove_tree("one")
     assert remote.stat("one") is None
@@ -253,8 +264,12 @@ def test_a_full_disk_is_told_and_stops_the_stream(place: tuple[Remote, Path]) ->
         given = Given()
         for number in range(200):
             given.file(f"file-{number}", os.urandom(50_000))
-        with pytest.raises(RemoteFull, match="no space left on the target"):
+        with pytest.raises((RemoteFull, ExceptionGroup)) as caught:
             remote.put("", given)
+        for error in failures_of(caught.value):
+            assert isinstance(error, RemoteFull)
+            assert "no space left on the target" in str(error)
+        assert {str(error) for error in failures_of(caught.value)} == {text for _path, text in given.failed}
         assert given.failed
         assert len(given.finished) < 200
     finally:
@@ -306,8 +321,9 @@ def test_a_server_that_allows_few_sessions_is_enough(tmp_path: Path) -> None:
         remote.put("", given)
         assert lying(tmp_path / "site") == given.expected()
         remote.transport.sock.close()  # type: ignore[attr-defined]
-        with pytest.raises(RemoteError, match="connection was lost"):
+        with pytest.raises((RemoteError, ExceptionGroup)) as caught:
             remote.put("", given)
+        assert all("connection was lost" in str(error) for error in failures_of(caught.value))
 
 
 def test_the_root_may_be_relative_to_the_login_directory(ssh_server: Sshd) -> None:
@@ -332,3 +348,104 @@ def test_a_connection_that_is_gone_is_told(ssh_server: Sshd, ssh_directory: Serv
         given.file("file")
         with pytest.raises(RemoteError, match="connection was lost"):
             remote.put("", given)
+
+
+def test_a_script_that_does_nothing_is_given_up(ssh_server: Sshd) -> None:
+    with remote_on(ssh_server) as remote:
+        assert isinstance(remote, SftpRemote)
+        for stdin in ([], [bytes(1024 * 1024)] * 64):
+            with pytest.raises(RemoteError, match=r"did nothing for 1 s"):
+                run(remote.transport, remote.where, "exec sleep 30", patience=1, stdin=stdin)
+        # One that is slow and says so is let run.
+        slow = "for each in 1 2 3 4; do sleep 0.5; echo $each; done"
+        assert run(remote.transport, remote.where, slow, patience=1).stdout == b"1\n2\n3\n4\n"
+
+
+def test_a_script_that_hangs_is_left_when_somebody_asks_to_stop(
+    ssh_server: Sshd, ssh_directory: ServerDirectory
+) -> None:
+    cancelled = threading.Event()
+    with remote_on(ssh_server, ssh_directory.path, cancelled=cancelled) as remote:
+        remote.make_directory("one", 0o755)
+        remote.make_directory("two", 0o755)
+        # Nobody writes into the pipe: who reads it waits.
+        os.mkfifo(ssh_directory.local / "one/pipe", 0o666)
+        (ssh_directory.local / "one/pipe").chmod(0o666)
+        given = Given()
+        given.file("pipe")
+        timer = threading.Timer(0.5, cancelled.set)
+        timer.start()
+        with pytest.raises(Interrupted):
+            remote.copy("one", "two", given.entries)
+        timer.join()
+        # What is begun after that cleans up.
+        remote.remove_tree("two")
+        assert remote.stat("two") is None
+        # The copy that was left goes on only now.
+        os.close(os.open(ssh_directory.local / "one/pipe", os.O_RDWR | os.O_NONBLOCK))
+
+
+@pytest.mark.parametrize("failure", [KeyboardInterrupt(), EOFError()], ids=["Ctrl-C", "lost answer"])
+def test_a_session_that_was_left_in_a_request_is_not_used_again(
+    ssh_server: Sshd, ssh_directory: ServerDirectory, failure: BaseException
+) -> None:
+    with remote_on(ssh_server, ssh_directory.path) as remote:
+        assert isinstance(remote, SftpRemote)
+        with pytest.raises(type(failure)), remote._sessions.one() as first:
+            raise failure
+        assert ended(first)
+        with remote._sessions.one() as second:
+            assert second is not first
+        with pytest.raises((type(failure), RemoteError)), remote._wired("") as (wire, _path):
+            raise failure
+        with remote._wired("") as (other, _path):
+            assert other is not wire
+
+
+def test_a_session_that_the_server_ended_is_replaced(ssh_server: Sshd, ssh_directory: ServerDirectory) -> None:
+    with remote_on(ssh_server, ssh_directory.path) as remote:
+        assert isinstance(remote, SftpRemote)
+        with remote._sessions.one() as only:
+            only.close()
+        with pytest.raises(RemoteError, match="the server ended the SFTP session"):
+            remote.stat("")
+        assert remote.stat("")
+
+
+def test_a_failed_request_keeps_its_session(ssh_server: Sshd, ssh_directory: ServerDirectory) -> None:
+    with remote_on(ssh_server, ssh_directory.path) as remote:
+        assert isinstance(remote, SftpRemote)
+        with remote._sessions.one() as before:
+            pass
+        with pytest.raises(RemoteMissing):
+            remote.read("missing", 1)
+        with remote._sessions.one() as after:
+            assert after is before
+
+
+def test_a_file_that_holds_more_than_it_said_is_an_error_and_no_cut(ssh_server: Sshd) -> None:
+    with remote_on(ssh_server, "/proc/self") as remote:
+        found = remote.stat("status")
+        assert found
+        assert found.size == 0
+        with pytest.raises(RemoteError, match="grew past 10 bytes"):
+            remote.read("status", 10)
+
+
+class Silent(Wire):
+    """A session whose listings lack attributes."""
+
+    def names(self, path: bytes) -> list[Listed]:
+        return [Listed(each.name, 0, 0) for each in super().names(path)]
+
+
+def test_a_tree_is_removed_though_listings_lack_attributes(place: tuple[Remote, Path]) -> None:
+    remote, local = place
+    assert isinstance(remote, SftpRemote)
+    remote._wire = Silent(remote.transport, 10)
+    given = odd_names()
+    remote.make_directory("one", 0o755)
+    remote.put("one", given)
+    assert {found.kind for found in remote.list("one")} == {Kind.DIRECTORY, Kind.FILE, Kind.SYMLINK}
+    Remote.remove_tree(remote, "one")
+    assert not (local / "one").exists()

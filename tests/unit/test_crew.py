@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
@@ -141,11 +141,11 @@ def test_the_helpers_end_when_the_user_stops_in_the_middle(
     top: Path, started: list[Helper], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cancelled = threading.Event()
-    wait = Crew.finish
+    finish = Crew.finish
 
-    def stop(self: Crew, check: object) -> bytes:
+    def stop(self: Crew, check: Callable[[], None]) -> Generator[bytes, None, None]:
         cancelled.set()
-        return wait(self, check)  # type: ignore[arg-type]
+        return finish(self, check)
 
     monkeypatch.setattr(Crew, "finish", stop)
     with pytest.raises(Interrupted):
@@ -166,7 +166,7 @@ def test_a_large_file_does_not_keep_the_user_from_stopping(tmp_path: Path) -> No
     files = Crew(str(tmp_path))
     files.add(["large"], [1 << 20])
     with suppress(Interrupted):
-        files.finish(check)
+        list(files.finish(check))
     files.end()
     assert calls == 3
 
@@ -178,7 +178,7 @@ def test_digests_come_in_the_order_of_the_files(top: Path, started: list[Helper]
     for start in range(0, MANY, 100):
         part = paths[start : start + 100]
         files.add(part, [1] * len(part))
-    found = files.finish(lambda: None)
+    found = b"".join(files.finish(lambda: None))
     files.end()
     expected = [sha256(b"%d" % number).digest() for number in range(MANY)]
     expected[MANY // 2] = hasher.NONE

@@ -27,12 +27,14 @@ class LocalShell(ShellRemote, LocalRemote):
         self._path = path
         self.noise = ""
         self.scripts: list[str] = []
-        shell = shell_of(self.run_script(PROBE, (), bool))
+        shell = shell_of(self.run_script(PROBE, (), bool, 60))
         assert shell is not None
         self.shell: Shell = shell
         self.capabilities = shell.capabilities
 
-    def run_script(self, script: str, stdin: Iterable[bytes], failed: Callable[[bytes], bool]) -> ShellResult:
+    def run_script(
+        self, script: str, stdin: Iterable[bytes], failed: Callable[[bytes], bool], patience: float
+    ) -> ShellResult:
         self.scripts.append(script)
         done = subprocess.run(
             [*self._command, "-c", self.noise + script],
@@ -40,6 +42,7 @@ class LocalShell(ShellRemote, LocalRemote):
             capture_output=True,
             env={"PATH": self._path},
             check=False,
+            timeout=patience,
         )
         return ShellResult(done.returncode, done.stdout, done.stderr)
 
@@ -134,6 +137,8 @@ def test_a_tree_is_removed_and_what_its_links_point_to_is_not(remote: LocalShell
     given = odd_names()
     given.symlink("to outside", str(outside))
     remote.put("new", given)
+    (Path(remote.root) / "new/other/deeper").chmod(0o500)
+    (Path(remote.root) / "new/other").chmod(0o555)
     remote.remove_tree("new")
     remote.remove_tree("new")
     assert not (Path(remote.root) / "new").exists()
