@@ -148,6 +148,8 @@ class LocalRemote(Remote):
         """What the rights of this user say."""
         if os.path.isdir(self.root):
             return "" if os.access(self.root, os.W_OK | os.X_OK) else "it may not be written to"
+        if os.path.lexists(self.root):
+            return "it is no directory"
         above = os.path.dirname(self.root)
         if not os.path.isdir(above):
             return f"it does not exist, and neither does {above}, which it would be made in"

@@ -107,8 +107,8 @@ class HostKeys:
         return TargetError(
             f"{where}: the server's host key is not known; nothing was sent to it. It is {key.type} {key.fingerprint}",
             hint="compare the fingerprint with the one that the server's owner gives you "
-            f"(on the server: ssh-keygen -l -f /etc/ssh/ssh_host_{short}_key.pub). If it is the same, accept it: "
-            f'{scan}\nor write into the target: host_key = "{key.fingerprint}"',
+            f"(on the server: ssh-keygen -l -f /etc/ssh/ssh_host_{short}_key.pub). If it is the same, "
+            f'write host_key = "{key.fingerprint}" into the target, or accept it with: {scan}',
         )
 
 

@@ -19,12 +19,15 @@ def main() -> int:
     """
     program = os.path.basename(sys.argv[0])
     program = program if program == "pushkit" else "push"
+    # Python has no streams for descriptors that were closed (`push >&-`): what goes there goes nowhere.
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115  (as long as the process)
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
     if sys.argv[1:] == ["--version"]:
         sys.stdout.write(f"{program} {__version__}\n")
         return 0
     for stream in (sys.stdout, sys.stderr):
         # A name that the terminal's encoding cannot show must not end a push.
-        if stream is not None and hasattr(stream, "reconfigure"):
+        if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     try:
         return run(program)

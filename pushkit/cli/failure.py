@@ -76,7 +76,8 @@ def ours(error: BaseException, program: str) -> PushkitError:
         context = getattr(error, "ctx", None)
         path = " ".join(context.command_path.split()) if context else program
         close = getattr(error, "possibilities", None)
-        message = error.message.rstrip(".")
+        # A missing parameter has no message of its own, and lists its choices on lines of their own.
+        message = " ".join(error.format_message().split()).rstrip(".")
         hint = f"did you mean {' or '.join(close)}?" if close else f"{path} --help shows what there is"
         return UsageError(message[:1].lower() + message[1:], hint=hint)
     text = " ".join(f"{type(error).__name__}: {error}".split())

@@ -1,4 +1,7 @@
-"""Ctrl-C and SIGTERM while an engine works: the first asks it to stop between two steps, the next Ctrl-C insists."""
+"""Ctrl-C, SIGTERM and SIGHUP while an engine works.
+
+The first asks it to stop between two steps, the next Ctrl-C insists.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +38,7 @@ class Interrupts:
         self._ear, self._mouth = os.pipe()
         self._listener = threading.Thread(target=self._listen, name="push-interrupts", daemon=True)
         self._listener.start()
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             if signal.getsignal(number) is not signal.SIG_IGN:
                 self._before[number] = signal.signal(number, self._hear)
         return self

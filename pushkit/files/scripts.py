@@ -111,6 +111,7 @@ def obstacle(root: str) -> str:
     where, above = quote(root), quote(root.rpartition("/")[0] or "/")
     return (
         f"{HEAD}if [ -d {where} ]; then [ -w {where} ] && [ -x {where} ] || echo closed\n"
+        f"elif [ -e {where} ]; then echo file\n"
         f"elif [ ! -d {above} ]; then echo missing\n"
         f"else [ -w {above} ] && [ -x {above} ] || echo above\nfi\n"
     )

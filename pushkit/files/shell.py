@@ -29,6 +29,7 @@ SLOWEST = 1_000_000
 # What the C library says, in the C locale, and what it means. Standard tools end their messages with it.
 SAYINGS: tuple[tuple[str, type[RemoteError], str], ...] = (
     ("No space left on device", RemoteFull, "no space left on the target"),
+    ("Wrote only", RemoteFull, "no space left on the target"),
     ("Disk quota exceeded", RemoteFull, "the quota on the target is used up"),
     ("Permission denied", RemoteDenied, "permission denied"),
     ("Operation not permitted", RemoteDenied, "permission denied"),
@@ -135,6 +136,7 @@ class ShellRemote(Remote):
         found = self._run(scripts.obstacle(self.root)).stdout.decode("ascii", "replace").strip()
         return {
             "closed": "it may not be written to",
+            "file": "it is no directory",
             "missing": f"it does not exist, and neither does {above}, which it would be made in",
             "above": f"it does not exist, and {above} may not be written to",
         }.get(found, "")

@@ -61,7 +61,7 @@ def heard(process: subprocess.Popen[str]) -> None:
     pytest.fail("the push did not say that it is stopping")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_the_first_signal_lets_the_step_end_and_starts_no_other(project: Project, number: int) -> None:
     project.acme(production="slow")
     with under_way(project) as process:

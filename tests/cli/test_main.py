@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 
 import click
@@ -183,3 +184,23 @@ def test_a_name_that_the_encoding_cannot_show_ends_nothing(project: Project) -> 
     done = project.push("files", PYTHONIOENCODING="ascii:strict", PYTHONUTF8="0")
     assert done.returncode == 0
     assert "gr\\xfcn.txt" in done.stdout
+
+
+def test_a_closed_stdout_is_nowhere_and_no_error(project: Project) -> None:
+    for command in ("push", "status", "files", "--version"):
+        words = f"{shlex.quote(PUSH)} {command} >&-"
+        done = subprocess.run(
+            ["sh", "-c", words], cwd=project.root, env=project.environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        assert "Traceback" not in done.stderr
+    assert (project.root.parent / "live/current/index.html").exists()
+
+
+@pytest.mark.parametrize(("command", "missing"), [("explain", "STRATEGY"), ("completion", "bash|zsh|fish")])
+def test_a_missing_argument_is_named(project: Project, command: str, missing: str) -> None:
+    done = project.push(command)
+    assert done.returncode == 2
+    assert "missing argument" in done.stderr.lower()
+    assert missing in done.stderr
+    assert "\\n" not in done.stderr

@@ -332,7 +332,7 @@ def test_failures_leave_nothing_on_standard_error(ssh_server: Sshd, capfd: pytes
 def test_an_account_that_answers_no_command_has_no_shell(tmp_path: Path) -> None:
     class Hanging(Sshd):
         def _configuration(self) -> list[str]:
-            return [*super()._configuration(), "ForceCommand sleep 600"]
+            return [*super()._configuration(), "ForceCommand sleep 20"]
 
     directory = tmp_path / "sshd"
     directory.mkdir()
