@@ -12,29 +12,24 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from pushkit import pushfile, registry
 from pushkit.errors import Interrupted, PushFailed, PushkitError, PushRefused, TargetError, UsageError
 from pushkit.events import (
     Emit,
     Emitter,
-    Event,
     PlanReady,
     PushFinished,
     SnapshotTaken,
-    StepFailed,
-    StepFinished,
-    StepProgress,
-    StepStarted,
     Warned,
     redacted,
 )
-from pushkit.model import Action, Finding, Outcome, Plan, Project, Receipt, Release, Step, Target
+from pushkit.model import Action, Finding, Outcome, Plan, Project, Receipt, Release
 from pushkit.observer import Audience
 from pushkit.secrets.redaction import Redactor
+from pushkit.session import Session, Tally
 from pushkit.snapshot import Snapshot, take
-from pushkit.strategy import Checkable, Inspectable, Revertible, Run, Strategy, one_line
+from pushkit.strategy import Checkable, Inspectable, Revertible, Run, one_line
 
 # A plan that removes more than this many paths, or more than half of what is live, needs a person's yes.
 MANY_REMOVALS = 256
@@ -48,90 +43,12 @@ class Status:
     releases: tuple[Release, ...]
 
 
-class Tally:
-    """Listens to the steps of one push, so that a strategy cannot forget a failure."""
-
-    def __init__(self) -> None:
-        self.begun = 0
-        self.done = 0
-        self.size = 0
-        self.failed: list[Step] = []
-        self.switched = False
-        self.unsure = False
-
-    def __call__(self, event: Event) -> None:
-        """Count ``event``."""
-        match event:
-            case StepStarted():
-                self.begun += 1
-            case StepFinished(step=step):
-                self.done += 1
-                self.switched = self.switched or step.action is Action.SWITCH
-            case StepFailed(step=step):
-                self.failed.append(step)
-                self.unsure = self.unsure or step.action is Action.SWITCH
-            case StepProgress(size=size):
-                self.size += size
-
-
-class Session:
-    """One target while a command deals with it: its strategy, which connects in a thread, and its events."""
-
-    def __init__(self, target: Target, strategy: Strategy[Any], emit: Emitter, tally: Tally) -> None:
-        self.target = target
-        self.emit = emit
-        self.tally = tally
-        self._strategy = strategy
-        self._failures: list[BaseException] = []
-        self._dialler = threading.Thread(target=self._connect, name="connect", daemon=True)
-        self._dialler.start()
-
-    @property
-    def strategy(self) -> Strategy[Any]:
-        """The strategy, connected. Waits for it; raises what `Strategy.connect` raised."""
-        while self._dialler.is_alive():
-            self._dialler.join(0.2)  # in short waits, so that Ctrl-C is heard
-        if self._failures:
-            raise self._failures[0]
-        return self._strategy
-
-    def close(self) -> None:
-        """Give back what the strategy took, also when it could not connect. Waits while it is still connecting."""
-        self._dialler.join()
-        self._strategy.close()
-
-    def abandon(self) -> None:
-        """As `close`, for a person who does not wait: what still connects ends with the process."""
-        if not self._dialler.is_alive():
-            self._strategy.close()
-
-    def _connect(self) -> None:
-        try:
-            self._strategy.connect()
-        except BaseException as error:
-            self._failures.append(error)
-
-    def whereabouts(self, plan: Plan | None) -> str:
-        """How far this push came, in words."""
-        name = self.target.name
-        if self.tally.switched:
-            return f"on {name} the new release is live"
-        if self.tally.unsure:
-            return f"on {name} it is not known whether the new release is live; look with push status"
-        if plan and plan.count(Action.SWITCH):
-            return f"on {name} what was live is untouched{f' ({plan.live})' if plan.live else ''}"
-        if plan and self.tally.begun:
-            before = f"; {plan.live} was live before" if plan.live else ""
-            return f"on {name} {self.tally.done} of {len(plan.steps)} steps were done{before}"
-        return f"on {name} nothing was changed"
-
-
 class Engine:
     """Runs the commands of one project.
 
-    ``listeners`` hear every event, and who asks gets every answer, redacted.
-    ``confirm`` is asked before anything unusual and returns yes or no, or
-    raises `PushRefused`. ``environment`` is what commands on this machine run with. ``person`` is ``user@host``.
+    ``listeners`` hear every event, and who asks gets every answer, redacted. ``confirm`` is asked before anything
+    unusual and returns yes or no, or raises `PushRefused`. ``environment`` is what commands on this machine run with.
+    ``person`` is ``user@host``.
     """
 
     def __init__(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -78,12 +79,16 @@ def connect(address: Address, timeout: float) -> socket.socket:
 @contextmanager
 def handshake_told(where: str, timeout: float) -> Iterator[None]:
     """Turn what can go wrong in a key exchange into one clear message each."""
+    start = time.monotonic()
     try:
         yield
     except IncompatiblePeer as error:
         raise TargetError(f"{where}: the server shares no algorithm with this client: {error}") from error
     except (paramiko.SSHException, OSError, EOFError) as error:
-        if "banner" in str(error):
+        # paramiko has one message for a server that says nothing, something else, or hangs up; the time tells.
+        if "banner" in str(error) and time.monotonic() - start < timeout:
+            said = "is open, but what listens there hung up, or is no SSH server"
+        elif "banner" in str(error):
             said = f"is open, but no SSH server introduced itself within {timeout:g} s"
         elif isinstance(error, EOFError) or not str(error):
             said = "the server hung up during the key exchange"

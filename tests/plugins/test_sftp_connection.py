@@ -306,22 +306,6 @@ def test_a_server_that_says_nothing_is_given_up(ssh_server: Sshd) -> None:
             remote_on(ssh_server, port=port, connect_timeout=0.3).__enter__()
 
 
-def test_a_server_of_another_kind_is_told(ssh_server: Sshd) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as web:
-        port = web.getsockname()[1]
-
-        def serve() -> None:
-            connection, _ = web.accept()
-            with connection:
-                connection.sendall(b"HTTP/1.0 400 Bad Request\r\n\r\n")
-
-        thread = threading.Thread(target=serve)
-        thread.start()
-        with pytest.raises(TargetError, match="no SSH server introduced itself"):
-            remote_on(ssh_server, port=port, connect_timeout=5).__enter__()
-        thread.join()
-
-
 def test_failures_leave_nothing_on_standard_error(ssh_server: Sshd, capfd: pytest.CaptureFixture[str]) -> None:
     refused(ssh_server, known_hosts="/missing")
     with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(TargetError):
@@ -351,3 +335,19 @@ def test_dropbear_lets_us_in(dropbear_server: Dropbear) -> None:
         assert remote.capabilities.digests
     with remote_on(dropbear_server, key=None, password=dropbear_server.password):
         pass
+
+
+@pytest.mark.parametrize("answer", [b"", b"HTTP/1.0 200 OK\r\n\r\n"], ids=["hangs up", "speaks HTTP"])
+def test_what_is_no_ssh_server_is_told_at_once_and_not_as_silence(ssh_server: Sshd, answer: bytes) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.sendall(answer)
+
+        server = threading.Thread(target=serve)
+        server.start()
+        with pytest.raises(TargetError, match="hung up, or is no SSH server"):
+            remote_on(ssh_server, port=listener.getsockname()[1]).__enter__()
+        server.join()
