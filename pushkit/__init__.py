@@ -43,9 +43,10 @@ if TYPE_CHECKING:
         Target,
     )
     from pushkit.observer import Observer
+    from pushkit.options import Options, Public
     from pushkit.process import Command
     from pushkit.snapshot import Snapshot
-    from pushkit.strategy import Checkable, Inspectable, Options, Revertible, Run, Strategy
+    from pushkit.strategy import Checkable, Inspectable, Revertible, Run, Strategy
 
 _MODULES = {
     "errors": (
@@ -81,9 +82,10 @@ _MODULES = {
         "Target",
     ),
     "observer": ("Observer",),
+    "options": ("Options", "Public"),
     "process": ("Command",),
     "snapshot": ("Snapshot",),
-    "strategy": ("Checkable", "Inspectable", "Options", "Revertible", "Run", "Strategy"),
+    "strategy": ("Checkable", "Inspectable", "Revertible", "Run", "Strategy"),
 }
 
 __all__ = [
@@ -103,6 +105,7 @@ __all__ = [
     "PluginError",
     "Problem",
     "Project",
+    "Public",
     "PushFailed",
     "PushRefused",
     "PushfileError",

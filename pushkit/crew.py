@@ -1,136 +1,89 @@
-"""Hashing many files while a directory is still being walked: by this process, and by helpers once it is worth it.
+"""Reading a directory tree: by this process, and by helpers once it is worth it.
 
-Two threads hash small files slower than one does; two processes are almost twice as fast. Helpers take batches from
-the front of one queue, and this process, when it has nothing left to walk, from the back, until they meet.
+Two threads read small files slower than one does; two processes are almost twice as fast. What has to be read is in two
+queues. Directories that are expected to be walked: this process takes them from the front, as the walk goes, helpers
+from the back. Files to hash, which the walk finds: helpers take them from the front, and this process, when it has
+nothing left to walk, from the back. Both go on until they meet.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+import time
 from collections import deque
-from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterable, Sequence
 
-from pushkit import hasher
-from pushkit.hasher import LENGTH, READY, SIZE
+from pushkit import reader
+from pushkit.helper import Helper, Job
+from pushkit.reader import DIGEST, SCAN, Columns
 
-#: The most processes that hash, this one included: more would wait for the disk.
+#: The most processes that read, this one included: more would wait for the disk.
 PROCESSES = 4
 #: What opening a file costs, in bytes that could be hashed meanwhile.
 OPENING = 6000
-#: The cost of a batch: one or two milliseconds.
+#: The cost of a batch of files to hash: one or two milliseconds.
 BATCH = 1 << 21
+#: The cost of a batch of directories to scan, in files: about one millisecond.
+SCANS = 400
+#: What opening a directory costs, in files that could be looked at meanwhile.
+ENTERING = 8
 #: So many batches have to wait before one more helper is worth its start.
-WORTHWHILE = 10
+WORTHWHILE = 6
 #: So many batches a helper has before it: enough never to wait for the next, few enough not to be waited for.
 AHEAD = 3
 #: How long to wait for helpers before the user is asked again, in milliseconds.
 PAUSE = 50
-
-
-@dataclass(slots=True)
-class Batch:
-    """Files that are hashed together: their paths as a hasher takes them, how many they are, and their digests."""
-
-    paths: bytes
-    count: int
-    digests: bytes = b""
-
-
-class Helper:
-    """A process that hashes batches in the order in which it is given them. Never blocks but to start and to end.
-
-    Raises OSError when it cannot start.
-    """
-
-    def __init__(self, root: str) -> None:
-        import subprocess  # noqa: PLC0415  (seldom needed, and slow to import)
-
-        self._process = subprocess.Popen(
-            (sys.executable, "-I", "-S", hasher.__file__),
-            cwd=root,
-            bufsize=0,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-        )
-        assert self._process.stdin
-        assert self._process.stdout
-        self._stdin = self._process.stdin
-        self._stdout = self._process.stdout
-        for stream in (self._stdin, self._stdout):
-            os.set_blocking(stream.fileno(), False)
-        self._unsent = bytearray()
-        self._answers = bytearray()
-        self._ready = False
-        self.alive = True
-        self.batches: deque[Batch] = deque()
-
-    def fileno(self) -> int:
-        """The descriptor that has something to read when there is an answer."""
-        return self._stdout.fileno()
-
-    def give(self, batch: Batch) -> None:
-        """One more batch to hash."""
-        self._unsent += len(batch.paths).to_bytes(LENGTH, "little") + batch.paths
-        self.batches.append(batch)
-        self._send()
-
-    def take(self) -> None:
-        """Give each batch that is done its digests. Afterwards ``alive`` says whether there may be more."""
-        self._send()
-        self._receive()
-        while self._ready and self.batches and len(self._answers) >= SIZE * self.batches[0].count:
-            batch = self.batches.popleft()
-            batch.digests = bytes(self._answers[: SIZE * batch.count])
-            del self._answers[: SIZE * batch.count]
-
-    def end(self) -> None:
-        """End the process, whatever it is doing."""
-        self._process.kill()
-        self._process.wait()
-        self._stdin.close()
-        self._stdout.close()
-
-    def _send(self) -> None:
-        try:
-            while self._unsent:
-                del self._unsent[: os.write(self._stdin.fileno(), self._unsent)]
-        except BlockingIOError:
-            return
-        except BrokenPipeError:
-            # Its answers end as well, which says the same.
-            self._unsent.clear()
-
-    def _receive(self) -> None:
-        try:
-            while data := os.read(self._stdout.fileno(), 1 << 16):
-                self._answers += data
-            self.alive = False
-        except BlockingIOError:
-            pass
-        if not self._ready and len(self._answers) >= len(READY):
-            self._ready = self._answers.startswith(READY)
-            self.alive = self.alive and self._ready
-            del self._answers[: len(READY)]
+#: How long to wait for a helper to scan a directory, in seconds, before this process does.
+PATIENCE = 1
 
 
 class Crew:
-    """Hashes files of the directory ``root``. `end` has to be called, whatever happened."""
+    """Reads the directory ``root``. `end` has to be called, whatever happened."""
 
     def __init__(self, root: str) -> None:
         self._root = root
+        self._directory: int | None = None
+        self._expected: dict[str, tuple[Job, list[str]]] = {}
+        self._scanned: dict[str, Columns | None] = {}
         self._paths: list[str] = []
+        self._sizes: list[int] = []
         self._cost = 0
-        self._batches: list[Batch] = []
-        self._waiting: deque[Batch] = deque()
+        self._files: list[Job] = []
+        self._waiting: dict[bytes, deque[Job]] = {SCAN: deque(), DIGEST: deque()}
         self._helpers: list[Helper] = []
         self._most = processes() - 1
+
+    def expect(self, directories: Iterable[tuple[str, int]]) -> None:
+        """The directories that will probably be walked, in that order, and how many files each has."""
+        batch: list[str] = []
+        cost = 0
+        for directory, count in directories:
+            batch.append(directory)
+            cost += ENTERING + count
+            if cost >= SCANS:
+                job = Job(SCAN, os.fsencode("\0".join(batch)))
+                self._waiting[SCAN].append(job)
+                self._expected.update(dict.fromkeys(batch, (job, batch)))
+                batch, cost = [], 0
+        self._share()
+
+    def scan(self, directory: str) -> Columns:
+        """The columns of ``directory``, relative to the root. Raises OSError."""
+        if directory in self._expected:
+            job, batch = self._expected[directory]
+            self._await(job)
+            for name in batch:
+                del self._expected[name]
+            if job.answer is not None:
+                self._scanned.update(zip(batch, reader.unpack(job.answer), strict=True))
+        # What a helper could not read is read here, to know the reason.
+        return self._scanned.pop(directory, None) or reader.scan(directory, self._top())
 
     def add(self, paths: Sequence[str], sizes: Sequence[int]) -> None:
         """Files to hash, relative to the root, and their sizes in bytes. Helpers may begin at once."""
         self._paths += paths
+        self._sizes += sizes
         self._cost += sum(sizes) + OPENING * len(paths)
         if self._cost >= BATCH:
             self._cut()
@@ -139,7 +92,7 @@ class Crew:
     def finish(self, check: Callable[[], None]) -> Generator[bytes, None, None]:
         """The digests of all files, some at a time, in the order in which they were added.
 
-        `hasher.NONE` stands for a file that cannot be read. ``check`` is called now and then, and ends the work by
+        `reader.NONE` stands for a file that cannot be read. ``check`` is called now and then, and ends the work by
         raising. What the caller does between two steps, it does while the helpers go on.
         """
 
@@ -148,37 +101,54 @@ class Crew:
             self._share()
 
         self._cut()
-        directory = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            own = hasher.Hasher(directory, pause)
-            for batch in self._batches:
+        self._waiting[SCAN].clear()
+        waiting = self._waiting[DIGEST]
+        own = reader.Hasher(self._top(), pause)
+        for job in self._files:
+            pause()
+            while job.answer is None:
+                if waiting:
+                    last = waiting.pop()
+                    last.answer = own.answer(last.content)
+                else:
+                    self._wait()
                 pause()
-                while not batch.digests:
-                    if self._waiting:
-                        last = self._waiting.pop()
-                        last.digests = own.answer(last.paths)
-                    else:
-                        self._wait()
-                    pause()
-                yield batch.digests
-        finally:
-            os.close(directory)
+            yield job.answer
 
     def end(self) -> None:
         """End the helpers."""
         while self._helpers:
             self._helpers.pop().end()
+        if self._directory is not None:
+            os.close(self._directory)
+            self._directory = None
+
+    def _top(self) -> int:
+        """The root, opened."""
+        if self._directory is None:
+            self._directory = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        return self._directory
+
+    def _await(self, job: Job) -> None:
+        """Until a helper that has ``job`` has done it. A job that nobody has is nobody's from now on."""
+        self._share()
+        limit = time.monotonic() + PATIENCE
+        while job.given and job.answer is None and time.monotonic() < limit:
+            self._wait()
+            self._share()
+        if job in self._waiting[SCAN]:
+            self._waiting[SCAN].remove(job)
 
     def _cut(self) -> None:
         """Make batches of what was added: many in a directory of many or large files, which comes as one."""
         if self._paths:
             size = -(-len(self._paths) // max(1, self._cost // BATCH))
             for start in range(0, len(self._paths), size):
-                paths = self._paths[start : start + size]
-                batch = Batch(os.fsencode("\0".join(paths)), len(paths))
-                self._batches.append(batch)
-                self._waiting.append(batch)
-            self._paths, self._cost = [], 0
+                stop = start + size
+                job = Job(DIGEST, reader.files(self._paths[start:stop], self._sizes[start:stop]))
+                self._files.append(job)
+                self._waiting[DIGEST].append(job)
+            self._paths, self._sizes, self._cost = [], [], 0
 
     def _share(self) -> None:
         """Take what the helpers found, and give them more. Never waits for them."""
@@ -186,20 +156,23 @@ class Crew:
             helper.take()
             if not helper.alive:
                 self._lose(helper)
-        if len(self._helpers) < self._most and len(self._waiting) >= WORTHWHILE:
+        scans, files = self._waiting[SCAN], self._waiting[DIGEST]
+        if len(self._helpers) < self._most and len(scans) + len(files) >= WORTHWHILE:
             try:
                 self._helpers.append(Helper(self._root))
             except OSError:
                 self._most = 0
         for helper in self._helpers:
-            while self._waiting and len(helper.batches) < AHEAD:
-                helper.give(self._waiting.popleft())
+            while len(helper.jobs) < AHEAD and (scans or files):
+                helper.give(scans.pop() if scans else files.popleft())
 
     def _lose(self, helper: Helper) -> None:
         """Somebody else does what a helper that ended, or that never was one, left undone."""
         self._helpers.remove(helper)
         helper.end()
-        self._waiting.extend(helper.batches)
+        for job in helper.jobs:
+            job.given = False
+            self._waiting[job.kind].append(job)
         self._most -= 1
 
     def _wait(self) -> None:
@@ -213,7 +186,7 @@ class Crew:
 
 
 def processes() -> int:
-    """How many processes may hash at a time."""
+    """How many processes may read at a time."""
     if not sys.executable:
         return 1
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -11,10 +11,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 from pushkit import pushfile, registry
-from pushkit.errors import Interrupted, PushFailed, PushkitError, PushRefused, TargetError, UsageError
+from pushkit.errors import Interrupted, Overtaken, PushFailed, PushkitError, PushRefused, TargetError, UsageError
 from pushkit.events import (
     Emit,
     Emitter,
@@ -33,6 +34,8 @@ from pushkit.strategy import Checkable, Inspectable, Revertible, Run, one_line
 
 # A plan that removes more than this many paths, or more than half of what is live, needs a person's yes.
 MANY_REMOVALS = 256
+# How often a push is planned whose target keeps changing.
+TURNS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,13 +117,21 @@ class Engine:
             plan = None
             try:
                 snapshot = self._freeze(session)
-                plan = self._plan(session, snapshot)
-                if plan.steps:
+                for turn in count(1):
+                    plan = self._plan(session, snapshot)
+                    if not plan.steps:
+                        receipt = self._receipt(session, start, Outcome.NOTHING, live=plan.live)
+                        break
                     self._guard(plan)
-                    release = session.strategy.push(plan, snapshot)
+                    try:
+                        release = session.strategy.push(plan, snapshot)
+                    except Overtaken:
+                        # Somebody else was faster, and it is our turn now: what is there has to be looked at again.
+                        if turn == TURNS:
+                            raise
+                        continue
                     receipt = self._receipt(session, start, Outcome.DONE, release=release, live=release.id)
-                else:
-                    receipt = self._receipt(session, start, Outcome.NOTHING, live=plan.live)
+                    break
             except BaseException as error:
                 failure = self._failure(session, plan, error, start)
                 if failure is error:
@@ -138,7 +149,7 @@ class Engine:
             [
                 (each.name, registry.observer(each.observer)(options, self.project))
                 for each in self.project.notify.values()
-                for options in [pushfile.notify_options(self.project, each, self.redactor)]
+                for options in [pushfile.notify_options(self.project, each, self.redactor, self._cancelled)]
             ]
         )
         try:
@@ -152,7 +163,7 @@ class Engine:
     def _session(self, name: str, *more: Emit) -> Iterator[Session]:
         target = self.project.targets[name]
         kind = registry.strategy(target.strategy)
-        options = pushfile.options(self.project, target, self.redactor)
+        options = pushfile.options(self.project, target, self.redactor, self._cancelled)
         tally = Tally()
         emit = Emitter(self.redactor, (tally, *self._listeners, *more))
         # What a script leaves there may be another user's: that is no reason to call a good push a failure.
@@ -217,6 +228,9 @@ class Engine:
 
     def _failure(self, session: Session, plan: Plan | None, error: BaseException, start: float) -> BaseException:
         """The error that says what is live now, after its receipt was sent to who listens."""
+        if isinstance(error, ExceptionGroup) and len(error.exceptions) == 1 and not error.split(PushkitError)[1]:
+            # What failed alone is told as itself, with its hint and its exit code.
+            error = error.exceptions[0]
         stopped = isinstance(error, (Interrupted, KeyboardInterrupt))
         outcome = Outcome.INTERRUPTED if stopped else Outcome.FAILED
         live = plan.live if plan and not session.tally.switched else ""

@@ -14,6 +14,7 @@
     ├── PushFailed               8   some steps were taken; says what is live now
     │   └── ScriptFailed         8   a script's own exit code, when its target asks for it
     ├── Busy                     9   another push holds or has just changed the target
+    │   └── Overtaken            9   the same, and a new plan may be carried out at once
     └── Interrupted            130   the user asked to stop
 
 Nothing else reaches a user: any other exception is a bug, and is shown with the name of the distribution
@@ -128,6 +129,10 @@ class Busy(PushkitError):
     """Another push holds the target, or changed it since this one was planned."""
 
     exit_code = 9
+
+
+class Overtaken(Busy):
+    """Another push changed the target since this one was planned, which may be planned again: it has its turn now."""
 
 
 class Interrupted(PushkitError):

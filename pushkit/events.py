@@ -100,10 +100,14 @@ T = TypeVar("T")
 
 
 class Redact(Protocol):
-    """Replaces what must not be seen in a text. False when it knows nothing to replace."""
+    """Replaces what must not be seen in a text. False when it knows nothing to replace.
+
+    ``cut`` is as in `pushkit.process.Cut`: where a text can be cut without cutting that in two.
+    """
 
     def __call__(self, text: str) -> str: ...
     def __bool__(self) -> bool: ...
+    def cut(self, text: str, at: int, ended: bool) -> int: ...
 
 
 class Emitter:

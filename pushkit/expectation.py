@@ -8,6 +8,9 @@ from typing import Any
 
 Schema = Mapping[str, Any]
 
+PUBLIC = "x-public"
+"""The key that marks the schema of a `pushkit.Public` option; its value says what to write in place of a reference."""
+
 _FORMATS = {
     "path": "a path",
     "file-path": "the path of a file",
@@ -44,7 +47,13 @@ def expected(schema: Schema, root: Schema) -> str:
             words = f"a table, each value {expected(inner, root)}" if isinstance(inner, Mapping) else "a table"
         case _:
             words = "a value"
-    return words
+    return f"{words}, no references" if PUBLIC in schema else words
+
+
+def public(schema: Schema, path: tuple[str | int, ...]) -> str:
+    """What to write in place of a reference at ``path``; empty where one is allowed."""
+    parts = (at(schema, path[: depth + 1], schema) or {} for depth in range(len(path)))
+    return next((str(part[PUBLIC]) for part in parts if PUBLIC in part), "")
 
 
 def found(value: object, *, hidden: bool = False) -> str:

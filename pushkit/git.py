@@ -1,12 +1,18 @@
-"""Run git: in a clean environment, without prompt, pager or lock, its output as bytes."""
+"""Run git: in a clean environment, without prompt, pager or lock, within its time, its output as bytes."""
 
 from __future__ import annotations
 
 import os
-import subprocess
+import threading
 from collections.abc import Mapping
+from pathlib import Path
 
-from pushkit.errors import SnapshotError
+from pushkit.capture import NEVER, capture
+from pushkit.errors import SnapshotError, TimedOut
+from pushkit.process import Command
+
+#: Seconds that a git may take, of the largest repository on the slowest disk; one that hangs takes for ever.
+LIMIT = 300.0
 
 
 class GitFailed(SnapshotError):
@@ -18,6 +24,16 @@ class GitFailed(SnapshotError):
             hint="push again; if it stays so, look at the repository with `git fsck`",
         )
         self.said = said
+
+
+class GitHangs(SnapshotError):
+    """git gave no answer in its time, and was ended."""
+
+    def __init__(self, directory: str, task: str, seconds: float) -> None:
+        super().__init__(
+            f"git {task} gave no answer in {directory} for {seconds:g} seconds, and was ended",
+            hint="try it by hand: does the disk answer, and does git ask for something?",
+        )
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -37,26 +53,42 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     }
 
 
-def command(directory: str, *arguments: str) -> list[str]:
+def command(directory: str, *arguments: str) -> tuple[str, ...]:
     """The command line of git in ``directory``."""
-    return ["git", "--no-pager", "-C", directory, "-c", f"core.attributesFile={os.devnull}", *arguments]
+    return ("git", "--no-pager", "-C", directory, "-c", f"core.attributesFile={os.devnull}", *arguments)
 
 
-def git(directory: str, *arguments: str, stdin: bytes = b"", extra: Mapping[str, str] | None = None) -> bytes:
-    """What git prints. Raises `GitFailed`, and `SnapshotError` when there is no git."""
+def git(
+    directory: str,
+    *arguments: str,
+    stdin: bytes = b"",
+    extra: Mapping[str, str] | None = None,
+    cancelled: threading.Event = NEVER,
+) -> bytes:
+    """What git prints.
+
+    Raises `GitFailed`, `GitHangs` after `LIMIT` seconds, `SnapshotError` when there is no git, and `Interrupted` once
+    ``cancelled`` is set.
+    """
+    task = arguments[0]
+    asked = Command(command(directory, *arguments), Path(), environment(extra), f"git {task}", stdin, LIMIT)
     try:
-        done = subprocess.run(
-            command(directory, *arguments),
-            input=stdin,
-            capture_output=True,
-            check=False,
-            env=environment(extra),
-            # Ctrl-C is for push, which stops in its own time.
-            start_new_session=True,
-        )
+        done = capture(asked, cancelled)
     except FileNotFoundError as error:
-        raise SnapshotError("git is not installed", hint="install git, or push from a directory") from error
-    if done.returncode:
-        said = done.stderr.decode("utf-8", "replace").strip()
-        raise GitFailed(directory, arguments[0], said or f"exit code {done.returncode}")
+        raise no_git() from error
+    except TimedOut as error:
+        raise GitHangs(directory, task, LIMIT) from error
+    if done.code:
+        raise GitFailed(directory, task, said(done.stderr, done.code))
     return done.stdout
+
+
+def no_git() -> SnapshotError:
+    """The error of a machine without git."""
+    return SnapshotError("git is not installed", hint="install git, or push from a directory")
+
+
+def said(stderr: bytes, code: int) -> str:
+    """Why a git failed: in its own words, or by how it ended."""
+    ended = f"exit code {code}" if code >= 0 else f"signal {-code} ended it"
+    return stderr.decode("utf-8", "replace").strip() or ended

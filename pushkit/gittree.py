@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import os
 import tempfile
+import threading
 from collections import defaultdict
+from collections.abc import Collection
+from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from pushkit.blobs import Blobs
+from pushkit.capture import NEVER
 from pushkit.errors import SnapshotError
 from pushkit.git import GitFailed, git
 from pushkit.ignore import GITIGNORE
 from pushkit.model import Entry, Kind
-from pushkit.worktree import leads_out
 
 DIRECTORY, SYMLINK, SUBMODULE = 0o040000, 0o120000, 0o160000
 
@@ -29,51 +32,64 @@ class Item(NamedTuple):
     name: str
 
 
+class Items(dict[str, Item]):
+    """What is in a directory, by name."""
+
+    @cached_property
+    def names(self) -> list[str]:
+        """All names, sorted by their bytes."""
+        return sorted(self, key=os.fsencode)
+
+    def is_directory(self, name: str) -> bool:
+        """Whether ``name`` is a tree. A submodule is a directory too, so that a rule for one speaks of it."""
+        return self[name].mode in (DIRECTORY, SUBMODULE)
+
+
 class Gittree:
     """What lies in ``directory`` (empty: the top) of ``revision`` of the repository that ``root`` is in.
 
     ``commit`` is the full id. Adds to ``warnings`` what a person should know. Raises `SnapshotError` when there
-    is no such repository, revision or directory.
+    is no such repository, revision or directory, and `Interrupted` where git is waited for once ``cancelled`` is set.
     """
 
-    def __init__(self, root: str, revision: str, directory: str, warnings: list[str]) -> None:
+    def __init__(
+        self, root: str, revision: str, directory: str, warnings: list[str], cancelled: threading.Event
+    ) -> None:
         self._warnings = warnings
         directory = directory.strip("/")
-        repository = find_repository(root)
-        self.commit = find_commit(root, revision)
+        repository = find_repository(root, cancelled)
+        self.commit = find_commit(root, revision, cancelled)
         self._place = directory + "/" if directory else ""
         self._items: dict[str, dict[str, Item]] = defaultdict(dict)
-        listing = git(root, "ls-tree", "-r", "-t", "-z", "--full-tree", self.commit)
+        listing = git(root, "ls-tree", "-r", "-t", "-z", "--full-tree", self.commit, cancelled=cancelled)
         items = dict(map(parse, os.fsdecode(listing).split("\0")[:-1]))
         if directory and items.get(directory, Item(0, "")).mode != DIRECTORY:
             raise SnapshotError(
                 f"{revision} has no directory {directory}", hint=f"`git ls-tree {revision}` lists what it has"
             )
-        ignored = export_ignored(root, self.commit, items)
+        ignored = export_ignored(root, self.commit, items, cancelled)
         for path, item in items.items():
             if path.startswith(self._place) and path not in ignored:
                 parent, _, name = path[len(self._place) :].rpartition("/")
                 self._items[parent][name] = item
-        self._blobs = Blobs(root, repository)
+        self._blobs = Blobs(root, repository, cancelled)
 
-    def names(self, directory: str) -> dict[str, Item]:
+    def listing(self, directory: str) -> Items:
         """What is in ``directory``."""
-        return dict(self._items.get(directory, ()))
+        return Items(self._items.get(directory, {}))
 
-    def is_directory(self, item: Item) -> bool:
-        """Whether the item is a tree. A submodule is a directory too, so that a rule for one speaks of it."""
-        return item.mode in (DIRECTORY, SUBMODULE)
-
-    def ignore_file(self, path: str, item: Item) -> bytes:
+    def ignore_file(self, path: str, listing: Items) -> bytes:
         """The content of a ``.pushignore``."""
+        item = listing[path.rpartition("/")[2]]
         if path.rpartition("/")[2] == GITIGNORE or item.mode in (DIRECTORY, SYMLINK, SUBMODULE):
             return b""
         return self._blobs.content(item.name)
 
-    def entries(self, directory: str, items: dict[str, Item]) -> list[Entry]:
-        """The entries of ``items``. Raises `SnapshotError` for a submodule."""
+    def entries(self, directory: str, listing: Items, dropped: Collection[str]) -> tuple[list[Entry], list[int]]:
+        """The entries of what is not dropped. Raises `SnapshotError` for a submodule."""
         place = directory + "/" if directory else ""
-        return [self._entry(place + name, item) for name, item in items.items()]
+        entries = [self._entry(place + name, listing[name]) for name in listing.names if name not in dropped]
+        return entries, [stop for stop, entry in enumerate(entries, 1) if entry.kind is Kind.DIRECTORY]
 
     def open(self, entry: Entry) -> BinaryIO:
         """The content of a file."""
@@ -93,10 +109,7 @@ class Gittree:
                 hint="push from the work tree, or leave it out with a line in .pushignore",
             )
         if item.mode == SYMLINK:
-            link = os.fsdecode(self._blobs.content(item.name))
-            if leads_out(path, link):
-                self._warnings.append(f"{path} is a link that leads out of the project: {link}")
-            return Entry(path, Kind.SYMLINK, 0o777, link=link)
+            return Entry(path, Kind.SYMLINK, 0o777, link=os.fsdecode(self._blobs.content(item.name)))
         blob = self._blobs.look(item.name)
         if blob.pointer:
             self._warnings.append(f"{path} is a git LFS pointer: the pointer travels, not the file that it stands for")
@@ -110,10 +123,10 @@ def parse(record: str) -> tuple[str, Item]:
     return path, Item(int(mode, 8), name)
 
 
-def find_repository(root: str) -> bytes:
+def find_repository(root: str, cancelled: threading.Event = NEVER) -> bytes:
     """The repository's directory. Raises `SnapshotError` when ``root`` is in none."""
     try:
-        return git(root, "rev-parse", "--absolute-git-dir").rstrip(b"\n")
+        return git(root, "rev-parse", "--absolute-git-dir", cancelled=cancelled).rstrip(b"\n")
     except GitFailed as error:
         raise SnapshotError(
             f"{root} cannot be read as a git repository: {error.said}",
@@ -121,15 +134,15 @@ def find_repository(root: str) -> bytes:
         ) from error
 
 
-def find_top(root: str) -> str:
+def find_top(root: str, cancelled: threading.Event = NEVER) -> str:
     """The top of the work tree; of a bare repository, ``root``."""
     try:
-        return os.fsdecode(git(root, "rev-parse", "--show-toplevel").rstrip(b"\n"))
+        return os.fsdecode(git(root, "rev-parse", "--show-toplevel", cancelled=cancelled).rstrip(b"\n"))
     except GitFailed:
         return root
 
 
-def find_commit(root: str, revision: str) -> str:
+def find_commit(root: str, revision: str, cancelled: threading.Event = NEVER) -> str:
     """The full id of a commit. Raises `SnapshotError` when there is none of that name."""
     unknown = SnapshotError(
         f"git knows no revision {revision}",
@@ -138,25 +151,31 @@ def find_commit(root: str, revision: str) -> str:
     if not revision or revision.startswith("-"):
         raise unknown
     try:
-        return git(root, "rev-parse", "--verify", "--quiet", revision + "^{commit}").decode().strip()
+        asked = ("rev-parse", "--verify", "--quiet", revision + "^{commit}")
+        return git(root, *asked, cancelled=cancelled).decode().strip()
     except GitFailed as error:
         raise unknown from error
 
 
-def export_ignored(root: str, commit: str, items: dict[str, Item]) -> set[str]:
+def export_ignored(root: str, commit: str, items: dict[str, Item], cancelled: threading.Event = NEVER) -> set[str]:
     """The paths that ``git archive`` would leave out by themselves.
 
     An index of its own holds the commit's attributes: older versions of git know no ``check-attr --source``.
     """
-    info = Path(root, os.fsdecode(git(root, "rev-parse", "--git-path", "info/attributes").rstrip(b"\n")))
+    info = Path(
+        root,
+        os.fsdecode(git(root, "rev-parse", "--git-path", "info/attributes", cancelled=cancelled).rstrip(b"\n")),
+    )
     if not info.exists() and not any(path.rpartition("/")[2] == ".gitattributes" for path in items):
         return set()
     # A directory is asked about with a slash at its end, as `git archive` does: a pattern may end in one.
     paths = [path + "/" if item.mode in (DIRECTORY, SUBMODULE) else path for path, item in items.items()]
     with tempfile.TemporaryDirectory(prefix="push-") as scratch:
         extra = {"GIT_INDEX_FILE": os.path.join(scratch, "index")}
-        git(root, "read-tree", commit, extra=extra)
+        git(root, "read-tree", commit, extra=extra, cancelled=cancelled)
         asked = ("check-attr", "--cached", "--stdin", "-z", "export-ignore")
         # Paths count from the directory that git runs in, so that has to be the top.
-        answers = os.fsdecode(git(find_top(root), *asked, stdin=os.fsencode("\0".join(paths)), extra=extra)).split("\0")
+        names = os.fsencode("\0".join(paths))
+        found = git(find_top(root, cancelled), *asked, stdin=names, extra=extra, cancelled=cancelled)
+        answers = os.fsdecode(found).split("\0")
     return {path.rstrip("/") for path, value in zip(answers[::3], answers[2::3], strict=False) if value == "set"}

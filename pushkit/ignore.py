@@ -25,8 +25,6 @@ GITIGNORE = ".gitignore"
 PUSHIGNORE = ".pushignore"
 PROTECTED = (".git", ".hg", ".svn", ".vagrant", ".push", PUSHIGNORE, "push.secrets.toml")
 
-#: Spaces at the end go, unless escaped; a backslash at the very end keeps all of them.
-TRAILING_SPACES = re.compile(rb"((?:\\.|[^\\])*?) *", re.DOTALL).fullmatch
 #: ``x**/y`` matches ``xy`` in git: the literal beginning is compared first, and the rest as if it began there.
 FUSED = re.compile(rb"[^/]\*\*").search
 
@@ -112,12 +110,17 @@ def parse(content: bytes, base: bytes, origin: str) -> list[Rule]:
         if not line or line.startswith(b"#"):
             continue
         # git reads a C string, which ends at a NUL.
-        text = line.removesuffix(b"\r").partition(b"\0")[0]
-        trimmed = TRAILING_SPACES(text)
-        text = trimmed[1] if trimmed else text
+        text = without_trailing_spaces(line.removesuffix(b"\r").partition(b"\0")[0])
         if text:
             rules.append(Rule(text, base, origin, number))
     return rules
+
+
+def without_trailing_spaces(text: bytes) -> bytes:
+    """``text`` without the spaces at its end. A backslash that is not escaped itself keeps the first of them."""
+    trimmed = text.rstrip(b" ")
+    backslashes = len(trimmed) - len(trimmed.rstrip(b"\\"))
+    return text[: len(trimmed) + backslashes % 2]
 
 
 def patterns(lines: Iterable[str], base: bytes, origin: str) -> list[Rule]:

@@ -2,9 +2,9 @@
 
 One flat file for each project directory, in ``$XDG_CACHE_HOME/pushkit/index``, readable by its owner only: a
 head line, the sha256 of the rest, then a block for each directory. A block holds the files' names, for each file
-four signed 64-bit numbers (size, mtime and ctime in nanoseconds, inode), and for each its sha256. A directory
-whose files all look the same is recognized by one comparison of bytes. A cache file that is missing, damaged or
-another directory's is as good as an empty one.
+four signed 64-bit numbers as the machine has them (size, mtime and ctime in nanoseconds, inode), and for each its
+sha256. A directory whose files all look the same is recognized by one comparison of bytes. A cache file that is
+missing, damaged or another directory's is as good as an empty one.
 """
 
 from __future__ import annotations
@@ -13,22 +13,23 @@ import hashlib
 import os
 import struct
 import time
+from array import array
+from collections.abc import Iterator
 from contextlib import suppress
 from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import NamedTuple
 
+from pushkit.reader import FIELDS
+
 MAGIC = b"pushkit-index 1\n"
 LENGTHS = struct.Struct("<III")
-KEY = 32
+KEY = 8 * FIELDS
 DIGEST = 32
-FIELDS = 4
 #: A key that no file has: its size is negative.
-UNTRUSTED = struct.pack("<4q", -1, 0, 0, 0)
+UNTRUSTED = array("q", (-1, 0, 0, 0)).tobytes()
 #: The coarsest timestamps in use are FAT's, two seconds.
 GRANULARITY = 2_000_000_000
-#: What is kept of times and inodes: dates after 2262 have more nanoseconds than fit.
-NUMBER = (1 << 63) - 1
 
 
 class Block(NamedTuple):
@@ -47,47 +48,52 @@ class Index:
         self._file = cache_file("index", self._root)
         self._known = unpack(self._root, read(self._file, MAGIC))
         self._blocks: dict[bytes, Block] = {}
-        self._new: dict[bytes, tuple[Block, list[bytes]]] = {}
+        self._new: dict[bytes, list[bytes]] = {}
         # As git does with its index: a file that was written no earlier than this may be written again without
         # looking any different, so its digest is not worth keeping. The walk reads files only after this moment.
         self._limit = time.time_ns() - GRANULARITY
 
-    def look(self, directory: str, files: dict[str, os.stat_result]) -> list[bytes]:
-        """The sha256 of each of ``files`` in ``directory``, empty where it is not known.
+    def directories(self) -> Iterator[tuple[str, int]]:
+        """The directories that are known, those of the last walk at the end, in its order; and their files' number."""
+        for directory, block in self._known.items():
+            yield os.fsdecode(directory), len(block.keys) // KEY
 
-        The empty ones are to be replaced in the list itself before `save`. The stats have to be taken before the
-        unknown are read, so that a file that is written meanwhile is seen to have changed next time.
+    def look(self, directory: str, names: bytes, keys: bytes) -> list[bytes]:
+        """The sha256 of each of the files in ``directory``, empty where it is not known.
+
+        ``names`` have a NUL between them; ``keys`` are as in `reader.Columns`. The empty ones are to be replaced in
+        the list itself before `save`. The keys have to be taken before the unknown are read, so that a file that is
+        written meanwhile is seen to have changed next time.
         """
-        if not files:
+        if not keys:
             return []
-        numbers: list[int] = []
-        for stat in files.values():
-            numbers += stat.st_size, stat.st_mtime_ns & NUMBER, stat.st_ctime_ns & NUMBER, stat.st_ino & NUMBER
-        keys = struct.pack(f"<{len(numbers)}q", *numbers)
-        names = os.fsencode("\0".join(files))
         place = os.fsencode(directory)
         known = self._known.get(place)
         if known and known.keys == keys and known.names == names:
             self._blocks[place] = known
             return pieces(known.digests, DIGEST)
-        settled = max(numbers[1::FIELDS]) < self._limit and max(numbers[2::FIELDS]) < self._limit
-        if known is None and settled:
-            found = [b""] * len(files)
-            self._new[place] = Block(names, keys, b""), found
-            return found
+        numbers = array("q", keys)
+        mtimes, ctimes = numbers[1::FIELDS], numbers[2::FIELDS]
+        if known is None and max(mtimes) < self._limit and max(ctimes) < self._limit:
+            return self._learn(place, Block(names, keys, b""), [b""] * len(mtimes))
         old: dict[bytes, tuple[bytes, bytes]] = {}
         if known:
             parts = zip(pieces(known.keys, KEY), pieces(known.digests, DIGEST), strict=True)
             old = dict(zip(known.names.split(b"\0"), parts, strict=True))
         found = []
         trusted = []
-        for name, key, stat in zip(names.split(b"\0"), pieces(keys, KEY), files.values(), strict=True):
+        for name, key, moment in zip(names.split(b"\0"), pieces(keys, KEY), map(max, mtimes, ctimes), strict=True):
             old_key, digest = old.get(name, (b"", b""))
             same = old_key == key
             found.append(digest if same else b"")
-            trusted.append(key if same or max(stat.st_mtime_ns, stat.st_ctime_ns) < self._limit else UNTRUSTED)
-        self._new[place] = Block(names, b"".join(trusted), b""), found
-        return found
+            trusted.append(key if same or moment < self._limit else UNTRUSTED)
+        return self._learn(place, Block(names, b"".join(trusted), b""), found)
+
+    def _learn(self, place: bytes, block: Block, digests: list[bytes]) -> list[bytes]:
+        """Remember a block whose digests are still to be completed."""
+        self._blocks[place] = block
+        self._new[place] = digests
+        return digests
 
     @property
     def changed(self) -> bool:
@@ -96,13 +102,15 @@ class Index:
 
     def save(self) -> None:
         """Write what this walk found, whole or not at all. A cache that cannot be written is no error."""
-        for directory, (block, digests) in self._new.items():
-            self._blocks[directory] = block._replace(digests=b"".join(digests))
+        for directory, digests in self._new.items():
+            self._blocks[directory] = self._blocks[directory]._replace(digests=b"".join(digests))
         # Another target may include more: what this walk did not pass is kept while it exists.
-        for directory, block in self._known.items():
-            if directory not in self._blocks and os.path.isdir(os.path.join(self._root, directory)):
-                self._blocks[directory] = block
-        write(self._file, MAGIC, pack(self._root, self._blocks))
+        others = {
+            directory: block
+            for directory, block in self._known.items()
+            if directory not in self._blocks and os.path.isdir(os.path.join(self._root, directory))
+        }
+        write(self._file, MAGIC, pack(self._root, others | self._blocks))
 
 
 def pieces(data: bytes, size: int) -> list[bytes]:

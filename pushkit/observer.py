@@ -12,7 +12,8 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from pushkit.events import Event, Output, StepFinished, StepProgress, StepStarted
 from pushkit.model import Project
-from pushkit.strategy import Options, one_line
+from pushkit.options import Options
+from pushkit.strategy import one_line
 
 OptionsT = TypeVar("OptionsT", bound=Options)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import errno
 import math
 import os
@@ -19,10 +20,21 @@ from typing import Self
 
 from pushkit.errors import Interrupted, TargetError, TimedOut
 
-LINE_LIMIT = 16_384  # bytes; a longer line is passed on in pieces
+LINE_LIMIT = 16_384  # characters; a longer line is passed on in pieces
 CHUNK = 65_536  # bytes; what a pipe of Linux holds (pipe(7))
 TICK = 0.1  # seconds between two looks at what no file descriptor tells: a cancel, a process that ended
 LINGER = 1.0  # seconds that a background child may go on writing after its command ended
+
+Cut = Callable[[str, int, bool], int]
+"""Where a line that is longer than its limit is cut: called with its text, the limit, and whether that is all of it.
+
+0 asks for more of the text first.
+"""
+
+
+def anywhere(text: str, limit: int, ended: bool) -> int:
+    """Cut at the limit: there is nothing in ``text`` that must stay in one piece."""
+    return limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +56,14 @@ class Command:
     grace: float = 5
 
 
-def execute(command: Command, output: Callable[[str, str], None], cancelled: threading.Event) -> int:
+def execute(
+    command: Command, output: Callable[[str, str], None], cancelled: threading.Event, cut: Cut = anywhere
+) -> int:
     """Run ``command``; return its exit code, 128 and the signal's number where a signal ended it, as a shell has it.
 
     ``output`` is called with the command's name and each line of its standard output and error, in the order in
-    which they were written, without the line's end. What is not UTF-8 is replaced.
+    which they were written, without the line's end. What is not UTF-8 is replaced. A line over `LINE_LIMIT`
+    characters comes in pieces, and ``cut`` says where it is cut.
 
     The command gets a session, and so a process group, of its own: it has no terminal to ask at. Nothing of the
     group outlives this function. A child in the background that still holds the output is given one second.
@@ -59,7 +74,7 @@ def execute(command: Command, output: Callable[[str, str], None], cancelled: thr
     if cancelled.is_set():
         raise Interrupted(f"{command.name} was not started")
     deadline = time.monotonic() + command.timeout if command.timeout else math.inf
-    with Running(command, output) as running:
+    with Running(command, output, cut) as running:
         while running.code is None:
             if cancelled.is_set():
                 running.stop()
@@ -78,9 +93,9 @@ def execute(command: Command, output: Callable[[str, str], None], cancelled: thr
 class Running:
     """A command under way: its pipes and its process group. Leaving the context ends the whole group."""
 
-    def __init__(self, command: Command, output: Callable[[str, str], None]) -> None:
+    def __init__(self, command: Command, output: Callable[[str, str], None], cut: Cut) -> None:
         self._command = command
-        self._lines = Lines(lambda line: output(command.name, line))
+        self._lines = Lines(lambda line: output(command.name, line), cut)
         self._stdin = memoryview(command.stdin)
         self._stopped = False
         self._process = start(command)
@@ -194,37 +209,34 @@ class Running:
 
 
 class Lines:
-    """Cuts a stream of bytes into lines of text, holding no more than one line of `LINE_LIMIT` bytes."""
+    """Cuts a stream of bytes into lines of text, holding little more than one line of `LINE_LIMIT` characters."""
 
-    def __init__(self, take: Callable[[str], None]) -> None:
+    def __init__(self, take: Callable[[str], None], cut: Cut = anywhere) -> None:
         self._take = take
-        self._rest = b""
+        self._cut = cut
+        self._decode = codecs.getincrementaldecoder("utf-8")("replace").decode
+        self._rest = ""
 
-    def feed(self, data: bytes) -> None:
+    def feed(self, data: bytes, final: bool = False) -> None:
         """Take more of the stream; pass on each line that is complete, and what is too long to wait for."""
-        *lines, rest = (self._rest + data).split(b"\n")
+        *lines, rest = (self._rest + self._decode(data, final)).split("\n")
         for line in lines:
-            self._pass(self._shorten(line).removesuffix(b"\r"))
-        self._rest = self._shorten(rest)
+            self._take(self._shorten(line, ended=True).removesuffix("\r"))
+        self._rest = self._shorten(rest, ended=final)
 
     def end(self) -> None:
         """Pass on a last line that has no end."""
+        self.feed(b"", final=True)
         if self._rest:
-            self._pass(self._rest)
-        self._rest = b""
+            self._take(self._rest)
+        self._rest = ""
 
-    def _shorten(self, line: bytes) -> bytes:
-        """Pass on what is over the limit, never cutting a character of UTF-8 in two; return the rest."""
-        while len(line) > LINE_LIMIT:
-            cut = LINE_LIMIT
-            while cut > LINE_LIMIT - 3 and line[cut] & 0xC0 == 0x80:
-                cut -= 1
-            self._pass(line[:cut])
-            line = line[cut:]
+    def _shorten(self, line: str, *, ended: bool) -> str:
+        """Pass on what is over the limit; return the rest."""
+        while len(line) > LINE_LIMIT and (at := self._cut(line, LINE_LIMIT, ended)):
+            self._take(line[:at])
+            line = line[at:]
         return line
-
-    def _pass(self, line: bytes) -> None:
-        self._take(line.decode("utf-8", "replace"))
 
 
 def start(command: Command) -> subprocess.Popen[bytes]:

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import re
+import threading
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pushkit import registry, toml_lines
-from pushkit.errors import PluginError, Problem, PushfileError, PushkitError, UsageError
+from pushkit.errors import Interrupted, PluginError, Problem, PushfileError, PushkitError, UsageError
 from pushkit.model import Notify, Project, Target
 from pushkit.pushfile_reader import Finding, Reader
 from pushkit.secrets import references
+from pushkit.secrets.source import STOPPED
 from pushkit.suggestion import did_you_mean
 
 if TYPE_CHECKING:
+    from pushkit.options import Options
     from pushkit.secrets.redaction import Redactor
-    from pushkit.strategy import Options
 
 NAME = "Pushfile"
 """What a Pushfile is called."""
@@ -74,30 +76,31 @@ def parse(text: str, path: Path, select: Sequence[str] | None = ()) -> Project:
     return project
 
 
-def options(project: Project, target: Target, redactor: Redactor) -> Options:
+def options(project: Project, target: Target, redactor: Redactor, cancelled: threading.Event | None = None) -> Options:
     """The options of ``target``, its references resolved; no reference of another target is.
 
     Every value is known to ``redactor`` before anything else is done with it. Raises `PushfileError` with every
-    reference that cannot be resolved and every option that turns out wrong, and `PluginError` for a broken
-    strategy or secret source.
+    reference that cannot be resolved and every option that turns out wrong, `PluginError` for a broken strategy or
+    secret source, and `Interrupted` when ``cancelled`` is set while a source is waited for.
     """
     model = registry.strategy(target.strategy).Options
-    return _resolved(project, ("target", target.name), model, target.table, redactor)
+    return _resolved(project, ("target", target.name), model, target.table, _Secrets(project.root, redactor, cancelled))
 
 
-def notify_options(project: Project, notify: Notify, redactor: Redactor) -> Options:
+def notify_options(
+    project: Project, notify: Notify, redactor: Redactor, cancelled: threading.Event | None = None
+) -> Options:
     """As `options`, of a ``[notify.NAME]`` table."""
-    return _resolved(
-        project, ("notify", notify.name), registry.observer(notify.observer).Options, notify.table, redactor
-    )
+    model = registry.observer(notify.observer).Options
+    return _resolved(project, ("notify", notify.name), model, notify.table, _Secrets(project.root, redactor, cancelled))
 
 
 def _resolved(
-    project: Project, place: toml_lines.Path, model: type[Options], raw: Mapping[str, Any], redactor: Redactor
+    project: Project, place: toml_lines.Path, model: type[Options], raw: Mapping[str, Any], secrets: _Secrets
 ) -> Options:
     from pushkit.validation import secret_fields, validate  # noqa: PLC0415  (pydantic, only for those who need it)
 
-    secrets = _Secrets(project.root, redactor)
+    redactor = secrets.redactor
     table = references.replaced(raw, secrets.resolve)
     result, faults = validate(model, table, raw)
     if result is not None and not secrets.findings:
@@ -118,9 +121,10 @@ def _resolved(
 class _Secrets:
     """Resolves the references of one target, each once, and keeps what could not be resolved."""
 
-    def __init__(self, root: Path, redactor: Redactor) -> None:
+    def __init__(self, root: Path, redactor: Redactor, cancelled: threading.Event | None) -> None:
         self.root = root
         self.redactor = redactor
+        self.cancelled = cancelled
         self.values: dict[references.Reference, str] = {}
         self.findings: list[Finding] = []
 
@@ -128,7 +132,7 @@ class _Secrets:
         """``text`` with its references replaced; empty when one of them cannot be resolved."""
         try:
             return "".join(part if isinstance(part, str) else self.value(part) for part in references.parse(text))
-        except PluginError:
+        except (PluginError, Interrupted):
             raise
         except PushkitError as error:
             self.findings.append(Finding(place, error.message, error.hint))
@@ -136,7 +140,12 @@ class _Secrets:
 
     def value(self, reference: references.Reference) -> str:
         if reference not in self.values:
-            value = registry.secret_source(reference.source)(reference.argument, self.root)
+            source = registry.secret_source(reference.source)
+            token = STOPPED.set(self.cancelled)
+            try:
+                value = source(reference.argument, self.root)
+            finally:
+                STOPPED.reset(token)
             self.redactor.add(str(reference), value)
             self.values[reference] = value
         return self.values[reference]

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pushkit import registry, toml_lines
+from pushkit import expectation, registry, toml_lines
 from pushkit.commands import COMMANDS
 from pushkit.errors import PushkitError
 from pushkit.expectation import found
@@ -16,7 +16,7 @@ from pushkit.secrets import references
 from pushkit.suggestion import did_you_mean
 
 if TYPE_CHECKING:
-    from pushkit.strategy import Options
+    from pushkit.options import Options
 
 PROJECT_KEYS = ("name", "source", "ignore", "default")
 """The keys of the table ``[project]``."""
@@ -91,6 +91,11 @@ class Reader:
         table = references.replaced(
             raw, lambda _, text: text if references.refers(text) else "".join(map(str, references.parse(text)))
         )
+        if references.refers(raw):
+            schema = model.model_json_schema()
+            for path, text in references.texts(raw):
+                if references.refers(text) and (instead := expectation.public(schema, path)):
+                    self._find((*place, *path), "no reference is allowed here: others can see the value", instead)
         _, faults = validate(model, table, raw)
         for fault in faults:
             if not fault.open:

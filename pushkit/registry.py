@@ -196,7 +196,7 @@ def _guarded(plugin: Plugin, what: str, act: Callable[[], Any]) -> Any:
 
 def _no_subclass(base: type, name: str) -> Callable[[Any], str]:
     """A check that a plugin gives a complete subclass of ``base`` that is called ``name``."""
-    from pushkit.strategy import Options  # noqa: PLC0415  (pydantic, only for those who need it)
+    from pushkit.options import Options, without_schema  # noqa: PLC0415  (pydantic, only for those who need it)
 
     def check(result: Any) -> str:
         if not (isinstance(result, type) and issubclass(result, base)):
@@ -206,6 +206,8 @@ def _no_subclass(base: type, name: str) -> Callable[[Any], str]:
         options = getattr(result, "Options", None)
         if not (isinstance(options, type) and issubclass(options, Options)):
             return "has no `Options`, a subclass of pushkit.Options"
+        if field := without_schema(options):
+            return f"has an option that nothing can explain, {field}"
         undefined = ", ".join(sorted(getattr(result, "__abstractmethods__", ())))
         return f"does not define {undefined}" if undefined else ""
 

@@ -7,11 +7,12 @@ import hashlib
 import io
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from functools import cached_property
 from typing import Any, BinaryIO, cast
 
-from pushkit import manifest
+from pushkit import links, manifest
 from pushkit.errors import Interrupted, SnapshotChanged, SnapshotError
 from pushkit.model import Entry, Kind, Project, Revision, Target
 from pushkit.source import open_source
@@ -47,13 +48,19 @@ class Snapshot:
     @cached_property
     def revision(self) -> Revision:
         """Where the snapshot came from."""
-        commit, dirty = self._origin()
-        return Revision(commit, dirty, self.digest)
+        # git looks once all was read, and not during the walk: what it has looked at could then change before it is
+        # read, and the change would travel as a clean commit. What changes after the walk only adds to what git finds,
+        # and a file that changes before it is sent ends the push. There is the digest to compute while git looks.
+        with ThreadPoolExecutor(1, thread_name_prefix="git") as pool:
+            origin = pool.submit(self._origin)
+            digest = self.digest
+            commit, dirty = origin.result()
+        return Revision(commit, dirty, digest)
 
     @cached_property
     def files(self) -> int:
         """How many entries are files."""
-        return sum(entry.kind is Kind.FILE for entry in self.entries)
+        return [entry.kind for entry in self.entries].count(Kind.FILE)
 
     @cached_property
     def size(self) -> int:
@@ -140,11 +147,11 @@ def take(project: Project, target: Target | None = None, cancelled: threading.Ev
         if cancelled and cancelled.is_set():
             raise Interrupted("stopped while reading the project")
 
-    with no_collection(), closing(open_source(project, target)) as source:
+    with no_collection(), closing(open_source(project, target, cancelled)) as source:
         runs = walk(source.tree, source.rules, check, source.warnings)
         source.settle(check)
         entries = gather(runs)
-    return Snapshot(entries, source.reader, source.origin, source.warnings)
+    return Snapshot(entries, source.reader, source.origin, (*source.warnings, *links.warnings(entries)))
 
 
 @contextmanager

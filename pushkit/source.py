@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, BinaryIO
 
+from pushkit.capture import NEVER
 from pushkit.errors import SnapshotError, UsageError
 from pushkit.ignore import GITIGNORE, PROTECTED, Rule, Rules, State, parse, patterns
 from pushkit.index import Index
@@ -37,68 +39,81 @@ class Source:
     warnings: list[str]
 
 
-def open_source(project: Project, target: Target | None) -> Source:
-    """The project's source as ``target`` sees it. Raises `SnapshotError` when there is none."""
-    warnings: list[str] = []
+def open_source(project: Project, target: Target | None, cancelled: threading.Event | None = None) -> Source:
+    """The project's source as ``target`` sees it. Raises `SnapshotError` when there is none.
+
+    Once ``cancelled`` is set, what waits for git raises `Interrupted`.
+    """
+    cancelled = cancelled or NEVER
     found = GIT(project.source)
     if found:
-        return git_source(project, target, found[1], (found[2] or "").strip("/"), warnings)
+        return git_source(project, target, found[1], (found[2] or "").strip("/"), cancelled)
     directory = os.path.realpath(project.root / project.source)
     if not os.path.isdir(directory):
         raise SnapshotError(
             f"the source {project.source} is no directory",
             hint=f"set source in the Pushfile to one below {project.root}",
         )
-    prefix, above = rules_above(directory)
-
-    worktree = Worktree(directory, Index(directory), warnings)
+    parents = up_to_git(directory)
+    prefix, above = rules_above(parents)
+    worktree = Worktree(directory, Index(directory))
     return Source(
         worktree,
         rules_of(project, target, directory, prefix, above),
         partial(open_file, directory),
-        partial(origin, directory),
+        partial(origin, directory, cancelled) if parents else lambda: ("", False),
         worktree.finish,
         worktree.close,
-        warnings,
+        [],
     )
 
 
-def git_source(project: Project, target: Target | None, name: str, directory: str, warnings: list[str]) -> Source:
+def git_source(
+    project: Project, target: Target | None, name: str, directory: str, cancelled: threading.Event
+) -> Source:
     """The tree of the commit ``name``, or ``directory`` of it."""
     from pushkit.gittree import Gittree, find_top  # noqa: PLC0415  (most sources are directories)
 
     root = str(project.root)
-    tree = Gittree(root, name, directory, warnings)
+    warnings: list[str] = []
+    tree = Gittree(root, name, directory, warnings, cancelled)
 
-    top = os.path.join(find_top(root), directory)
+    top = os.path.join(find_top(root, cancelled), directory)
     rules = rules_of(project, target, top, b"", [])
     return Source(tree, rules, tree.open, lambda: (tree.commit, False), lambda _: tree.save(), lambda: None, warnings)
 
 
-def origin(directory: str) -> tuple[str, bool]:
+def origin(directory: str, cancelled: threading.Event) -> tuple[str, bool]:
     """The commit that ``directory`` is at, and whether its files differ from it."""
     from pushkit import revision  # noqa: PLC0415  (not every command asks)
 
-    return revision.origin(directory)
+    return revision.origin(directory, cancelled)
 
 
-def rules_above(directory: str) -> tuple[bytes, list[Rule]]:
-    """The rules of the ``.gitignore`` files above ``directory``, within the git work tree that it lies in.
-
-    With the way from the top of that work tree to it, which paths have to be prefixed with; empty outside git.
-    """
+def up_to_git(directory: str) -> list[str]:
+    """``directory`` and those above it, up to the top of the git work tree that it lies in; empty outside git."""
     parents = [directory]
     while not os.path.lexists(os.path.join(parents[-1], ".git")):
         parent = os.path.dirname(parents[-1])
         if parent == parents[-1]:
-            return b"", []
+            return []
         parents.append(parent)
+    return parents
+
+
+def rules_above(parents: list[str]) -> tuple[bytes, list[Rule]]:
+    """The rules of the ``.gitignore`` files above a directory, whose `up_to_git` are ``parents``.
+
+    With the way from the top of the git work tree to it, which paths have to be prefixed with; empty outside git.
+    """
+    if not parents:
+        return b"", []
     top = parents[-1]
     rules = []
     for parent in reversed(parents[1:]):
         path = os.path.join(parent, GITIGNORE)
         rules += parse(read_ignore_file(path), base_of(top, parent), path)
-    return base_of(top, directory), rules
+    return base_of(top, parents[0]), rules
 
 
 def base_of(top: str, directory: str) -> bytes:

@@ -6,12 +6,11 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import ClassVar, Generic, Protocol, TypeVar, runtime_checkable
-
-from pydantic import BaseModel, ConfigDict
 
 from pushkit.errors import Interrupted, PushkitError
 from pushkit.events import (
@@ -19,6 +18,7 @@ from pushkit.events import (
     Event,
     Note,
     Output,
+    Redact,
     StepFailed,
     StepFinished,
     StepProgress,
@@ -26,19 +26,9 @@ from pushkit.events import (
     Warned,
 )
 from pushkit.model import Finding, Plan, Project, Release, Step, Target
+from pushkit.options import Options
 from pushkit.process import Command, execute
 from pushkit.snapshot import Snapshot
-
-
-class Options(BaseModel):
-    """The base of a strategy's options: the target's table in the Pushfile, validated.
-
-    Each field has a description (``Field(description=...)``), which is what ``push explain`` prints. Unknown
-    keys are errors. A field that holds a secret is a `pydantic.SecretStr`.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-
 
 OptionsT = TypeVar("OptionsT", bound=Options)
 ItemT = TypeVar("ItemT")
@@ -50,6 +40,7 @@ class Run:
     ``scratch`` is a directory, mode 0700, that is removed after the command. ``cancelled`` is set when the
     user asks to stop: a strategy looks at it between steps (`step` and `each` do) and in long waits.
     ``person`` is who pushes, as ``user@host``. ``environment`` is what commands on this machine run with.
+    ``wait`` is how many seconds to wait for a target that is busy.
     """
 
     def __init__(
@@ -61,8 +52,9 @@ class Run:
         cancelled: threading.Event,
         scratch: Path,
         person: str,
-        redact: Callable[[str], str],
+        redact: Redact,
         environment: Mapping[str, str],
+        wait: float = 0.0,
     ) -> None:
         self.project = project
         self.target = target
@@ -72,6 +64,12 @@ class Run:
         self.person = person
         self.redact = redact
         self.environment = environment
+        self.wait = wait
+
+    def sleep(self, seconds: float) -> None:
+        """Wait, but no longer than until the user asks to stop, which raises `Interrupted`."""
+        self.cancelled.wait(seconds)
+        self.check()
 
     def check(self) -> None:
         """Raise `Interrupted` when the user asked to stop."""
@@ -117,29 +115,41 @@ class Run:
                 with self.step(step(item)):
                     work(item)
 
+        todo = iter(items)
+        lock = threading.Lock()
+        stop = threading.Event()
         failures: list[Exception] = []
-        pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="push")
+
+        def act() -> None:
+            while not stop.is_set():
+                with lock:
+                    found = list(islice(todo, 1))
+                if not found:
+                    break
+                try:
+                    one(found[0])
+                except Exception as error:  # all of them are raised in the end
+                    failures.append(error)
+                    stop.set()
+
+        pool = ThreadPoolExecutor(workers, thread_name_prefix="push")
         patient = True
         try:
-            under_way: set[Future[None]] = set()
-            for item in items:
-                # A bounded queue: a tree of any size is never held as futures.
-                if len(under_way) >= 2 * workers:
-                    done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
-                    failures += failures_of(done)
-                if failures or self.cancelled.is_set():
-                    break
-                under_way.add(pool.submit(one, item))
-            failures += failures_of(wait(under_way).done)
+            for worker in [pool.submit(act) for _ in range(workers)]:
+                worker.result()
         except KeyboardInterrupt:
             # A person insists: what is under way ends when the connection is closed under it.
             patient = False
             raise
         finally:
+            stop.set()
             pool.shutdown(wait=patient, cancel_futures=not patient)
+        # That somebody asked to stop is said once, and not beside what failed.
         real = [error for error in failures if not isinstance(error, Interrupted)]
         if real:
             raise ExceptionGroup(f"{len(real)} failed", real)
+        if failures:
+            raise failures[0]
         self.check()
 
     def note(self, message: str) -> None:
@@ -157,26 +167,15 @@ class Run:
     def execute(self, command: Command) -> int:
         """Run a command on this machine, its output as events; return its exit code.
 
+        A very long line is passed on in pieces, never cut within a secret, which would show it in two halves.
         The whole process group ends with it. Raises `TargetError` when it cannot be started, `TimedOut` when it
         runs over its time, `Interrupted` when the user asks to stop.
         """
-        return execute(command, self.output, self.cancelled)
+        return execute(command, self.output, self.cancelled, self.redact.cut)
 
     def tell(self, event: Event) -> None:
         """Emit an event of a strategy's own."""
         self.emit(event)
-
-
-def failures_of(futures: Iterable[Future[None]]) -> list[Exception]:
-    """The exceptions that ended ``futures``; one that is no `Exception` (a Ctrl-C) is raised."""
-    found: list[Exception] = []
-    for future in futures:
-        error = future.exception()
-        if isinstance(error, Exception):
-            found.append(error)
-        elif error is not None:
-            raise error
-    return found
 
 
 def one_line(error: BaseException) -> str:

@@ -2,31 +2,43 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, TypeVar
 
 from pushkit.ignore import GITIGNORE, PUSHIGNORE, Rules, State, Verdict
-from pushkit.model import Entry, Kind
-
-ItemT = TypeVar("ItemT")
+from pushkit.model import Entry
 
 
-class Tree(Protocol[ItemT]):
-    """What can be walked. An item is whatever a tree knows of a name before it is asked for the entry."""
+class Listing(Protocol):
+    """What is in a directory."""
 
-    def names(self, directory: str) -> dict[str, ItemT]:
-        """What is in ``directory``, in any order. The empty path is the top."""
+    @property
+    def names(self) -> Sequence[str]:
+        """All names, sorted by their bytes."""
 
-    def is_directory(self, item: ItemT) -> bool:
-        """Whether the item is a directory, and not a link to one."""
+    def is_directory(self, name: str) -> bool:
+        """Whether ``name`` is a directory, and not a link to one."""
 
-    def ignore_file(self, path: str, item: ItemT) -> bytes:
-        """The content of an ignore file; empty when it is none that counts."""
 
-    def entries(self, directory: str, items: dict[str, ItemT]) -> Sequence[Entry]:
-        """The entries of ``items``, in their order. Raises `SnapshotError` for what cannot travel."""
+ListingT = TypeVar("ListingT", bound=Listing)
+
+
+class Tree(Protocol[ListingT]):
+    """What can be walked."""
+
+    def listing(self, directory: str) -> ListingT:
+        """What is in ``directory``. The empty path is the top."""
+
+    def ignore_file(self, path: str, listing: ListingT) -> bytes:
+        """The content of an ignore file, which ``listing`` has; empty when it is none that counts."""
+
+    def entries(self, directory: str, listing: ListingT, dropped: Collection[str]) -> tuple[Sequence[Entry], list[int]]:
+        """The entries of ``listing`` without the names that are ``dropped``, in its order.
+
+        With the number of entries up to each directory among them, that one included. Raises `SnapshotError` for
+        what cannot travel.
+        """
 
 
 class Run(NamedTuple):
@@ -54,7 +66,7 @@ class Frame:
     done: int = 0
 
 
-def walk(tree: Tree[ItemT], rules: Rules, check: Callable[[], None], warnings: list[str]) -> list[Run]:
+def walk(tree: Tree[ListingT], rules: Rules, check: Callable[[], None], warnings: list[str]) -> list[Run]:
     """Every entry that travels: each directory before what is in it, names by bytes.
 
     In runs, so that a tree may complete a directory's entries before they are put together: see `gather`. Adds to
@@ -93,38 +105,39 @@ def gather(runs: Sequence[Run]) -> list[Entry]:
     return out
 
 
-def enter(tree: Tree[ItemT], directory: str, state: State, rules: Rules, warnings: list[str]) -> Frame:
+def enter(tree: Tree[ListingT], directory: str, state: State, rules: Rules, warnings: list[str]) -> Frame:
     """Read one directory, and keep of it what travels."""
-    items = tree.names(directory)
+    listing = tree.listing(directory)
+    names = listing.names
     place = directory + "/" if directory else ""
     if state is State.KEPT:
-        rules = rules_in(tree, directory, items, rules)
+        rules = rules_in(tree, directory, listing, rules)
     states = {}
-    for name in rules.candidates(list(items), state):
+    dropped = set()
+    for name in rules.candidates(names, state):
         path = place + name
-        states[path] = rules.decide(path, tree.is_directory(items[name]), state).state
+        states[path] = rules.decide(path, listing.is_directory(name), state).state
         if states[path] is State.DROPPED:
-            del items[name]
-    joined = "\0".join(items)
-    plain = joined.isascii()
-    if not (plain and joined.islower()) and len(set(joined.casefold().split("\0"))) < len(items):
-        warnings += alike(place, items)
-    # The order of code points is that of the bytes, but for the surrogates that stand for bytes.
-    names = sorted(items) if plain else sorted(items, key=os.fsencode)
-    entries = tree.entries(directory, {name: items[name] for name in names})
-    stops = [stop for stop, entry in enumerate(entries, 1) if entry.kind is Kind.DIRECTORY]
+            dropped.add(name)
+    joined = "\0".join(names)
+    if not (joined.isascii() and joined.islower()):
+        warnings += alike(place, [name for name in names if name not in dropped])
+    entries, stops = tree.entries(directory, listing, dropped)
     return Frame(directory, state, rules, entries, states, iter(stops))
 
 
-def rules_in(tree: Tree[ItemT], directory: str, items: dict[str, ItemT], rules: Rules) -> Rules:
+def rules_in(tree: Tree[ListingT], directory: str, listing: ListingT, rules: Rules) -> Rules:
     """The rules in ``directory``, with those of its own ignore files."""
     place = directory + "/" if directory else ""
-    found = [tree.ignore_file(place + name, items[name]) if name in items else b"" for name in (GITIGNORE, PUSHIGNORE)]
+    names = listing.names
+    found = [tree.ignore_file(place + name, listing) if name in names else b"" for name in (GITIGNORE, PUSHIGNORE)]
     return rules.below(directory, *found) if any(found) else rules
 
 
-def alike(place: str, names: Sequence[str] | dict[str, ItemT]) -> Iterator[str]:
+def alike(place: str, names: Sequence[str]) -> Iterator[str]:
     """A warning for each pair of names that a file system without case cannot hold both."""
+    if len(set("\0".join(names).casefold().split("\0"))) == len(names):
+        return
     first: dict[str, str] = {}
     for name in sorted(names):
         other = first.setdefault(name.casefold(), name)
@@ -132,7 +145,7 @@ def alike(place: str, names: Sequence[str] | dict[str, ItemT]) -> Iterator[str]:
             yield f"{place}{other} and {place}{name} differ only in case"
 
 
-def verdict(tree: Tree[ItemT], rules: Rules, path: str) -> tuple[str, Verdict]:
+def verdict(tree: Tree[ListingT], rules: Rules, path: str) -> tuple[str, Verdict]:
     """How ``path`` stands, and the path that decided it: its own, or that of a directory above it.
 
     Raises KeyError, with the path that does not exist.
@@ -141,15 +154,15 @@ def verdict(tree: Tree[ItemT], rules: Rules, path: str) -> tuple[str, Verdict]:
     directory = ""
     components = path.split("/")
     for depth, name in enumerate(components, 1):
-        items = tree.names(directory)
+        listing = tree.listing(directory)
         here = "/".join(components[:depth])
-        if name not in items:
+        if name not in listing.names:
             raise KeyError(here)
-        is_directory = tree.is_directory(items[name])
+        is_directory = listing.is_directory(name)
         if depth < len(components) and not is_directory:
             raise KeyError("/".join(components[: depth + 1]))
         if state is State.KEPT:
-            rules = rules_in(tree, directory, items, rules)
+            rules = rules_in(tree, directory, listing, rules)
         found = rules.decide(here, is_directory, state)
         if found.state is State.DROPPED or depth == len(components):
             return here, found

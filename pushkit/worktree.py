@@ -5,21 +5,19 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Callable
+from array import array
+from collections.abc import Callable, Collection
 from contextlib import closing
-from functools import partial
+from functools import cached_property, partial
 from itertools import chain, compress, repeat
 from typing import BinaryIO, NamedTuple
 
 from pushkit.crew import Crew
 from pushkit.errors import SnapshotChanged, SnapshotError
-from pushkit.hasher import NONE, READ, SIZE, Hasher
-from pushkit.index import Index, pieces
+from pushkit.index import KEY, Index, pieces
 from pushkit.model import Entry, Kind
+from pushkit.reader import FIELDS, NONE, READ, SIZE, Columns, Hasher
 
-DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-#: The bits of a mode that say what it is the mode of.
-FORMAT = 0o170000
 REFUSED = {
     stat.S_IFIFO: "a named pipe",
     stat.S_IFSOCK: "a socket",
@@ -30,25 +28,71 @@ PUSH_AGAIN = "something is writing to the project: push again when it is done"
 
 #: Makes an entry without the price of a named tuple's own constructor: there may be a hundred thousand.
 new_entry = partial(tuple.__new__, Entry)
-
-
 #: Stands for a file whose digest is not known yet.
 UNREAD = Entry("", Kind.FILE, 0)
 
 
-class Listing(NamedTuple):
+class Directory:
+    """What is in a directory: `reader.Columns`, with names that can be asked for.
+
+    ``names`` are all of them, sorted by their bytes; ``others`` are the places among them, and the modes, of what is
+    no file; ``permissions`` are those of the files.
+    """
+
+    def __init__(self, columns: Columns) -> None:
+        self._joined, self.keys, permissions, places, modes = columns
+        self.names = os.fsdecode(self._joined).split("\0") if self._joined else []
+        self.permissions = array("H", permissions)
+        self.others = dict(zip(array("I", places), array("H", modes), strict=True))
+
+    def is_directory(self, name: str) -> bool:
+        """Whether ``name`` is a directory, and not a link to one."""
+        return stat.S_ISDIR(self._modes.get(name, 0))
+
+    def files(self) -> tuple[list[str], bytes]:
+        """The names of the files, as a list and with a NUL between them."""
+        if not self.others:
+            return self.names, self._joined
+        kinds = bytearray(b"\1") * len(self.names)
+        for at in self.others:
+            kinds[at] = 0
+        names = list(compress(self.names, kinds))
+        return names, os.fsencode("\0".join(names))
+
+    def without(self, dropped: Collection[str]) -> Directory:
+        """The same directory without the names that are ``dropped``."""
+        names = [name for name in self.names if name not in dropped]
+        kept = [name not in dropped for name in self.files()[0]]
+        others = {at: self._modes[name] for at, name in enumerate(names) if name in self._modes}
+        return Directory(
+            (
+                os.fsencode("\0".join(names)),
+                b"".join(compress(pieces(self.keys, KEY), kept)),
+                array("H", compress(self.permissions, kept)).tobytes(),
+                array("I", others).tobytes(),
+                array("H", others.values()).tobytes(),
+            )
+        )
+
+    @cached_property
+    def _modes(self) -> dict[str, int]:
+        """The modes of what is no file."""
+        return {self.names[at]: mode for at, mode in self.others.items()}
+
+
+class Content(NamedTuple):
     """What travels of one directory: a list for each field of its files, everything else with its place."""
 
     paths: list[str]
-    modes: list[int]
+    permissions: list[int]
     sizes: list[int]
     digests: list[bytes]
-    others: list[tuple[int, Entry]]
+    others: dict[int, Entry]
     entries: list[Entry]
 
     def files(self) -> list[Entry]:
         """The entries of the fields."""
-        fields = zip(self.paths, repeat(Kind.FILE), self.modes, self.sizes, self.digests, repeat(""))
+        fields = zip(self.paths, repeat(Kind.FILE), self.permissions, self.sizes, self.digests, repeat(""))
         return list(map(new_entry, fields))
 
     def place(self, files: list[Entry]) -> None:
@@ -56,7 +100,7 @@ class Listing(NamedTuple):
         entries = self.entries
         entries.clear()
         done = 0
-        for before, (at, other) in enumerate(self.others):
+        for before, (at, other) in enumerate(self.others.items()):
             entries += files[done : at - before]
             entries.append(other)
             done = at - before
@@ -64,71 +108,54 @@ class Listing(NamedTuple):
 
 
 class Worktree:
-    """The directory ``root``, with what the stat cache knows of it. Adds to ``warnings`` what a person should know."""
+    """The directory ``root``, with what the stat cache knows of it."""
 
-    def __init__(self, root: str, index: Index, warnings: list[str]) -> None:
+    def __init__(self, root: str, index: Index) -> None:
         self._root = root
         self._index = index
         self._crew = Crew(root)
-        self._incomplete: list[Listing] = []
-        self._warnings = warnings
+        self._crew.expect(index.directories())
+        self._incomplete: list[Content] = []
 
-    def names(self, directory: str) -> dict[str, os.stat_result]:
+    def listing(self, directory: str) -> Directory:
         """What is in ``directory``. What vanishes while it is listed was never there."""
-        found = {}
         try:
-            # By descriptor, which spares the system the way down to the directory for each name.
-            descriptor = os.open(os.path.join(self._root, directory), DIRECTORY)
-            try:
-                with os.scandir(descriptor) as listing:
-                    for item in listing:
-                        try:
-                            found[item.name] = item.stat(follow_symlinks=False)
-                        except FileNotFoundError:
-                            continue
-            finally:
-                os.close(descriptor)
+            return Directory(self._crew.scan(directory))
         except OSError as error:
             raise unreadable(directory or self._root, error) from error
-        return found
 
-    def is_directory(self, item: os.stat_result) -> bool:
-        """Whether the item is a directory, and not a link to one."""
-        return stat.S_ISDIR(item.st_mode)
-
-    def ignore_file(self, path: str, item: os.stat_result) -> bytes:
+    def ignore_file(self, path: str, listing: Directory) -> bytes:
         """The content of an ignore file. A link is not followed, as in git."""
-        return read_ignore_file(os.path.join(self._root, path)) if stat.S_ISREG(item.st_mode) else b""
+        return read_ignore_file(os.path.join(self._root, path))
 
-    def entries(self, directory: str, items: dict[str, os.stat_result]) -> list[Entry]:
-        """The entries of ``items``, complete after `finish`: files that the index does not know come only then."""
+    def entries(self, directory: str, listing: Directory, dropped: Collection[str]) -> tuple[list[Entry], list[int]]:
+        """The entries, complete after `finish`: files that the index does not know come only then."""
+        if dropped:
+            listing = listing.without(dropped)
         place = directory + "/" if directory else ""
-        files = items
-        others: list[tuple[int, Entry]] = []
-        if any(found.st_mode & FORMAT != stat.S_IFREG for found in items.values()):
-            files = {name: found for name, found in items.items() if found.st_mode & FORMAT == stat.S_IFREG}
-            others = [
-                (at, self._other(place + name, found.st_mode))
-                for at, (name, found) in enumerate(items.items())
-                if found.st_mode & FORMAT != stat.S_IFREG
-            ]
+        others = {at: self._other(place + listing.names[at], mode) for at, mode in listing.others.items()}
+        names, joined = listing.files()
         # One pass a field, none of them in Python's own pace: there may be a hundred thousand files.
-        listing = Listing(
-            [place + name for name in files],
-            [found.st_mode & 0o777 for found in files.values()],
-            [found.st_size for found in files.values()],
-            self._index.look(directory, files),
+        content = Content(
+            [place + name for name in names],
+            listing.permissions.tolist(),
+            array("q", listing.keys)[::FIELDS].tolist(),
+            self._index.look(directory, joined, listing.keys),
             others,
             [],
         )
-        if b"" in listing.digests:
-            unknown = [not digest for digest in listing.digests]
-            self._crew.add([*compress(listing.paths, unknown)], [*compress(listing.sizes, unknown)])
-            self._incomplete.append(listing)
-            listing.place([UNREAD] * len(files))
+        if b"" in content.digests:
+            known = list(map(bool, content.digests))
+            if any(known):
+                unknown = [not each for each in known]
+                self._crew.add([*compress(content.paths, unknown)], [*compress(content.sizes, unknown)])
+            else:
+                self._crew.add(content.paths, content.sizes)
+            self._incomplete.append(content)
+            content.place([UNREAD] * len(names))
         else:
-            listing.place(listing.files())
-        return listing.entries
+            content.place(content.files())
+        return content.entries, [at + 1 for at, other in others.items() if other.kind is Kind.DIRECTORY]
 
     def finish(self, check: Callable[[], None]) -> None:
         """Complete all entries, in the lists that were given out. ``check`` is called now and then, and may raise."""
@@ -136,12 +163,12 @@ class Worktree:
             return
         with closing(self._crew.finish(check)) as answers:
             found = chain.from_iterable(pieces(answer, SIZE) for answer in answers)
-            for listing in self._incomplete:
-                digests = listing.digests
+            for content in self._incomplete:
+                digests = content.digests
                 digests[:] = [digest or next(found) for digest in digests]
                 if NONE in digests:
-                    digests[:] = map(self._read_again, listing.paths, digests)
-                listing.place(listing.files())
+                    digests[:] = map(self._read_again, content.paths, content.sizes, digests)
+                content.place(content.files())
         self._index.save()
 
     def close(self) -> None:
@@ -159,16 +186,14 @@ class Worktree:
             link = os.readlink(os.path.join(self._root, path))
         except OSError as error:
             raise unreadable(path, error) from error
-        if leads_out(path, link):
-            self._warnings.append(f"{path} is a link that leads out of the project: {link}")
         return Entry(path, Kind.SYMLINK, 0o777, link=link)
 
-    def _read_again(self, path: str, digest: bytes) -> bytes:
+    def _read_again(self, path: str, size: int, digest: bytes) -> bytes:
         """Try once more where there is no digest, to know the reason."""
         if digest != NONE:
             return digest
         try:
-            return Hasher().digest(os.path.join(self._root, path))
+            return Hasher().digest(os.path.join(self._root, path), size)
         except OSError as error:
             raise unreadable(path, error) from error
 
@@ -182,11 +207,6 @@ def read_ignore_file(path: str) -> bytes:
         if error.errno in (errno.ENOENT, errno.ELOOP, errno.EISDIR):
             return b""
         raise unreadable(path, error) from error
-
-
-def leads_out(path: str, link: str) -> bool:
-    """Whether a symlink at ``path`` is absolute, or leads out of the tree by its text alone."""
-    return os.path.isabs(link) or os.path.normpath(os.path.join(os.path.dirname(path), link)).split("/")[0] == ".."
 
 
 def unreadable(path: str, error: OSError) -> SnapshotError:

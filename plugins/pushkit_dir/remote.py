@@ -101,6 +101,16 @@ class LocalRemote(Remote):
             with told(full):
                 os.fchmod(stream.fileno(), mode)
 
+    def append(self, path: str, data: bytes) -> None:
+        """Add to a file."""
+        full = self._full(path)
+        with told(full):
+            file = os.open(full, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
+            try:
+                os.write(file, data)
+            finally:
+                os.close(file)
+
     def make_directory(self, path: str, mode: int) -> None:
         """Make one directory."""
         with told(full := self._full(path)):
@@ -155,12 +165,15 @@ class LocalRemote(Remote):
             return f"it does not exist, and neither does {above}, which it would be made in"
         return "" if os.access(above, os.W_OK | os.X_OK) else f"it does not exist, and {above} may not be written to"
 
-    def copy(self, source: str, directory: str, entries: Sequence[Entry]) -> None:
+    def copy(self, source: str, directory: str, entries: Sequence[Entry], *, link: bool = False) -> None:
         """Copy within the machine, times kept, so that what did not change keeps its ETag."""
         for entry in entries:
-            full = self._full(f"{directory}/{entry.path}")
-            with told(full):
-                shutil.copy2(self._full(f"{source}/{entry.path}"), full, follow_symlinks=False)
+            old, new = self._full(f"{source}/{entry.path}"), self._full(f"{directory}/{entry.path}")
+            with told(new):
+                if link:
+                    os.link(old, new, follow_symlinks=False)
+                else:
+                    shutil.copy2(old, new, follow_symlinks=False)
 
     def verify(self, directory: str, entries: Sequence[Entry]) -> Sequence[Entry]:
         """Compare by content."""
@@ -182,4 +195,4 @@ class LocalRemote(Remote):
 
 def described(name: str, found: os.stat_result) -> Stat:
     """What `os.lstat` found, in a remote's words."""
-    return Stat(name, KINDS.get(stat.S_IFMT(found.st_mode)), stat.S_IMODE(found.st_mode) & 0o777, found.st_size)
+    return Stat(name, KINDS.get(stat.S_IFMT(found.st_mode)), found.st_mode & 0o777, found.st_size, found.st_mtime)

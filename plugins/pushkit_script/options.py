@@ -5,28 +5,30 @@ from __future__ import annotations
 import posixpath
 import re
 import shlex
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from pushkit import Options
+from pushkit import Options, Public
 
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+# Every user of the machine can read the arguments of a program while it runs.
+ARGUMENT = Public("set a variable in `environment` to it, and read that in the script, or in `run` with `shell = true`")
 
 
 class ScriptOptions(Options):
     """Options of the strategy ``script``: either ``run`` or ``script``, and how to run it."""
 
-    run: str = Field(
+    run: Annotated[str, ARGUMENT] = Field(
         default="",
         description="A command line. It is split into words as a shell does; nothing is expanded without `shell`.",
     )
     shell: bool = Field(default=False, description="Hand `run` to `/bin/sh -c`, with variables, pipes and all.")
-    script: str = Field(
+    script: Annotated[str, ARGUMENT] = Field(
         default="",
         description="A script of the project, relative to the directory that `where` says. Instead of `run`.",
     )
-    args: tuple[str, ...] = Field(
+    args: Annotated[tuple[str, ...], ARGUMENT] = Field(
         default=(), description="The arguments of `script`, passed as they are: `$HOME` stays `$HOME`."
     )
     where: Literal["snapshot", "project"] = Field(

@@ -10,12 +10,14 @@ from shlex import quote
 import paramiko
 
 from pushkit.files import PROBE, RemoteError, Shell, ShellResult, shell_of
-from pushkit_sftp.sessions import PATIENCE
+from pushkit_sftp.sessions import PATIENCE, answered
 
 PIECE = 32 * 1024
 BUFFER = 1024 * 1024
-# Bytes that a script may write: the digests of four million files. Nothing else writes nearly as much.
+# Bytes that a script may write: the digests of four million files. Nothing else writes nearly as much, and to standard
+# error it only says why it failed.
 LONGEST = 256 * 1024 * 1024
+LONGEST_ERROR = 1024 * 1024
 # Seconds between two looks at whether somebody wants to stop.
 TICK = 0.2
 
@@ -58,7 +60,9 @@ def run(
         try:
             channel.settimeout(TICK)
             # The account's own shell may be any; it only has to start this one.
-            channel.exec_command(f"exec sh -c {quote(script)}".encode("utf-8", "surrogateescape"))
+            command = f"exec sh -c {quote(script)}".encode("utf-8", "surrogateescape")
+            with answered(channel, min(patience, PATIENCE)):
+                channel.exec_command(command)
             running = Running(channel, where, patience, check)
             running.feed(stdin, failed)
             code = running.read_to_end()
@@ -148,9 +152,10 @@ class Running:
     def _take(self, output: bytearray, piece: bytes) -> None:
         output += piece
         self._heard = time.monotonic()
-        if len(output) > LONGEST:
+        most = LONGEST if output is self.stdout else LONGEST_ERROR
+        if len(output) > most:
             raise RemoteError(
-                f"{self._where}: a command on the server wrote over {LONGEST:,} bytes, which cannot be right"
+                f"{self._where}: a command on the server wrote over {most:,} bytes, which cannot be right"
             )
 
     def _wait(self) -> None:

@@ -262,7 +262,7 @@ def encoded(path: str) -> bytes:
 def described(name: str, found: paramiko.SFTPAttributes) -> Stat:
     """What the server says of a path, in a remote's words."""
     mode = found.st_mode or 0
-    return Stat(name, kind_of(mode), mode & 0o777, found.st_size or 0)
+    return Stat(name, kind_of(mode), mode & 0o777, found.st_size or 0, found.st_mtime or 0)
 
 
 def kind_of(mode: int) -> Kind | None:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import threading
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
-from pushkit import Entry, Interrupted, Kind
+from pushkit import Entry, Kind
 from pushkit.files import Remote, RemoteExists, Transfer, pieces
 from pushkit_sftp.sessions import MOST
 
@@ -17,39 +15,16 @@ def send(remote: Remote, directory: str, transfer: Transfer) -> None:
     After a failure nothing new is begun. Raises the failure, or an `ExceptionGroup` of all when there are several.
     """
     directories = [entry for entry in transfer.entries if entry.kind is Kind.DIRECTORY]
-    rest = iter([entry for entry in transfer.entries if entry.kind is not Kind.DIRECTORY])
-    lock = threading.Lock()
-    stop = threading.Event()
-    failures: list[Exception] = []
-
-    def work() -> None:
-        while not stop.is_set():
-            with lock:
-                entry = next(rest, None)
-            if entry is None:
-                break
-            try:
-                with transfer.step(entry):
-                    send_one(remote, f"{directory}/{entry.path}", entry, transfer)
-            except Exception as error:  # all of them are raised in the end
-                failures.append(error)
-                stop.set()
-
+    rest = [entry for entry in transfer.entries if entry.kind is not Kind.DIRECTORY]
     for entry in directories:
         with transfer.step(entry), suppress(RemoteExists):
             remote.make_directory(f"{directory}/{entry.path}", entry.mode)
-    with ThreadPoolExecutor(MOST, thread_name_prefix="sftp") as pool:
-        try:
-            for worker in [pool.submit(work) for _ in range(MOST)]:
-                worker.result()
-        finally:
-            stop.set()
-    # That somebody asked to stop is said once, and not beside what failed.
-    told = [error for error in failures if not isinstance(error, Interrupted)] or failures[:1]
-    if len(told) > 1:
-        raise ExceptionGroup(f"{len(told)} failed", told)
-    for error in told:
-        raise error
+    try:
+        transfer.each(rest, lambda entry: send_one(remote, f"{directory}/{entry.path}", entry, transfer), workers=MOST)
+    except ExceptionGroup as group:
+        if len(group.exceptions) == 1:
+            raise group.exceptions[0] from None
+        raise
 
 
 def send_one(remote: Remote, path: str, entry: Entry, transfer: Transfer) -> None:

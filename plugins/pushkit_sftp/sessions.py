@@ -16,6 +16,31 @@ MOST = 6
 PATIENCE = 60
 
 
+@contextmanager
+def answered(channel: paramiko.Channel, within: float) -> Iterator[None]:
+    """Raise `TimeoutError` when the server does not answer the request of a channel that is made here.
+
+    paramiko itself would wait for ever; a channel that is closed ends its wait.
+    """
+    late = threading.Event()
+
+    def give_up() -> None:
+        late.set()
+        channel.close()
+
+    timer = threading.Timer(within, give_up)
+    timer.start()
+    try:
+        yield
+    except paramiko.SSHException as error:
+        if late.is_set():
+            raise TimeoutError("the server did not answer the request of a channel") from error
+        raise
+    finally:
+        timer.cancel()
+        timer.join()
+
+
 class Sessions:
     """SFTP sessions, each used by one thread at a time, opened as they are needed.
 
@@ -86,7 +111,8 @@ class Sessions:
         channel = self._transport.open_session(window_size=self._window, timeout=PATIENCE)
         try:
             channel.settimeout(PATIENCE)
-            channel.invoke_subsystem("sftp")
+            with answered(channel, PATIENCE):
+                channel.invoke_subsystem("sftp")
             return paramiko.SFTPClient(channel)
         except BaseException:
             channel.close()

@@ -14,14 +14,16 @@ from typing import NamedTuple
 import paramiko
 
 from pushkit.files import RemoteDenied, RemoteError, RemoteMissing
+from pushkit_sftp.sessions import answered
 
 INIT, VERSION, CLOSE, OPENDIR, READDIR = 1, 2, 4, 11, 12
 STATUS, HANDLE, NAME, EXTENDED, EXTENDED_REPLY = 101, 102, 104, 200, 201
 END_OF_FILE, NO_SUCH_FILE, PERMISSION_DENIED = 1, 2, 3
 # OpenSSH's own limit for a packet.
 LONGEST = 256 * 1024
-# Names that a directory may hold.
+# Names that a directory may hold, and bytes of all answers that list it.
 MOST = 1_000_000
+MOST_BYTES = 256 * 1024 * 1024
 
 
 class Listed(NamedTuple):
@@ -40,14 +42,15 @@ class Wire:
         self._channel.settimeout(timeout)
         self._number = 0
         try:
-            self._channel.invoke_subsystem("sftp")
+            with answered(self._channel, timeout):
+                self._channel.invoke_subsystem("sftp")
             self._send(INIT, struct.pack(">I", 3))
             kind, body = self._receive()
             if kind != VERSION:
                 raise paramiko.SSHException("the SFTP server did not introduce itself")
             body.skip(4)
             self._extensions = set()
-            while body.rest:
+            while body.left:
                 self._extensions.add(body.text())
                 body.text()
         except BaseException:
@@ -62,11 +65,19 @@ class Wire:
         """What a directory holds, without ``.`` and ``..``. Raises subclasses of `RemoteError`."""
         handle = self._request(OPENDIR, packed(path), HANDLE, path).text()
         found: list[Listed] = []
+        heard = 0
         try:
             while (reply := self._request(READDIR, packed(handle), NAME, path)) is not END:
-                found += [listed(reply) for _ in range(reply.number())]
-                if len(found) > MOST:
-                    raise RemoteError(f"{path.decode('utf-8', 'replace')}: it lists over {MOST:,} names")
+                heard += reply.left
+                count = reply.number()
+                found += [listed(reply) for _ in range(count)]
+                if len(found) > MOST or heard > MOST_BYTES:
+                    raise RemoteError(
+                        f"{path.decode('utf-8', 'replace')}: the server lists over {MOST:,} names in it, or over "
+                        f"{MOST_BYTES:,} bytes of them, which cannot be right"
+                    )
+                if not count:  # an answer without a name is none of the protocol's, and could come for ever
+                    break
         except RemoteError:
             # The session goes on, and a server has only so many handles.
             with suppress(RemoteError):
@@ -123,15 +134,21 @@ class Wire:
 class Body:
     """The content of a packet, taken piece by piece."""
 
-    def __init__(self, rest: bytes) -> None:
-        self.rest = rest
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+        self._at = 0
+
+    @property
+    def left(self) -> int:
+        """How many bytes are left."""
+        return len(self._content) - self._at
 
     def take(self, size: int) -> bytes:
         """The next ``size`` bytes."""
-        if len(self.rest) < size:
+        if self.left < size:
             raise paramiko.SSHException("the SFTP server sent a packet that is cut off")
-        piece, self.rest = self.rest[:size], self.rest[size:]
-        return piece
+        self._at += size
+        return self._content[self._at - size : self._at]
 
     def skip(self, size: int) -> None:
         """Leave out ``size`` bytes."""

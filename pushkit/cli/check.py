@@ -15,7 +15,7 @@ from pushkit.ui.text import counted, visible
 
 @click.command()
 @click.argument("targets", nargs=-1, metavar="[TARGET]...", shell_complete=complete_target)
-@common("pushfile", "json", "quiet", "verbose", "no_color")
+@common("pushfile", "json")
 @click.pass_obj
 def command(settings: Settings, targets: tuple[str, ...]) -> None:
     """Validate the Pushfile, connect to each TARGET and say what would stand in the way of a push.

@@ -6,6 +6,7 @@ import sys
 
 import click
 
+from pushkit.cli.settings import settings_of
 from pushkit.cli.stdout import say
 from pushkit.ui.reporter import Lines
 
@@ -24,5 +25,6 @@ def command(ctx: click.Context, shell: str) -> None:
     """Print the line that makes SHELL complete commands and targets, and say where it belongs."""
     program = ctx.find_root().info_name or "push"
     file, line = (text.format(program=program, variable=program.upper()) for text in _LINES[shell])
-    Lines(sys.stderr)(f"for {file}:")
+    if not settings_of(ctx).quiet:
+        Lines(sys.stderr)(f"for {file}:")
     say(line)

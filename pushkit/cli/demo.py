@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from pushkit.cli.settings import Settings
 from pushkit.cli.stdout import flush, say
 from pushkit.errors import UsageError
 
@@ -17,7 +18,8 @@ from pushkit.errors import UsageError
     type=click.Path(path_type=Path),
     help="Work in DIRECTORY, which is empty or new, and leave the project and the target there.",
 )
-def command(keep: Path | None) -> None:
+@click.pass_obj
+def command(settings: Settings, keep: Path | None) -> None:
     """See a whole push on this machine: two releases of a small site, and a rollback.
 
     An SSH server and a web server run in this process, on ports of their own, as long as the demo does. Nothing
@@ -28,8 +30,9 @@ def command(keep: Path | None) -> None:
     from pushkit.demo import Demo  # noqa: PLC0415
 
     def tell(line: str) -> None:
-        say(line)
-        flush()
+        if not settings.quiet:
+            say(line)
+            flush()
 
     if keep is None:
         with TemporaryDirectory(prefix="push-demo-") as directory:

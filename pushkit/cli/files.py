@@ -27,7 +27,7 @@ from pushkit.ui.text import amount, counted, quoted, visible
 @click.option("--why", metavar="PATH", help="Say whether PATH is sent, and which rule decides.")
 @click.option("-0", "nul", is_flag=True, help="End each path with a NUL and escape nothing, for xargs -0.")
 @click.option("--du", is_flag=True, help="Sum up each directory, the largest first.")
-@common("pushfile", "json", "quiet", "verbose", "no_color")
+@common("pushfile", "json")
 @click.pass_obj
 def command(settings: Settings, target: str | None, why: str | None, nul: bool, du: bool) -> None:
     """List what a push to TARGET would send, a path a line. No target is contacted.

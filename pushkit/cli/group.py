@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pushkit import __version__
-from pushkit.cli.settings import Settings, common, settings_of
+from pushkit.cli.settings import Settings, common, for_every, settings_of
 from pushkit.errors import PushfileError, PushkitError, UsageError
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class Commands(click.Group):
             return None
         command = import_module(f"pushkit.cli.{cmd_name}").command
         assert isinstance(command, click.Command)
-        return command
+        return for_every(command)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without importing them."""
@@ -105,7 +105,7 @@ def _named(ctx: click.Context, args: list[str]) -> click.Command | None:
     if word in names:
         return None
     if any(plugin.name == word for plugin in registry.names("commands")):
-        return registry.command(word)
+        return for_every(registry.command(word))
     meant = did_you_mean(word, [*names, *COMMANDS])
     # Nobody writes a target's name in a directory that has none, unless it is a command misspelt.
     if trouble is not None and (isinstance(trouble, PushfileError) or not meant):

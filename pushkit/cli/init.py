@@ -29,7 +29,7 @@ Ask = Callable[[str, str], str]
 @click.option("--target", metavar="NAME", help=f"What the target is called; {TARGET} unless something else is said.")
 @click.option("--name", metavar="NAME", help="What the project is called; by default as its directory.")
 @click.option("--set", "assignments", metavar="OPTION=VALUE", multiple=True, help="An option of the strategy.")
-@common("pushfile", "json", "quiet")
+@common("pushfile", "json")
 @click.pass_obj
 def command(
     settings: Settings, strategy: str | None, target: str | None, name: str | None, assignments: tuple[str, ...]

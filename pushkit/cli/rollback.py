@@ -17,7 +17,7 @@ from pushkit.ui.text import visible
 @click.command()
 @click.argument("target", required=False, shell_complete=complete_target)
 @click.argument("release", required=False, metavar="[ID]")
-@common("pushfile", "json", "quiet", "verbose", "yes", "no_color")
+@common("pushfile", "json", "yes")
 @click.pass_obj
 def command(settings: Settings, target: str | None, release: str | None) -> None:
     """Make the last good release before the live one live again, or the release ID. Nothing is sent.

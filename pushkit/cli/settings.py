@@ -35,8 +35,24 @@ def settings_of(context: click.Context) -> Settings:
     return context.ensure_object(Settings)
 
 
+def for_every(command: click.Command) -> click.Command:
+    """``command``, built in or of a plugin, with the options that every command has.
+
+    One that declares such an option itself, or another of its name, keeps its own.
+    """
+    taken = {word for each in command.params for word in (each.name, *each.opts, *each.secondary_opts)}
+    for name in _EVERYWHERE:
+        (option,) = _OPTIONS[name](click.command()(lambda: None)).params
+        if taken.isdisjoint((option.name, *option.opts)):
+            command.params.append(option)
+    return command
+
+
 def common(*names: str) -> Callable[[Any], Any]:
-    """Give a command the common options ``names``; `Settings` holds what they say. Without names, all of them."""
+    """Give a command the common options ``names``; `Settings` holds what they say. Without names, all of them.
+
+    Those of `for_every` need no name.
+    """
 
     def decorate(function: Any) -> Any:
         for name in reversed(names or tuple(_OPTIONS)):
@@ -55,6 +71,8 @@ def _keep(context: click.Context, parameter: click.Parameter, value: Any) -> Non
 def _option(*declaration: str, text: str, **more: Any) -> Callable[[Any], Any]:
     return click.option(*declaration, help=text, expose_value=False, callback=_keep, **more)
 
+
+_EVERYWHERE = ("quiet", "verbose", "no_color")
 
 _OPTIONS: dict[str, Callable[[Any], Any]] = {
     "pushfile": _option(

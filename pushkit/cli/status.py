@@ -14,7 +14,7 @@ from pushkit.ui.text import visible
 
 @click.command()
 @click.argument("targets", nargs=-1, metavar="[TARGET]...", shell_complete=complete_target)
-@common("pushfile", "json", "quiet", "verbose", "no_color")
+@common("pushfile", "json")
 @click.pass_obj
 def command(settings: Settings, targets: tuple[str, ...]) -> None:
     """Say which release is live on each TARGET, and which others are there, the oldest first."""

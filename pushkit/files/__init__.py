@@ -4,20 +4,11 @@ A strategy that pushes files implements `Remote` (about a dozen primitives) and 
 incremental pushes, verification, the atomic switch, pruning and rollback for nothing.
 """
 
-from pushkit.files.remote import (
-    Capabilities,
-    Remote,
-    RemoteDenied,
-    RemoteError,
-    RemoteExists,
-    RemoteFull,
-    RemoteMissing,
-    Stat,
-    pieces,
-    safe_name,
-)
+from pushkit.files.errors import RemoteDenied, RemoteError, RemoteExists, RemoteFull, RemoteMissing
+from pushkit.files.remote import Capabilities, Remote, pieces
 from pushkit.files.scripts import PROBE, Shell
 from pushkit.files.shell import ShellRemote, ShellResult, shell_of
+from pushkit.files.stat import Stat, safe_name
 from pushkit.files.strategy import FileOptions, FileStrategy
 from pushkit.files.transfer import Transfer
 

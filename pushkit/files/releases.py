@@ -7,7 +7,10 @@
       releases/000042-20261122T193012Z-4f2a91c/      complete, or it does not bear this name
       .push/                                         mode 0700
         format                                       the version of this page
-        pushes/000042/{ticket.json,end}
+        log                                          how each push ended, a line each
+        hold                                         present while pushes are held: who, when, why
+        fence                                        the highest number whose push changed what is live
+        pushes/000042/{ticket.json,hb,switching,end} the queue
         manifests/000042-20261122T193012Z-4f2a91c
         incoming/000042-20261122T193012Z-4f2a91c/    an upload under way
 
@@ -23,27 +26,44 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from pushkit import manifest
-from pushkit.errors import Busy, PushFailed, PushRefused, TargetError
+from pushkit.errors import Busy, Overtaken, PushFailed, PushRefused, TargetError
 from pushkit.files.diff import Difference, difference
-from pushkit.files.records import RELEASE_ID, STATE, Records, Ticket, number_of
-from pushkit.files.remote import Remote, RemoteExists, RemoteMissing
+from pushkit.files.errors import RemoteError, RemoteExists, RemoteMissing
+from pushkit.files.operation import (
+    Copy,
+    MakeDirectory,
+    Operation,
+    Point,
+    Pointing,
+    Put,
+    Remove,
+    RemoveTree,
+    Rename,
+    SetMode,
+    Verify,
+    Write,
+)
+from pushkit.files.queue import STALE, Queue, forgotten
+from pushkit.files.remote import Remote
+from pushkit.files.survey import FORMAT, State, Survey, look_at
+from pushkit.files.ticket import GOOD, RELEASE_ID, Ticket, number_of
 from pushkit.files.transfer import Transfer
 from pushkit.model import Action, Entry, Kind, Plan, Release, Step
 from pushkit.snapshot import Snapshot
 from pushkit.strategy import Run
 
-FORMAT = 1
+STATE = State(".push")
 CURRENT = "current"
 RELEASES = "releases"
-INCOMING = f"{STATE}/incoming"
-MANIFESTS = f"{STATE}/manifests"
-MANIFEST_LIMIT = 1024 * 1024 * 1024
+#: Where in a stage the release is built.
+TREE = "tree"
 
 
 @dataclass(frozen=True)
 class ReleasesPlan(Plan):
     """A plan that remembers what it found out."""
 
+    survey: Survey | None = None
     difference: Difference = field(default_factory=lambda: Difference((), (), (), ()))
     steps_of: dict[str, Step] = field(default_factory=dict)
 
@@ -51,51 +71,71 @@ class ReleasesPlan(Plan):
 class Releases:
     """The releases of one target on one remote. ``keep`` good ones stay, the live one among them."""
 
-    def __init__(self, remote: Remote, run: Run, keep: int) -> None:
+    def __init__(self, remote: Remote, run: Run, keep: int, *, stale: float = STALE, hard_links: bool = False) -> None:
         self._remote = remote
         self._run = run
         self._keep = keep
-        self._records = Records(remote)
+        self._hard_links = hard_links
+        self._ticket: Ticket | None = None
+        self.queue = Queue(remote, STATE, run, look=self.look, settle=self._settle, stale=stale)
+
+    def close(self) -> None:
+        """Give back a place in the queue that was not used."""
+        if self._ticket:
+            with suppress(TargetError):
+                self.queue.end(self._ticket, "given up")
+            self._ticket = None
 
     # Looking.
 
-    def live(self) -> str:
+    def look(self) -> Survey:
+        """What the target holds. Refuses what this layout did not make."""
+        found = look_at(
+            self._remote, STATE, listed=(RELEASES,), looked=(STATE.incoming, STATE.manifests, RELEASES), live=CURRENT
+        )
+        found.check(RELEASES)
+        return found
+
+    def live(self, survey: Survey | None = None) -> str:
         """The id of the live release, empty before the first push. Refuses what this layout did not make."""
-        self._look_at_format()
-        found = self._remote.stat(CURRENT)
+        survey = survey or self.look()
+        found = survey.found.get(CURRENT)
         if found is None:
             return ""
         where = f"{self._remote.root}/{CURRENT}"
-        if found.kind is not Kind.SYMLINK:
+        if found.stat.kind is not Kind.SYMLINK:
             raise PushRefused(
-                f"{where} is a {found.kind or 'special file'}, not a symlink to a release; nothing was sent",
+                f"{where} is a {found.stat.kind or 'special file'}, not a symlink to a release; nothing was sent",
                 hint=f"move it away (mv {where} {where}.before), or push to another path",
             )
-        link = self._remote.read_link(CURRENT)
-        release = link.removeprefix(f"{RELEASES}/")
-        if release == link or not RELEASE_ID.fullmatch(release):
+        release = found.link.removeprefix(f"{RELEASES}/")
+        if release == found.link or not RELEASE_ID.fullmatch(release):
             raise PushRefused(
-                f"{where} points to {link!r}, which is not a release of push; nothing was sent",
+                f"{where} points to {found.link!r}, which is not a release of push; nothing was sent",
                 hint=f"move it away (mv {where} {where}.before), or push to another path",
             )
         return release
 
-    def history(self) -> list[Release]:
+    def history(self, survey: Survey | None = None) -> list[Release]:
         """The good releases that are there, the oldest first."""
-        return [ticket.release for ticket in self._good(self.live())]
+        survey = survey or self.look()
+        return [ticket.release for ticket in self._good(survey, self.live(survey)).values() if ticket.release]
 
     def plan(self, snapshot: Snapshot) -> ReleasesPlan:
         """What it would take to make ``snapshot`` live."""
-        live = self.live()
+        survey = self.look()
+        live = self.live(survey)
         warnings: list[str] = []
-        before = self._manifest(live, warnings) if self.is_there(live, warnings) else []
+        before = self._manifest(live, survey, warnings) if self.is_there(live, survey, warnings) else []
         found = difference(before, snapshot.entries)
         kept = sum(entry.kind is Kind.FILE for entry in found.keep)
+        name = self._run.target.name
         if live and before and not found.steps:
-            return ReleasesPlan(self._run.target.name, (), kept, live, tuple(warnings), found)
+            return ReleasesPlan(name, (), kept, live, tuple(warnings), survey, found)
         steps = list(found.steps)
         if found.keep and self._remote.capabilities.copies:
-            steps.append(Step(Action.KEEP, plural(len(found.keep), "file"), f"unchanged since {live}: copied there"))
+            how = "linked" if self._hard_links else "copied"
+            steps.append(Step(Action.KEEP, plural(len(found.keep), "file"), f"unchanged since {live}: {how} there"))
         elif found.keep:
             known = {entry.path for entry in found.modes}
             why = "unchanged, but this server cannot copy: sent again"
@@ -103,80 +143,180 @@ class Releases:
             found = Difference(found.steps, snapshot_order(snapshot, found), (), ())
         by_path = {step.subject.rstrip("/"): step for step in steps if step.action in {Action.ADD, Action.REPLACE}}
         how = "by sha256" if self._remote.capabilities.digests else "by size"
-        count = sum(e.kind is Kind.FILE for e in self._verifiable(found))
+        count = sum(entry.kind is Kind.FILE for entry in self._verifiable(found))
         steps.append(Step(Action.VERIFY, plural(count, "file"), how))
         steps.append(Step(Action.SWITCH, CURRENT, f"from {live}" if live else "first push"))
-        return ReleasesPlan(self._run.target.name, tuple(steps), kept, live, tuple(warnings), found, by_path)
+        return ReleasesPlan(name, tuple(steps), kept, live, tuple(warnings), survey, found, by_path)
 
     # Acting.
 
     def push(self, plan: ReleasesPlan, snapshot: Snapshot) -> Release:
-        """Carry out ``plan``. Until its SWITCH step nothing that is live is touched."""
+        """Carry out ``plan``. Until its SWITCH step nothing that is live is touched.
+
+        Raises `Overtaken`, the place in the queue kept, when another push changed what is live meanwhile.
+        """
+        assert plan.survey
         self._check_space(plan)
-        self._prepare_target()
-        if plan.live and not self._records.outcome(number_of(plan.live)):
-            # Its push died between the switch and the record; live it is, so good it is.
-            self._records.end(number_of(plan.live), "good")
-        number = self._records.take_number()
-        now = datetime.now(UTC)
-        name = f"{number:06d}-{now:%Y%m%dT%H%M%SZ}-{snapshot.revision.short}"
-        release = Release(name, snapshot.revision, now, self._run.person)
-        self._records.open(Ticket(number, release, plan.live))
-        try:
-            self._assemble(release, plan, snapshot)
-            with self._run.step(plan.steps[-1]):
-                self._switch(release.id, plan.live)
-            self._records.end(number, "good")
-        except BaseException as error:
-            # The connection may be what failed; the next push cleans up then.
-            with suppress(TargetError, PushRefused):
-                self._give_up(number, release.id, error)
-            raise
-        self._prune(release.id)
+        survey = plan.survey
+        if self._ticket is None:
+            self._make_root(survey)
+            self._ticket, survey = self.queue.enter(survey, lambda number: self._describe(number, snapshot, plan.live))
+        if self.live(survey) != plan.live:
+            raise Overtaken(f"another push made {self.live(survey) or 'nothing'} live on {plan.target} meanwhile")
+        # What is live may have changed since its ticket was written.
+        ticket, self._ticket = self._ticket, None
+        release = ticket.release
+        assert release
+        with self.queue.alive(ticket):
+            try:
+                self._assemble(release, plan, survey, snapshot)
+                self._switch(ticket, plan, survey)
+            except BaseException as error:
+                # The connection may be what failed; the next push cleans up then.
+                with suppress(TargetError, PushRefused):
+                    self._give_up(ticket, error)
+                raise
         return release
-
-    def _give_up(self, number: int, release: str, error: BaseException) -> None:
-        """Remove what a failed push made, unless it is live after all: the answer to a rename may be lost."""
-        if self.live() == release:
-            self._records.end(number, "good")
-            return
-        self._forget(release)
-        self._records.end(number, f"failed: {type(error).__name__}")
-
-    def _forget(self, release: str) -> None:
-        """Remove a release that is not live, wherever it lies, and its manifest."""
-        self._remote.remove_tree(f"{INCOMING}/{release}")
-        self._remote.remove_tree(f"{RELEASES}/{release}")
-        for path in (f"{MANIFESTS}/{release}", f"{STATE}/current-{release}"):
-            with suppress(RemoteMissing):
-                self._remote.remove(path)
 
     def rollback(self, wanted: str = "") -> Release:
         """Make ``wanted``, or the release that was live before the live one, live again."""
-        live = self.live()
-        good = {ticket.release.id: ticket for ticket in self._good(live)}
+        survey = self.look()
+        release = self._target_of_rollback(survey, wanted)
+        live = self.live(survey)
+
+        def describe(number: int) -> Ticket:
+            return Ticket(number, release, live, "rollback")
+
+        ticket, survey = self.queue.enter(survey, describe)
+        with self.queue.alive(ticket):
+            if self.live(survey) != live:
+                self.queue.end(ticket, "overtaken")
+                raise Busy(
+                    f"another push made {self.live(survey) or 'nothing'} live meanwhile; nothing was rolled back",
+                    hint="look at it (push status), then roll back again",
+                )
+            step = Step(Action.SWITCH, CURRENT, f"from {live} back to {release.id}")
+            operations = [*self._switching(ticket, release.id, live, step), *self.queue.ending(ticket, "rolled back")]
+            try:
+                self._perform(operations, STATE.name)
+            except BaseException as error:
+                with suppress(TargetError, PushRefused):
+                    self.queue.end(ticket, f"failed: {type(error).__name__}")
+                if isinstance(error, RemoteExists):
+                    raise self.queue.lost(ticket, error) from error
+                raise
+        return release
+
+    def _target_of_rollback(self, survey: Survey, wanted: str) -> Release:
+        live = self.live(survey)
+        good = self._good(survey, live)
         if not live:
             raise PushRefused(f"nothing was ever pushed to {self._remote.root}: there is nothing to roll back")
-        wanted = wanted or self._before(live, good)
+        wanted = wanted or before(live, good)
         if not wanted:
             raise PushRefused(f"there is no release before {live} on the target: nothing to roll back to")
         if wanted == live:
             raise PushRefused(f"{wanted} is live already")
-        if wanted not in good:
+        ticket = good.get(wanted)
+        if ticket is None or ticket.release is None:
             there = ", ".join(each for each in good if each != live) or "none"
             raise PushRefused(
                 f"there is no good release {wanted!r} to roll back to",
                 hint=f"releases to choose from: {there}",
             )
-        with self._run.step(Step(Action.SWITCH, CURRENT, f"from {live} back to {wanted}")):
-            self._switch(wanted, live)
-        return good[wanted].release
+        return ticket.release
 
-    def _assemble(self, release: Release, plan: ReleasesPlan, snapshot: Snapshot) -> None:
-        """Make the release whole under ``incoming``, verify it, and give it its name."""
-        incoming = f"{INCOMING}/{release.id}"
+    def _describe(self, number: int, snapshot: Snapshot, live: str) -> Ticket:
+        created = datetime.now(UTC)
+        name = f"{number:06d}-{created:%Y%m%dT%H%M%SZ}-{snapshot.revision.short}"
+        return Ticket(number, Release(name, snapshot.revision, created, self._run.person), live)
+
+    def _assemble(self, release: Release, plan: ReleasesPlan, survey: Survey, snapshot: Snapshot) -> None:
+        """Make the release whole in its stage, and verify it."""
+        stage = f"{STATE.incoming}/{release.id}"
+        tree = f"{stage}/{TREE}"
         found = plan.difference
-        self._remote.make_directory(incoming, 0o755)
+        steps = {step.action: step for step in plan.steps}
+        for step in plan.steps:
+            if step.action is Action.REMOVE:
+                with self._run.step(step):  # not copied is removed
+                    pass
+        sending: list[Operation] = [
+            *self._preparing(survey),
+            MakeDirectory(stage, 0o700),
+            MakeDirectory(tree, 0o755),
+            Write(STATE.manifest(release.id), manifest.encode(snapshot.entries)),
+            Put(tree, self._transfer(plan, snapshot)),
+        ]
+        verifying: list[Operation] = [Verify(tree, self._verifiable(found), step=steps[Action.VERIFY])]
+        copying: list[Operation] = []
+        if keep := steps.get(Action.KEEP):
+            copying.append(Copy(f"{RELEASES}/{plan.live}", tree, found.keep, self._hard_links, step=keep))
+        modes = self._modes(tree, plan, snapshot.entries)
+        try:
+            wrong = self._perform([*sending, *copying, *verifying, *modes], stage)
+        except RemoteMissing as error:
+            if not isinstance(error.operation, Copy):
+                raise
+            self._fill(tree, plan.live, snapshot, found.keep)
+            wrong = self._perform([*verifying, *modes], stage)
+        if wrong:
+            self._heal(tree, snapshot, found, wrong)
+            self._perform(modes, stage)
+
+    def _switch(self, ticket: Ticket, plan: ReleasesPlan, survey: Survey) -> None:
+        """Make the release of ``ticket`` live, end the ticket, and remove what is old."""
+        release = ticket.release
+        assert release
+        stage = f"{STATE.incoming}/{release.id}"
+        pruning = self._pruning(ticket, survey)
+        switching = self._switching(ticket, release.id, plan.live, plan.steps[-1])
+        # Complete, it gets its name; then its ticket still has to hold for it to go live.
+        switching.insert(-2, Rename(f"{stage}/{TREE}", f"{RELEASES}/{release.id}"))
+        try:
+            self._perform([*switching, *self.queue.ending(ticket, GOOD)], stage, then=[RemoveTree(stage), *pruning])
+        except RemoteExists as error:
+            if isinstance(error.operation, Pointing):
+                live = self.live()
+                raise Busy(
+                    f"another push made {live or 'nothing'} live meanwhile; this one changed nothing",
+                    hint="look at it (push status), then push again",
+                ) from error
+            raise self.queue.lost(ticket, error) from error
+
+    def _switching(self, ticket: Ticket, release: str, live: str, step: Step) -> list[Operation]:
+        """The operations that make ``release`` live, if ``ticket`` holds and ``live`` is still what is live."""
+        return [
+            *self.queue.holding(ticket),
+            self.queue.switching(ticket),
+            Pointing(CURRENT, f"{RELEASES}/{live}" if live else ""),
+            # The text is relative to where the link will be, so that the tree can be moved as a whole.
+            Point(CURRENT, f"{RELEASES}/{release}", step=step),
+        ]
+
+    def _give_up(self, ticket: Ticket, error: BaseException) -> None:
+        """Remove what a failed push made, unless it is live after all: the answer to a rename may be lost."""
+        assert ticket.release
+        if self.live() == ticket.release.id:
+            self.queue.end(ticket, GOOD)
+            return
+        self._perform(self._forgetting(ticket.release.id), STATE.name)
+        self.queue.end(ticket, f"failed: {type(error).__name__}")
+
+    def _settle(self, ticket: Ticket, survey: Survey) -> str:
+        """How a push ended that died when it had begun to switch."""
+        return GOOD if ticket.release and self.live(survey) == ticket.release.id else "died"
+
+    def _forgetting(self, release: str, step: Step | None = None) -> list[Operation]:
+        """Remove a release that is not live, wherever it lies, and its manifest."""
+        return [
+            RemoveTree(f"{RELEASES}/{release}", step=step),
+            RemoveTree(f"{STATE.incoming}/{release}"),
+            Remove(STATE.manifest(release)),
+        ]
+
+    def _transfer(self, plan: ReleasesPlan, snapshot: Snapshot) -> Transfer:
+        found = plan.difference
         sent = {entry.path for entry in found.send}
         # Directories are made writable first, so that read-only ones can be filled.
         entries = [
@@ -186,196 +326,162 @@ class Releases:
         ]
         modes = {entry.path for entry in found.modes}
         steps = {path: step for path, step in plan.steps_of.items() if path not in modes}
-        self._remote.put(incoming, Transfer(snapshot, entries, steps, self._run))
-        for step in plan.steps:
-            if step.action is Action.REMOVE:
-                with self._run.step(step):  # not copied is removed
-                    pass
-            elif step.action is Action.KEEP:
-                with self._run.step(step):
-                    self._copy(plan.live, incoming, snapshot, found.keep)
-            elif step.action is Action.VERIFY:
-                with self._run.step(step):
-                    self._verify(incoming, snapshot, found)
-        self._set_modes(incoming, plan, snapshot.entries)
-        self._remote.write(f"{MANIFESTS}/{release.id}", [manifest.encode(snapshot.entries)], 0o600)
-        self._remote.rename(incoming, f"{RELEASES}/{release.id}")
+        return Transfer(snapshot, entries, steps, self._run)
 
-    def _copy(self, live: str, incoming: str, snapshot: Snapshot, keep: Sequence[Entry]) -> None:
-        """Copy what did not change on the target. What is not there any more is sent again."""
-        try:
-            self._remote.copy(f"{RELEASES}/{live}", incoming, keep)
-        except RemoteMissing:
-            gone = [entry for entry in keep if self._remote.stat(f"{incoming}/{entry.path}") is None]
-            self._run.warn(f"{plural(len(gone), 'path')} of {live} are gone from the target and are sent again")
-            self._remote.put(incoming, Transfer(snapshot, gone, {}, self._run))
+    def _fill(self, tree: str, live: str, snapshot: Snapshot, keep: Sequence[Entry]) -> None:
+        """Send again what should have been copied and is not there any more."""
+        found = self._remote.collect((), looked=[f"{tree}/{entry.path}" for entry in keep], limit=0)
+        gone = [entry for entry in keep if f"{tree}/{entry.path}" not in found]
+        self._run.warn(f"{plural(len(gone), 'path')} of {live} are gone from the target and are sent again")
+        self._remote.put(tree, Transfer(snapshot, gone, {}, self._run))
 
     def _verifiable(self, found: Difference) -> Sequence[Entry]:
         """What is read back: what was sent, and what was copied where that costs no round trip a file."""
         return (*found.send, *found.keep) if self._remote.capabilities.digests else found.send
 
-    def _verify(self, incoming: str, snapshot: Snapshot, found: Difference) -> None:
-        wrong = self._remote.verify(incoming, self._verifiable(found))
+    def _heal(self, tree: str, snapshot: Snapshot, found: Difference, wrong: Sequence[Entry]) -> None:
+        """Send again what had been altered in the live release. Raises `PushFailed` for what does not arrive whole."""
         copied = {entry.path for entry in found.keep}
         if altered := [entry for entry in wrong if entry.path in copied]:
             # Somebody edited the live release: what is pushed is the snapshot, whole.
             self._run.warn(f"{plural(len(altered), 'file')} had been altered on the target, {altered[0].path!r} first")
-            for entry in altered:
-                with suppress(RemoteMissing):
-                    self._remote.remove(f"{incoming}/{entry.path}")
-            self._remote.put(incoming, Transfer(snapshot, altered, {}, self._run))
-            wrong = self._remote.verify(incoming, wrong)
+            self._perform([Remove(f"{tree}/{entry.path}") for entry in altered], STATE.name)
+            self._remote.put(tree, Transfer(snapshot, altered, {}, self._run))
+            wrong = self._remote.verify(tree, wrong)
         if wrong:
             raise PushFailed(
                 f"{plural(len(wrong), 'file')} did not arrive whole, {wrong[0].path!r} first; what was live stays",
                 hint="push again; if it happens again, look at the target's disk",
             )
 
-    def _set_modes(self, incoming: str, plan: ReleasesPlan, entries: Sequence[Entry]) -> None:
+    def _modes(self, tree: str, plan: ReleasesPlan, entries: Sequence[Entry]) -> list[Operation]:
         changed = {entry.path for entry in plan.difference.modes}
+        operations: list[Operation] = []
         # The deepest first: below a directory that is closed nothing can be set any more.
         for entry in reversed(entries):
             closed = entry.kind is Kind.DIRECTORY and entry.mode & 0o700 != 0o700
             if entry.path in changed:
-                with self._run.step(plan.steps_of[entry.path]):
-                    self._remote.set_mode(f"{incoming}/{entry.path}", entry.mode)
+                operations.append(SetMode(f"{tree}/{entry.path}", entry.mode, step=plan.steps_of[entry.path]))
             elif closed:
-                self._remote.set_mode(f"{incoming}/{entry.path}", entry.mode)
+                operations.append(SetMode(f"{tree}/{entry.path}", entry.mode))
+        return operations
 
-    def _switch(self, release: str, expected: str) -> None:
-        """Make ``release`` live, if what is live is still what the plan was made for."""
-        if (live := self.live()) != expected:
-            raise Busy(
-                f"another push made {live or 'nothing'} live meanwhile; this one changed nothing",
-                hint="look at it (push status), then push again",
-            )
-        temporary = f"{STATE}/current-{release}"
-        with suppress(RemoteMissing):
-            self._remote.remove(temporary)
-        # The text is relative to where the link will be, so that the tree can be moved as a whole.
-        self._remote.make_symlink(f"{RELEASES}/{release}", temporary)
-        self._remote.rename(temporary, CURRENT)
-
-    def _prune(self, live: str) -> None:
-        """Remove all but the newest good releases, and what dead pushes left. What cannot be removed is only told."""
-        try:
-            good = {ticket.release.id: ticket for ticket in self._good(live)}
-            there = {found.name for place in (INCOMING, RELEASES) for found in self._remote.list(place)}
-        except TargetError as error:
-            self._run.warn(f"old releases were not looked for: {error.message}")
-            return
-        stay = {live, self._before(live, good), *list(good)[-self._keep :]}
-        for name in sorted(filter(RELEASE_ID.fullmatch, there)):
-            if name in good and name not in stay:
+    def _pruning(self, ticket: Ticket, survey: Survey) -> list[Operation]:
+        """Remove all but the newest good releases, and what dead pushes left."""
+        assert ticket.release
+        live = ticket.release.id
+        good = self._good(survey, self.live(survey)) | {live: ticket}
+        stay = {live, before(live, good), *list(good)[-self._keep :]}
+        queued = {each.release.id for each in survey.open_tickets if each.release}
+        operations: list[Operation] = []
+        for name in sorted({*survey.names(STATE.incoming), *survey.names(RELEASES)}):
+            if not RELEASE_ID.fullmatch(name) or name in stay or number_of(name) >= ticket.number:
+                continue
+            if name in good:
                 reason = f"the newest {self._keep} stay"
-            elif name not in good and number_of(name) < number_of(live):
-                # Dead, or as good as dead: a push that began before this one may not switch any more.
+            elif name not in queued:
                 reason = "its push did not end well"
             else:
                 continue
-            try:
-                with self._run.step(Step(Action.PRUNE, name, reason)):
-                    self._forget(name)
-                    if name not in good:
-                        self._records.end(number_of(name), "abandoned")
-            except TargetError as error:
-                self._run.warn(f"{name} could not be removed: {error.message}")
+            operations += self._forgetting(name, Step(Action.PRUNE, name, reason))
+        keep = [number_of(name) for name in stay if name]
+        return [*operations, *(RemoveTree(STATE.ticket(number)) for number in forgotten(survey, keep))]
 
     # What is there.
 
-    def _good(self, live: str) -> list[Ticket]:
-        """The tickets whose releases are there and were live once, by number."""
-        try:
-            names = [found.name for found in self._remote.list(RELEASES) if found.kind is Kind.DIRECTORY]
-        except RemoteMissing:
-            return []
-        tickets = []
-        for name in sorted(filter(RELEASE_ID.fullmatch, names), key=number_of):
-            ticket = self._records.ticket(number_of(name))
-            if (
-                ticket
-                and ticket.release.id == name
-                and (name == live or self._records.outcome(ticket.number) == "good")
-            ):
-                tickets.append(ticket)
-        return tickets
+    def _good(self, survey: Survey, live: str) -> dict[str, Ticket]:
+        """The tickets whose releases are there and were live once, by release, in the order of their numbers."""
+        there = set(survey.names(RELEASES))
+        return {
+            ticket.release.id: ticket
+            for ticket in survey.tickets
+            if ticket.release
+            and number_of(ticket.release.id) == ticket.number
+            and ticket.release.id in there
+            and (ticket.outcome == GOOD or ticket.release.id == live)
+        }
 
-    def _before(self, live: str, good: dict[str, Ticket]) -> str:
-        """The release that was live before ``live``, if it is there; else the newest good one that is older."""
-        if live in good and good[live].previous in good:
-            return good[live].previous
-        older = [name for name in good if number_of(name) < number_of(live)]
-        return older[-1] if older else ""
-
-    def is_there(self, release: str, warnings: list[str]) -> bool:
+    def is_there(self, release: str, survey: Survey, warnings: list[str]) -> bool:
         """Whether a release lies where it should. One that does not is told of in ``warnings``."""
-        if not release:
-            return False
-        found = self._remote.stat(f"{RELEASES}/{release}")
-        if found is None or found.kind is not Kind.DIRECTORY:
+        if release and release not in survey.names(RELEASES):
             warnings.append(f"the live release {release} is gone from the target: every file is sent")
             return False
-        return True
+        return bool(release)
 
-    def _manifest(self, release: str, warnings: list[str]) -> list[Entry]:
-        try:
-            return manifest.decode(self._remote.read(f"{MANIFESTS}/{release}", MANIFEST_LIMIT))
-        except RemoteMissing:
+    def _manifest(self, release: str, survey: Survey, warnings: list[str]) -> list[Entry]:
+        found = survey.found.get(STATE.manifest(release))
+        if found is None:
             warnings.append(f"the manifest of the live release {release} is missing: every file is sent")
+            return []
+        try:
+            return manifest.decode(found.content)
         except ValueError as error:
             warnings.append(f"the manifest of the live release {release} is damaged ({error}): every file is sent")
         return []
 
-    def _look_at_format(self) -> None:
-        for path in (STATE, RELEASES):
-            found = self._remote.stat(path)
-            if found is not None and found.kind is not Kind.DIRECTORY:
-                raise PushRefused(
-                    f"{self._remote.root}/{path} is a {found.kind or 'special file'}, no directory; nothing was sent",
-                    hint="push writes through nothing that it did not make: move it away",
-                )
-        try:
-            text = self._remote.read(f"{STATE}/format", 64).decode("ascii", "replace").strip()
-        except RemoteMissing:
+    def _make_root(self, survey: Survey) -> None:
+        if survey.exists:
             return
-        if text != str(FORMAT):
-            raise PushRefused(
-                f"{self._remote.root}/{STATE} has format {text!r}, this push knows {FORMAT}; nothing was sent",
-                hint="upgrade pushkit on this machine",
-            )
+        try:
+            self._remote.make_directory("", 0o755)
+        except RemoteMissing as error:
+            raise TargetError(
+                f"{self._remote.root} does not exist, nor does the directory it would lie in; nothing was changed",
+                hint="check `path`, or make the directory first",
+            ) from error
+        except RemoteExists:
+            return
 
-    def _prepare_target(self) -> None:
+    def _preparing(self, survey: Survey) -> list[Operation]:
         """Make the directories of the layout where they are missing."""
-        if self._remote.stat("") is None:
+        wanted = ((STATE.manifests, 0o700), (STATE.incoming, 0o700), (RELEASES, 0o755))
+        operations: list[Operation] = [
+            MakeDirectory(path, mode, may_exist=True) for path, mode in wanted if path not in survey.found
+        ]
+        if STATE / "format" not in survey.found:
+            operations.append(Write(STATE / "format", f"{FORMAT}\n".encode()))
+        return operations
+
+    def _perform(self, operations: Sequence[Operation], stage: str, then: Sequence[Operation] = ()) -> Sequence[Entry]:
+        """Perform ``operations``, and ``then`` what may fail, which is only told."""
+        left = [*operations, *then]
+        while left:
             try:
-                self._remote.make_directory("", 0o755)
-            except RemoteMissing as error:
-                raise TargetError(
-                    f"{self._remote.root} does not exist, nor does the directory it would lie in; nothing was changed",
-                    hint="check `path`, or make the directory first",
-                ) from error
-        for path, mode in (
-            (STATE, 0o700),
-            (f"{STATE}/pushes", 0o700),
-            (MANIFESTS, 0o700),
-            (INCOMING, 0o700),
-            (RELEASES, 0o755),
-        ):
-            if self._remote.stat(path) is None:
-                with suppress(RemoteExists):
-                    self._remote.make_directory(path, mode)
-        if self._remote.stat(f"{STATE}/format") is None:
-            self._remote.write(f"{STATE}/format", [f"{FORMAT}\n".encode()], 0o600)
+                return self._remote.perform(left, self._run.step, stage)
+            except RemoteError as error:
+                if not any(error.operation is each for each in then):
+                    raise
+                self._run.warn(f"something old could not be removed: {error.message}")
+                left = left[next(at for at, each in enumerate(left) if each is error.operation) + 1 :]
+        return ()
 
     def _check_space(self, plan: ReleasesPlan) -> None:
-        if self._remote.stat("") is None:
+        """Refuse what will not fit: the bytes of all files that are written, be they sent or copied there.
+
+        An estimate: neither directories nor what is lost in half-filled blocks is counted.
+        """
+        assert plan.survey
+        if not plan.survey.exists:
             return
         free = self._remote.free_space()
-        if free is not None and free < plan.size:
-            raise TargetError(
-                f"{self._remote.root} has no space for {plan.size:,} bytes, only for {free:,}; nothing was changed",
-                hint="make room on the target, or keep fewer releases (`keep`)",
-            )
+        sent = sum(entry.size for entry in plan.difference.send)
+        copied = 0 if self._hard_links else sum(entry.size for entry in plan.difference.keep)
+        if free is None or sent + copied <= free or (sent <= free and self._remote.shares_copies(STATE / "format")):
+            return
+        parts = f" ({sent:,} sent, {copied:,} copied from the live release)" if copied else ""
+        raise TargetError(
+            f"{self._remote.root} has no space for {sent + copied:,} bytes{parts}, only for {free:,}; "
+            "nothing was changed",
+            hint="make room on the target, or keep fewer releases (`keep`)",
+        )
+
+
+def before(live: str, good: dict[str, Ticket]) -> str:
+    """The release that was live before ``live``, if it is there; else the newest good one that is older."""
+    if live in good and good[live].previous in good:
+        return good[live].previous
+    older = [name for name in good if number_of(name) < number_of(live)]
+    return older[-1] if older else ""
 
 
 def snapshot_order(snapshot: Snapshot, found: Difference) -> tuple[Entry, ...]:

@@ -3,46 +3,20 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
 
-from pushkit.errors import TargetError
+from pushkit.files import primitives
+from pushkit.files.errors import RemoteExists, RemoteMissing
+from pushkit.files.operation import Operation
+from pushkit.files.stat import Found, Stat, safe_name
 from pushkit.files.transfer import Transfer
-from pushkit.model import Entry, Finding, Kind
+from pushkit.model import Entry, Finding, Kind, Step
 
-
-class RemoteError(TargetError):
-    """A primitive failed. The message names the path and what the remote said."""
-
-
-class RemoteMissing(RemoteError):
-    """There is nothing at the path."""
-
-
-class RemoteExists(RemoteError):
-    """There is something at the path already."""
-
-
-class RemoteDenied(RemoteError):
-    """The remote does not let this user do that."""
-
-
-class RemoteFull(RemoteError):
-    """No space, or no inodes, or a quota is used up."""
-
-
-class Stat(NamedTuple):
-    """What lies at a path, symlinks not followed. ``kind`` is None for devices and the like.
-
-    ``name`` is the last component, not to be trusted. ``size`` in bytes, ``mode`` the nine permission bits.
-    """
-
-    name: str
-    kind: Kind | None
-    mode: int
-    size: int
+#: The most that a file is added to by reading and writing it, in bytes.
+LOG = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +93,23 @@ class Remote(ABC):
     def remove_directory(self, path: str) -> None:
         """Remove an empty directory."""
 
+    def append(self, path: str, data: bytes) -> None:
+        """Add to a file, which is made where there is none. A remote that can do so in one step overrides this."""
+        with suppress(RemoteMissing):
+            data = self.read(path, LOG) + data
+        self.write(f"{path}.new", [data], 0o600)
+        self.rename(f"{path}.new", path)
+
     def free_space(self) -> int | None:
         """Bytes that this user can still write below the root, or None when the remote cannot say."""
         return None
+
+    def shares_copies(self, path: str) -> bool:
+        """Whether what `copy` copies shares its blocks with the original (reflinks) and takes no room.
+
+        Found out by copying the small file ``path``, beside it for a moment. Asked only where room is short.
+        """
+        return False
 
     def obstacle(self) -> str:
         """What would keep this user from making the root, or from writing in it; empty when nothing is known."""
@@ -135,6 +123,38 @@ class Remote(ABC):
         """Give back connections. Never raises."""
 
     # Many at once. A remote that knows a faster way overrides these.
+
+    def collect(
+        self,
+        trees: Sequence[str],
+        *,
+        listed: Sequence[str] = (),
+        looked: Sequence[str] = (),
+        pointed: tuple[str, str] | None = None,
+        limit: int,
+    ) -> dict[str, Found]:
+        """What lies at several paths, by path; what is not there is not in it.
+
+        With everything below ``trees``, and the content of files, of at most ``limit`` bytes each; with the directories
+        right below ``listed``; of ``looked`` only what they are. ``pointed`` is a symlink and a directory: the file in
+        it that bears the last component of the symlink's text. Of ``listed`` and ``looked`` only the kind is
+        promised. Directories that change meanwhile are no error.
+        """
+        return primitives.collect(self, trees, listed=listed, looked=looked, pointed=pointed, limit=limit)
+
+    def perform(
+        self,
+        operations: Sequence[Operation],
+        reported: Callable[[Step], AbstractContextManager[None]],
+        stage: str,
+    ) -> Sequence[Entry]:
+        """Do ``operations`` in their order, each with its step ``reported``. What follows a failure is not done.
+
+        ``stage`` is a directory of this push's own, which is there or which an operation makes; it may be used for what
+        the operations need on the way, and nothing of that stays. The result is the entries that a `Verify` found not
+        to be whole, after which nothing more was done.
+        """
+        return primitives.perform(self, operations, reported)
 
     def put(self, directory: str, transfer: Transfer) -> None:
         """Make the entries of ``transfer`` below ``directory``, which exists; parents come first.
@@ -155,10 +175,10 @@ class Remote(ABC):
                         with transfer.open(entry) as stream:
                             self.write(path, pieces(stream), entry.mode)
 
-    def copy(self, source: str, directory: str, entries: Sequence[Entry]) -> None:
+    def copy(self, source: str, directory: str, entries: Sequence[Entry], *, link: bool = False) -> None:
         """Copy files and symlinks from below ``source`` to the same paths below ``directory``.
 
-        Only asked of a remote with `Capabilities.copies`; the parents are there.
+        With ``link`` files become hard links. Only asked of a remote with `Capabilities.copies`; the parents are there.
         """
         raise NotImplementedError
 
@@ -193,10 +213,3 @@ def pieces(stream: BinaryIO, size: int = 256 * 1024) -> Iterator[bytes]:
     """The content of a binary stream in pieces of ``size`` bytes."""
     while piece := stream.read(size):
         yield piece
-
-
-def safe_name(name: str) -> str:
-    """``name``, which came from a remote, if it is one path component; `RemoteError` if it is not."""
-    if not name or name in {".", ".."} or "/" in name or "\0" in name:
-        raise RemoteError(f"the target lists a file under the impossible name {name!r}; nothing was done with it")
-    return name

@@ -6,6 +6,7 @@ NUL; paths are quoted. The scripts need ``sh`` and what `PROBE` finds, and run a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from shlex import quote
 
@@ -14,11 +15,12 @@ from pushkit.files.remote import Capabilities
 MARKER = "pushkit-shell"
 # On both outputs, since login scripts print on both before a script begins.
 HEAD = f"echo {MARKER}\necho {MARKER} >&2\nset -eu\nLC_ALL=C\nexport LC_ALL\numask 022\n"
-PROBE = f"""{HEAD}for tool in tar cp rm chmod grep sed xargs sha256sum shasum df; do
+PROBE = f"""{HEAD}for tool in tar cp rm chmod grep sed xargs sha256sum shasum df mkdir ln readlink cat rmdir; do
   if command -v "$tool" >/dev/null 2>&1; then echo "$tool"; fi
 done
 case $(cp --version 2>/dev/null) in *coreutils*) echo gnu-cp;; esac
 case $(tar --version 2>/dev/null) in *'GNU tar'*) echo gnu-tar;; esac
+case $(mv --help 2>&1) in *-T*) echo mv-T;; esac
 if printf 'a\\0b\\0' | xargs -0 printf '%s-' >/dev/null 2>&1; then echo xargs-0; fi
 exit 0
 """
@@ -39,6 +41,11 @@ class Shell:
     def copies(self) -> bool:
         """Whether many files can be copied with one script."""
         return {"cp", "xargs-0"} <= self.tools
+
+    @property
+    def batches(self) -> bool:
+        """Whether many operations can be done with one script."""
+        return self.unpacks and {"mkdir", "ln", "readlink", "cat", "rmdir", "mv-T"} <= self.tools
 
     @property
     def sha256(self) -> str:
@@ -68,15 +75,26 @@ def unpack(directory: str, shell: Shell) -> str:
     return f"{HEAD}cd {quote(directory)}\nexec tar{options} -x -p -o -m -f -\n"
 
 
-def copy_files(source: str, directory: str, shell: Shell) -> str:
+def copy_files(source: str, directory: str, shell: Shell, *, link: bool = False) -> str:
     """Copy each name of standard input, a file or a symlink, its mode and times kept. The parents are there."""
+    return f"{HEAD}cd {quote(source)}\nexec {copy_all(directory, shell, link=link)}\n"
+
+
+def copy_all(directory: str, shell: Shell, *, link: bool) -> str:
+    """A command that copies each name of standard input, or makes a hard link to it."""
+    to = quote(directory)
     if "gnu-cp" in shell.tools:
         # --parents leaves directories alone that are there.
-        command = f"exec xargs -0 cp -pP --reflink=auto --parents -t {quote(directory)}"
-    else:
-        each = 'to=$1; shift; for name; do cp -pPR "$name" "$to/$name"; done'
-        command = f"exec xargs -0 sh -c {quote(f'set -e; {each}')} sh {quote(directory)}"
-    return f"{HEAD}cd {quote(source)}\n{command}\n"
+        return f"xargs -0 cp -pP {'-l' if link else '--reflink=auto'} --parents -t {to}"
+    one = 'ln "$name" "$to/$name"' if link else 'cp -pPR "$name" "$to/$name"'
+    each = f"set -e; to=$1; shift; for name; do {one}; done"
+    return f"xargs -0 sh -c {quote(each)} sh {to}"
+
+
+def shares_copies(path: str) -> str:
+    """Print ``yes`` where a copy of the file ``path`` shares its blocks with it."""
+    where, copy = quote(path), quote(f"{path}.copy")
+    return f"{HEAD}if cp --reflink=always {where} {copy} 2>/dev/null; then echo yes; fi\nexec rm -f {copy}\n"
 
 
 def digest_all(directory: str, shell: Shell) -> str:
@@ -85,8 +103,12 @@ def digest_all(directory: str, shell: Shell) -> str:
     GNU's sha256sum begins a line with a backslash where it escaped the name. There is no backslash in the script,
     since not every login shell that it passes through leaves one alone.
     """
-    digests = f"xargs -0 {shell.sha256} 2>/dev/null | grep -oE '^[^0-9a-f]?[0-9a-f]{{64}} ' | sed 's/[^0-9a-f]//g'"
-    return f"{HEAD}cd {quote(directory)}\n{digests} | {shell.sha256}\n"
+    return f"{HEAD}cd {quote(directory)}\n{digests(shell)} | {shell.sha256}\n"
+
+
+def digests(shell: Shell) -> str:
+    """A command that prints the sha256 of each name of standard input, in order, one a line."""
+    return f"xargs -0 {shell.sha256} 2>/dev/null | grep -oE '^[^0-9a-f]?[0-9a-f]{{64}} ' | sed 's/[^0-9a-f]//g'"
 
 
 def digest_each(directory: str, shell: Shell) -> str:
@@ -120,3 +142,31 @@ def obstacle(root: str) -> str:
 def free_blocks(path: str) -> str:
     """Print how much room there is, in POSIX's format, in units of 1,024 bytes."""
     return f"{HEAD}exec df -P -k {quote(path)}\n"
+
+
+def collect(trees: Sequence[str], listed: Sequence[str], looked: Sequence[str], pointed: tuple[str, str] | None) -> str:
+    """Print what `Remote.collect` asks for, below the current directory.
+
+    A line for each path of ``looked`` and ``listed`` and for the directories in the latter, with a letter for its kind
+    before it; an empty line; and a tar of everything else.
+    """
+    look = (
+        'look() { if [ -L "$1" ]; then echo "l $1"; elif [ -d "$1" ]; then echo "d $1"; '
+        'elif [ -f "$1" ]; then echo "f $1"; elif [ -e "$1" ]; then echo "o $1"; fi; }\n'
+    )
+    lines = [f"look {quote(path or '.')}\n" for path in (*looked, *listed)]
+    lines += [
+        f'for each in {quote(path)}/*; do if [ -d "$each" ] && ! [ -L "$each" ]; then echo "d $each"; fi; done\n'
+        for path in listed
+    ]
+    chosen = "".join(
+        f'if [ -e {quote(path)} ] || [ -L {quote(path)} ]; then set -- "$@" {quote(path)}; fi\n' for path in trees
+    )
+    if pointed:
+        link, directory = pointed
+        chosen += (
+            f'if [ -L {quote(link)} ]; then set -- "$@" {quote(link)}; to=$(readlink {quote(link)})\n'
+            f'if [ -f {quote(directory)}/"${{to##*/}}" ]; then set -- "$@" {quote(directory)}/"${{to##*/}}"; fi; fi\n'
+        )
+    # A ticket that ends while it is read makes tar complain, and no archive worse.
+    return f'{look}{"".join(lines)}echo\nset --\n{chosen}[ $# -eq 0 ] || tar -cf - "$@" 2>/dev/null || :\n'

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from io import BytesIO
+from shlex import quote
 from typing import BinaryIO, NamedTuple
 
 from pushkit.archive import tar
 from pushkit.files import scripts
-from pushkit.files.remote import (
-    Remote,
-    RemoteDenied,
-    RemoteError,
-    RemoteFull,
-    RemoteMissing,
-)
+from pushkit.files.batch import Batch, expected, names
+from pushkit.files.errors import RemoteDenied, RemoteError, RemoteExists, RemoteFull, RemoteMissing
+from pushkit.files.operation import Copy, Operation, Verify
+from pushkit.files.remote import Remote
 from pushkit.files.scripts import Shell, own_output
+from pushkit.files.stat import Found, Stat
 from pushkit.files.transfer import Transfer
-from pushkit.model import Entry, Kind
+from pushkit.model import Entry, Kind, Step
 
 # Seconds that a script may be silent, and the bytes a second that a target's disk reads at least.
 PATIENCE = 3600
@@ -34,10 +33,14 @@ SAYINGS: tuple[tuple[str, type[RemoteError], str], ...] = (
     ("Permission denied", RemoteDenied, "permission denied"),
     ("Operation not permitted", RemoteDenied, "permission denied"),
     ("Read-only file system", RemoteDenied, "the file system is read-only"),
+    ("File exists", RemoteExists, "there is something already"),
     ("No such file or directory", RemoteMissing, "there is no such file or directory"),
     ("No such directory", RemoteMissing, "there is no such directory"),
     ("can't cd to", RemoteMissing, "there is no such directory, or it may not be entered"),
 )
+
+LETTERS = {"l": Kind.SYMLINK, "d": Kind.DIRECTORY, "f": Kind.FILE}
+TYPES = {b"0": Kind.FILE, b"\0": Kind.FILE, b"5": Kind.DIRECTORY, b"2": Kind.SYMLINK}
 
 
 class ShellResult(NamedTuple):
@@ -73,6 +76,83 @@ class ShellRemote(Remote):
         nothing and written nothing for ``patience`` seconds.
         """
 
+    def collect(
+        self,
+        trees: Sequence[str],
+        *,
+        listed: Sequence[str] = (),
+        looked: Sequence[str] = (),
+        pointed: tuple[str, str] | None = None,
+        limit: int,
+    ) -> dict[str, Found]:
+        """Read all of it with one script."""
+        if not {"tar", "readlink"} <= self.shell.tools:
+            return super().collect(trees, listed=listed, looked=looked, pointed=pointed, limit=limit)
+        script = scripts.collect(trees, listed, looked, pointed)
+        head = f"{scripts.HEAD}cd {quote(self.root)} 2>/dev/null || exit 0\n"
+        return collected(self._run(head + script).stdout, self.root)
+
+    def perform(
+        self,
+        operations: Sequence[Operation],
+        reported: Callable[[Step], AbstractContextManager[None]],
+        stage: str,
+    ) -> Sequence[Entry]:
+        """Do all of it with one script. Steps after the sending are reported when the script has ended."""
+        if not self._can(operations):
+            return super().perform(operations, reported, stage)
+        batch = Batch(operations, self.root, stage, self.shell)
+        size = sum(work(each.entries) for each in operations if isinstance(each, (Copy, Verify)))
+        with ExitStack() as step:
+            result = self._run(batch.script, self._stream(batch, step) if batch.reads else (), size)
+            done = batch.done(result.stdout)
+            for operation in operations[:done]:
+                if operation.step:
+                    with reported(operation.step):
+                        pass
+            if done == len(operations):
+                return ()
+            operation = operations[done]
+            with reported(operation.step) if operation.step else nullcontext():
+                if isinstance(operation, Verify) and batch.wrong(result.stdout):
+                    return self._wrong(operation.directory, operation.entries)
+                error = told(self.root, result)
+                error.operation = operation
+                raise error
+
+    def _can(self, operations: Sequence[Operation]) -> bool:
+        """Whether the server has what a script of ``operations`` needs."""
+        return (
+            self.shell.batches
+            and (bool(self.shell.sha256) or not any(isinstance(each, Verify) for each in operations))
+            and (self.shell.copies or not any(isinstance(each, Copy) for each in operations))
+        )
+
+    def _stream(self, batch: Batch, step: ExitStack) -> Iterator[bytes]:
+        """What a batch reads: a tar of its papers, then of the entries that it puts."""
+        papers = {paper.path: paper for paper in batch.papers}
+
+        def entries() -> Iterator[Entry]:
+            if papers:
+                yield Entry(batch.desk, Kind.DIRECTORY, 0o700)
+            for paper in batch.papers:
+                yield paper.entry
+            if batch.put:
+                for entry in batch.put.transfer.entries:
+                    step.close()
+                    step.enter_context(batch.put.transfer.step(entry))
+                    yield entry._replace(path=batch.place + entry.path)
+            step.close()
+
+        def opened(entry: Entry) -> BinaryIO:
+            if entry.path in papers:
+                return papers[entry.path].open()
+            assert batch.put
+            original = entry._replace(path=entry.path.removeprefix(batch.place))
+            return step.enter_context(batch.put.transfer.open(original))
+
+        return tar(entries(), opened)
+
     def put(self, directory: str, transfer: Transfer) -> None:
         """Send everything as one tar stream: no round trip for a file."""
         if not self.shell.unpacks:
@@ -92,24 +172,26 @@ class ShellRemote(Remote):
             script = scripts.unpack(self._full(directory), self.shell)
             self._done(directory, self._run(script, tar(entries(), opened)))
 
-    def copy(self, source: str, directory: str, entries: Sequence[Entry]) -> None:
+    def copy(self, source: str, directory: str, entries: Sequence[Entry], *, link: bool = False) -> None:
         """Copy on the target; nothing travels but the names."""
         if entries:
-            script = scripts.copy_files(self._full(source), self._full(directory), self.shell)
-            self._done(directory, self._run(script, names(entries), work(entries)))
+            script = scripts.copy_files(self._full(source), self._full(directory), self.shell, link=link)
+            self._done(directory, self._run(script, (names(entries),), work(entries)))
 
     def verify(self, directory: str, entries: Sequence[Entry]) -> Sequence[Entry]:
         """Compare by content. Only one digest of all digests travels as long as nothing is wrong."""
         files = [entry for entry in entries if entry.kind is Kind.FILE]
         if not files or not self.shell.sha256:
             return super().verify(directory, files)
-        expected = hashlib.sha256(b"".join(entry.sha256.hex().encode() + b"\n" for entry in files))
         script = scripts.digest_all(self._full(directory), self.shell)
-        result = self._done(directory, self._run(script, names(files), work(files)))
-        if result.stdout.split(b" ", 1)[0] == expected.hexdigest().encode():
-            return []
+        result = self._done(directory, self._run(script, (names(files),), work(files)))
+        return [] if result.stdout.split(b" ", 1)[0].decode() == expected(files) else self._wrong(directory, files)
+
+    def _wrong(self, directory: str, entries: Sequence[Entry]) -> Sequence[Entry]:
+        """The files that are not whole, each looked at by itself."""
+        files = [entry for entry in entries if entry.kind is Kind.FILE]
         script = scripts.digest_each(self._full(directory), self.shell)
-        found = self._run(script, names(files), work(files)).stdout.split(b"\n")
+        found = self._run(script, (names(files),), work(files)).stdout.split(b"\n")
         return [
             entry
             for entry, line in zip(files, found + [b""] * len(files), strict=False)
@@ -129,6 +211,12 @@ class ShellRemote(Remote):
             return super().free_space()
         found = re.search(rb"\s(\d+)\s+\d+%\s", self._run(scripts.free_blocks(self.root)).stdout)
         return int(found[1]) * 1024 if found else None
+
+    def shares_copies(self, path: str) -> bool:
+        """Whether GNU's cp, the only one that `copy` asks for it, can share the blocks of ``path``."""
+        if "gnu-cp" not in self.shell.tools:
+            return super().shares_copies(path)
+        return self._run(scripts.shares_copies(self._full(path))).stdout == b"yes\n"
 
     def obstacle(self) -> str:
         """What the rights of this user say."""
@@ -157,11 +245,6 @@ class ShellRemote(Remote):
         raise told(self._full(path), result)
 
 
-def names(entries: Iterable[Entry]) -> tuple[bytes]:
-    """The paths of ``entries`` as ``xargs -0`` reads them. None of them can be taken for an option."""
-    return ("".join(f"./{entry.path}\0" for entry in entries).encode("utf-8", "surrogateescape"),)
-
-
 def work(entries: Iterable[Entry]) -> int:
     """How many bytes a script reads that goes through ``entries`` without a word."""
     return sum(entry.size for entry in entries)
@@ -178,3 +261,28 @@ def told(path: str, result: ShellResult) -> RemoteError:
             line = next(line for line in lines if saying in line)
             return kind(f"{path}: {words} ({line.strip()})")
     return RemoteError(f"{path}: the target said: {lines[0].strip()}")
+
+
+def collected(output: bytes, root: str) -> dict[str, Found]:
+    """What the script of `collect` printed. Raises `RemoteError` when it was cut off."""
+    lines, _, archive = output.partition(b"\n\n")
+    found: dict[str, Found] = {}
+    for line in lines.decode("utf-8", "surrogateescape").split("\n"):
+        letter, _, path = line.partition(" ")
+        if path:
+            found["" if path == "." else path] = Found(Stat(path.rpartition("/")[2], LETTERS.get(letter), 0, 0))
+    if not archive:
+        return found
+    import tarfile  # noqa: PLC0415  (only who has a target to look at needs it)
+
+    try:
+        with tarfile.open(fileobj=BytesIO(archive), mode="r:", errors="surrogateescape") as members:
+            for member in members:
+                kind = TYPES.get(member.type)
+                stat = Stat(member.name.rpartition("/")[2], kind, member.mode & 0o777, member.size, member.mtime)
+                stream = members.extractfile(member) if kind is Kind.FILE else None
+                link = member.linkname if kind is Kind.SYMLINK else ""
+                found[member.name] = Found(stat, stream.read() if stream else b"", link)
+    except tarfile.TarError as error:
+        raise RemoteError(f"{root}: what the target sent cannot be read ({error})", hint="push again") from error
+    return found

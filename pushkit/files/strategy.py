@@ -11,8 +11,9 @@ from pydantic import Field
 from pushkit.files.releases import Releases, ReleasesPlan
 from pushkit.files.remote import Remote
 from pushkit.model import Finding, Plan, Release, Severity
+from pushkit.options import Options
 from pushkit.snapshot import Snapshot
-from pushkit.strategy import Options, Strategy
+from pushkit.strategy import Strategy
 
 
 class FileOptions(Options):
@@ -46,8 +47,9 @@ class FileStrategy(Strategy[FileOptionsT]):
         self._releases = Releases(self.remote, self.run, self.options.keep)
 
     def close(self) -> None:
-        """Close the remote."""
+        """Give back what was not used, and close the remote."""
         if self.remote is not None:
+            self._releases.close()
             self.remote.close()
 
     def plan(self, snapshot: Snapshot) -> Plan:
@@ -78,11 +80,12 @@ class FileStrategy(Strategy[FileOptionsT]):
         root = self.remote.root
         if obstacle := self.remote.obstacle():
             return [*findings, Finding(Severity.ERROR, root, obstacle, "check `path`, and who may write there")]
-        if self.remote.stat("") is None:
+        survey = self._releases.look()
+        if not survey.exists:
             return [*findings, Finding(Severity.OK, root, "does not exist yet; the first push makes it")]
-        live = self._releases.live()
+        live = self._releases.live(survey)
         gone: list[str] = []
-        if live and not self._releases.is_there(live, gone):
+        if live and not self._releases.is_there(live, survey, gone):
             findings.append(Finding(Severity.ERROR, root, gone[0], "push again, or push rollback"))
         else:
             findings.append(Finding(Severity.OK, root, f"live: {live}" if live else "nothing was pushed to it yet"))

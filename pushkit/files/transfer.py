@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from io import RawIOBase
 from typing import BinaryIO
@@ -28,6 +28,15 @@ class Transfer:
         """Report the step of ``entry``, if it has one, around what is done in it."""
         step = self._steps.get(entry.path)
         return nullcontext() if step is None else self._run.step(step)
+
+    def each(self, entries: Iterable[Entry], work: Callable[[Entry], None], *, workers: int = 1) -> None:
+        """Do ``work`` for every entry, within its step, ``workers`` at a time: see `Run.each`."""
+
+        def one(entry: Entry) -> None:
+            with self.step(entry):
+                work(entry)
+
+        self._run.each(entries, one, workers=workers)
 
     @contextmanager
     def open(self, entry: Entry) -> Iterator[BinaryIO]:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import shlex
-import subprocess
 from functools import cache
 from pathlib import Path
 
-from pushkit.errors import PushkitError
+from pushkit.capture import NEVER, capture
+from pushkit.errors import PushkitError, TimedOut
 from pushkit.hookspecs import hookimpl
-from pushkit.secrets.source import SecretSource
+from pushkit.process import Command
+from pushkit.secrets.source import STOPPED, SecretSource
+
+#: Seconds that a command may take: time enough to touch a key or to answer a vault's own window.
+LIMIT = 120.0
 
 
 @hookimpl
@@ -24,23 +29,26 @@ def output(argument: str, root: Path) -> str:
     """What the command ``argument`` prints, without the line end it closes with.
 
     It runs once a run, in the Pushfile's directory and without a shell: ``argument`` is split as a shell splits
-    words, nothing is expanded. Raises `PushkitError` when it cannot be started, fails, or prints what is not
-    UTF-8. What it printed is never part of the message, on either stream: it may be the secret.
+    words, nothing is expanded. It has no terminal and no input to ask at. Raises `PushkitError` when it cannot be
+    started, fails, runs over `LIMIT` seconds, or prints what is not UTF-8, `Interrupted` when somebody asks to stop.
+    What it printed is never part of the message, on either stream: it may be the secret.
     """
     try:
         argv = shlex.split(argument)
     except ValueError as error:
         raise PushkitError(f"the command `{argument}` cannot be split into words: {error}") from None
     try:
-        done = subprocess.run(argv, cwd=root, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+        done = capture(Command(tuple(argv), root, os.environ, f"`{argument}`", timeout=LIMIT), STOPPED.get() or NEVER)
+    except TimedOut as error:
+        raise PushkitError(f"the command `{argument}` did not end within {LIMIT:g} seconds", hint=error.hint) from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise PushkitError(
             f"the command `{argument}` cannot be started: {reason}",
             hint="it runs without a shell, in the Pushfile's directory",
         ) from error
-    if done.returncode:
-        ended = f"exit code {done.returncode}" if done.returncode > 0 else f"signal {-done.returncode}"
+    if done.code:
+        ended = f"exit code {done.code}" if done.code > 0 else f"signal {-done.code}"
         raise PushkitError(
             f"the command `{argument}` failed with {ended}",
             hint="run it by hand to see why; what it prints is not shown here",

@@ -26,6 +26,7 @@ class Redactor:
         self._lock = threading.Lock()
         self._names: dict[str, str] = {}
         self._pattern: re.Pattern[str] | None = None
+        self._longest = 0
 
     def add(self, name: str, value: str) -> None:
         """Hide ``value`` from now on, under ``name``. A value that is known keeps its first name."""
@@ -40,6 +41,7 @@ class Redactor:
             pattern = re.compile(f"(?=({'|'.join(map(re.escape, longest_first))}))")
             # The names first: a thread that sees the new pattern finds the name of all that it matches.
             self._names = names
+            self._longest = len(longest_first[0])
             self._pattern = pattern
 
     def __bool__(self) -> bool:
@@ -56,6 +58,23 @@ class Redactor:
             parts += (text[done:start], f"[secret:{self._names[secret]}]")
             done = end
         return "".join((*parts, text[done:])) if parts else text
+
+    def cut(self, text: str, at: int, ended: bool) -> int:
+        """Where to cut ``text``, at ``at`` or before it if that would cut a secret in two, behind one that is longer.
+
+        0 when that cannot be told before there is more: it has not ``ended``.
+        """
+        pattern = self._pattern
+        if pattern is None:
+            return at
+        # With so much behind it, what begins before the cut is there as a whole.
+        window = text[: at + self._longest]
+        if len(window) < at + self._longest and not ended:
+            return 0
+        for start, end, _ in _spans(pattern, window):
+            if start < at < end:
+                return start or end
+        return at
 
 
 def _spans(pattern: re.Pattern[str], text: str) -> Iterator[tuple[int, int, str]]:

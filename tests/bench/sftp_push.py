@@ -28,6 +28,7 @@ import paramiko
 
 from pushkit import Entry, Kind, Project, Run, Snapshot, Target
 from pushkit.files import Transfer
+from pushkit.secrets.redaction import Redactor
 from pushkit.testing import Sshd
 from pushkit_sftp.options import SftpOptions
 from pushkit_sftp.session import open_remote
@@ -103,7 +104,7 @@ class Bench:
             cancelled=threading.Event(),
             scratch=self.directory,
             person="",
-            redact=str,
+            redact=Redactor(),
             environment={},
         )
         snapshot = Snapshot(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ ACME = '''
 """The plugin of the distribution acme-push."""
 
 import os
+import threading
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -52,9 +54,15 @@ class AcmeStrategy(Strategy[AcmeOptions]):
         if do == "unreachable":
             raise TargetError("acme.example.com cannot be reached", hint="is it on?")
         if do == "several":
+            together = threading.Barrier(3)
             def fail(step):
+                together.wait(30)
                 raise TargetError(f"{step.subject} was not taken {secret}")
             self.run.each(plan.steps, fail, workers=3, step=lambda step: step)
+        if do == "alone":
+            def refuse(step):
+                raise TargetError("part-0 was not taken", hint="is there room?")
+            self.run.each(plan.steps[:1], refuse, workers=3, step=lambda step: step)
         if do == "evil":
             self.run.output("host", "out\\x1b[2J\\x1b[31mred\\x1b[0m")
             self.run.note("note\\x1b[2J")
@@ -62,6 +70,11 @@ class AcmeStrategy(Strategy[AcmeOptions]):
             self.run.each(plan.steps, self.slowly, workers=2, step=lambda step: step)
         for step in plan.steps:
             with self.run.step(step):
+                if do == "throttled":
+                    for _ in range(10):
+                        time.sleep(0.05)
+                        self.run.progress(step, 100)
+                    continue
                 if do in ("slow", "stuck"):
                     self.slowly(step)
                 self.run.progress(step, step.size)
@@ -107,6 +120,11 @@ commands = Commands()
 '''
 
 
+def hear_ctrl_c() -> None:
+    """In a child, before its program: that of a shell's background job inherits a Ctrl-C that is ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Project:
     """A project directory, and the environment in which ``push`` runs there."""
 
@@ -125,14 +143,17 @@ class Project:
         """Write a Pushfile with targets of the strategy ``acme`` that do these things."""
         self.write(**{name: f'strategy = "acme"\ndo = "{do}"' for name, do in targets.items()})
 
-    def push(self, *arguments: str, directory: str = ".", **environment: str) -> subprocess.CompletedProcess[str]:
-        """Run ``push``, without a terminal."""
+    def push(
+        self, *arguments: str, directory: str = ".", stdout: int = subprocess.PIPE, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run ``push``, without a terminal, its output into ``stdout``, a descriptor, or caught."""
         return subprocess.run(
             [PUSH, *arguments],
             cwd=self.root / directory,
             env=self.environment | environment,
             stdin=subprocess.DEVNULL,
-            capture_output=True,
+            stdout=stdout,
+            stderr=subprocess.PIPE,
             text=True,
             errors="surrogateescape",
             timeout=60,

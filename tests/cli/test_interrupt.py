@@ -13,14 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from cli.project import PUSH, Project
+from cli.project import PUSH, Project, hear_ctrl_c
 
 STOPPING = "push: stopping after the step under way; Ctrl-C again to stop now"
-
-
-def hear_ctrl_c() -> None:
-    """A child of a shell's background job inherits a Ctrl-C that is ignored."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @contextmanager

@@ -5,10 +5,12 @@ from __future__ import annotations
 import fcntl
 import os
 import pty
+import re
 import select
 import signal
 import subprocess
 import termios
+import time
 from contextlib import suppress
 from functools import partial
 
@@ -84,6 +86,13 @@ def test_quiet_still_tells_what_is_wrong(project: Project) -> None:
     assert "cannot be reached" in project.push("-q").stderr
 
 
+def test_what_failed_alone_among_many_is_told_with_its_hint(project: Project) -> None:
+    project.acme(production="alone")
+    done = project.push("-q")
+    assert done.returncode == 7
+    assert done.stderr.splitlines()[-2:] == ["push: part-0 was not taken", "  hint: is there room?"]
+
+
 def test_json_for_programs_leaves_stderr_to_warnings(project: Project) -> None:
     assert project.push("--json").stderr == ""
 
@@ -96,6 +105,29 @@ def test_a_terminal_has_colours_and_a_bar_and_stdout_has_neither(project: Projec
     assert seen.count("\x1b[?25l") == seen.count("\x1b[?25h") > 0
     assert stdout.count("\n") == 1
     assert "\x1b" not in stdout
+
+
+def test_a_terminal_shows_the_rate_and_the_time_left(project: Project) -> None:
+    project.acme(production="throttled")  # 3,000 bytes, 100 of them each twentieth of a second or later
+    start = time.monotonic()
+    _, seen = on_a_terminal(project)
+    elapsed = time.monotonic() - start
+    states = re.findall(r"files  ([\d.]+ k?B)/3\.0 kB  ([\d.]+ k?B)/s  ([\d.]+) s left", seen)
+    assert len({size for size, _, _ in states}) > 3
+    agreeing = 0
+    for size_text, rate_text, left_text in states:
+        size, rate, left = in_bytes(size_text), in_bytes(rate_text), float(left_text)
+        # What is shown is rounded: up to 50 bytes, up to 0.05 seconds.
+        assert (size - 151) / elapsed <= rate <= 2050
+        agreeing += (2949 - size) / (rate + 51) - 0.06 <= left <= (3051 - size) / max(rate - 51, 1) + 0.06
+    # The rate and the time left are asked for one after the other: on a busy machine they need not always agree.
+    assert agreeing > len(states) / 2
+
+
+def in_bytes(amount: str) -> float:
+    """The bytes of ``12 B`` or ``1.2 kB``."""
+    number, unit = amount.split()
+    return float(number) * {"B": 1, "kB": 1000}[unit]
 
 
 @pytest.mark.parametrize(("typed", "code"), [(b"y\n", 0), (b"n\n", 6), (b"\n", 6), (b"\x03", 130)])
@@ -130,15 +162,7 @@ def test_no_escape_of_a_file_name_or_a_command_reaches_people(project: Project, 
 def test_a_reader_of_events_that_goes_away_does_not_end_the_push(project: Project) -> None:
     reader, writer = os.pipe()
     os.close(reader)
-    done = subprocess.run(
-        [PUSH, "--json"],
-        cwd=project.root,
-        env=project.environment,
-        stdout=writer,
-        stderr=subprocess.PIPE,
-        text=True,
-        check=False,
-    )
+    done = project.push("--json", stdout=writer)
     os.close(writer)
     assert (done.returncode, done.stderr) == (0, "")
     assert (project.root.parent / "live" / "current" / "index.html").exists()

@@ -14,7 +14,7 @@ SECRET = "hunter-two-hunter"
 def test_a_resolved_secret_is_on_no_output(project: Project, command: str, json: tuple[str, ...]) -> None:
     project.write(
         production='strategy = "dir"\npath = "../live-${env:TOKEN}"',
-        hook='strategy = "script"\nrun = "echo token=${env:TOKEN}"',
+        hook='strategy = "script"\nshell = true\nrun = "echo token=$T"\nenvironment = { T = "${env:TOKEN}" }',
     )
     target = [] if command == "targets" else ["production"]
     first = project.push("production", TOKEN=SECRET)
@@ -25,7 +25,7 @@ def test_a_resolved_secret_is_on_no_output(project: Project, command: str, json:
         project.push("hook", "-v", *json, TOKEN=SECRET),
     ):
         assert SECRET not in done.stdout + done.stderr
-    assert "[secret:env:TOKEN]" in project.push("plan", "hook", TOKEN=SECRET).stdout
+    assert "token=[secret:env:TOKEN]" in project.push("hook", "-v", TOKEN=SECRET).stderr
 
 
 def test_a_secret_that_stands_in_the_pushfile_is_hidden_too(project: Project) -> None:

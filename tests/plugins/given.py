@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import io
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from pushkit import Entry, Kind
+from pushkit import Entry, Kind, Project, Run, Target
 from pushkit.files import Transfer
+from pushkit.secrets.redaction import Redactor
 
 
 class Given(Transfer):
@@ -21,6 +23,17 @@ class Given(Transfer):
         self.finished: list[str] = []
         self.failed: list[tuple[str, str]] = []
         self._contents: dict[str, bytes] = {}
+        here = Path()
+        self._run = Run(
+            project=Project("p", here, here, ".", (), "", {}),
+            target=Target("there", "sftp"),
+            emit=lambda _: None,
+            cancelled=threading.Event(),
+            scratch=here,
+            person="",
+            redact=Redactor(),
+            environment={},
+        )
 
     def directory(self, path: str, mode: int = 0o755) -> None:
         self.entries.append(Entry(path, Kind.DIRECTORY, mode))

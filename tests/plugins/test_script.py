@@ -29,6 +29,7 @@ from pushkit import (
     TargetError,
 )
 from pushkit.events import Event, Output, StepFailed, StepFinished, StepStarted, Warned
+from pushkit.process import LINE_LIMIT
 from pushkit.secrets.redaction import Redactor
 from pushkit.snapshot import take
 from pushkit_script.options import ScriptOptions
@@ -438,3 +439,13 @@ def test_check_leaves_a_commit_to_the_plan(pusher: Pusher) -> None:
     pusher.source = "git:v1"
     (finding,) = pusher.strategy(script="bin/deploy").check()
     assert finding.message == "will be looked for in git:v1"
+
+
+def test_a_secret_in_a_very_long_line_is_not_shown_in_two_halves(pusher: Pusher) -> None:
+    pusher.write("deploy", f"#!/bin/sh\nhead -c {LINE_LIMIT - 4} /dev/zero | tr '\\0' x; echo $TOKEN\n")
+    strategy = pusher.strategy(script="deploy", environment={"TOKEN": "hunter2-hunter3"})
+    strategy.run.redact.add("TOKEN", "hunter2-hunter3")  # type: ignore[attr-defined]
+    snapshot = take(strategy.run.project, strategy.run.target, pusher.cancelled)
+    strategy.push(strategy.plan(snapshot), snapshot)
+    lines = [event.line for event in pusher.events if isinstance(event, Output)]
+    assert [strategy.run.redact(line) for line in lines] == ["x" * (LINE_LIMIT - 4), "[secret:TOKEN]"]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
-from pushkit import hookimpl
+from pushkit import PushfileError, hookimpl
+from pushkit.pushfile import parse
 from pushkit_script import pushkit_strategy
 from pushkit_script.options import ScriptOptions
 from pushkit_script.strategy import ScriptStrategy
@@ -56,6 +58,24 @@ def test_a_timeout_is_a_number_of_seconds(seconds: float) -> None:
 
 def test_a_secret_is_not_shown_in_a_refusal() -> None:
     assert "s3cr3t" not in refusal(run="make", environment={"TOKEN": "s3cr3t\0"})
+
+
+@pytest.mark.parametrize(
+    "where", ['run = "deploy ${env:TOKEN}"', 'script = "${env:X}"', 'script = "a"\nargs = ["${env:X}"]']
+)
+def test_a_reference_on_a_command_line_is_refused_and_says_what_to_do_instead(where: str, tmp_path: Path) -> None:
+    text = f'[target.t]\nstrategy = "script"\n{where}\nenvironment = {{ TOKEN = "${{env:TOKEN}}" }}\n'
+    with pytest.raises(PushfileError) as caught:
+        parse(text, tmp_path / "Pushfile")
+    (problem,) = caught.value.problems
+    assert problem.message == "no reference is allowed here: others can see the value"
+    assert "set a variable in `environment` to it" in problem.hint
+    assert problem.line == text.splitlines().index(where.splitlines()[-1]) + 1
+
+
+def test_what_only_looks_like_a_reference_is_allowed_on_a_command_line(tmp_path: Path) -> None:
+    text = '[target.t]\nstrategy = "script"\nshell = true\nrun = "deploy $TOKEN $${HOME}"\n'
+    assert parse(text, tmp_path / "Pushfile").targets
 
 
 def test_every_option_is_described() -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.project import PUSH
+from cli.project import PUSH, hear_ctrl_c
 from pushkit.testing import ServerDirectory, Sshd, SshServer
 
 
@@ -308,10 +308,16 @@ def test_ctrl_c_in_the_middle_of_a_file_leaves_the_old_release_and_nothing_else(
     with (project.root / "large").open("wb") as file:
         file.truncate(1024**3)
     process = subprocess.Popen(
-        [PUSH], cwd=project.root, env=project.environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [PUSH],
+        cwd=project.root,
+        env=project.environment,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=hear_ctrl_c,  # noqa: PLW1509  (no threads here)
     )
     incoming = ssh_directory.local / ".push/incoming"
-    while process.poll() is None and not any(path.stat().st_size > 2**20 for path in incoming.glob("*/large")):
+    while process.poll() is None and not any(path.stat().st_size > 2**20 for path in incoming.glob("*/tree/large")):
         time.sleep(0.01)
     for _ in range(times):
         process.send_signal(signal.SIGINT)

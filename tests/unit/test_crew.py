@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
+import signal
 import sys
 import threading
+import time
+from array import array
 from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
 from hashlib import sha256
@@ -12,9 +16,10 @@ from pathlib import Path
 
 import pytest
 
-from pushkit import crew, hasher
-from pushkit.crew import Crew, Helper
+from pushkit import crew, reader
+from pushkit.crew import Crew
 from pushkit.errors import Interrupted, SnapshotChanged
+from pushkit.helper import Helper, Job
 from pushkit.model import Project
 from pushkit.snapshot import Snapshot, take
 
@@ -43,18 +48,26 @@ def started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[He
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(crew, "processes", lambda: 3)
     helpers: list[Helper] = []
+    ended: list[Helper] = []
     start = Helper.__init__
+    end = Helper.end
 
     def counted(helper: Helper, root: str) -> None:
         start(helper, root)
         helpers.append(helper)
 
+    def noted(helper: Helper) -> None:
+        ended.append(helper)
+        end(helper)
+        with pytest.raises(ProcessLookupError):
+            os.kill(helper._pid, 0)
+
+    before = len(os.listdir("/dev/fd"))
     monkeypatch.setattr(Helper, "__init__", counted)
+    monkeypatch.setattr(Helper, "end", noted)
     yield helpers
-    for helper in helpers:
-        assert helper._process.returncode is not None
-        assert helper._stdin.closed
-        assert helper._stdout.closed
+    assert set(map(id, helpers)) <= set(map(id, ended))
+    assert len(os.listdir("/dev/fd")) == before
 
 
 def freeze(top: Path, cancelled: threading.Event | None = None) -> Snapshot:
@@ -85,9 +98,138 @@ def test_what_helpers_found_is_known_the_next_time(
     # A clock that is ahead makes the files old enough to be trusted at once.
     monkeypatch.setattr("pushkit.index.GRANULARITY", -(10**13))
     first = freeze(top)
-    started.clear()
     monkeypatch.setattr(Crew, "add", lambda *_: pytest.fail("a file was read again"))
     assert freeze(top).entries == first.entries
+
+
+@pytest.fixture
+def known(top: Path, started: list[Helper], monkeypatch: pytest.MonkeyPatch) -> Snapshot:
+    """What is there, frozen before. The next walk expects it, one directory a batch."""
+    monkeypatch.setattr("pushkit.index.GRANULARITY", -(10**13))
+    found = freeze(top)
+    started.clear()
+    monkeypatch.setattr(crew, "SCANS", 1)
+    return found
+
+
+def test_directories_that_are_expected_are_scanned_by_several_processes(
+    top: Path, started: list[Helper], known: Snapshot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scan = reader.scan
+    mine: list[str] = []
+
+    def own(path: str, directory: int | None = None) -> reader.Columns:
+        mine.append(path)
+        # The helpers are given the time to take all that is not taken yet.
+        time.sleep(0.05)
+        return scan(path, directory)
+
+    monkeypatch.setattr(reader, "scan", own)
+    again = freeze(top)
+    assert again.entries == known.entries
+    assert again.warnings == known.warnings
+    assert started
+    assert 0 < len(mine) < 20
+
+
+def test_what_changed_since_the_last_walk_is_seen_whoever_scans(
+    top: Path, started: list[Helper], known: Snapshot, tmp_path: Path
+) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(top, copy)
+    freeze(copy)
+    (copy / "d0" / "0").write_bytes(b"0+")
+    (copy / "d19" / "19").write_bytes(b"19+")
+    (copy / "d18" / "new").write_bytes(b"new")
+    (copy / "d17" / "17").unlink()
+    shutil.rmtree(copy / "d16")
+    shutil.rmtree(copy / "d15")
+    (copy / "d15").write_bytes(b"now a file")
+    (copy / "d14" / ".gitignore").write_text("1*")
+    (copy / "e" / "e").mkdir(parents=True)
+    found = {entry.path: entry for entry in freeze(copy).entries}
+    expected = {
+        path: path
+        for entry in known.entries
+        if not (path := entry.path).startswith(("d15/", "d16", "d14/1")) and path != "d17/17"
+    }
+    assert set(found) == {*expected, "d18/new", "d14/.gitignore", "e", "e/e"}
+    assert found["d0/0"].sha256 == sha256(b"0+").digest()
+    assert found["d19/19"].sha256 == sha256(b"19+").digest()
+    assert found["d15"].sha256 == sha256(b"now a file").digest()
+    assert started
+
+
+def test_a_helper_that_dies_while_it_scans_is_not_missed(
+    top: Path, started: list[Helper], known: Snapshot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = Helper.take
+
+    def take_and_die(helper: Helper) -> None:
+        os.kill(helper._pid, signal.SIGKILL)
+        taken(helper)
+
+    monkeypatch.setattr(Helper, "take", take_and_die)
+    assert freeze(top).entries == known.entries
+    assert started
+
+
+def test_a_helper_that_hangs_is_not_waited_for(
+    top: Path, started: list[Helper], known: Snapshot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = Helper.give
+
+    def give_and_stop(helper: Helper, job: Job) -> None:
+        given(helper, job)
+        os.kill(helper._pid, signal.SIGSTOP)
+
+    monkeypatch.setattr(crew, "PATIENCE", 0.01)
+    monkeypatch.setattr(Helper, "give", give_and_stop)
+    assert freeze(top).entries == known.entries
+    assert started
+
+
+def test_a_directory_that_no_helper_could_read_is_read_here_to_know_the_reason(
+    top: Path, started: list[Helper], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(crew, "SCANS", 1)
+    names = [f"d{number}" for number in range(20)] + ["gone", "d0/0"]
+    files = Crew(str(top))
+    files.expect((name, 1) for name in names)
+    for name in names[:2]:
+        assert files.scan(name) == reader.scan(str(top / name))
+    time.sleep(0.2)
+    with pytest.raises(NotADirectoryError):
+        files.scan("d0/0")
+    with pytest.raises(FileNotFoundError):
+        files.scan("gone")
+    files.end()
+    assert started
+
+
+def test_columns_come_back_as_they_were_sent(top: Path) -> None:
+    found: list[reader.Columns | None] = [
+        reader.scan(str(top / "d3")),
+        None,
+        (b"", b"", b"", b"", b""),
+        reader.scan(str(top)),
+    ]
+    assert list(reader.unpack(b"".join(map(reader.pack, found)))) == found
+
+
+def test_numbers_that_do_not_fit_are_cut_to_what_does() -> None:
+    values = [0o100644, (1 << 64) - 2, 0, 1, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0, 5 + (1 << 63), 7]
+    look = os.stat_result(values, {"st_mtime_ns": 5 + (1 << 63), "st_ctime_ns": 7})
+    _, keys, *_ = reader.columns(["a"], [look])
+    assert array("q", keys).tolist() == [3, 5, 7, (1 << 63) - 2]
+
+
+def test_a_read_that_is_short_is_not_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = os.urandom(1000)
+    (tmp_path / "a").write_bytes(data)
+    readv = os.readv
+    monkeypatch.setattr(os, "readv", lambda descriptor, buffers: readv(descriptor, [buffers[0][:7]]))
+    assert reader.Hasher().digest(str(tmp_path / "a"), 1000) == sha256(data).digest()
 
 
 @pytest.mark.parametrize("answers", [0, 1, 3])
@@ -99,24 +241,29 @@ def test_a_helper_that_dies_leaves_its_files_to_the_others(
 
     def take_and_die(helper: Helper) -> None:
         nonlocal done
-        before = len(helper.batches)
+        before = len(helper.jobs)
         taken(helper)
         if helper is started[0]:
-            done += before - len(helper.batches)
+            done += before - len(helper.jobs)
             if done >= answers:
-                helper._process.kill()
+                os.kill(helper._pid, signal.SIGKILL)
 
     monkeypatch.setattr(Helper, "take", take_and_die)
     assert right(freeze(top), top)
     assert len(started) == 2
 
 
-@pytest.mark.parametrize("program", ["/bin/false", "/bin/echo", "/nowhere/python", ""])
+@pytest.mark.parametrize("program", ["/bin/false", "/bin/echo", "/nowhere/python"])
 def test_an_interpreter_that_is_none_costs_time_and_nothing_else(
     top: Path, started: list[Helper], monkeypatch: pytest.MonkeyPatch, program: str
 ) -> None:
     monkeypatch.setattr(sys, "executable", program)
     assert right(freeze(top), top)
+
+
+def test_an_interpreter_that_does_not_know_where_it_is_reads_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "")
+    assert crew.processes() == 1
 
 
 def test_a_file_that_vanishes_before_it_is_read_is_named(
@@ -177,9 +324,9 @@ def test_digests_come_in_the_order_of_the_files(top: Path, started: list[Helper]
     paths[MANY // 2] = "nowhere"
     for start in range(0, MANY, 100):
         part = paths[start : start + 100]
-        files.add(part, [1] * len(part))
+        files.add(part, [len(str(number)) for number in range(start, start + len(part))])
     found = b"".join(files.finish(lambda: None))
     files.end()
     expected = [sha256(b"%d" % number).digest() for number in range(MANY)]
-    expected[MANY // 2] = hasher.NONE
+    expected[MANY // 2] = reader.NONE
     assert found == b"".join(expected)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -15,41 +14,15 @@ from pathlib import Path
 
 import pytest
 
-from pushkit.blobs import Blobs, end
+from pushkit.blobs import Blobs
+from pushkit.capture import end
 from pushkit.errors import SnapshotError, UsageError
 from pushkit.model import Entry, Kind, Project, Target
 from pushkit.snapshot import Snapshot, take
 from pushkit.source import explain
+from repository import before_git, commit, git, init
 
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:%s\nsize 12\n" % (b"0" * 64)
-
-
-@pytest.fixture(autouse=True)
-def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-
-
-@pytest.fixture
-def top(tmp_path: Path) -> Path:
-    directory = tmp_path / "project"
-    directory.mkdir()
-    git(directory, "init", "-q", "-b", "main")
-    return directory
-
-
-def git(top: Path, *arguments: str | Path) -> bytes:
-    identity = ("-c", "user.name=n", "-c", "user.email=n@example.com", "-c", "protocol.file.allow=always")
-    return subprocess.run(["git", "-C", top, *identity, *arguments], check=True, capture_output=True).stdout
-
-
-def commit(top: Path, files: dict[str, bytes]) -> str:
-    for name, data in files.items():
-        (top / name).parent.mkdir(parents=True, exist_ok=True)
-        (top / name).write_bytes(data)
-    git(top, "add", "-A", "-f")
-    git(top, "commit", "-q", "--allow-empty", "-m", "m")
-    return git(top, "rev-parse", "HEAD").decode().strip()
 
 
 def project(top: Path, source: str = "git:HEAD", ignore: tuple[str, ...] = ()) -> Project:
@@ -148,9 +121,7 @@ def test_a_persons_own_attributes_do_not_count(top: Path) -> None:
 
 
 def test_a_submodule_is_refused_by_name_unless_it_is_ignored(top: Path, tmp_path: Path) -> None:
-    other = tmp_path / "other"
-    other.mkdir()
-    git(other, "init", "-q")
+    other = init(tmp_path / "other")
     commit(other, {"x": b""})
     git(top, "submodule", "--quiet", "add", str(other), "vendor/lib")
     commit(top, {"a": b""})
@@ -229,11 +200,7 @@ def test_a_git_that_is_ended_is_an_error_that_names_what_it_was_doing(
     top: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, task: str
 ) -> None:
     commit(top, {"a": b"1", ".gitattributes": b"a export-ignore\n"})
-    fake = tmp_path / "bin" / "git"
-    fake.parent.mkdir()
-    fake.write_text(f'#!/bin/sh\ncase "$*" in *{task}*) kill -9 $$;; esac\nexec {shutil.which("git")} "$@"\n')
-    fake.chmod(0o755)
-    monkeypatch.setenv("PATH", str(fake.parent), prepend=os.pathsep)
+    before_git(monkeypatch, tmp_path / "bin", f'case "$*" in *{task}*) kill -9 $$;; esac')
     with pytest.raises(SnapshotError, match=f"git {task} failed in {top}") as raised:
         freeze(top)
     assert raised.value.exit_code == 5
@@ -244,12 +211,8 @@ def test_every_git_has_a_session_of_its_own_so_that_an_interrupt_does_not_reach_
     top: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     commit(top, {"a": b"1", "large": bytes((4 << 20) + 1), ".gitattributes": b""})
-    fake = tmp_path / "bin" / "git"
-    fake.parent.mkdir()
     python = f"import os; print(os.getsid(0), file=open('{tmp_path}/sessions', 'a'))"
-    fake.write_text(f'#!/bin/sh\n{sys.executable} -c "{python}"\nexec {shutil.which("git")} "$@"\n')
-    fake.chmod(0o755)
-    monkeypatch.setenv("PATH", str(fake.parent), prepend=os.pathsep)
+    before_git(monkeypatch, tmp_path / "bin", f'{sys.executable} -c "{python}"')
     snapshot = freeze(top)
     with snapshot.open(snapshot.entries[-1]) as stream:
         assert len(stream.read()) == (4 << 20) + 1
@@ -263,11 +226,7 @@ def test_a_git_that_was_ended_between_two_questions_is_told_and_then_started_aga
 ) -> None:
     commit(top, {"a": b"1"})
     name = git(top, "rev-parse", "HEAD:a").decode().strip()
-    fake = tmp_path / "bin" / "git"
-    fake.parent.mkdir()
-    fake.write_text(f'#!/bin/sh\necho $$ >{tmp_path}/id\nexec {shutil.which("git")} "$@"\n')
-    fake.chmod(0o755)
-    monkeypatch.setenv("PATH", str(fake.parent), prepend=os.pathsep)
+    before_git(monkeypatch, tmp_path / "bin", f"echo $$ >{tmp_path}/id")
     blobs = Blobs(str(top), b"")
     assert blobs.content(name) == b"1"
     process = int((tmp_path / "id").read_text())
@@ -287,32 +246,15 @@ def test_a_process_that_ended_before_it_read_its_questions_is_waited_for() -> No
     assert process.returncode == 0
 
 
-FAKE_GIT = """#!/bin/sh
-case "$*" in
-*"cat-file --batch"*) read -r name; printf '%s blob 3000000\\nonly a part' "$name";;
-*) exec {git} "$@";;
-esac
-"""
+HALF_A_BLOB = """case "$*" in
+*"cat-file --batch"*) read -r name; printf '%s blob 3000000\\nonly a part' "$name"; exit;;
+esac"""
 
 
-def test_a_git_that_ends_in_the_middle_of_a_blob_is_told_and_nothing_is_remembered(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    top = tmp_path / "top"
-    top.mkdir()
-    git = shutil.which("git")
-    assert git
-    for words in (["init", "-q"], ["add", "a"], ["-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", "t"]):
-        (top / "a").write_text("a")
-        subprocess.run([git, *words], cwd=top, check=True)
-    project = Project("p", top / "Pushfile", top, "git:HEAD", (), "", {})
-    (tmp_path / "bin").mkdir()
-    (tmp_path / "bin/git").write_text(FAKE_GIT.format(git=git))
-    (tmp_path / "bin/git").chmod(0o755)
-    path = os.environ["PATH"]
-    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{path}")
-    with pytest.raises(SnapshotError, match="git ended while"):
-        take(project)
-    monkeypatch.setenv("PATH", path)
-    assert [entry.size for entry in take(project).entries] == [1]
+def test_a_git_that_ends_in_the_middle_of_a_blob_is_told_and_nothing_is_remembered(top: Path, tmp_path: Path) -> None:
+    commit(top, {"a": b"a"})
+    with pytest.MonkeyPatch.context() as patch:
+        before_git(patch, tmp_path / "bin", HALF_A_BLOB)
+        with pytest.raises(SnapshotError, match="git ended while"):
+            freeze(top)
+    assert [entry.size for entry in freeze(top).entries] == [1]

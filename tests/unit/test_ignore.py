@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pushkit.ignore import Filter, Rule, parse
+from pushkit.ignore import Filter, Rule, parse, without_trailing_spaces
 from pushkit.model import Project, Target
 from pushkit.snapshot import take
 from pushkit.source import explain
@@ -278,3 +278,27 @@ def test_explains_which_line_of_which_file_decided() -> None:
         assert explain(described, None, "Pushfile") == "Pushfile is not sent: names that never travel: /Pushfile"
         assert "ignore of [project] in Pushfile:1: dist" in explain(described, None, "dist/c")
         assert explain(described, target, "dist/c") == "dist/c is sent: include of [target.web] in Pushfile:1: /dist/c"
+
+
+def test_a_line_of_a_million_spaces_is_read_at_once() -> None:
+    spaces = b" " * 1_000_000
+    assert [rule.text for rule in parse(spaces + b"x\n" + b"y" + spaces + b"\n" + spaces, b"", "")] == [
+        spaces + b"x",
+        b"y",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("a  ", "a"),
+        ("a\\  ", "a\\ "),
+        ("a\\\\  ", "a\\\\"),
+        ("a \\", "a \\"),
+        ("a \\ b ", "a \\ b"),
+        ("  ", ""),
+        ("", ""),
+    ],
+)
+def test_spaces_at_the_end_go_unless_they_are_escaped(text: str, kept: str) -> None:
+    assert without_trailing_spaces(text.encode()) == kept.encode()

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from pushkit.index import GRANULARITY, Index
+from pushkit.reader import columns
 
 OLD = time.time_ns() - 3600 * 10**9
 DIGEST = b"d" * 32
@@ -18,6 +19,11 @@ def looks(size: int = 3, mtime: int = OLD, ctime: int = OLD, inode: int = 7) -> 
     """A stat whose times are exact to the nanosecond."""
     values = [0o100644, inode, 0, 1, 0, 0, size, 0, 0, 0, 0, 0, 0, 0, mtime, ctime]
     return os.stat_result(values, {"st_mtime_ns": mtime, "st_ctime_ns": ctime})
+
+
+def keys(stat: os.stat_result) -> bytes:
+    """The key of a file that looks like that."""
+    return columns(["a"], [stat])[1]
 
 
 @pytest.fixture
@@ -30,14 +36,14 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 def remember(root: str, stat: os.stat_result) -> None:
     index = Index(root)
-    digests = index.look("", {"a": stat})
+    digests = index.look("", b"a", keys(stat))
     assert digests == [b""]
     digests[0] = DIGEST
     index.save()
 
 
 def known(root: str, stat: os.stat_result) -> bool:
-    (digest,) = Index(root).look("", {"a": stat})
+    (digest,) = Index(root).look("", b"a", keys(stat))
     assert digest in (b"", DIGEST)
     return bool(digest)
 

@@ -8,7 +8,7 @@ import pytest
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from pushkit.strategy import Options
+from pushkit.options import Options
 from pushkit.validation import Fault, validate
 
 

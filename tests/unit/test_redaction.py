@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pushkit.events import Note, redacted
+from pushkit.process import LINE_LIMIT, Lines
 from pushkit.secrets.redaction import Redactor
 
 AWKWARD = "p@ss/w\"ö rd's+\\$"
@@ -130,3 +131,40 @@ def test_no_secret_is_in_what_comes_out(values: list[str], around: str) -> None:
     for index in range(len(values)):
         rest = rest.replace(f"[secret:N{index}]", "\0")
     assert not any(value in rest for value in values if value.strip() == value and len(value) >= 4)
+
+
+def shown(redactor: Redactor, output: bytes, chunk: int) -> list[str]:
+    """What is seen of a command's output that comes in chunks of that size."""
+    pieces: list[str] = []
+    lines = Lines(lambda line: pieces.append(redactor(line)), redactor.cut)
+    for start in range(0, len(output), chunk):
+        lines.feed(output[start : start + chunk])
+    lines.end()
+    return pieces
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    st.integers(LINE_LIMIT - 30, LINE_LIMIT + 5),
+    st.sampled_from(["hunter2", "ünïcødé-secret", "abcabcabc", "y" * 20_000]),
+    st.sampled_from([b"", b"\n", b"zz", b"z" * LINE_LIMIT + b"\n"]),
+    st.sampled_from([1000, 65_536]),
+)
+def test_a_secret_is_seen_across_the_place_where_a_long_line_is_cut(
+    before: int, secret: str, after: bytes, chunk: int
+) -> None:
+    output = b"x" * before + secret.encode() * 2 + after
+    pieces = shown(knowing(db=secret), output, chunk)
+    assert "".join(pieces).replace("[secret:db]", "") == "x" * before + after.decode().strip()
+    assert "".join(pieces).count("[secret:db]") >= 1
+    assert max(len(piece.replace("[secret:db]", "")) for piece in pieces) <= LINE_LIMIT
+
+
+def test_secrets_that_overlap_without_end_take_bounded_memory() -> None:
+    pieces = shown(knowing(a="aaaa"), b"a" * 1_000_000, 65_536)
+    assert not any("aaaa" in piece for piece in pieces)
+    assert max(map(len, pieces)) < LINE_LIMIT
+
+
+def test_a_redactor_that_knows_nothing_cuts_at_the_limit() -> None:
+    assert [len(piece) for piece in shown(Redactor(), b"x" * (LINE_LIMIT + 1), 65_536)] == [LINE_LIMIT, 1]

@@ -167,6 +167,37 @@ def test_a_result_that_is_no_strategy_is_refused(site: Path, change: tuple[str, 
     assert f'strategy "ship" (acme 1.0) {says}' in refused("strategies", "ship").message
 
 
+@pytest.mark.parametrize(
+    ("field", "says"),
+    [
+        ("client: Callable[[], int]", "`client`: Cannot generate a JsonSchema for core_schema.CallableSchema"),
+        ("client: Fleet | None = None", "`client`: Cannot generate a JsonSchema for core_schema.IsInstanceSchema"),
+        ("client: dict[str, Inner] = {}", "`client`: Cannot generate a JsonSchema for core_schema.IsInstanceSchema"),
+        ("client: Moody = None", "`client`: not today"),
+        ("client: 'Unknown'", "`client`: `shipOptions` is not fully defined"),
+    ],
+)
+def test_an_option_that_cannot_be_explained_is_refused_by_name(site: Path, field: str, says: str) -> None:
+    types = """
+from collections.abc import Callable
+from typing import Annotated, Any
+class Fleet: pass
+class Inner(Options, arbitrary_types_allowed=True):
+    fleet: Fleet
+class Mood:
+    def __get_pydantic_json_schema__(self, schema, handler):
+        raise RuntimeError("not today")
+Moody = Annotated[Any, Mood()]
+class shipOptions(Options, arbitrary_types_allowed=True):
+    port: int = 22"""
+    source = strategy("ship", field).replace("\n\nclass shipOptions(Options):", types)
+    install(site, "acme", {"acme_s": source}, {"strategies:ship": "acme_s"}, version="2.5")
+    error = refused("strategies", "ship")
+    assert error.message.startswith(f'strategy "ship" (acme 2.5) has an option that nothing can explain, {says}')
+    assert error.hint == "this is for the authors of acme"
+    assert registry.strategy("dir").name == "dir"
+
+
 def test_a_source_that_is_no_function_is_refused(site: Path) -> None:
     source = SOURCE.replace("lambda argument, root: argument.upper()", "'text'")
     install(site, "acme", {"acme_v": source}, {"secret_sources:vault": "acme_v"})

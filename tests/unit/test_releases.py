@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
@@ -16,9 +19,10 @@ import pytest
 from pushkit import Action, Busy, Kind, Project, PushFailed, PushRefused, Run, Snapshot, Target, TargetError, manifest
 from pushkit.events import Event, StepFinished, Warned
 from pushkit.files import RemoteFull
-from pushkit.files.records import Records, Ticket
-from pushkit.files.releases import Releases
+from pushkit.files.releases import STATE, Releases
+from pushkit.files.ticket import Ticket
 from pushkit.model import Release, Revision
+from pushkit.secrets.redaction import Redactor
 from pushkit.snapshot import take
 from pushkit_dir.remote import LocalRemote
 
@@ -42,7 +46,7 @@ class Site:
             cancelled=self.cancelled,
             scratch=tmp_path,
             person="ada@lovelace",
-            redact=str,
+            redact=Redactor(),
             environment={},
         )
         self.remote = LocalRemote(self.path)
@@ -60,6 +64,25 @@ class Site:
     def push(self) -> Release:
         snapshot = self.snapshot()
         return self.releases.push(self.releases.plan(snapshot), snapshot)
+
+    def enter(self) -> Ticket:
+        """The ticket of another push, which holds."""
+
+        def describe(number: int) -> Ticket:
+            now = datetime.now(UTC)
+            name = f"{number:06d}-{now:%Y%m%dT%H%M%SZ}-abc"
+            return Ticket(number, Release(name, Revision("", False, ""), now, "x@y"))
+
+        ticket, _ = self.releases.queue.enter(self.releases.look(), describe)
+        return ticket
+
+    def die(self, ticket: Ticket) -> None:
+        """Make it look as if the push of ``ticket`` had died on another machine long ago."""
+        place = self.path / STATE.ticket(ticket.number)
+        record = json.loads((place / "ticket.json").read_text())
+        (place / "ticket.json").write_text(json.dumps(record | {"machine": "another"}))
+        long_ago = time.time() - 3600
+        os.utime(place / "hb", (long_ago, long_ago))
 
     def live(self) -> dict[str, str]:
         """What a web server would serve."""
@@ -379,17 +402,54 @@ def test_too_little_space_is_told_before_anything_is_sent(site: Site, monkeypatc
     assert len(os.listdir(site.path / ".push/pushes")) == 1
 
 
+def test_what_is_copied_on_the_target_needs_room_too(site: Site) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root may mount a small file system")
+    site.path.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", site.path], check=True)
+    try:
+        site.write("kept", "x" * 150_000)
+        site.write("a", "1")
+        first = site.push()
+        site.write("a", "22")
+        with pytest.raises(TargetError, match=r"no space for 150,002 bytes \(2 sent, 150,000 copied from the live rel"):
+            site.push()
+        assert site.live() == {"kept": "x" * 150_000, "a": "1"}
+        assert os.listdir(site.path / ".push/pushes") == [first.id[:6]]
+    finally:
+        subprocess.run(["umount", site.path], check=True)
+
+
+def test_copies_that_share_their_blocks_need_no_room(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.write("kept", "x" * 100)
+    site.write("a", "1")
+    site.push()
+    site.write("a", "22")
+    asked: list[str] = []
+
+    def shares(self: LocalRemote, path: str) -> bool:
+        asked.append(path)
+        return self.stat(path) is not None
+
+    monkeypatch.setattr(LocalRemote, "shares_copies", shares)
+    monkeypatch.setattr(LocalRemote, "free_space", lambda self: 1)
+    with pytest.raises(TargetError, match="no space for 102 bytes"):
+        site.push()
+    assert not asked, "what is sent does not fit either"
+    monkeypatch.setattr(LocalRemote, "free_space", lambda self: 2)
+    site.push()
+    assert asked == [".push/format"]
+
+
 def test_what_dead_pushes_left_is_removed_by_the_next_push(site: Site) -> None:
     site.write("a", "1")
     good = site.push().id
-    records = Records(site.remote)
     for place in (".push/incoming", "releases"):
-        number = records.take_number()
-        now = datetime.now(UTC)
-        release = Release(f"{number:06d}-{now:%Y%m%dT%H%M%SZ}-abc", Revision("", False, ""), now, "x@y")
-        records.open(Ticket(number, release, ""))
-        (site.path / place / release.id).mkdir()
-        (site.path / ".push/manifests" / release.id).write_text("")
+        ticket = site.enter()
+        assert ticket.release
+        (site.path / place / ticket.release.id).mkdir()
+        (site.path / ".push/manifests" / ticket.release.id).write_text("")
+        site.die(ticket)
     site.write("a", "2")
     there = {good, site.push().id}
     assert os.listdir(site.path / ".push/incoming") == []
@@ -487,7 +547,7 @@ def test_a_fifo_among_the_records_is_an_error_and_does_not_hang(site: Site) -> N
     site.push()
     (site.path / ".push/format").unlink()
     os.mkfifo(site.path / ".push/format")
-    with pytest.raises(TargetError, match="no file"):
+    with pytest.raises(PushRefused, match="no file"):
         site.releases.live()
 
 
@@ -501,13 +561,20 @@ def test_a_tree_deeper_than_pythons_stack_is_removed(site: Site) -> None:
     assert os.listdir(site.path) == []
 
 
-def test_tickets_are_numbered_without_a_gap_or_a_twin_under_contention(site: Site) -> None:
+def test_tickets_are_numbered_without_a_gap_or_a_twin_under_contention(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pushkit.files.queue.PAUSE", 0.01)
     site.write("a")
     site.push()
     taken: list[int] = []
+    site.run.wait = 60
 
     def take_ten() -> None:
-        taken.extend(Records(site.remote).take_number() for _ in range(10))
+        for _ in range(10):
+            ticket = site.enter()
+            taken.append(ticket.number)
+            site.releases.queue.end(ticket, "done")
 
     threads = [threading.Thread(target=take_ten) for _ in range(8)]
     for thread in threads:

@@ -2,40 +2,20 @@
 
 from __future__ import annotations
 
-import subprocess
+import threading
 from pathlib import Path
 
 import pytest
 
+from pushkit.errors import Interrupted
 from pushkit.model import Project
 from pushkit.revision import origin
-from pushkit.snapshot import take
+from pushkit.snapshot import Snapshot, take
+from repository import before_git, commit, git
 
 
-@pytest.fixture(autouse=True)
-def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-
-
-@pytest.fixture
-def top(tmp_path: Path) -> Path:
-    directory = tmp_path / "project"
-    (directory / "sub").mkdir(parents=True)
-    git(directory, "init", "-q")
-    return directory
-
-
-def git(top: Path, *arguments: str) -> str:
-    identity = ("-c", "user.name=n", "-c", "user.email=n@example.com")
-    command = ["git", "-C", str(top), *identity, *arguments]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
-
-
-def commit(top: Path) -> str:
-    git(top, "add", "-A")
-    git(top, "commit", "-q", "--allow-empty", "-m", "m")
-    return git(top, "rev-parse", "HEAD")
+def freeze(top: Path) -> Snapshot:
+    return take(Project("p", top / "Pushfile", top, ".", (), "", {}))
 
 
 def test_a_clean_work_tree_is_at_its_commit(top: Path) -> None:
@@ -47,9 +27,7 @@ def test_a_clean_work_tree_is_at_its_commit(top: Path) -> None:
 
 
 def test_a_changed_and_an_untracked_file_make_it_dirty_below_the_source_only(top: Path) -> None:
-    (top / "a").write_text("1")
-    (top / "sub" / "b").write_text("1")
-    name = commit(top)
+    name = commit(top, {"a": b"1", "sub/b": b"1"})
     git(top, "config", "status.showUntrackedFiles", "no")
     (top / "new\nname").write_text("1")
     assert origin(str(top)) == (name, True)
@@ -77,10 +55,41 @@ def test_without_a_repository_or_without_git_there_is_no_commit(
 
 
 def test_a_snapshot_names_its_revision(top: Path) -> None:
-    (top / "a").write_text("1")
-    name = commit(top)
-    snapshot = take(Project("p", top / "Pushfile", top, ".", (), "", {}))
+    name = commit(top, {"a": b"1"})
+    snapshot = freeze(top)
     assert snapshot.revision.short == name[:7]
     assert snapshot.revision.digest == snapshot.digest
     (top / "a").write_text("2")
-    assert take(Project("p", top / "Pushfile", top, ".", (), "", {})).revision.short == name[:7] + "-dirty"
+    assert freeze(top).revision.short == name[:7] + "-dirty"
+
+
+def test_what_changes_after_the_project_was_read_makes_its_revision_dirty(top: Path) -> None:
+    name = commit(top, {"a": b"1"})
+    snapshot = freeze(top)
+    (top / "new").write_text("2")
+    assert snapshot.revision.short == name[:7] + "-dirty"
+
+
+def test_git_is_not_asked_outside_git_nor_before_somebody_wants_to_know(
+    top: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before_git(monkeypatch, tmp_path / "bin", f"touch {tmp_path}/asked")
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    assert freeze(outside).revision.commit == ""
+    snapshot = freeze(top)
+    assert not (tmp_path / "asked").exists()
+    assert snapshot.revision.commit == ""
+    assert (tmp_path / "asked").exists()
+
+
+def test_a_wish_to_stop_ends_a_git_that_is_waited_for(
+    top: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit(top, {"a": b"1"})
+    before_git(monkeypatch, tmp_path / "bin", "sleep 600")
+    cancelled = threading.Event()
+    snapshot = take(Project("p", top / "Pushfile", top, ".", (), "", {}), None, cancelled)
+    cancelled.set()
+    with pytest.raises(Interrupted):
+        snapshot.revision  # noqa: B018  (it is computed)

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from pathlib import Path
 
 import pytest
 
 from pushkit import registry
-from pushkit.errors import PushkitError
+from pushkit.errors import Interrupted, PushkitError
+from pushkit.model import Project, Target
+from pushkit.pushfile import options
+from pushkit.secrets import command
+from pushkit.secrets.redaction import Redactor
 from pushkit.secrets.references import Reference, parse, refers, replaced, texts
 
 
@@ -98,6 +104,53 @@ def test_command_runs_once(tmp_path: Path) -> None:
     script.chmod(0o755)
     assert [resolved("command", "./ask", tmp_path) for _ in range(3)] == ["value"] * 3
     assert (tmp_path / "asked").read_text() == "asked\n"
+
+
+def test_a_command_that_hangs_is_ended_and_named_and_its_output_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "LIMIT", 0.5)
+    script = tmp_path / "vault"
+    script.write_text("#!/bin/sh\necho hunter2\nsleep 600 &\necho $! >child\nwait\n")
+    script.chmod(0o755)
+    error = failure("command", "./vault item", tmp_path)
+    assert error.message == "the command `./vault item` did not end within 0.5 seconds"
+    assert "by hand" in error.hint
+    assert "hunter" not in f"{error!r}{error.__cause__!r}"
+    assert ended(tmp_path / "child")
+
+
+def test_a_command_has_no_terminal_to_ask_at(tmp_path: Path) -> None:
+    assert resolved("command", "sh -c '(: </dev/tty) 2>/dev/null || echo none'", tmp_path) == "none"
+
+
+def test_somebody_who_asks_to_stop_does_not_wait_for_a_command(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "begun")
+    script = tmp_path / "vault"
+    script.write_text("#!/bin/sh\necho $$ >child\necho >begun\nexec sleep 600\n")
+    script.chmod(0o755)
+    target = Target("t", "script", {"run": "true", "environment": {"TOKEN": "${command:./vault}"}})
+    project = Project("p", tmp_path / "Pushfile", tmp_path, ".", (), "t", {"t": target})
+    cancelled = threading.Event()
+
+    def stop() -> None:
+        (tmp_path / "begun").read_text()
+        cancelled.set()
+
+    person = threading.Thread(target=stop)
+    person.start()
+    with pytest.raises(Interrupted):
+        options(project, target, Redactor(), cancelled)
+    person.join()
+    assert ended(tmp_path / "child")
+
+
+def ended(record: Path) -> bool:
+    """Whether the process whose id a file holds ended, be it that nobody has waited for it (proc(5), state Z)."""
+    try:
+        return Path(f"/proc/{record.read_text().strip()}/stat").read_text().rpartition(")")[2].split()[0] in {"Z", "X"}
+    except (FileNotFoundError, ProcessLookupError):
+        return True
 
 
 def test_a_failing_command_is_named_and_its_output_is_not(tmp_path: Path) -> None:

@@ -152,6 +152,16 @@ def test_free_space_is_that_of_the_file_system(remote: LocalShell) -> None:
     assert free == pytest.approx(shutil.disk_usage(remote.root).free, rel=0.05)
 
 
+def test_whether_copies_share_their_blocks_is_tried_and_leaves_nothing(remote: LocalShell) -> None:
+    root = Path(remote.root)
+    (root / "record").write_text("1\n")
+    tried: list[str | Path] = ["cp", "--reflink=always", root / "record", root / "old/record"]
+    able = "gnu-cp" in remote.shell.tools and not subprocess.run(tried, capture_output=True, check=False).returncode
+    assert remote.shares_copies("record") is able
+    assert not remote.shares_copies("missing")
+    assert sorted(path.name for path in root.iterdir()) == ["new", "old", "record"]
+
+
 def test_what_login_scripts_print_disturbs_nothing(remote: LocalShell) -> None:
     remote.noise = "echo Welcome; echo 'mesg: ttyname failed' >&2\n"
     given = odd_names()

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import os
 import socket
+import stat
 import subprocess
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
 from pushkit.errors import Interrupted, SnapshotChanged, SnapshotError
+from pushkit.index import Index
 from pushkit.model import Entry, Kind, Project
+from pushkit.reader import columns
 from pushkit.snapshot import Snapshot, take
+from pushkit.worktree import Directory, Worktree
 
 
 @pytest.fixture(autouse=True)
@@ -122,6 +126,23 @@ def test_what_is_no_file_is_refused_by_name_unless_it_is_ignored(top: Path) -> N
         os.close(way)
         with pytest.raises(SnapshotError, match="s is a socket"):
             freeze(top)
+
+
+def test_a_device_is_refused_by_name(tmp_path: Path) -> None:
+    # Not everybody may make a device; everybody has this one.
+    device = Project("p", tmp_path / "Pushfile", Path("/dev"), ".", ("*", "!/null"), "", {})
+    with pytest.raises(SnapshotError, match=r"^null is a device, which cannot be pushed$") as raised:
+        take(device)
+    assert ".pushignore" in raised.value.hint
+
+
+@pytest.mark.parametrize("kind", [stat.S_IFBLK, stat.S_IFCHR])
+def test_a_device_of_either_kind_is_refused_by_name(top: Path, kind: int) -> None:
+    look = os.stat_result((kind | 0o600, 1, 1, 1, 0, 0, 0, 0, 0, 0))
+    with closing(Worktree(str(top), Index(str(top)))) as tree:
+        listing = Directory(columns(["disk"], [look]))
+        with pytest.raises(SnapshotError, match="sub/disk is a device"):
+            tree.entries("sub", listing, ())
 
 
 def test_an_unreadable_file_and_directory_are_named() -> None:

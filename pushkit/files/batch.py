@@ -1,0 +1,225 @@
+"""Operations as one shell script: what it does, what it reads, and what its output says.
+
+No name that comes from a target is ever part of the script. Names of entries, and everything that is long, travel in a
+tar on standard input, which the script unpacks into a stage: a directory of this push's own. The script prints a line
+for each operation that is done.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from secrets import token_hex
+from shlex import quote
+from typing import BinaryIO
+
+from pushkit.files.operation import (
+    Absent,
+    Append,
+    Copy,
+    Fence,
+    MakeDirectory,
+    Operation,
+    Point,
+    Pointing,
+    Present,
+    Put,
+    Remove,
+    RemoveDirectory,
+    RemoveTree,
+    Rename,
+    SetMode,
+    Verify,
+    Write,
+)
+from pushkit.files.scripts import HEAD, Shell, copy_all, digests
+from pushkit.model import Entry, Kind
+
+#: Linux takes an argument of 128 KiB at most, and quoting makes a script longer.
+LONGEST = 48 * 1024
+#: Files up to this size, in bytes, are part of the script.
+INLINE = 2048
+#: What the script prints when files are not whole, and ends.
+WRONG = "wrong"
+
+
+@dataclass(frozen=True, slots=True)
+class Paper:
+    """Something long that a script reads: its path below the stage, and its content."""
+
+    path: str
+    content: bytes
+
+    @property
+    def entry(self) -> Entry:
+        """The paper as an entry."""
+        return Entry(self.path, Kind.FILE, 0o600, len(self.content))
+
+    def open(self) -> BinaryIO:
+        """Its content as a stream."""
+        return BytesIO(self.content)
+
+
+class Batch:
+    """A script that performs ``operations`` below the directory ``root`` of a remote with ``shell``.
+
+    ``stage`` is a directory that is there, or that one of the operations makes. There is one `Put` at most, and its
+    directory lies below the stage.
+    """
+
+    def __init__(self, operations: Sequence[Operation], root: str, stage: str, shell: Shell) -> None:
+        self.operations = operations
+        self.put = next((each for each in operations if isinstance(each, Put)), None)
+        self.papers: list[Paper] = []
+        # Two pushes may have one stage, before they have one of their own.
+        self.desk = f"papers-{token_hex(4)}"
+        self._shell = shell
+        self._stage = stage
+        parts = [self._part(number, each) for number, each in enumerate(operations)]
+        first = self._first(parts)
+        if first is None:
+            body = "".join(parts)
+        else:
+            body = "".join(parts[:first]) + self._unpack() + self._rest("".join(parts[first:]))
+        self.script = f"{HEAD}cd {quote(root)}\n{body}exit 0\n"
+
+    @property
+    def reads(self) -> bool:
+        """Whether there is anything on standard input."""
+        return bool(self.papers or self.put)
+
+    @property
+    def place(self) -> str:
+        """Where the entries of `put` lie, relative to the stage, with a slash at the end."""
+        assert self.put
+        return self.put.directory.removeprefix(f"{self._stage}/") + "/"
+
+    def done(self, output: bytes) -> int:
+        """How many operations the script did, by its output."""
+        return sum(line.isdigit() for line in output.split(b"\n"))
+
+    def wrong(self, output: bytes) -> bool:
+        """Whether the script ended since files are not whole."""
+        return WRONG.encode() in output.split(b"\n")
+
+    def _first(self, parts: Sequence[str]) -> int | None:
+        """The operation before which the stage is filled."""
+        if sum(map(len, parts)) > LONGEST:
+            stage = [isinstance(each, MakeDirectory) and each.path == self._stage for each in self.operations]
+            return stage.index(True) + 1 if any(stage) else 0
+        papers = f"{self._stage}/{self.desk}/"
+        needs = [n for n, part in enumerate(parts) if papers in part or self.operations[n] is self.put]
+        return needs[0] if needs else None
+
+    def _unpack(self) -> str:
+        # What is unpacked gets the time of extraction (-m): the archive's is fixed, and web caches would take a changed
+        # file of the same size for the old one.
+        options = " --no-overwrite-dir" if "gnu-tar" in self._shell.tools else ""
+        return f"(cd {quote(self._stage)} && tar{options} -x -p -o -m -f -)\n"
+
+    def _rest(self, script: str) -> str:
+        remove = f"rm -rf {quote(f'{self._stage}/{self.desk}')}\n"
+        if len(script) <= LONGEST:
+            return script + remove
+        self.papers.append(Paper(f"{self.desk}/script", f"set -eu\n{script}".encode("utf-8", "surrogateescape")))
+        return f"sh {quote(f'{self._stage}/{self.desk}/script')}\n" + remove
+
+    def _paper(self, number: int, content: bytes) -> str:
+        """The path of a new paper, relative to the root, quoted."""
+        paper = Paper(f"{self.desk}/{number}", content)
+        self.papers.append(paper)
+        return quote(f"{self._stage}/{paper.path}")
+
+    def _part(self, number: int, operation: Operation) -> str:
+        return self._command(number, operation) + f"echo {number}\n"
+
+    def _command(self, number: int, operation: Operation) -> str:  # noqa: PLR0911, PLR0912  (one case an operation)
+        match operation:
+            case Absent(path):
+                return f"if [ -e {quote(path)} ] || [ -L {quote(path)} ]; then {exists(path)}; fi\n"
+            case Present(path):
+                return f"[ -e {quote(path)} ] || {missing(path)}\n"
+            case Fence(path, limit):
+                where = quote(path)
+                return (
+                    f'if [ -e {where} ]; then [ "$(cat {where})" -le {limit} ] || {exists(path)}; fi\n'
+                    f"echo {limit:06d} >{quote(path + '.new')}\nmv -fT {quote(path + '.new')} {where}\n"
+                )
+            case Pointing(path, ""):
+                return self._command(number, Absent(path))
+            case Pointing(path, link):
+                return f'[ "$(readlink {quote(path)})" = {quote(link)} ] || {exists(path)}\n'
+            case MakeDirectory(path, mode, may_exist):
+                where = quote(path)
+                made = f"mkdir {where}\nchmod {mode:o} {where}\n"
+                return f"if ! [ -d {where} ]; then\n{made}fi\n" if may_exist else made
+            case Write(path, data, mode):
+                new, where = quote(f"{path}.new"), quote(path)
+                make = f"{self._print(number, data)} >{new}\n"
+                return f"{make}chmod {mode:o} {new}\nmv -fT {new} {where}\n"
+            case Append(path, data):
+                return f"{self._print(number, data)} >>{quote(path)}\n"
+            case Point(path, link):
+                new = quote(f"{path}.new")
+                return f"rm -f {new}\nln -s {quote(link)} {new}\nmv -fT {new} {quote(path)}\n"
+            case Rename(old, new):
+                return f"mv -fT {quote(old)} {quote(new)}\n"
+            case Remove(path):
+                return f"rm -f {quote(path)}\n"
+            case RemoveDirectory(path):
+                return f"rmdir {quote(path)} 2>/dev/null || :\n"
+            case RemoveTree(path):
+                where = quote(path)
+                return (
+                    f"rm -rf {where} 2>/dev/null || {{ [ -L {where} ] || chmod -R u+rwX {where} 2>/dev/null || :; "
+                    f"rm -rf {where}; }}\n"
+                )
+            case SetMode(path, mode):
+                return f"chmod {mode:o} {quote(path)}\n"
+            case Put():
+                return ""
+            case Copy(source, directory, entries, link):
+                return self._copy(number, source, directory, names(entries), link=link) if entries else ""
+            case Verify(directory, entries):
+                files = [entry for entry in entries if entry.kind is Kind.FILE]
+                if not files:
+                    return ""
+                paper = self._paper(number, names(files))
+                found = f"(cd {quote(directory)} && {digests(self._shell)}) <{paper} | {self._shell.sha256}"
+                return f'found=$( {found} )\n[ "${{found%% *}}" = {expected(files)} ] || {{ echo {WRONG}; exit 0; }}\n'
+            case _:
+                raise TypeError(f"{operation} is no operation")
+
+    def _print(self, number: int, data: bytes) -> str:
+        """A command that prints ``data``. Not every login shell on the way leaves a backslash alone."""
+        if len(data) > INLINE or not data.isascii() or b"\\" in data or b"\0" in data:
+            return f"cat {self._paper(number, data)}"
+        return f"printf %s {quote(data.decode())}"
+
+    def _copy(self, number: int, source: str, directory: str, listed: bytes, *, link: bool) -> str:
+        paper = self._paper(number, listed)
+        up = "/".join([".."] * (source.count("/") + 1))
+        command = copy_all(f"{up}/{directory}", self._shell, link=link)
+        return f"(cd {quote(source)} && {command}) <{paper}\n"
+
+
+def names(entries: Sequence[Entry]) -> bytes:
+    """The paths of ``entries`` as ``xargs -0`` reads them. None of them can be taken for an option."""
+    return "".join(f"./{entry.path}\0" for entry in entries).encode("utf-8", "surrogateescape")
+
+
+def expected(files: Sequence[Entry]) -> str:
+    """The digest of the digests of ``files``, one a line, in hex."""
+    return hashlib.sha256(b"".join(entry.sha256.hex().encode() + b"\n" for entry in files)).hexdigest()
+
+
+def exists(path: str) -> str:
+    """A command that says that there is something at ``path``, and fails."""
+    return "{ echo " + quote(f"{path}: File exists") + " >&2; exit 1; }"
+
+
+def missing(path: str) -> str:
+    """A command that says that there is nothing at ``path``, and fails."""
+    return "{ echo " + quote(f"{path}: No such file or directory") + " >&2; exit 1; }"

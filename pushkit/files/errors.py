@@ -1,0 +1,45 @@
+"""What a remote raises.
+
+::
+
+    TargetError
+    └── RemoteError        a primitive failed
+        ├── RemoteMissing  there is nothing at the path
+        ├── RemoteExists   there is something at the path already
+        ├── RemoteDenied   this user may not
+        └── RemoteFull     no space, no inodes, or no quota
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pushkit.errors import TargetError
+
+if TYPE_CHECKING:
+    from pushkit.files.operation import Operation
+
+
+class RemoteError(TargetError):
+    """A primitive failed. The message names the path and what the remote said.
+
+    ``operation`` is what it was part of, when several were to be performed.
+    """
+
+    operation: Operation | None = None
+
+
+class RemoteMissing(RemoteError):
+    """There is nothing at the path."""
+
+
+class RemoteExists(RemoteError):
+    """There is something at the path already."""
+
+
+class RemoteDenied(RemoteError):
+    """The remote does not let this user do that."""
+
+
+class RemoteFull(RemoteError):
+    """No space, or no inodes, or a quota is used up."""

@@ -1,0 +1,40 @@
+"""A sign of life: while a push is under way, a file on the target is written again and again."""
+
+from __future__ import annotations
+
+import threading
+from types import TracebackType
+from typing import Self
+
+from pushkit.errors import TargetError
+from pushkit.files.remote import Remote
+
+
+class Heartbeat:
+    """Writes ``path`` every ``interval`` seconds while it is entered. What goes wrong, the push meets as well."""
+
+    def __init__(self, remote: Remote, path: str, interval: float) -> None:
+        self._remote = remote
+        self._path = path
+        self._interval = interval
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._over.set()
+        # A second Ctrl-C does not wait for a server that is silent.
+        if not isinstance(error, KeyboardInterrupt):
+            self._thread.join()
+
+    def _beat(self) -> None:
+        while not self._over.wait(self._interval):
+            try:
+                self._remote.write(self._path, [b"alive\n"], 0o600)
+            except TargetError:
+                continue

@@ -1,0 +1,155 @@
+"""What a remote is asked to do, as values: a layout computes them, a remote performs them, in one script where it can.
+
+Paths are as in `Remote`. An operation may bear the step that it carries out, which is reported around it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pushkit.files.transfer import Transfer
+from pushkit.model import Entry, Step
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """One thing to do. Performing it raises subclasses of `RemoteError`."""
+
+    step: Step | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Absent(Operation):
+    """There must be nothing at ``path``; else `RemoteExists`, and what follows is not done."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Present(Operation):
+    """There must be something at ``path``; else `RemoteMissing`, and what follows is not done."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fence(Operation):
+    """The number in the file ``path`` must not be above ``number``, which takes its place; else `RemoteExists`.
+
+    No file is as good as 0.
+    """
+
+    path: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pointing(Operation):
+    """``path`` must be a symlink whose text is ``link``, nothing where that is empty; else `RemoteExists`."""
+
+    path: str
+    link: str
+
+
+@dataclass(frozen=True, slots=True)
+class MakeDirectory(Operation):
+    """Make one directory, atomically. One that is there is `RemoteExists`, unless it ``may_exist``."""
+
+    path: str
+    mode: int = 0o755
+    may_exist: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Write(Operation):
+    """Make a file or replace it; at no moment is half of it there. The parent is there, ``data`` in memory."""
+
+    path: str
+    data: bytes
+    mode: int = 0o600
+
+
+@dataclass(frozen=True, slots=True)
+class Append(Operation):
+    """Add ``data``, a line of text, to a file, which is made where there is none."""
+
+    path: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Point(Operation):
+    """Make ``path`` a symlink whose text is ``link``, in place of a file or a symlink and without a gap."""
+
+    path: str
+    link: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rename(Operation):
+    """Rename, in place of a file or a symlink at ``new``. ``new`` is not a directory."""
+
+    old: str
+    new: str
+
+
+@dataclass(frozen=True, slots=True)
+class Remove(Operation):
+    """Remove a file or a symlink, if it is there."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveDirectory(Operation):
+    """Remove a directory if it is there and empty; one that holds anything stays."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveTree(Operation):
+    """Remove whatever is at ``path``, and all in it; symlinks are not followed. Nothing there is no error."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetMode(Operation):
+    """Set the nine permission bits."""
+
+    path: str
+    mode: int
+
+
+@dataclass(frozen=True, slots=True)
+class Put(Operation):
+    """Make the entries of ``transfer`` below ``directory``; see `Remote.put`."""
+
+    directory: str
+    transfer: Transfer
+
+
+@dataclass(frozen=True, slots=True)
+class Copy(Operation):
+    """Copy files and symlinks from below ``source`` to below ``directory``; see `Remote.copy`.
+
+    With ``link`` files become hard links to those that are there.
+    """
+
+    source: str
+    directory: str
+    entries: Sequence[Entry]
+    link: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Verify(Operation):
+    """Compare the files of ``entries`` with what lies below ``directory``; see `Remote.verify`.
+
+    Its result is the entries that are not whole there. When there are any, what follows is not done.
+    """
+
+    directory: str
+    entries: Sequence[Entry]

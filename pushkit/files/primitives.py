@@ -1,0 +1,144 @@
+"""What a remote is asked for at once, done by its primitives one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
+from typing import TYPE_CHECKING
+
+from pushkit.files.errors import RemoteError, RemoteExists, RemoteMissing
+from pushkit.files.operation import (
+    Absent,
+    Append,
+    Copy,
+    Fence,
+    MakeDirectory,
+    Operation,
+    Point,
+    Pointing,
+    Present,
+    Put,
+    Remove,
+    RemoveDirectory,
+    RemoveTree,
+    Rename,
+    SetMode,
+    Verify,
+    Write,
+)
+from pushkit.files.stat import Found, number_in, safe_name
+from pushkit.model import Entry, Kind, Step
+
+if TYPE_CHECKING:
+    from pushkit.files.remote import Remote
+
+
+def collect(
+    remote: Remote,
+    trees: Sequence[str],
+    *,
+    listed: Sequence[str],
+    looked: Sequence[str],
+    pointed: tuple[str, str] | None,
+    limit: int,
+) -> dict[str, Found]:
+    """See `Remote.collect`."""
+    found = {path: Found(stat) for path in (*looked, *listed) if (stat := remote.stat(path)) is not None}
+    for path in listed:
+        if path in found and found[path].stat.kind is Kind.DIRECTORY:
+            below = [child for child in remote.list(path) if child.kind is Kind.DIRECTORY]
+            found |= {f"{path}/{safe_name(child.name)}": Found(child) for child in below}
+    trees = list(trees)
+    if pointed and (stat := remote.stat(pointed[0])) is not None:
+        link = remote.read_link(pointed[0]) if stat.kind is Kind.SYMLINK else ""
+        found[pointed[0]] = Found(stat, link=link)
+        with suppress(RemoteError):
+            trees.append(f"{pointed[1]}/{safe_name(link.rpartition('/')[2])}")
+    waiting = [(path, remote.stat(path)) for path in trees]
+    while waiting:
+        path, stat = waiting.pop()
+        with suppress(RemoteMissing):
+            if stat is not None:
+                children = remote.list(path) if stat.kind is Kind.DIRECTORY else []
+                waiting += [(f"{path}/{safe_name(child.name)}", child) for child in children]
+                content = remote.read(path, limit) if stat.kind is Kind.FILE else b""
+                link = remote.read_link(path) if stat.kind is Kind.SYMLINK else ""
+                found[path] = Found(stat, content, link)
+    return found
+
+
+def perform(
+    remote: Remote, operations: Sequence[Operation], reported: Callable[[Step], AbstractContextManager[None]]
+) -> Sequence[Entry]:
+    """See `Remote.perform`."""
+    for operation in operations:
+        with reported(operation.step) if operation.step else nullcontext():
+            try:
+                wrong = perform_one(remote, operation)
+            except RemoteError as error:
+                error.operation = operation
+                raise
+            if wrong:
+                return wrong
+    return ()
+
+
+def perform_one(remote: Remote, operation: Operation) -> Sequence[Entry]:  # noqa: PLR0912  (one case an operation)
+    match operation:
+        case Absent(path) | Pointing(path, ""):
+            if remote.stat(path) is not None:
+                raise RemoteExists(f"{remote.root}/{path}: there is something already")
+        case Present(path):
+            if remote.stat(path) is None:
+                raise RemoteMissing(f"{remote.root}/{path}: there is no such file or directory")
+        case Pointing(path, link):
+            stat = remote.stat(path)
+            if stat is None or stat.kind is not Kind.SYMLINK or remote.read_link(path) != link:
+                raise RemoteExists(f"{remote.root}/{path}: it does not lead where it did")
+        case Fence(path, number):
+            with suppress(RemoteMissing):
+                if not number_in(remote.read(path, 64)) <= number:
+                    raise RemoteExists(f"{remote.root}/{path}: a later push was here")
+            write(remote, path, b"%06d\n" % number, 0o600)
+        case MakeDirectory(path, mode, may_exist):
+            try:
+                remote.make_directory(path, mode)
+            except RemoteExists:
+                if not may_exist:
+                    raise
+        case Write(path, data, mode):
+            write(remote, path, data, mode)
+        case Append(path, data):
+            remote.append(path, data)
+        case Point(path, link):
+            with suppress(RemoteMissing):
+                remote.remove(f"{path}.new")
+            remote.make_symlink(link, f"{path}.new")
+            remote.rename(f"{path}.new", path)
+        case Rename(old, new):
+            remote.rename(old, new)
+        case Remove(path):
+            with suppress(RemoteMissing):
+                remote.remove(path)
+        case RemoveDirectory(path):
+            with suppress(RemoteError):
+                remote.remove_directory(path)
+        case RemoveTree(path):
+            remote.remove_tree(path)
+        case SetMode(path, mode):
+            remote.set_mode(path, mode)
+        case Put(directory, transfer):
+            remote.put(directory, transfer)
+        case Copy(source, directory, entries, link):
+            remote.copy(source, directory, entries, link=link)
+        case Verify(directory, entries):
+            return remote.verify(directory, entries)
+        case _:
+            raise TypeError(f"{operation} is no operation")
+    return ()
+
+
+def write(remote: Remote, path: str, data: bytes, mode: int) -> None:
+    # Written beside and renamed, so that no reader sees half of it.
+    remote.write(f"{path}.new", [data], mode)
+    remote.rename(f"{path}.new", path)

@@ -1,0 +1,246 @@
+"""The queue of a target, which no server keeps: tickets are directories, and making one is atomic.
+
+The holder is the lowest ticket that has not ended. It alone may change the target, and before each change it looks that
+it still holds. A push that died is told by its heartbeat, which the target's own clock dates, or at once by the
+machine that it ran on. See docs/target.md.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from pushkit.errors import Busy, PushRefused
+from pushkit.events import Note
+from pushkit.files.errors import RemoteExists
+from pushkit.files.heartbeat import Heartbeat
+from pushkit.files.machine import machine, runs
+from pushkit.files.operation import Absent, Append, Fence, MakeDirectory, Operation, Present, Write
+from pushkit.files.remote import Remote
+from pushkit.files.survey import Hold, State, Survey
+from pushkit.files.ticket import END, HEARTBEAT, OUTCOME, RECORD, SWITCHING, Ticket, encoded
+from pushkit.strategy import Run
+
+#: Seconds without a heartbeat after which a push is taken for dead, and how many beats fit in between.
+STALE, BEATS = 60.0, 6
+#: Seconds between two looks at the queue.
+PAUSE = 1.0
+#: So many tickets that have ended stay where they are; the log remembers them all.
+KEPT = 30
+
+
+class Queue:
+    """The queue in ``state`` of ``remote``. A push without a heartbeat for ``stale`` seconds is taken for dead.
+
+    ``look`` surveys the target. ``settle`` is asked how a dead push ended that had begun to switch; it raises
+    `PushRefused` when a person has to decide.
+    """
+
+    def __init__(
+        self,
+        remote: Remote,
+        state: State,
+        run: Run,
+        *,
+        look: Callable[[], Survey],
+        settle: Callable[[Ticket, Survey], str],
+        stale: float = STALE,
+    ) -> None:
+        self._remote = remote
+        self._state = state
+        self._run = run
+        self._look = look
+        self._settle = settle
+        self._stale = stale
+
+    def enter(self, survey: Survey, describe: Callable[[int], Ticket]) -> tuple[Ticket, Survey]:
+        """Take a ticket and wait until it holds: the ticket, and the survey that holds for it.
+
+        ``describe`` gives what a ticket of a number says. Waits as long as ``run.wait`` says, then raises `Busy`;
+        raises `PushRefused` while pushes are held.
+        """
+        self.check_hold(survey)
+        number = survey.last + 1
+        alone = not survey.open_tickets
+        while True:
+            ticket = replace(describe(number), machine=machine(), process=os.getpid())
+            try:
+                self._perform([*self._prepare(survey), *self._entering(ticket)])
+            except RemoteExists:
+                # Somebody took it since the survey.
+                number, alone = number + 1, False
+            else:
+                break
+        if alone:
+            # No number between the survey and ours was another's, so nobody was here.
+            return ticket, survey
+        try:
+            return ticket, self._wait(ticket)
+        except BaseException:
+            self.end(ticket, "gave up waiting")
+            raise
+
+    def alive(self, ticket: Ticket) -> Heartbeat:
+        """Shows that the push of ``ticket`` is alive while it is entered."""
+        return Heartbeat(self._remote, f"{self._state.ticket(ticket.number)}/{HEARTBEAT}", self._stale / BEATS)
+
+    def holding(self, ticket: Ticket) -> list[Operation]:
+        """The operations that fail when ``ticket`` does not hold any more, to be done before any change."""
+        place = self._state.ticket(ticket.number)
+        return [
+            Present(f"{place}/{RECORD}"),
+            Absent(f"{place}/{END}"),
+            Absent(self._state / "hold"),
+            Fence(self._state / "fence", ticket.number),
+        ]
+
+    def switching(self, ticket: Ticket) -> Operation:
+        """The operation that says that ``ticket`` begins to change what is live."""
+        return MakeDirectory(f"{self._state.ticket(ticket.number)}/{SWITCHING}", 0o700, may_exist=True)
+
+    def ending(self, ticket: Ticket, outcome: str) -> list[Operation]:
+        """The operations that end ``ticket``, which can be done once."""
+        place = self._state.ticket(ticket.number)
+        record: dict[str, object] = {"number": ticket.number, "outcome": outcome, "ended": now()}
+        if ticket.release:
+            release = ticket.release
+            record |= {
+                "why": ticket.why,
+                "release": release.id,
+                "commit": release.revision.commit,
+                "dirty": release.revision.dirty,
+                "digest": release.revision.digest,
+                "created": release.created.isoformat(),
+                "creator": release.creator,
+                "previous": ticket.previous,
+            }
+        return [
+            MakeDirectory(f"{place}/{END}", 0o700),
+            Write(f"{place}/{OUTCOME}", encoded(record)),
+            Append(self._state / "log", encoded(record)),
+        ]
+
+    def end(self, ticket: Ticket, outcome: str) -> bool:
+        """End a ticket; False when somebody else has."""
+        try:
+            self._perform(self.ending(ticket, outcome))
+        except RemoteExists:
+            return False
+        return True
+
+    def lost(self, ticket: Ticket, error: RemoteExists) -> Exception:
+        """The error that says why ``ticket`` does not hold any more; ``error`` itself when it does."""
+        survey = self._look()
+        self.check_hold(survey)
+        mine = next((each for each in survey.tickets if each.number == ticket.number), None)
+        if mine is None or mine.ended:
+            why = mine.outcome if mine and mine.outcome else "it was removed"
+            return Busy(
+                f"push {ticket.number} lost its place in the queue ({why}); what is live was not changed by it",
+                hint="look at it (push status), then push again",
+            )
+        return error
+
+    def dead(self, ticket: Ticket, clock: float) -> bool:
+        """Whether the push of an open ticket is over, ``clock`` being the target's time."""
+        running = runs(ticket.machine, ticket.process)
+        if running is not None:
+            return not running
+        return clock - ticket.heartbeat > self._stale
+
+    def bury(self, survey: Survey, tickets: Sequence[Ticket], clock: float) -> list[Ticket]:
+        """End those of ``tickets`` whose push is dead. The others, which live."""
+        living = []
+        for ticket in tickets:
+            if not self.dead(ticket, clock):
+                living.append(ticket)
+                continue
+            outcome = self._settle(ticket, survey) if ticket.switching else "died"
+            if self.end(ticket, outcome):
+                self._run.emit(Note(self._run.target.name, f"push {ticket.number} of {ticket.holder} had {outcome}"))
+        return living
+
+    def check_hold(self, survey: Survey) -> None:
+        """Raise `PushRefused` while pushes are held."""
+        if survey.hold:
+            raise held(survey.hold, self._run.target.name)
+
+    def _wait(self, ticket: Ticket) -> Survey:
+        """Until ``ticket`` holds: the survey that shows it."""
+        limit = time.monotonic() + self._run.wait
+        told: list[int] = []
+        with self.alive(ticket):
+            while True:
+                survey = self._look()
+                self.check_hold(survey)
+                mine = next((each for each in survey.open_tickets if each.number == ticket.number), None)
+                if mine is None:
+                    raise Busy(f"push {ticket.number} lost its place in the queue", hint="look at it: push status")
+                ahead = [each for each in survey.open_tickets if each.number < ticket.number]
+                living = self.bury(survey, ahead, mine.heartbeat)
+                if not ahead:
+                    return survey
+                if len(living) < len(ahead):
+                    continue
+                if time.monotonic() >= limit:
+                    raise busy(ahead, self._run)
+                if told != (numbers := [each.number for each in ahead]):
+                    told = numbers
+                    self._run.emit(Note(self._run.target.name, f"waiting for {described(ahead)}"))
+                self._run.sleep(PAUSE)
+
+    def _prepare(self, survey: Survey) -> list[Operation]:
+        """What has to be there before the first ticket."""
+        return [
+            MakeDirectory(path, 0o700, may_exist=True)
+            for path in (self._state.name, self._state.pushes)
+            if path not in survey.found
+        ]
+
+    def _entering(self, ticket: Ticket) -> list[Operation]:
+        place = self._state.ticket(ticket.number)
+        return [
+            MakeDirectory(place, 0o700),
+            Write(f"{place}/{RECORD}", ticket.record()),
+            Write(f"{place}/{HEARTBEAT}", b"alive\n"),
+        ]
+
+    def _perform(self, operations: Sequence[Operation]) -> None:
+        self._remote.perform(operations, self._run.step, self._state.name)
+
+
+def held(hold: Hold, target: str) -> PushRefused:
+    """The error that tells of a hold."""
+    return PushRefused(
+        f"pushes to {target} are held by {hold.who} since {hold.when}: {hold.why}; nothing was changed",
+        hint=f"wait, or end the hold: push release {target}",
+    )
+
+
+def busy(ahead: Sequence[Ticket], run: Run) -> Busy:
+    """The error that names who is ahead."""
+    return Busy(
+        f"{run.target.name} is busy: {described(ahead)}; nothing was changed",
+        hint="wait for it (push --wait SECONDS), or look at it: push status",
+    )
+
+
+def described(ahead: Sequence[Ticket]) -> str:
+    """Who is ahead, in words."""
+    holder = ahead[0]
+    since = f" since {holder.release.created:%Y-%m-%d %H:%M:%S} UTC" if holder.release else ""
+    more = f", and {len(ahead) - 1} more in the queue" if len(ahead) > 1 else ""
+    return f"{holder.why} {holder.number} by {holder.holder} has it{since}{more}"
+
+
+def now() -> str:
+    """This moment, as records have it."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def forgotten(survey: Survey, keep: Sequence[int]) -> list[int]:
+    """The numbers of tickets that may go: they have ended, are not among the newest, and nothing needs them."""
+    return [ticket.number for ticket in survey.tickets if ticket.ended and ticket.number not in keep][:-KEPT]

@@ -1,0 +1,170 @@
+"""What a target holds of pushes, read at once: everything that a layout and a queue decide by."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from pushkit.errors import PushRefused
+from pushkit.files.remote import Remote
+from pushkit.files.stat import Found
+from pushkit.files.ticket import HEARTBEAT, NUMBER, RELEASE_ID, Ticket, decoded, number_of, read_ticket
+from pushkit.model import Kind
+
+FORMAT = "1"
+#: A record on a target is at most as large, in bytes; a manifest of four million files is.
+LIMIT = 1 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Pushes are frozen: by whom (``user@host``), since when (ISO 8601, UTC) and why."""
+
+    who: str
+    when: str
+    why: str
+
+
+@dataclass(frozen=True)
+class State:
+    """Where a layout keeps what it remembers: the directory ``name``, relative to the root."""
+
+    name: str
+
+    def __truediv__(self, path: str) -> str:
+        return f"{self.name}/{path}"
+
+    @property
+    def pushes(self) -> str:
+        """The tickets' directory."""
+        return self / "pushes"
+
+    @property
+    def manifests(self) -> str:
+        """The manifests' directory; each bears its release's id."""
+        return self / "manifests"
+
+    @property
+    def incoming(self) -> str:
+        """Uploads under way; each bears its release's id."""
+        return self / "incoming"
+
+    def ticket(self, number: int) -> str:
+        """The directory that is a ticket."""
+        return f"{self.pushes}/{number:06d}"
+
+    def manifest(self, release: str) -> str:
+        """The manifest of a release."""
+        return f"{self.manifests}/{release}"
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What was found. ``found`` is by path; the properties read it with care, for it came from a target."""
+
+    root: str
+    state: State
+    found: Mapping[str, Found]
+
+    @property
+    def exists(self) -> bool:
+        """Whether the root is there."""
+        return "" in self.found
+
+    @cached_property
+    def tickets(self) -> Sequence[Ticket]:
+        """All tickets, by number."""
+        parts: dict[int, dict[str, bytes]] = {}
+        beats: dict[int, float] = {}
+        prefix = self.state.pushes + "/"
+        for path, each in self.found.items():
+            name, _, part = path.removeprefix(prefix).partition("/")
+            if path.startswith(prefix) and re.fullmatch(NUMBER, name):
+                number = int(name)
+                parts.setdefault(number, {})
+                if part:
+                    parts[number][part] = each.content
+                if part == HEARTBEAT:
+                    beats[number] = each.stat.mtime
+                elif not part:
+                    # A push that has not said yet that it lives was there when it took its number.
+                    beats.setdefault(number, each.stat.mtime)
+        return [read_ticket(number, parts[number], beats.get(number, 0.0)) for number in sorted(parts)]
+
+    @property
+    def open_tickets(self) -> Sequence[Ticket]:
+        """The queue: tickets that have not ended, the holder first."""
+        return [ticket for ticket in self.tickets if not ticket.ended]
+
+    @property
+    def last(self) -> int:
+        """The highest number that was ever taken, as far as is known."""
+        names = [name for place in ("releases", self.state.incoming) for name in self.names(place)]
+        numbers = [number_of(name) for name in names if RELEASE_ID.fullmatch(name)]
+        return max((*(ticket.number for ticket in self.tickets), *numbers, self.fence), default=0)
+
+    @property
+    def fence(self) -> int:
+        """The highest number whose push changed what is live."""
+        text = self._text("fence")
+        return int(text) if re.fullmatch(NUMBER, text) else 0
+
+    @cached_property
+    def hold(self) -> Hold | None:
+        """Who froze pushes, if somebody did. A damaged record holds as well."""
+        found = self.found.get(self.state / "hold")
+        if found is None:
+            return None
+        record = decoded(found.content)
+        return Hold(*(str(record.get(key, "unknown")) for key in ("who", "when", "why")))
+
+    def names(self, directory: str) -> Sequence[str]:
+        """The names of the directories in ``directory``, in no order."""
+        prefix = directory + "/"
+        return [
+            path.removeprefix(prefix)
+            for path, found in self.found.items()
+            if path.startswith(prefix) and "/" not in path[len(prefix) :] and found.stat.kind is Kind.DIRECTORY
+        ]
+
+    def check(self, *directories: str) -> None:
+        """Refuse a state of another version, and whatever stands in the place of one of our ``directories``."""
+        wanted = [(path, Kind.DIRECTORY, "no directory") for path in (self.state.name, *directories)]
+        wanted += [(self.state / name, Kind.FILE, "no file") for name in ("format", "fence")]
+        for path, kind, what in wanted:
+            found = self.found.get(path)
+            if found is not None and found.stat.kind is not kind:
+                raise PushRefused(
+                    f"{self.root}/{path} is a {found.stat.kind or 'special file'}, {what}; nothing was sent",
+                    hint="push writes through nothing that it did not make: move it away",
+                )
+        text = self._text("format")
+        if text and text != FORMAT:
+            newer = text.isdigit() and int(text) > int(FORMAT)
+            raise PushRefused(
+                f"{self.root}/{self.state.name} has format {text!r}, this push knows {FORMAT}; nothing was sent",
+                hint="upgrade pushkit on this machine" if newer else f"move {self.root}/{self.state.name} away",
+            )
+
+    def _text(self, name: str) -> str:
+        found = self.found.get(self.state / name)
+        return found.content[:64].decode("ascii", "replace").strip() if found else ""
+
+
+def look_at(
+    remote: Remote, state: State, *trees: str, listed: Sequence[str] = (), looked: Sequence[str] = (), live: str = ""
+) -> Survey:
+    """Look at what ``remote`` holds in ``state``, and at more paths as in `Remote.collect`.
+
+    ``live`` is a symlink whose text ends in the id of the live release; that one's manifest is read as well.
+    """
+    found = remote.collect(
+        (state / "format", state / "hold", state / "fence", state.pushes, *trees),
+        listed=(state.incoming, *listed),
+        looked=("", state.name, *looked),
+        pointed=(live, state.manifests) if live else None,
+        limit=LIMIT,
+    )
+    return Survey(remote.root, state, found)

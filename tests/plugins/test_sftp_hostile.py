@@ -1,0 +1,147 @@
+"""Servers that mean no good, or are broken: what they do not answer, and what they never stop saying, is given up."""
+
+from __future__ import annotations
+
+import socket
+import struct
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import paramiko
+import pytest
+
+from plugins.sftp_target import remote_on
+from pushkit.files import RemoteError
+from pushkit.testing import Sshd
+from pushkit_sftp import channel, sessions, wire
+from pushkit_sftp.channel import run
+from pushkit_sftp.remote import SftpRemote
+from pushkit_sftp.sessions import Sessions
+from pushkit_sftp.wire import HANDLE, NAME, VERSION, Wire, packed
+
+Answer = Callable[[int, int], bytes]
+
+
+class Hostile(paramiko.ServerInterface):
+    """Lets everybody in. Answers no request of a channel, or those for SFTP with ``answer(kind, number)``."""
+
+    def __init__(self, answer: Answer | None) -> None:
+        self._answer = answer
+        self.over = threading.Event()
+
+    def check_auth_none(self, username: str) -> int:
+        return paramiko.AUTH_SUCCESSFUL  # type: ignore[attr-defined, no-any-return]
+
+    def check_channel_request(self, kind: str, chanid: int) -> int:
+        return paramiko.OPEN_SUCCEEDED  # type: ignore[attr-defined, no-any-return]
+
+    def check_channel_exec_request(self, channel: paramiko.Channel, command: bytes) -> bool:
+        self.over.wait()
+        return False
+
+    def check_channel_subsystem_request(self, channel: paramiko.Channel, name: str) -> bool:
+        if self._answer is None:
+            self.over.wait()
+            return False
+        threading.Thread(target=self._talk, args=(channel, self._answer), daemon=True).start()
+        return True
+
+    def _talk(self, channel: paramiko.Channel, answer: Answer) -> None:
+        try:
+            while head := channel.recv(4):
+                body = b""
+                (size,) = struct.unpack(">I", head)
+                while len(body) < size:
+                    body += channel.recv(size - len(body))
+                reply = answer(body[0], int.from_bytes(body[1:5], "big"))
+                channel.sendall(struct.pack(">I", len(reply)) + reply)
+        except (OSError, EOFError):
+            return
+
+
+@contextmanager
+def hostile(answer: Answer | None = None) -> Iterator[paramiko.Transport]:
+    """A connection to a hostile server, with somebody logged in."""
+    ours, theirs = socket.socketpair()
+    server = paramiko.Transport(theirs)
+    server.add_server_key(paramiko.ECDSAKey.generate())
+    behaviour = Hostile(answer)
+    server.start_server(event=threading.Event(), server=behaviour)
+    client = paramiko.Transport(ours)
+    try:
+        client.start_client(timeout=20)
+        client.auth_none("anybody")
+        yield client
+    finally:
+        behaviour.over.set()
+        client.close()
+        server.close()
+        client.join(5)
+        server.join(5)
+
+
+def test_a_command_that_the_server_does_not_answer_is_given_up() -> None:
+    with hostile() as transport, pytest.raises(RemoteError, match="no answer in time"):
+        run(transport, "here", "true", patience=0.5)
+
+
+def test_a_session_that_the_server_does_not_answer_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sessions, "PATIENCE", 0.5)
+    with hostile() as transport, pytest.raises(TimeoutError), Sessions(transport, 1 << 20).one():
+        pass
+    with hostile() as transport, pytest.raises(TimeoutError):
+        Wire(transport, 0.5)
+
+
+def listing(names: Callable[[], list[bytes]]) -> Answer:
+    """A server on which every directory goes on for ever; each answer lists what ``names`` gives."""
+
+    def answer(kind: int, number: int) -> bytes:
+        if kind == wire.INIT:
+            return struct.pack(">BI", VERSION, 3)
+        head = struct.pack(">I", number)
+        if kind == wire.OPENDIR:
+            return bytes([HANDLE]) + head + packed(b"handle")
+        if kind == wire.READDIR:
+            found = names()
+            listed = b"".join(packed(name) + packed(b"") + struct.pack(">I", 0) for name in found)
+            return bytes([NAME]) + head + struct.pack(">I", len(found)) + listed
+        return bytes([wire.STATUS]) + head + struct.pack(">I", 0) + packed(b"") + packed(b"")
+
+    return answer
+
+
+@pytest.mark.parametrize("names", [[b"n"] * 10_000, [b"n" * 200_000]], ids=["many names", "long names"])
+def test_a_listing_without_end_is_given_up(monkeypatch: pytest.MonkeyPatch, names: list[bytes]) -> None:
+    monkeypatch.setattr(wire, "MOST", 50_000)
+    monkeypatch.setattr(wire, "MOST_BYTES", 2_000_000)
+    with hostile(listing(lambda: names)) as transport, pytest.raises(RemoteError, match="which cannot be right"):
+        Wire(transport, 20).names(b"/srv")
+
+
+def test_answers_without_a_name_end_a_listing() -> None:
+    answers = iter([[b"a", b"."], []])
+    with hostile(listing(lambda: next(answers))) as transport:
+        assert [found.name for found in Wire(transport, 20).names(b"/srv")] == [b"a"]
+
+
+@pytest.mark.parametrize("size", [0, 1, 3])
+def test_a_packet_that_promises_more_than_it_holds_is_an_error(size: int) -> None:
+    def answer(kind: int, number: int) -> bytes:
+        whole = listing(lambda: [b"name"])(kind, number)
+        return whole[: -size or None] if kind != wire.READDIR else whole[:5] + b"\xff\xff\xff\xff" + whole[9:]
+
+    with hostile(answer) as transport, pytest.raises(paramiko.SSHException):
+        Wire(transport, 20).names(b"/srv")
+
+
+@pytest.mark.parametrize("script", ["exec yes", "exec yes >&2"], ids=["output", "errors"])
+def test_a_command_that_never_stops_writing_is_given_up(
+    ssh_server: Sshd, monkeypatch: pytest.MonkeyPatch, script: str
+) -> None:
+    monkeypatch.setattr(channel, "LONGEST", 1_000_000)
+    with remote_on(ssh_server) as remote:
+        assert isinstance(remote, SftpRemote)
+        with pytest.raises(RemoteError, match=r"wrote over 1,0\d\d,\d{3} bytes, which cannot be right"):
+            run(remote.transport, remote.where, script, patience=20, failed=lambda _: False)
