@@ -82,6 +82,7 @@ class Step:
 class Plan:
     """The steps that a push would take on one target, in order.
 
+    ``round_trips`` are those that planning took and those that the push will take, where that is known.
     ``kept`` counts the files that are there already and stay. ``live`` is the id of the release that is
     live now, empty when there is none. An empty plan has no steps: there is nothing to do. A strategy may
     extend this class with what its own ``push`` needs.
@@ -92,6 +93,7 @@ class Plan:
     kept: int = 0
     live: str = ""
     warnings: tuple[str, ...] = ()
+    round_trips: tuple[int, int] | None = None
 
     @property
     def size(self) -> int:

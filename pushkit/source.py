@@ -8,13 +8,14 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 from pushkit.capture import NEVER
 from pushkit.errors import SnapshotError, UsageError
 from pushkit.ignore import GITIGNORE, PROTECTED, Rule, Rules, State, parse, patterns
 from pushkit.index import Index
 from pushkit.model import Entry, Project, Target
+from pushkit.suggestion import did_you_mean
 from pushkit.walk import Tree, verdict
 from pushkit.worktree import Worktree, open_file, read_ignore_file
 
@@ -137,8 +138,33 @@ def rules_of(project: Project, target: Target | None, directory: str, prefix: by
     return Rules(prefix, include=include, protected=protected, own=own, gitignore=above)
 
 
-def explain(project: Project, target: Target | None, path: str) -> str:
-    """One line that says whether ``path``, relative to the source, would travel, and which rule decides.
+class Answer(NamedTuple):
+    """Whether ``path`` is sent, and why: as text, one line.
+
+    ``rule`` is what decides, with its ``origin``, a file or a setting, and its ``line`` there, 0 where there are no
+    lines; empty when no rule does. It speaks of ``decided``: of the path, or of a directory above it.
+    """
+
+    path: str
+    sent: bool
+    decided: str
+    rule: str
+    origin: str
+    line: int
+
+    def __str__(self) -> str:
+        answer = f"{self.path} {'is' if self.sent else 'is not'} sent: "
+        if self.rule:
+            through = "" if self.decided == self.path else f"its directory {self.decided} is excluded by "
+            place = f"{self.origin}:{self.line}" if self.line else self.origin
+            return f"{answer}{through}{place}: {self.rule}"
+        if self.sent:
+            return answer + "no rule excludes it"
+        return answer + "its directory is excluded, and include does not name it"
+
+
+def explain(project: Project, target: Target | None, path: str) -> Answer:
+    """Whether ``path``, relative to the source, would travel, and which rule decides.
 
     Raises `UsageError` when the source has no such path.
     """
@@ -149,14 +175,14 @@ def explain(project: Project, target: Target | None, path: str) -> str:
     try:
         where, found = verdict(source.tree, source.rules, path)
     except KeyError as error:
+        missing, names = error.args
+        directory = missing[: missing.rfind("/") + 1]
+        where = "this project" if project.source == "." else project.source
         raise UsageError(
-            f"{project.source} has no {error.args[0]}", hint="`push files` lists what would be sent"
+            f'there is no "{missing}" in {where}',
+            hint=did_you_mean(missing, [directory + name for name in names]) or "`push files` lists what would be sent",
         ) from error
     travels = found.state in (State.KEPT, State.INCLUDED)
-    answer = f"{path} {'is' if travels else 'is not'} sent: "
-    through = "" if where == path else f"its directory {where} is excluded by "
-    if found.rule:
-        return answer + through + str(found.rule)
-    if travels:
-        return answer + "no rule excludes it"
-    return answer + "its directory is excluded, and include does not name it"
+    if not (rule := found.rule):
+        return Answer(path, travels, where, "", "", 0)
+    return Answer(path, travels, where, os.fsdecode(rule.text), rule.origin, rule.line)

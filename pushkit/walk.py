@@ -148,7 +148,7 @@ def alike(place: str, names: Sequence[str]) -> Iterator[str]:
 def verdict(tree: Tree[ListingT], rules: Rules, path: str) -> tuple[str, Verdict]:
     """How ``path`` stands, and the path that decided it: its own, or that of a directory above it.
 
-    Raises KeyError, with the path that does not exist.
+    Raises KeyError, with the path that does not exist, and the names that there are in its place.
     """
     state = State.KEPT
     directory = ""
@@ -157,14 +157,14 @@ def verdict(tree: Tree[ListingT], rules: Rules, path: str) -> tuple[str, Verdict
         listing = tree.listing(directory)
         here = "/".join(components[:depth])
         if name not in listing.names:
-            raise KeyError(here)
+            raise KeyError(here, listing.names)
         is_directory = listing.is_directory(name)
         if depth < len(components) and not is_directory:
-            raise KeyError("/".join(components[: depth + 1]))
+            raise KeyError("/".join(components[: depth + 1]), ())
         if state is State.KEPT:
             rules = rules_in(tree, directory, listing, rules)
         found = rules.decide(here, is_directory, state)
         if found.state is State.DROPPED or depth == len(components):
             return here, found
         state, directory = found.state, here
-    raise KeyError(path)
+    raise KeyError(path, ())

@@ -9,7 +9,7 @@ from shlex import quote
 
 import paramiko
 
-from pushkit.files import PROBE, RemoteError, Shell, ShellResult, shell_of
+from pushkit.files import RemoteError, ShellResult
 from pushkit_sftp.sessions import PATIENCE, answered
 
 PIECE = 32 * 1024
@@ -168,8 +168,11 @@ class Running:
             )
 
 
-def probe(transport: paramiko.Transport, where: str, within: float) -> Shell | None:
-    """The account's shell, or None when it has none: an SFTP-only account refuses, answers otherwise, or hangs."""
+def probe(transport: paramiko.Transport, where: str, script: str, within: float) -> ShellResult | None:
+    """What ``script`` printed in the account's shell.
+
+    None when it has none: an SFTP-only account refuses, answers otherwise, or hangs.
+    """
     end = time.monotonic() + within
 
     def check() -> None:
@@ -177,7 +180,7 @@ def probe(transport: paramiko.Transport, where: str, within: float) -> Shell | N
             raise TimeoutError("the account talks on and on")
 
     try:
-        return shell_of(run(transport, where, PROBE, patience=within, check=check))
+        return run(transport, where, script, patience=within, check=check)
     except RemoteError:
         if not transport.is_active():
             raise

@@ -38,21 +38,24 @@ class SftpRemote(Remote):
     ``path`` is absolute, or relative to the directory that the login starts in.
     """
 
-    def __init__(self, transport: paramiko.Transport, where: str, path: str) -> None:
+    def __init__(self, transport: paramiko.Transport, where: str, path: str, home: str = "") -> None:
         self.transport = transport
         self.where = where
+        self.round_trips = 0
         self._sessions = Sessions(transport, WINDOW)
         self._wire: Wire | None = None
         self._wire_lock = threading.RLock()
+        self.root = absolute(path, home or self._home())
+
+    def _home(self) -> str:
         try:
-            with connection_told(where), self._sessions.one() as sftp:
-                home = sftp.normalize(".")
+            with connection_told(self.where), self._sessions.one() as sftp:
+                return sftp.normalize(".")
         except RemoteError as error:
             raise RemoteError(
-                f"{where}: the server lets us in but starts no SFTP session ({error.message})",
+                f"{self.where}: the server lets us in but starts no SFTP session ({error.message})",
                 hint="enable the sftp subsystem on the server (`Subsystem sftp internal-sftp` in sshd_config)",
             ) from error
-        self.root = absolute(path, home)
 
     def stat(self, path: str) -> Stat | None:
         """What lies at ``path``."""
@@ -203,6 +206,7 @@ class SftpRemote(Remote):
     def _wired(self, path: str) -> Iterator[tuple[Wire, bytes]]:
         """What paramiko has no public request for, and the absolute path as bytes; for one thread at a time."""
         with self._wire_lock, connection_told(self.where):
+            self.round_trips += 1
             if self._wire is None:
                 self._wire = Wire(self.transport, PATIENCE)
             try:
@@ -222,6 +226,7 @@ class SftpRemote(Remote):
         SFTP 3 knows "no such file", "permission denied" and, for all else, "Failure". So after a failure we look.
         """
         full = self._full(path)
+        self.round_trips += 1
         with connection_told(self.where):
             try:
                 with self._sessions.one() as sftp:
@@ -246,10 +251,14 @@ class SftpRemote(Remote):
         return False
 
 
+def from_home(path: str) -> str:
+    """``path`` without the ``~`` that it may begin with: absolute, or relative to where the login starts."""
+    return "" if path == "~" else path.removeprefix("~/")
+
+
 def absolute(path: str, home: str) -> str:
-    """``path`` on the server, which may begin with ``~/`` or be relative to ``home``."""
-    if path == "~" or path.startswith("~/"):
-        path = path[2:]
+    """``path`` on the server, which may be relative to ``home``."""
+    path = from_home(path)
     whole = path if path.startswith("/") else f"{home}/{path}"
     return "/" + "/".join(part for part in whole.split("/") if part not in {"", "."})
 

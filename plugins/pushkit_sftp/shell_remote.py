@@ -22,7 +22,7 @@ class SftpShellRemote(ShellRemote, SftpRemote):
     def __init__(
         self, transport: paramiko.Transport, where: str, path: str, shell: Shell, cancelled: threading.Event
     ) -> None:
-        super().__init__(transport, where, path)
+        super().__init__(transport, where, path, shell.home)
         self._cancelled = cancelled
         self.shell = shell
         self.capabilities = shell.capabilities
@@ -44,6 +44,7 @@ class SftpShellRemote(ShellRemote, SftpRemote):
         self, script: str, stdin: Iterable[bytes], failed: Callable[[bytes], bool], patience: float
     ) -> ShellResult:
         """Run a script on a channel of its own."""
+        self.round_trips += 1
         check = nothing if self._cancelled.is_set() else self._check
         return run(self.transport, self.where, script, patience=patience, stdin=stdin, failed=failed, check=check)
 

@@ -49,6 +49,8 @@ def run(program: str) -> int:
         from pushkit.cli.failure import told  # noqa: PLC0415
         from pushkit.cli.interrupts import leave  # noqa: PLC0415
 
+        # A command line that is wrong is not read to its end.
+        settings.json = settings.json or "--json" in sys.argv[1:]
         code = told(error, settings, program)
         leave(code)
         return code

@@ -14,8 +14,7 @@ from pushkit.toml_lines import dotted
 
 HEAD = """\
 #:schema ./.push/schema.json
-# The line above is for an editor that knows TOML: mkdir -p .push && push schema > .push/schema.json
-# gives it completion and checks.
+# The line above gives an editor that knows TOML completion and checks; push schema --write renews that file.
 """
 
 # An option, in use or not, with the comment behind it.

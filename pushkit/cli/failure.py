@@ -32,15 +32,19 @@ def told(error: BaseException, settings: Settings, program: str) -> int:
         flush()
     except (OutputClosedError, UsageError):
         discard(sys.stdout)
+    write = Lines(sys.stderr)
+    notes = [f"  {visible(note)}" for note in getattr(error, "__notes__", ())]
     if isinstance(error, OutputClosedError):
+        # Nothing to tell in a pipeline, unless something was left undone.
+        for text in [f"{program}: nobody reads stdout", *notes] if notes else ():
+            write(text)
         return OUTPUT_CLOSED
     errors = [ours(each, program) for each in flattened(error)]
-    write = Lines(sys.stderr)
     for each in errors:
         for text in lines_of(each, program):
             write(settings.redact(text))
-    for note in getattr(error, "__notes__", ()):
-        write(settings.redact(f"  {visible(note)}"))
+    for note in notes:
+        write(settings.redact(note))
     codes = [each.code if isinstance(each, ScriptFailed) else each.exit_code for each in errors]
     code = 1 if any(type(each) is PushkitError for each in errors) else max(codes)
     if code == 1 and (settings.verbose or os.environ.get("PUSHKIT_TRACEBACK")):
@@ -77,7 +81,7 @@ def ours(error: BaseException, program: str) -> PushkitError:
         path = " ".join(context.command_path.split()) if context else program
         close = getattr(error, "possibilities", None)
         # A missing parameter has no message of its own, and lists its choices on lines of their own.
-        message = " ".join(error.format_message().split()).rstrip(".")
+        message = " ".join(error.format_message().split()).partition(". Did you mean")[0].rstrip(".")
         hint = f"did you mean {' or '.join(close)}?" if close else f"{path} --help shows what there is"
         return UsageError(message[:1].lower() + message[1:], hint=hint)
     text = " ".join(f"{type(error).__name__}: {error}".split())

@@ -35,8 +35,8 @@ def command(settings: Settings, target: str | None, why: str | None, nul: bool, 
     Directories end in a slash, and are listed when they are empty. A path that holds a control character or
     bytes that are not UTF-8 stands in double quotes, escaped.
     """
-    if sum((nul, du, settings.json, bool(why))) > 1:
-        raise UsageError("of --why, -0, --du and --json, only one makes sense at a time")
+    if sum((nul, du, bool(why))) > 1 or (nul and settings.json):
+        raise UsageError("only one of --why, -0 and --du makes sense at a time, and -0 not with --json")
     path = pushfile.find(settings.pushfile)
     project = pushfile.load(path, select=None)
     name = target or project.default or None
@@ -44,7 +44,8 @@ def command(settings: Settings, target: str | None, why: str | None, nul: bool, 
         # One place knows the words for it.
         pushfile.load(path, select=(name,))
     if why:
-        say(visible(explain(project, project.targets[name] if name else None, in_source(project, why))))
+        answer = explain(project, project.targets[name] if name else None, in_source(project, why))
+        say(json_line("why", **answer._asdict()) if settings.json else visible(str(answer)))
         return
     with engine(settings, project, quiet=True) as made:
         snapshot = made.snapshot(name)
@@ -76,13 +77,17 @@ def in_source(project: Project, path: str) -> str:
 
 def lines(snapshot: Snapshot, *, du: bool, nul: bool, json: bool) -> Iterator[str]:
     """What is written to stdout, without line ends."""
-    if du:
+    if json:
+        if du:
+            for path, files, size in totals(snapshot):
+                yield json_line("directory", path=path, files=files, size=size)
+        else:
+            for entry in snapshot.entries:
+                yield json_line("entry", **plain(entry))
+        yield json_line("snapshot", files=snapshot.files, size=snapshot.size, digest=snapshot.digest)
+    elif du:
         for path, files, size in totals(snapshot):
             yield f"{amount(size):>8}  {counted(files, 'file'):>14}  {quoted(path)}/"
-    elif json:
-        for entry in snapshot.entries:
-            yield json_line("entry", **plain(entry))
-        yield json_line("snapshot", files=snapshot.files, size=snapshot.size, digest=snapshot.digest)
     else:
         for path in paths(snapshot):
             yield path if nul else quoted(path)

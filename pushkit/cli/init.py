@@ -5,23 +5,27 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import click
 
 from pushkit import pushfile, registry
-from pushkit.cli import example
+from pushkit.cli import example, schema
 from pushkit.cli.settings import Settings, common
 from pushkit.cli.stdout import say
-from pushkit.errors import PushfileError, UsageError
-from pushkit.expectation import Schema, at, expected
+from pushkit.errors import PluginError, Problem, PushfileError, UsageError
+from pushkit.expectation import at, expected
+from pushkit.toml_lines import dotted
 from pushkit.ui.jsonl import line as json_line
 from pushkit.ui.reporter import Lines
+from pushkit.ui.text import visible
 
 TARGET = "production"
 
-Ask = Callable[[str, str], str]
+# Asks a question with a default until the third, given an answer, no longer says what is wrong with it.
+Ask = Callable[[str, str, Callable[[str], str]], str]
 
 
 @click.command()
@@ -34,10 +38,10 @@ Ask = Callable[[str, str], str]
 def command(
     settings: Settings, strategy: str | None, target: str | None, name: str | None, assignments: tuple[str, ...]
 ) -> None:
-    """Write a Pushfile with one target.
+    """Write a Pushfile with one target, and beside it, in .push, the schema that an editor checks it with.
 
-    On a terminal, asks for what no flag says. A Pushfile that is there already is never overwritten, and no other
-    file is written.
+    On a terminal, asks for what no flag says, again where an answer is wrong. A Pushfile that is there already is
+    never overwritten.
     """
     path = Path.cwd() / (settings.pushfile or pushfile.NAME)
     path = path / pushfile.NAME if path.is_dir() else path
@@ -46,33 +50,97 @@ def command(
     texts = dict(map(assignment, assignments))
     ask = prompt if sys.stdin.isatty() and sys.stderr.isatty() else None
     if ask:
-        name = name or ask("What is the project called?", path.parent.name)
-        target = target or ask("What is its target called?", TARGET)
-        known = ", ".join(sorted({plugin.name for plugin in registry.names("strategies")}))
-        strategy = strategy or ask(f"How is it pushed? ({known})", "sftp")
+        name = name or ask("What is the project called?", path.parent.name, lambda answer: wrong_name(answer, path))
+        target = target or ask("What is its target called?", TARGET, lambda answer: wrong_target(answer, path))
+        strategy = strategy or ask(f"How is it pushed? ({', '.join(installed())})", "sftp", wrong_strategy)
     if not strategy:
         raise UsageError(
             "no terminal to ask on, and no flag says how to push",
             hint=f"push init --strategy NAME [--target {TARGET}] [--set OPTION=VALUE]...",
         )
-    target = target or TARGET
-    options = registry.strategy(strategy).Options.model_json_schema()
-    lines = example.target_lines(strategy, options)
+    draft = Draft(path, name or path.parent.name, target or TARGET, strategy)
+    draft.refuse(texts, only=texts)
     if ask:
-        texts |= asked(ask, target, wanted(lines, options, texts), options)
-    missing = [key for key in options.get("required", ()) if key not in texts]
+        texts |= draft.asked(ask, texts)
+    missing = [key for key in draft.options.get("required", ()) if key not in texts]
     if missing:
         flags = " ".join(f"--set {key}=..." for key in missing)
         raise UsageError(f"the strategy {strategy} needs {', '.join(missing)}", hint=f"add {flags}")
-    values = {key: example.literal(text, key, options) for key, text in texts.items()}
-    project = example.filled(example.project_lines(), {"name": example.toml_text(name or path.parent.name)})
-    text = "\n".join([example.HEAD, *project, "", *example.filled(lines, values, target), ""])
-    check(text, path, target, strategy)
-    write(text, path)
+    draft.refuse(texts)
+    schema.write(path.parent)
+    write(draft.text(texts), path)
     if settings.json:
         say(json_line("pushfile", path=str(path)))
     elif not settings.quiet:
         Lines(sys.stderr)(f"wrote {path.name}; next: push check, then push")
+
+
+class Draft:
+    """A Pushfile that is not written yet, which will lie at ``path``, with one target.
+
+    Raises `PushfileError` when there is no such strategy, as the written Pushfile would, and `PluginError` when it
+    is broken.
+    """
+
+    def __init__(self, path: Path, name: str, target: str, strategy: str) -> None:
+        if strategy not in installed():
+            problem = Problem(0, dotted(("target", target, "strategy")), wrong_strategy(strategy))
+            raise PushfileError(path.name, [problem])
+        self.path = path
+        self.name = name
+        self.target = target
+        self.strategy = strategy
+        self.options = registry.strategy(strategy).Options.model_json_schema()
+        self.lines = example.target_lines(strategy, self.options)
+
+    def text(self, texts: Mapping[str, str]) -> str:
+        """The Pushfile with these options, each as it was typed."""
+        values = {key: example.literal(text, key, self.options) for key, text in texts.items()}
+        project = example.filled(example.project_lines(), {"name": example.toml_text(self.name)})
+        return "\n".join([example.HEAD, *project, "", *example.filled(self.lines, values, self.target), ""])
+
+    def refuse(self, texts: Mapping[str, str], *, only: Collection[str] | None = None) -> None:
+        """Raise `UsageError` when the Pushfile with these options is not valid, for what was asked for is then not.
+
+        With ``only``, when one of these options is wrong.
+        """
+        found = problems(self.text(texts), self.path, self.target)
+        if only is not None:
+            found = [each for key in only for each in found if self._is_about(each, key)]
+        if found:
+            hint = f"push explain {self.strategy} lists the options, --set OPTION=VALUE gives one"
+            raise UsageError("; ".join(f"{each.path}: {worded(each)}" for each in dict.fromkeys(found)), hint=hint)
+
+    def asked(self, ask: Ask, given: Mapping[str, str]) -> dict[str, str]:
+        """The answers for the options that are required and, unless some are given, that the example uses.
+
+        Without the empty ones. A secret's default refers to the environment.
+        """
+        keys = dict.fromkeys([*([] if given else example.used(self.lines)), *self.options.get("required", ())])
+        left = [key for key in keys if key not in given]
+        answers: dict[str, str] = {}
+
+        def wrong(key: str, answer: str) -> str:
+            texts = {**given, **answers} | ({key: answer} if answer else {})
+            # What is wrong with the options together is seen when the last of them is there.
+            together = dotted(("target", self.target)) if key == left[-1] and not given else None
+            for each in problems(self.text(texts), self.path, self.target):
+                if self._is_about(each, key) or each.path == together:
+                    return worded(each)
+            return ""
+
+        for key in left:
+            part = at(self.options, (key,), self.options) or {}
+            about = part.get("description") or expected(part, self.options)
+            variable = re.sub(r"\W", "_", f"{self.target}_{key}").upper()
+            default = f"${{env:{variable}}}" if part.get("format") == "password" else ""
+            if answer := ask(f"{key}: {about}\n{key}", default, partial(wrong, key)):
+                answers[key] = answer
+        return answers
+
+    def _is_about(self, problem: Problem, key: str) -> bool:
+        place = dotted(("target", self.target, *key.split(".")))
+        return problem.path == place or problem.path.startswith((f"{place}.", f"{place}["))
 
 
 def assignment(text: str) -> tuple[str, str]:
@@ -83,39 +151,56 @@ def assignment(text: str) -> tuple[str, str]:
     return key, value
 
 
-def wanted(lines: Sequence[str], options: Schema, given: dict[str, str]) -> list[str]:
-    """The options to ask for: those that are required, and, unless some are given, those that the example uses."""
-    keys = dict.fromkeys([*([] if given else example.used(lines)), *options.get("required", ())])
-    return [key for key in keys if key not in given]
+def prompt(question: str, default: str, wrong: Callable[[str], str]) -> str:
+    """Ask a person, on stderr, until the answer is not ``wrong``, which says why it is."""
+    while True:
+        answer: str = click.prompt(question, default=default, show_default=bool(default), err=True)
+        answer = answer.strip()
+        if not (reason := wrong(answer)):
+            return answer
+        Lines(sys.stderr)(visible(reason))
 
 
-def asked(ask: Ask, target: str, keys: list[str], options: Schema) -> dict[str, str]:
-    """The answers for ``keys``, without the empty ones. A secret's default refers to the environment."""
-    answers = {}
-    for key in keys:
-        part = at(options, (key,), options) or {}
-        about = part.get("description") or expected(part, options)
-        variable = re.sub(r"\W", "_", f"{target}_{key}").upper()
-        secret = part.get("format") == "password"
-        answers[key] = ask(f"{key}: {about}\n{key}", f"${{env:{variable}}}" if secret else "")
-    return {key: answer for key, answer in answers.items() if answer}
+def wrong_name(name: str, path: Path) -> str:
+    """What is wrong with this name for a project; empty when nothing is."""
+    text = f"[project]\nname = {example.toml_text(name)}\n[target.x]\nstrategy = 'x'"
+    return next((worded(each) for each in problems(text, path, "x") if each.path == "project.name"), "")
 
 
-def prompt(question: str, default: str) -> str:
-    """Ask a person, on stderr."""
-    answer: str = click.prompt(question, default=default, show_default=bool(default), err=True)
-    return answer.strip()
+def wrong_target(name: str, path: Path) -> str:
+    """What is wrong with this name for a target; empty when nothing is."""
+    place = dotted(("target", name))
+    return next(
+        (worded(each) for each in problems(f"[target.{example.toml_text(name)}]", path, name) if each.path == place), ""
+    )
 
 
-def check(text: str, path: Path, target: str, strategy: str) -> None:
-    """Raise `UsageError` when the Pushfile ``text`` is not valid, for what was asked for is then not."""
+def wrong_strategy(name: str) -> str:
+    """What is wrong with the strategy of this name; empty when it can be used."""
+    try:
+        registry.strategy(name)
+    except PluginError as error:
+        return "; ".join(filter(None, (error.message, error.hint)))
+    return ""
+
+
+def installed() -> list[str]:
+    """The names of the strategies that are there to be used."""
+    return sorted({plugin.name for plugin in registry.names("strategies")})
+
+
+def problems(text: str, path: Path, target: str) -> Sequence[Problem]:
+    """What is wrong with the Pushfile ``text``, which lies or will lie at ``path``."""
     try:
         pushfile.parse(text, path, [target])
     except PushfileError as error:
-        problems = (f"{each.path}: {each.message}" + f" ({each.hint})" * bool(each.hint) for each in error.problems)
-        raise UsageError(
-            "; ".join(problems), hint=f"push explain {strategy} lists the options, --set OPTION=VALUE gives one"
-        ) from error
+        return error.problems
+    return ()
+
+
+def worded(problem: Problem) -> str:
+    """What is wrong, and what to do about it."""
+    return problem.message + f" ({problem.hint})" * bool(problem.hint)
 
 
 def write(text: str, path: Path) -> None:

@@ -17,7 +17,9 @@ from typing import Any
 from pushkit.errors import Interrupted
 from pushkit.ui.reporter import Lines
 
-MESSAGE = "push: stopping after the step under way; Ctrl-C again to stop now"
+# True of a step that is finished first, and of a script or a transfer that is ended within its step.
+MESSAGE = "push: stopping as soon as it is safe"
+AGAIN = "; Ctrl-C again to stop at once"
 
 
 class Interrupts:
@@ -64,14 +66,15 @@ class Interrupts:
         if self._asking or (self._heard and number == signal.SIGINT):
             raise KeyboardInterrupt
         self._heard = True
-        os.write(self._mouth, b".")
+        os.write(self._mouth, bytes([number]))
 
     def _listen(self) -> None:
-        while os.read(self._ear, 1):
+        while signals := os.read(self._ear, 1):
             if not self.cancelled.is_set():
                 self.cancelled.set()
+                typed = signals[0] == signal.SIGINT
                 # A terminal has just shown ^C: begin a new line there.
-                Lines(sys.stderr)(("\n" if sys.stderr.isatty() else "") + MESSAGE)
+                Lines(sys.stderr)("\n" * (typed and sys.stderr.isatty()) + MESSAGE + AGAIN * typed)
 
 
 def leave(code: int) -> None:

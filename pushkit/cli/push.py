@@ -8,6 +8,7 @@ from pushkit.cli import plan
 from pushkit.cli.context import complete_target, engine, load
 from pushkit.cli.settings import Settings, common
 from pushkit.cli.stdout import flush, say
+from pushkit.errors import PushFailed, UsageError
 from pushkit.ui.text import visible
 
 
@@ -37,11 +38,22 @@ def command(settings: Settings, targets: tuple[str, ...]) -> None:
             settings.receipt = None
             try:
                 receipt = made.push(name)
+                if not settings.json:
+                    tell(name, receipt.live)
             except BaseException as error:
                 if rest := names[index + 1 :]:
                     error.add_note(f"not started: {', '.join(rest)}")
                 raise
-            if not settings.json:
-                # The release is live, whoever reads its name.
-                say(visible(receipt.live))
-                flush()
+
+
+def tell(target: str, live: str) -> None:
+    """Write the id of what is ``live`` to stdout.
+
+    Raises `PushFailed` when stdout cannot be written: whoever asked for the id must not go on without it.
+    """
+    try:
+        say(visible(live))
+        flush()
+    except UsageError as error:
+        done = f"{live} is live on {target}" if live else f"{target} was pushed to"
+        raise PushFailed(f"{done}, but {error.message}") from error

@@ -4,36 +4,75 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
 import click
 
-from pushkit import registry
+from pushkit import pushfile, registry
+from pushkit.cli.settings import Settings, common
 from pushkit.cli.stdout import say
 from pushkit.commands import COMMANDS
-from pushkit.errors import PluginError
+from pushkit.errors import PluginError, UsageError
+from pushkit.ignore import GITIGNORE
 from pushkit.pushfile_reader import TARGET_NAME
+from pushkit.ui.jsonl import line as json_line
 from pushkit.ui.reporter import Lines
+from pushkit.ui.text import visible
 
 Schema = dict[str, Any]
+
+FILE = ".push/schema.json"
+"""Where a Pushfile's first line looks for the schema, from the Pushfile's directory."""
 
 _PATTERNS = {"type": "array", "items": {"type": "string", "minLength": 1}}
 
 
 @click.command()
-def command() -> None:
+@click.option("--write", "to_file", is_flag=True, help=f"Write it to {FILE} beside the Pushfile, as push init does.")
+@common("pushfile", "json")
+@click.pass_obj
+def command(settings: Settings, to_file: bool) -> None:
     """Print the JSON Schema of a Pushfile: of the built-in strategies and of those that are installed.
 
-    An editor that knows TOML completes and checks a Pushfile with it; push init writes the line that tells it
-    where. A strategy that cannot be imported is left out, and named on stderr.
+    An editor that knows TOML completes and checks a Pushfile with it. push init writes it to a file, and the line
+    of the Pushfile that names that file; --write does so again, after a plugin was installed. A strategy that
+    cannot be imported is left out, and named on stderr.
     """
+    if not to_file:
+        say(installed_schema())
+        return
+    path = write(pushfile.find(settings.pushfile).parent)
+    if settings.json:
+        say(json_line("schema", path=str(path)))
+    elif not settings.quiet:
+        Lines(sys.stderr)(f"wrote {visible(str(path))}")
+
+
+def write(directory: Path) -> Path:
+    """Write the schema to its file beside the Pushfile in ``directory``; return its path. Raises `UsageError`."""
+    path = directory / FILE
+    text = installed_schema() + "\n"
+    try:
+        path.parent.mkdir(exist_ok=True)
+        if not (ignore := path.parent / GITIGNORE).exists():
+            # The schema is made from what is installed here: nothing to commit.
+            ignore.write_text("*\n")
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror}") from error
+    return path
+
+
+def installed_schema() -> str:
+    """The schema of a Pushfile with every strategy that is installed, as text."""
     targets = {}
     for name in sorted({plugin.name for plugin in registry.names("strategies")}):
         try:
             targets[name] = registry.strategy(name).Options.model_json_schema(ref_template=f"#/$defs/{name}.{{model}}")
         except PluginError as error:
             Lines(sys.stderr)(f"left out: {error.message}")
-    say(json.dumps(pushfile_schema(targets), indent=2))
+    return json.dumps(pushfile_schema(targets), indent=2)
 
 
 def pushfile_schema(strategies: dict[str, Schema]) -> Schema:
@@ -64,7 +103,19 @@ def pushfile_schema(strategies: dict[str, Schema]) -> Schema:
                 "description": "The places to push to, by name.",
                 "minProperties": 1,
                 "propertyNames": {"pattern": f"^{TARGET_NAME.pattern}$", "not": {"enum": list(COMMANDS)}},
-                "additionalProperties": {"oneOf": [{"$ref": f"#/$defs/target.{name}"} for name in strategies]},
+                "additionalProperties": {
+                    "type": "object",
+                    "properties": {"strategy": {"enum": list(strategies)}},
+                    "required": ["strategy"],
+                    # Not oneOf: what is wrong is told where it is, by the strategy that the target names.
+                    "allOf": [
+                        {
+                            "if": {"properties": {"strategy": {"const": name}}, "required": ["strategy"]},
+                            "then": {"$ref": f"#/$defs/target.{name}"},
+                        }
+                        for name in strategies
+                    ],
+                },
             },
             "notify": {
                 "type": "object",

@@ -38,13 +38,13 @@ def settings_of(context: click.Context) -> Settings:
 def for_every(command: click.Command) -> click.Command:
     """``command``, built in or of a plugin, with the options that every command has.
 
-    One that declares such an option itself, or another of its name, keeps its own.
+    One that has an option of that name keeps its own, and one that passes on what it does not know gets none.
     """
+    every = click.Command(None)
+    for name in () if command.context_settings.get("ignore_unknown_options") else _EVERYWHERE:
+        _OPTIONS[name](every)
     taken = {word for each in command.params for word in (each.name, *each.opts, *each.secondary_opts)}
-    for name in _EVERYWHERE:
-        (option,) = _OPTIONS[name](click.command()(lambda: None)).params
-        if taken.isdisjoint((option.name, *option.opts)):
-            command.params.append(option)
+    command.params += [option for option in every.params if taken.isdisjoint((option.name, *option.opts))]
     return command
 
 

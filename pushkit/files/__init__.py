@@ -6,14 +6,13 @@ incremental pushes, verification, the atomic switch, pruning and rollback for no
 
 from pushkit.files.errors import RemoteDenied, RemoteError, RemoteExists, RemoteFull, RemoteMissing
 from pushkit.files.remote import Capabilities, Remote, pieces
-from pushkit.files.scripts import PROBE, Shell
-from pushkit.files.shell import ShellRemote, ShellResult, shell_of
+from pushkit.files.scripts import Shell, probing
+from pushkit.files.shell import ShellRemote, ShellResult, foreseen, shell_of
 from pushkit.files.stat import Stat, safe_name
 from pushkit.files.strategy import FileOptions, FileStrategy
 from pushkit.files.transfer import Transfer
 
 __all__ = [
-    "PROBE",
     "Capabilities",
     "FileOptions",
     "FileStrategy",
@@ -28,7 +27,9 @@ __all__ = [
     "ShellResult",
     "Stat",
     "Transfer",
+    "foreseen",
     "pieces",
+    "probing",
     "safe_name",
     "shell_of",
 ]

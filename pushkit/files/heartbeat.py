@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import threading
+from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
 from typing import Self
 
 from pushkit.errors import TargetError
+from pushkit.files.operation import Write
 from pushkit.files.remote import Remote
+from pushkit.model import Step
 
 
 class Heartbeat:
     """Writes ``path`` every ``interval`` seconds while it is entered. What goes wrong, the push meets as well."""
 
-    def __init__(self, remote: Remote, path: str, interval: float) -> None:
+    def __init__(self, remote: Remote, path: str, stage: str, interval: float) -> None:
         self._remote = remote
         self._path = path
+        self._stage = stage
         self._interval = interval
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
@@ -35,6 +39,11 @@ class Heartbeat:
     def _beat(self) -> None:
         while not self._over.wait(self._interval):
             try:
-                self._remote.write(self._path, [b"alive\n"], 0o600)
+                self._remote.perform([Write(self._path, b"alive\n")], unreported, self._stage)
             except TargetError:
                 continue
+
+
+def unreported(_: Step) -> AbstractContextManager[None]:
+    """A beat is no step of the push."""
+    return nullcontext()

@@ -85,7 +85,8 @@ class Queue:
 
     def alive(self, ticket: Ticket) -> Heartbeat:
         """Shows that the push of ``ticket`` is alive while it is entered."""
-        return Heartbeat(self._remote, f"{self._state.ticket(ticket.number)}/{HEARTBEAT}", self._stale / BEATS)
+        place = self._state.ticket(ticket.number)
+        return Heartbeat(self._remote, f"{place}/{HEARTBEAT}", place, self._stale / BEATS)
 
     def holding(self, ticket: Ticket) -> list[Operation]:
         """The operations that fail when ``ticket`` does not hold any more, to be done before any change."""

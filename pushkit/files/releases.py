@@ -45,7 +45,7 @@ from pushkit.files.operation import (
 )
 from pushkit.files.queue import STALE, Queue, forgotten
 from pushkit.files.remote import Remote
-from pushkit.files.survey import FORMAT, State, Survey, look_at
+from pushkit.files.survey import FORMAT, Look, State, Survey
 from pushkit.files.ticket import GOOD, RELEASE_ID, Ticket, number_of
 from pushkit.files.transfer import Transfer
 from pushkit.model import Action, Entry, Kind, Plan, Release, Step
@@ -55,6 +55,9 @@ from pushkit.strategy import Run
 STATE = State(".push")
 CURRENT = "current"
 RELEASES = "releases"
+LOOK = Look(STATE, listed=(RELEASES,), looked=(STATE.incoming, STATE.manifests, RELEASES), live=CURRENT)
+#: To enter the queue, to send and verify, to switch.
+TRIPS = 3
 #: Where in a stage the release is built.
 TREE = "tree"
 
@@ -90,9 +93,7 @@ class Releases:
 
     def look(self) -> Survey:
         """What the target holds. Refuses what this layout did not make."""
-        found = look_at(
-            self._remote, STATE, listed=(RELEASES,), looked=(STATE.incoming, STATE.manifests, RELEASES), live=CURRENT
-        )
+        found = LOOK.at(self._remote)
         found.check(RELEASES)
         return found
 
@@ -131,7 +132,7 @@ class Releases:
         kept = sum(entry.kind is Kind.FILE for entry in found.keep)
         name = self._run.target.name
         if live and before and not found.steps:
-            return ReleasesPlan(name, (), kept, live, tuple(warnings), survey, found)
+            return ReleasesPlan(name, (), kept, live, tuple(warnings), self._round_trips(0), survey, found)
         steps = list(found.steps)
         if found.keep and self._remote.capabilities.copies:
             how = "linked" if self._hard_links else "copied"
@@ -146,7 +147,12 @@ class Releases:
         count = sum(entry.kind is Kind.FILE for entry in self._verifiable(found))
         steps.append(Step(Action.VERIFY, plural(count, "file"), how))
         steps.append(Step(Action.SWITCH, CURRENT, f"from {live}" if live else "first push"))
-        return ReleasesPlan(name, tuple(steps), kept, live, tuple(warnings), survey, found, by_path)
+        trips = self._round_trips(TRIPS)
+        return ReleasesPlan(name, tuple(steps), kept, live, tuple(warnings), trips, survey, found, by_path)
+
+    def _round_trips(self, ahead: int) -> tuple[int, int] | None:
+        """Those up to now, and those of a push in which nothing is in the way."""
+        return (self._remote.round_trips, ahead) if self._remote.capabilities.scripts else None
 
     # Acting.
 

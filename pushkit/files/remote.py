@@ -24,11 +24,13 @@ class Capabilities:
     """What a remote can do beyond the primitives, and cheaply.
 
     ``copies``: it copies files to files by itself, so that `Remote.copy` sends no content. ``digests``: it
-    computes sha256 by itself, so that `Remote.verify` compares content and not only sizes.
+    computes sha256 by itself, so that `Remote.verify` compares content and not only sizes. ``scripts``: `Remote.collect`
+    and `Remote.perform` take one round trip each.
     """
 
     copies: bool = False
     digests: bool = False
+    scripts: bool = False
 
 
 class Remote(ABC):
@@ -43,6 +45,8 @@ class Remote(ABC):
 
     root: str
     capabilities: Capabilities = Capabilities()
+    #: How many times an answer had to be waited for; a remote that does not count leaves it at 0.
+    round_trips: int = 0
 
     # Primitives.
 

@@ -22,15 +22,18 @@ case $(cp --version 2>/dev/null) in *coreutils*) echo gnu-cp;; esac
 case $(tar --version 2>/dev/null) in *'GNU tar'*) echo gnu-tar;; esac
 case $(mv --help 2>&1) in *-T*) echo mv-T;; esac
 if printf 'a\\0b\\0' | xargs -0 printf '%s-' >/dev/null 2>&1; then echo xargs-0; fi
-exit 0
+echo "home $PWD"
 """
+#: Between what `PROBE` printed and what a script printed that came with it.
+NEXT = "pushkit-next"
 
 
 @dataclass(frozen=True, slots=True)
 class Shell:
-    """What a remote's shell has: the names that `PROBE` printed."""
+    """What a remote's shell has: the names that `PROBE` printed, and the directory that it starts in."""
 
     tools: frozenset[str] = frozenset()
+    home: str = ""
 
     @property
     def unpacks(self) -> bool:
@@ -57,7 +60,12 @@ class Shell:
     @property
     def capabilities(self) -> Capabilities:
         """What a remote with this shell can do."""
-        return Capabilities(copies=self.copies, digests=bool(self.sha256))
+        return Capabilities(copies=self.copies, digests=bool(self.sha256), scripts=self.batches)
+
+
+def probing(path: str, script: str) -> str:
+    """`PROBE`, and ``script`` in the directory ``path``, which may be relative to where the shell starts."""
+    return f"{PROBE}echo {NEXT}\ncd {quote(path or '.')} 2>/dev/null || exit 0\n{script}"
 
 
 def own_output(output: bytes) -> bytes:
@@ -148,7 +156,7 @@ def collect(trees: Sequence[str], listed: Sequence[str], looked: Sequence[str], 
     """Print what `Remote.collect` asks for, below the current directory.
 
     A line for each path of ``looked`` and ``listed`` and for the directories in the latter, with a letter for its kind
-    before it; an empty line; and a tar of everything else.
+    before it; how much room there is, in units of 1,024 bytes, after an ``s``; an empty line; and a tar of everything else.
     """
     look = (
         'look() { if [ -L "$1" ]; then echo "l $1"; elif [ -d "$1" ]; then echo "d $1"; '
@@ -168,5 +176,6 @@ def collect(trees: Sequence[str], listed: Sequence[str], looked: Sequence[str], 
             f'if [ -L {quote(link)} ]; then set -- "$@" {quote(link)}; to=$(readlink {quote(link)})\n'
             f'if [ -f {quote(directory)}/"${{to##*/}}" ]; then set -- "$@" {quote(directory)}/"${{to##*/}}"; fi; fi\n'
         )
+    lines.append('df -P -k . 2>/dev/null | while read -r a b c free rest; do echo "s $free"; done\n')
     # A ticket that ends while it is read makes tar complain, and no archive worse.
     return f'{look}{"".join(lines)}echo\nset --\n{chosen}[ $# -eq 0 ] || tar -cf - "$@" 2>/dev/null || :\n'

@@ -16,7 +16,7 @@ from pushkit.files.batch import Batch, expected, names
 from pushkit.files.errors import RemoteDenied, RemoteError, RemoteExists, RemoteFull, RemoteMissing
 from pushkit.files.operation import Copy, Operation, Verify
 from pushkit.files.remote import Remote
-from pushkit.files.scripts import Shell, own_output
+from pushkit.files.scripts import NEXT, Shell, own_output
 from pushkit.files.stat import Found, Stat
 from pushkit.files.transfer import Transfer
 from pushkit.model import Entry, Kind, Step
@@ -53,8 +53,16 @@ class ShellResult(NamedTuple):
 
 def shell_of(result: ShellResult) -> Shell | None:
     """What `PROBE` found out, or None when it was not a POSIX shell that answered."""
-    found = own_output(result.stdout).decode("ascii", "replace").split()
-    return Shell(frozenset(found)) if found and result.code == 0 else None
+    found = own_output(result.stdout).partition(f"{NEXT}\n".encode())[0].decode("utf-8", "surrogateescape").split("\n")
+    home = next((line.removeprefix("home ") for line in found if line.startswith("home ")), "")
+    tools = frozenset(line for line in found if line and not line.startswith("home "))
+    return Shell(tools, home) if tools and result.code == 0 else None
+
+
+def foreseen(result: ShellResult) -> bytes | None:
+    """What the script printed that came with `PROBE`; None when there was none."""
+    _, found, output = own_output(result.stdout).partition(f"{NEXT}\n".encode())
+    return output if found else None
 
 
 class ShellRemote(Remote):
@@ -64,6 +72,12 @@ class ShellRemote(Remote):
     """
 
     shell: Shell
+    _foreseen: tuple[str, bytes] = ("", b"")
+    _free: int | None = None
+
+    def foresee(self, script: str, output: bytes) -> None:
+        """Keep what ``script`` printed in the root until it is asked for: once, for it grows old."""
+        self._foreseen = (script, output)
 
     @abstractmethod
     def run_script(
@@ -89,8 +103,12 @@ class ShellRemote(Remote):
         if not {"tar", "readlink"} <= self.shell.tools:
             return super().collect(trees, listed=listed, looked=looked, pointed=pointed, limit=limit)
         script = scripts.collect(trees, listed, looked, pointed)
-        head = f"{scripts.HEAD}cd {quote(self.root)} 2>/dev/null || exit 0\n"
-        return collected(self._run(head + script).stdout, self.root)
+        before, output = self._foreseen
+        self._foreseen = ("", b"")
+        if before != script:
+            output = self._run(f"{scripts.HEAD}cd {quote(self.root)} 2>/dev/null || exit 0\n{script}").stdout
+        found, self._free = collected(output, self.root)
+        return found
 
     def perform(
         self,
@@ -206,7 +224,10 @@ class ShellRemote(Remote):
             super().remove_tree(path)
 
     def free_space(self) -> int | None:
-        """What ``df`` says."""
+        """What ``df`` says, or said when all was looked at a moment ago."""
+        if self._free is not None:
+            free, self._free = self._free, None
+            return free
         if "df" not in self.shell.tools:
             return super().free_space()
         found = re.search(rb"\s(\d+)\s+\d+%\s", self._run(scripts.free_blocks(self.root)).stdout)
@@ -263,16 +284,19 @@ def told(path: str, result: ShellResult) -> RemoteError:
     return RemoteError(f"{path}: the target said: {lines[0].strip()}")
 
 
-def collected(output: bytes, root: str) -> dict[str, Found]:
-    """What the script of `collect` printed. Raises `RemoteError` when it was cut off."""
+def collected(output: bytes, root: str) -> tuple[dict[str, Found], int | None]:
+    """What the script of `collect` printed, and how many bytes are free. Raises `RemoteError` when it was cut off."""
     lines, _, archive = output.partition(b"\n\n")
     found: dict[str, Found] = {}
+    free = None
     for line in lines.decode("utf-8", "surrogateescape").split("\n"):
         letter, _, path = line.partition(" ")
-        if path:
+        if letter == "s":
+            free = int(path) * 1024 if path.isdigit() else free
+        elif path:
             found["" if path == "." else path] = Found(Stat(path.rpartition("/")[2], LETTERS.get(letter), 0, 0))
     if not archive:
-        return found
+        return found, free
     import tarfile  # noqa: PLC0415  (only who has a target to look at needs it)
 
     try:
@@ -285,4 +309,4 @@ def collected(output: bytes, root: str) -> dict[str, Found]:
                 found[member.name] = Found(stat, stream.read() if stream else b"", link)
     except tarfile.TarError as error:
         raise RemoteError(f"{root}: what the target sent cannot be read ({error})", hint="push again") from error
-    return found
+    return found, free

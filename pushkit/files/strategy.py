@@ -8,7 +8,7 @@ from typing import Literal, TypeVar
 
 from pydantic import Field
 
-from pushkit.files.releases import Releases, ReleasesPlan
+from pushkit.files.releases import LOOK, Releases, ReleasesPlan
 from pushkit.files.remote import Remote
 from pushkit.model import Finding, Plan, Release, Severity
 from pushkit.options import Options
@@ -40,6 +40,11 @@ class FileStrategy(Strategy[FileOptionsT]):
     @abstractmethod
     def open_remote(self) -> Remote:
         """Reach the target and return it as a connected `Remote`. Raises `TargetError`."""
+
+    @property
+    def opening(self) -> str:
+        """The shell script that will be asked for first. Who runs it with `probing` saves a round trip."""
+        return LOOK.script
 
     def connect(self) -> None:
         """Open the remote."""

@@ -9,6 +9,7 @@ from functools import cached_property
 
 from pushkit.errors import PushRefused
 from pushkit.files.remote import Remote
+from pushkit.files.scripts import collect
 from pushkit.files.stat import Found
 from pushkit.files.ticket import HEARTBEAT, NUMBER, RELEASE_ID, Ticket, decoded, number_of, read_ticket
 from pushkit.model import Kind
@@ -153,18 +154,44 @@ class Survey:
         return found.content[:64].decode("ascii", "replace").strip() if found else ""
 
 
-def look_at(
-    remote: Remote, state: State, *trees: str, listed: Sequence[str] = (), looked: Sequence[str] = (), live: str = ""
-) -> Survey:
-    """Look at what ``remote`` holds in ``state``, and at more paths as in `Remote.collect`.
+@dataclass(frozen=True)
+class Look:
+    """What a layout wants to know: what lies in ``state``, and at more paths as in `Remote.collect`.
 
     ``live`` is a symlink whose text ends in the id of the live release; that one's manifest is read as well.
     """
-    found = remote.collect(
-        (state / "format", state / "hold", state / "fence", state.pushes, *trees),
-        listed=(state.incoming, *listed),
-        looked=("", state.name, *looked),
-        pointed=(live, state.manifests) if live else None,
-        limit=LIMIT,
-    )
-    return Survey(remote.root, state, found)
+
+    state: State
+    trees: tuple[str, ...] = ()
+    listed: tuple[str, ...] = ()
+    looked: tuple[str, ...] = ()
+    live: str = ""
+
+    def at(self, remote: Remote) -> Survey:
+        """Look at ``remote``."""
+        found = remote.collect(
+            self._trees, listed=self._listed, looked=self._looked, pointed=self._pointed, limit=LIMIT
+        )
+        return Survey(remote.root, self.state, found)
+
+    @property
+    def script(self) -> str:
+        """The same as a shell script, which a remote may run before it is asked: see `ShellRemote.foresee`."""
+        return collect(self._trees, self._listed, self._looked, self._pointed)
+
+    @property
+    def _trees(self) -> Sequence[str]:
+        state = self.state
+        return (state / "format", state / "hold", state / "fence", state.pushes, *self.trees)
+
+    @property
+    def _listed(self) -> Sequence[str]:
+        return (self.state.incoming, *self.listed)
+
+    @property
+    def _looked(self) -> Sequence[str]:
+        return ("", self.state.name, *self.looked, *filter(None, [self.live]))
+
+    @property
+    def _pointed(self) -> tuple[str, str] | None:
+        return (self.live, self.state.manifests) if self.live else None

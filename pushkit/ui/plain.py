@@ -80,6 +80,9 @@ class Plain:
                 for warning in plan.warnings:
                     self._write(f"{name}: warning: {visible(warning)}", Tone.WARNING)
                 self._say(f"{name}: plan: {summary(plan)}")
+                if self._verbose and plan.round_trips:
+                    looked, ahead = plan.round_trips
+                    self._say(f"{name}: {counted(looked, 'round trip')} to look, {ahead} to push")
                 self._told = self._clock()
             case SnapshotTaken(files=files, size=size, revision=revision, seconds=seconds):
                 frozen = f"{counted(files, 'file')}, {amount(size)}, revision {visible(revision)}"

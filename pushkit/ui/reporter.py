@@ -21,12 +21,14 @@ class Reporter(Protocol):
 def reporters(*, json: bool, quiet: bool, verbose: bool, color: bool) -> tuple[Reporter, ...]:
     """The reporters of one command line.
 
-    ``color`` false means neither colours nor a live display; nor is there one where stderr is no terminal.
+    ``color`` false means neither colours nor a live display; nor is there one where stderr is no terminal, or one
+    that obeys nothing (``TERM=dumb``).
     A program that reads the events wants people to see warnings only, unless ``verbose`` says otherwise.
     """
     quiet = quiet or (json and not verbose)
     people: Reporter
-    if color and not quiet and sys.stderr.isatty():
+    dumb = os.environ.get("TERM", "dumb") in {"", "dumb", "unknown"}
+    if color and not quiet and not dumb and sys.stderr.isatty():
         from pushkit.ui.rich import Rich  # noqa: PLC0415  (only a terminal pays for it)
 
         people = Rich(sys.stderr, verbose=verbose)

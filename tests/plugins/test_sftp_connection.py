@@ -325,7 +325,7 @@ def test_an_account_that_answers_no_command_has_no_shell(tmp_path: Path) -> None
         transport = dial(address, HostKeys(address, [server.known_hosts], ""), 10)
         try:
             log_in(transport, Credentials(server.user, server.key, "", "", agent=False), "here", 10)
-            assert probe(transport, "here", 0.3) is None
+            assert probe(transport, "here", "echo", 0.3) is None
         finally:
             hang_up(transport)
 

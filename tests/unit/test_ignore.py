@@ -267,17 +267,17 @@ def test_explains_which_line_of_which_file_decided() -> None:
     with repository({**files, "sub/.pushignore": "b\n", "sub/b": "", "dist/c": ""}) as top:
         described = project(top, ignore=("dist",))
         target = Target("web", "dir", include=("/dist/c",))
-        assert explain(described, None, "a.log") == "a.log is not sent: .gitignore:3: *.log"
-        assert explain(described, None, "keep.log") == "keep.log is sent: .gitignore:4: !keep.log"
-        assert explain(described, None, "b") == "b is sent: no rule excludes it"
+        assert str(explain(described, None, "a.log")) == "a.log is not sent: .gitignore:3: *.log"
+        assert str(explain(described, None, "keep.log")) == "keep.log is sent: .gitignore:4: !keep.log"
+        assert str(explain(described, None, "b")) == "b is sent: no rule excludes it"
         assert (
-            explain(described, None, "out/x")
+            str(explain(described, None, "out/x"))
             == "out/x is not sent: its directory out is excluded by .gitignore:2: out/"
         )
-        assert explain(described, None, "sub/b") == "sub/b is not sent: sub/.pushignore:1: b"
-        assert explain(described, None, "Pushfile") == "Pushfile is not sent: names that never travel: /Pushfile"
-        assert "ignore of [project] in Pushfile:1: dist" in explain(described, None, "dist/c")
-        assert explain(described, target, "dist/c") == "dist/c is sent: include of [target.web] in Pushfile:1: /dist/c"
+        assert str(explain(described, None, "sub/b")) == "sub/b is not sent: sub/.pushignore:1: b"
+        assert str(explain(described, None, "Pushfile")) == "Pushfile is not sent: names that never travel: /Pushfile"
+        assert "ignore of [project] in Pushfile:1: dist" in str(explain(described, None, "dist/c"))
+        assert str(explain(described, target, "dist/c")) == "dist/c is sent: include of [target.web] in Pushfile:1: /dist/c"
 
 
 def test_a_line_of_a_million_spaces_is_read_at_once() -> None:

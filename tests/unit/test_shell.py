@@ -12,7 +12,7 @@ import pytest
 
 from plugins.given import Given, lying, odd_names
 from pushkit import Entry, Kind, TargetError
-from pushkit.files import PROBE, RemoteDenied, RemoteFull, RemoteMissing, Shell, ShellRemote, ShellResult, shell_of
+from pushkit.files import RemoteDenied, RemoteFull, RemoteMissing, Shell, ShellRemote, ShellResult, probing, shell_of
 from pushkit.files.scripts import MARKER
 from pushkit.files.shell import told
 from pushkit_dir.remote import LocalRemote
@@ -27,7 +27,7 @@ class LocalShell(ShellRemote, LocalRemote):
         self._path = path
         self.noise = ""
         self.scripts: list[str] = []
-        shell = shell_of(self.run_script(PROBE, (), bool, 60))
+        shell = shell_of(self.run_script(probing("", ""), (), bool, 60))
         assert shell is not None
         self.shell: Shell = shell
         self.capabilities = shell.capabilities

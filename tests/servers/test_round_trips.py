@@ -1,0 +1,58 @@
+"""How often a push over SSH waits for an answer, counted by the server: it logs each session that is started."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from pushkit.testing import ServerDirectory, Sshd
+from servers.test_push import Project
+
+FILES = 10_000
+STARTED = re.compile(r"Starting session: (\w+)")
+
+
+class Sessions:
+    """The sessions that a server has started since it was asked last: each is a script, or SFTP."""
+
+    def __init__(self, server: Sshd) -> None:
+        self._server = server
+        self._seen = 0
+
+    def new(self) -> list[str]:
+        found = STARTED.findall(self._server.log)
+        new, self._seen = found[self._seen :], len(found)
+        return new
+
+
+def test_nothing_to_do_takes_two_round_trips_at_most_and_ten_changed_files_four(
+    tmp_path: Path, ssh_server: Sshd, ssh_directory: ServerDirectory
+) -> None:
+    project = Project(tmp_path / "blog", tmp_path / "home", ssh_server, ssh_directory.path)
+    for number in range(FILES):
+        directory = project.root / f"d{number % 100}"
+        directory.mkdir(exist_ok=True)
+        (directory / str(number)).write_text(str(number))
+    sessions = Sessions(ssh_server)
+    first = project.push()
+    assert first.returncode == 0, first.stderr
+    sessions.new()
+
+    nothing = project.push("-v")
+    assert "nothing to do" in nothing.stderr
+    taken = sessions.new()
+    assert set(taken) == {"command"}
+    assert len(taken) <= 2
+    assert f"{len(taken)} round trip" in nothing.stderr
+
+    for number in range(10):
+        (project.root / f"d{number}" / str(number)).write_text("changed")
+    ten = project.push("-v")
+    assert ten.returncode == 0, ten.stderr
+    taken = sessions.new()
+    assert set(taken) == {"command"}
+    assert len(taken) <= 4
+    looked, ahead = map(int, re.findall(r"(\d+) round trips? to look, (\d+) to push", ten.stderr)[0])
+    assert looked + ahead == len(taken)
+    assert (ssh_directory.local / "current/d7/7").read_text() == "changed"
+    assert (ssh_directory.local / "current/d7/107").read_text() == "107"
