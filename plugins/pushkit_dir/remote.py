@@ -29,6 +29,7 @@ KINDS = {stat.S_IFREG: Kind.FILE, stat.S_IFDIR: Kind.DIRECTORY, stat.S_IFLNK: Ki
 ERRORS: dict[int, tuple[type[RemoteError], str]] = {
     errno.ENOENT: (RemoteMissing, "there is no such file or directory"),
     errno.ENOTDIR: (RemoteMissing, "part of the path is not a directory"),
+    errno.ELOOP: (RemoteMissing, "a symlink is in its place"),
     errno.EEXIST: (RemoteExists, "there is something already"),
     errno.EACCES: (RemoteDenied, "permission denied"),
     errno.EPERM: (RemoteDenied, "permission denied"),
@@ -93,13 +94,14 @@ class LocalRemote(Remote):
         with told(full):
             file = os.open(full, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
         with open(file, "wb", buffering=0) as stream:
+            # Before the content: a file that is whole has its mode.
+            with told(full):
+                os.fchmod(stream.fileno(), mode)
             for chunk in chunks:
                 rest = memoryview(chunk)
                 with told(full):
                     while rest:
                         rest = rest[stream.write(rest) :]
-            with told(full):
-                os.fchmod(stream.fileno(), mode)
 
     def append(self, path: str, data: bytes) -> None:
         """Add to a file."""

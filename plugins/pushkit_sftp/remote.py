@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 
 import paramiko
 
-from pushkit import Finding, Kind, Severity
+from pushkit import Entry, Finding, Kind, Severity
 from pushkit.files import (
     Remote,
     RemoteDenied,
@@ -98,11 +98,12 @@ class SftpRemote(Remote):
         """Make a file, or replace its content."""
         size = 0
         with self._told(path) as (sftp, full), sftp.open(full, "wb") as file:
+            # Before the content: a file that is whole has its mode.
+            file.chmod(mode)
             file.set_pipelined(True)
             for chunk in chunks:
                 file.write(chunk)
                 size += len(chunk)
-            file.chmod(mode)
             # Errors of pipelined writes are lost; what arrived tells.
             arrived = file.stat().st_size
         if arrived != size:
@@ -190,6 +191,17 @@ class SftpRemote(Remote):
     def put(self, directory: str, transfer: Transfer) -> None:
         """Send in several sessions at a time."""
         send(self, directory, transfer)
+
+    def verify(self, directory: str, entries: Sequence[Entry]) -> Sequence[Entry]:
+        """Compare sizes: one listing for each directory, in place of a request for each file."""
+        files = [entry for entry in entries if entry.kind is Kind.FILE]
+        there: dict[str, int] = {}
+        for parent in {entry.path.rpartition("/")[0] for entry in files}:
+            place = f"{parent}/" if parent else ""
+            with suppress(RemoteMissing):
+                found = self.list(f"{directory}/{parent}" if parent else directory)
+                there |= {place + each.name: each.size for each in found if each.kind is Kind.FILE}
+        return [entry for entry in files if there.get(entry.path) != entry.size]
 
     def close(self) -> None:
         """Hang up."""

@@ -26,7 +26,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from pushkit import manifest
-from pushkit.errors import Busy, Overtaken, PushFailed, PushRefused, TargetError
+from pushkit.errors import Busy, Interrupted, Overtaken, PushFailed, PushRefused, TargetError
+from pushkit.files.arrival import Arrival, arrived
 from pushkit.files.diff import Difference, difference
 from pushkit.files.errors import RemoteError, RemoteExists, RemoteMissing
 from pushkit.files.operation import (
@@ -247,28 +248,46 @@ class Releases:
             if step.action is Action.REMOVE:
                 with self._run.step(step):  # not copied is removed
                     pass
-        sending: list[Operation] = [
+        arrival = arrived(self._remote, survey, TREE, found.send)
+        self._take_up(arrival, plan)
+        operations: list[Operation] = [
             *self._preparing(survey),
             MakeDirectory(stage, 0o700),
             MakeDirectory(tree, 0o755),
             Write(STATE.manifest(release.id), manifest.encode(snapshot.entries)),
-            Put(tree, self._transfer(plan, snapshot)),
+            Put(tree, self._transfer(plan, snapshot, arrival)),
         ]
-        verifying: list[Operation] = [Verify(tree, self._verifiable(found), step=steps[Action.VERIFY])]
-        copying: list[Operation] = []
+        if arrival and self._remote.capabilities.copies:
+            operations.append(Copy(arrival.directory, tree, arrival.entries, link=True))
+        elif arrival:
+            paths = [entry.path for entry in arrival.entries]
+            operations += [Rename(f"{arrival.directory}/{path}", f"{tree}/{path}") for path in paths]
         if keep := steps.get(Action.KEEP):
-            copying.append(Copy(f"{RELEASES}/{plan.live}", tree, found.keep, self._hard_links, step=keep))
-        modes = self._modes(tree, plan, snapshot.entries)
-        try:
-            wrong = self._perform([*sending, *copying, *verifying, *modes], stage)
-        except RemoteMissing as error:
-            if not isinstance(error.operation, Copy):
-                raise
-            self._fill(tree, plan.live, snapshot, found.keep)
-            wrong = self._perform([*verifying, *modes], stage)
+            operations.append(Copy(f"{RELEASES}/{plan.live}", tree, found.keep, self._hard_links, step=keep))
+        operations.append(Verify(tree, self._verifiable(found), step=steps[Action.VERIFY]))
+        operations += self._modes(tree, plan, snapshot.entries)
+        wrong: Sequence[Entry] = ()
+        while operations:
+            try:
+                wrong = self._perform(operations, stage)
+                break
+            except RemoteError as error:
+                if not isinstance(error.operation, Copy):
+                    raise
+                self._fill(tree, error.operation, snapshot)
+                operations = following(operations, error.operation)
         if wrong:
             self._heal(tree, snapshot, found, wrong)
-            self._perform(modes, stage)
+            self._perform(self._modes(tree, plan, snapshot.entries), stage)
+
+    def _take_up(self, arrival: Arrival | None, plan: ReleasesPlan) -> None:
+        """Tell what need not be sent."""
+        if arrival:
+            self._run.note(f"{plural(len(arrival.entries), 'file')} had arrived with a push that died")
+            for entry in arrival.entries:
+                if entry.path in plan.steps_of:
+                    with self._run.step(plan.steps_of[entry.path]):
+                        pass
 
     def _switch(self, ticket: Ticket, plan: ReleasesPlan, survey: Survey) -> None:
         """Make the release of ``ticket`` live, end the ticket, and remove what is old."""
@@ -303,10 +322,15 @@ class Releases:
     def _give_up(self, ticket: Ticket, error: BaseException) -> None:
         """Remove what a failed push made, unless it is live after all: the answer to a rename may be lost."""
         assert ticket.release
-        if self.live() == ticket.release.id:
+        release = ticket.release.id
+        if self.live() == release:
             self.queue.end(ticket, GOOD)
             return
-        self._perform(self._forgetting(ticket.release.id), STATE.name)
+        if isinstance(error, (Interrupted, KeyboardInterrupt)):
+            # What has arrived whole is taken up by the next push.
+            self._perform([RemoveTree(f"{RELEASES}/{release}")], STATE.name)
+        else:
+            self._perform(self._forgetting(release), STATE.name)
         self.queue.end(ticket, f"failed: {type(error).__name__}")
 
     def _settle(self, ticket: Ticket, survey: Survey) -> str:
@@ -321,9 +345,9 @@ class Releases:
             Remove(STATE.manifest(release)),
         ]
 
-    def _transfer(self, plan: ReleasesPlan, snapshot: Snapshot) -> Transfer:
+    def _transfer(self, plan: ReleasesPlan, snapshot: Snapshot, arrival: Arrival | None) -> Transfer:
         found = plan.difference
-        sent = {entry.path for entry in found.send}
+        sent = {entry.path for entry in found.send} - {entry.path for entry in (arrival.entries if arrival else ())}
         # Directories are made writable first, so that read-only ones can be filled.
         entries = [
             entry._replace(mode=entry.mode | 0o700) if entry.kind is Kind.DIRECTORY else entry
@@ -334,11 +358,11 @@ class Releases:
         steps = {path: step for path, step in plan.steps_of.items() if path not in modes}
         return Transfer(snapshot, entries, steps, self._run)
 
-    def _fill(self, tree: str, live: str, snapshot: Snapshot, keep: Sequence[Entry]) -> None:
-        """Send again what should have been copied and is not there any more."""
-        found = self._remote.collect((), looked=[f"{tree}/{entry.path}" for entry in keep], limit=0)
-        gone = [entry for entry in keep if f"{tree}/{entry.path}" not in found]
-        self._run.warn(f"{plural(len(gone), 'path')} of {live} are gone from the target and are sent again")
+    def _fill(self, tree: str, copy: Copy, snapshot: Snapshot) -> None:
+        """Send what could not be copied, since it is not there any more."""
+        found = self._remote.collect((), looked=[f"{tree}/{entry.path}" for entry in copy.entries], limit=0)
+        gone = [entry for entry in copy.entries if f"{tree}/{entry.path}" not in found]
+        self._run.warn(f"{plural(len(gone), 'path')} of {copy.source} are gone from the target and are sent again")
         self._remote.put(tree, Transfer(snapshot, gone, {}, self._run))
 
     def _verifiable(self, found: Difference) -> Sequence[Entry]:
@@ -458,7 +482,7 @@ class Releases:
                 if not any(error.operation is each for each in then):
                     raise
                 self._run.warn(f"something old could not be removed: {error.message}")
-                left = left[next(at for at, each in enumerate(left) if each is error.operation) + 1 :]
+                left = following(left, error.operation)
         return ()
 
     def _check_space(self, plan: ReleasesPlan) -> None:
@@ -480,6 +504,11 @@ class Releases:
             "nothing was changed",
             hint="make room on the target, or keep fewer releases (`keep`)",
         )
+
+
+def following(operations: Sequence[Operation], operation: Operation | None) -> list[Operation]:
+    """Those of ``operations`` that come after ``operation``."""
+    return list(operations[next(at for at, each in enumerate(operations) if each is operation) + 1 :])
 
 
 def before(live: str, good: dict[str, Ticket]) -> str:
