@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable
+from functools import partial
 
 from pushkit.model import Entry, Kind
 
@@ -26,6 +27,15 @@ SIZE = re.compile(r"0|[1-9][0-9]{0,18}").fullmatch
 SHA256 = re.compile(r"[0-9a-f]{64}").fullmatch
 #: A component that is empty, ``.`` or ``..``, which also covers paths that are absolute.
 UNSAFE = re.compile(r"(?:\A|/)\.{0,2}(?:/|\Z)").search
+#: The same for whole bodies, each with one search, for there may be a hundred thousand entries.
+BODY = re.compile(
+    r"(?:f[0-7]{3}\0[^\0]+\0(?:0|[1-9][0-9]{0,18})\0[0-9a-f]{64}\0"
+    r"|d[0-7]{3}\0[^\0]+\0\0\0"
+    r"|s[0-7]{3}\0[^\0]+\0[^\0]+\0\0)*+"
+).fullmatch
+UNSAFE_IN_ALL = re.compile(r"(?:\0|/)\.{0,2}(?:/|\0)").search
+#: Makes an entry without the price of a named tuple's own constructor.
+new_entry = partial(tuple.__new__, Entry)
 
 
 def encode(entries: Iterable[Entry]) -> bytes:
@@ -49,6 +59,11 @@ def body(entries: Iterable[Entry]) -> bytes:
     return "".join(records).encode("utf-8", "surrogateescape")
 
 
+def claims(data: bytes, digest: str) -> bool:
+    """Whether a manifest says of itself that its body has this digest."""
+    return data[:HEAD] == MAGIC + digest.encode() + b"\n"
+
+
 def decode(data: bytes) -> list[Entry]:
     """The entries of a manifest.
 
@@ -58,31 +73,44 @@ def decode(data: bytes) -> list[Entry]:
     head, content = data[:HEAD], data[HEAD:]
     if not head.startswith(MAGIC):
         raise ValueError("not a manifest of a version that this pushkit knows")
-    if head[len(MAGIC) :] != hashlib.sha256(content).hexdigest().encode() + b"\n":
+    if not claims(head, hashlib.sha256(content).hexdigest()):
         raise ValueError("damaged: the content does not have the digest that the first line gives")
-    fields = content.decode("utf-8", "surrogateescape").split("\0")
+    text = content.decode("utf-8", "surrogateescape")
+    fields = text.split("\0")
     if fields.pop() or len(fields) % 4:
         raise ValueError("incomplete: the last entry is cut off")
-    entries = [record(*fields[at : at + 4]) for at in range(0, len(fields), 4)]
+    modes, paths, details, digests = (fields[at::4] for at in range(4))
+    if not BODY(text) or UNSAFE_IN_ALL("\0".join(("", *paths, ""))):
+        # One of them is wrong: looked at one by one they say which.
+        for fields_of_one in zip(modes, paths, details, digests, strict=True):
+            check_record(*fields_of_one)
+    meanings = {mode: (KINDS[mode[0]], int(mode[1:], 8)) for mode in set(modes)}
+    kinds = [meanings[mode][0] for mode in modes]
+    columns = (
+        paths,
+        kinds,
+        [meanings[mode][1] for mode in modes],
+        [int(detail) if kind is Kind.FILE else 0 for kind, detail in zip(kinds, details, strict=True)],
+        map(bytes.fromhex, digests),
+        ["" if kind is Kind.FILE else detail for kind, detail in zip(kinds, details, strict=True)],
+    )
+    entries = list(map(new_entry, zip(*columns, strict=True)))
     check_tree(entries)
     return entries
 
 
-def record(mode: str, path: str, detail: str, sha256: str) -> Entry:
-    """One entry from its four fields. Raises ValueError."""
+def check_record(mode: str, path: str, detail: str, sha256: str) -> None:
+    """Raise ValueError, with the reason, when the four fields are no entry."""
     if not MODE(mode):
         raise ValueError(f"{path!r}: {mode!r} is no kind and mode")
     if UNSAFE(path):
         raise ValueError(f"{path!r}: not a path inside the tree")
     kind = KINDS[mode[0]]
-    bits = int(mode[1:], 8)
     if kind is Kind.FILE:
         if not SIZE(detail) or not SHA256(sha256):
             raise ValueError(f"{path!r}: a file without a size and a digest")
-        return Entry(path, kind, bits, int(detail), bytes.fromhex(sha256))
-    if sha256 or bool(detail) is not (kind is Kind.SYMLINK):
+    elif sha256 or bool(detail) is not (kind is Kind.SYMLINK):
         raise ValueError(f"{path!r}: fields that a {kind} does not have")
-    return Entry(path, kind, bits, link=detail)
 
 
 def check_tree(entries: list[Entry]) -> None:

@@ -43,6 +43,11 @@ def command(settings: Settings, targets: tuple[str, ...], every: bool) -> None:
                 findings = made.check(name)
             except Interrupted:
                 raise
+            except TargetError as error:
+                if not every and len(names) == 1:
+                    raise
+                # The others are looked at all the same.
+                findings = [Finding(Severity.ERROR, "target", error.message, error.hint)]
             except PushkitError as error:
                 failures.append(error)
                 continue

@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from pushkit.files import primitives
-from pushkit.files.errors import RemoteExists, RemoteMissing
+from pushkit.files.errors import RemoteError, RemoteExists, RemoteMissing
 from pushkit.files.operation import Operation
 from pushkit.files.stat import Found, Stat, safe_name
 from pushkit.files.transfer import Transfer
 from pushkit.model import Entry, Finding, Kind, Step
+from pushkit.process import Command
+from pushkit.strategy import Run
 
 #: The most that a file is added to by reading and writing it, in bytes.
 LOG = 64 * 1024 * 1024
@@ -25,12 +27,13 @@ class Capabilities:
 
     ``copies``: it copies files to files by itself, so that `Remote.copy` sends no content. ``digests``: it
     computes sha256 by itself, so that `Remote.verify` compares content and not only sizes. ``scripts``: `Remote.collect`
-    and `Remote.perform` take one round trip each.
+    and `Remote.perform` take one round trip each. ``commands``: it runs commands of the user's.
     """
 
     copies: bool = False
     digests: bool = False
     scripts: bool = False
+    commands: bool = False
 
 
 class Remote(ABC):
@@ -108,6 +111,17 @@ class Remote(ABC):
         """Bytes that this user can still write below the root, or None when the remote cannot say."""
         return None
 
+    def set_time(self, path: str, mtime: float) -> None:
+        """Set when a file was last modified, in seconds since 1970. A remote that cannot leaves this as it is."""
+        raise RemoteError(f"{self.root}/{path}: this target keeps no times of files", hint="leave out `mtimes`")
+
+    def run(self, command: Command, run: Run) -> int:
+        """Run a command on the host, as `Run.execute` does on this machine, and raise what that raises.
+
+        Only asked of a remote with `Capabilities.commands`. The environment is added to what the host gives.
+        """
+        raise NotImplementedError
+
     def shares_copies(self, path: str) -> bool:
         """Whether what `copy` copies shares its blocks with the original (reflinks) and takes no room.
 
@@ -178,6 +192,8 @@ class Remote(ABC):
                     case Kind.FILE:
                         with transfer.open(entry) as stream:
                             self.write(path, pieces(stream), entry.mode)
+                        if transfer.keeps_times:
+                            self.set_time(path, transfer.time(entry))
 
     def copy(self, source: str, directory: str, entries: Sequence[Entry], *, link: bool = False) -> None:
         """Copy files and symlinks from below ``source`` to the same paths below ``directory``.

@@ -6,16 +6,18 @@ NUL; paths are quoted. The scripts need ``sh`` and what `PROBE` finds, and run a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from shlex import quote
+from shlex import join, quote
 
 from pushkit.files.remote import Capabilities
+from pushkit.process import Command
 
 MARKER = "pushkit-shell"
 # On both outputs, since login scripts print on both before a script begins.
 HEAD = f"echo {MARKER}\necho {MARKER} >&2\nset -eu\nLC_ALL=C\nexport LC_ALL\numask 022\n"
-PROBE = f"""{HEAD}for tool in tar cp rm chmod grep sed xargs sha256sum shasum df mkdir ln readlink cat rmdir; do
+PROBE = f"""{HEAD}for tool in tar cp rm chmod grep sed xargs sha256sum shasum df mkdir ln readlink cat rmdir setsid; do
   if command -v "$tool" >/dev/null 2>&1; then echo "$tool"; fi
 done
 case $(cp --version 2>/dev/null) in *coreutils*) echo gnu-cp;; esac
@@ -24,6 +26,8 @@ case $(mv --help 2>&1) in *-T*) echo mv-T;; esac
 if printf 'a\\0b\\0' | xargs -0 printf '%s-' >/dev/null 2>&1; then echo xargs-0; fi
 echo "home $PWD"
 """
+#: Seconds that a command has to end when it is asked to; then it is forced.
+GRACE = 5
 #: Between what `PROBE` printed and what a script printed that came with it.
 NEXT = "pushkit-next"
 
@@ -60,7 +64,7 @@ class Shell:
     @property
     def capabilities(self) -> Capabilities:
         """What a remote with this shell can do."""
-        return Capabilities(copies=self.copies, digests=bool(self.sha256), scripts=self.batches)
+        return Capabilities(copies=self.copies, digests=bool(self.sha256), scripts=self.batches, commands=True)
 
 
 def probing(path: str, script: str) -> str:
@@ -150,6 +154,27 @@ def obstacle(root: str) -> str:
 def free_blocks(path: str) -> str:
     """Print how much room there is, in POSIX's format, in units of 1,024 bytes."""
     return f"{HEAD}exec df -P -k {quote(path)}\n"
+
+
+def command(command: Command, shell: Shell) -> str:
+    """Run ``command`` in a process group of its own, and end with its exit code; both its outputs become one.
+
+    The whole group is ended with it: when standard input ends, so also when the connection does, and some time after
+    the command's time is over. Where there is no ``setsid`` the group is that of a job of the shell, if it has jobs.
+    """
+    variables = "".join(f"{name}={quote(value)}\nexport {name}\n" for name, value in command.environment.items())
+    start = f"{join(command.argv)} </dev/null 3<&- &\n"
+    start = f"setsid {start}" if "setsid" in shell.tools else f"set -m 2>/dev/null\n{start}"
+    return (
+        f"echo {MARKER}\nexec 3<&0 2>&1\ncd {quote(str(command.directory))} || exit 1\n{variables}{start}"
+        "pid=$!\nexec 2>/dev/null\n"
+        "send() { kill -s $1 -- -$pid || kill -s $1 $pid; }\n"
+        f"stop() {{ send TERM; n=0; while [ $n -lt {GRACE} ] && send 0; do sleep 1; n=$((n+1)); done; send KILL; }}\n"
+        "{ cat <&3; stop; } >/dev/null &\nheard=$!\n"
+        f"{{ n=0; while [ $n -lt {math.ceil(command.timeout) + GRACE} ] && send 0; do sleep 1; n=$((n+1)); done; "
+        "if send 0; then stop; fi; } >/dev/null 3<&- &\nlate=$!\n"
+        "wait $pid\ncode=$?\nkill -s KILL $heard $late\nstop\nexit $code\n"
+    )
 
 
 def collect(trees: Sequence[str], listed: Sequence[str], looked: Sequence[str], pointed: tuple[str, str] | None) -> str:

@@ -8,6 +8,7 @@ from typing import Literal, TypeVar
 
 from pydantic import Field
 
+from pushkit.amount import amount
 from pushkit.files.releases import LOOK, Releases, ReleasesPlan
 from pushkit.files.remote import Remote
 from pushkit.model import Finding, Plan, Release, Severity
@@ -95,5 +96,5 @@ class FileStrategy(Strategy[FileOptionsT]):
         else:
             findings.append(Finding(Severity.OK, root, f"live: {live}" if live else "nothing was pushed to it yet"))
         if (free := self.remote.free_space()) is not None:
-            findings.append(Finding(Severity.OK, root, f"{free:,} bytes free"))
+            findings.append(Finding(Severity.OK, root, f"{amount(free)} free"))
         return findings

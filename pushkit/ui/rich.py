@@ -10,9 +10,10 @@ from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as Bars
 from rich.text import Text
 
+from pushkit.amount import amount
 from pushkit.events import Event, PushFinished, StepStarted
 from pushkit.ui.plain import Plain, Tone
-from pushkit.ui.text import amount, duration, visible
+from pushkit.ui.text import duration, visible
 
 _STYLES = {Tone.PLAIN: "", Tone.QUIET: "dim", Tone.GOOD: "green", Tone.WARNING: "yellow", Tone.BAD: "bold red"}
 

@@ -1,4 +1,4 @@
-"""How names, sizes and times are written for people."""
+"""How names, numbers and times are written for people."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import re
 
 # Colours that a remote command sends to what it takes for a terminal. Nothing else of the kind passes.
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
-
-_UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 
 
 def visible(text: str) -> str:
@@ -42,17 +40,6 @@ def output_line(line: str) -> str:
     """One line of a command's output: tabs widened, colours dropped, the last state of a redrawn line."""
     line = _COLOUR.sub("", line.expandtabs()).rstrip("\r")
     return visible(line.rpartition("\r")[2])
-
-
-def amount(size: float) -> str:
-    """``size`` bytes in decimal units: ``999 B``, ``1.2 kB``, ``34 MB``."""
-    unit = 0
-    # 999.5 would be rounded to 1000.
-    while size >= 999.5 and unit < len(_UNITS) - 1:
-        size /= 1000
-        unit += 1
-    digits = 1 if unit and size < 9.95 else 0
-    return f"{size:.{digits}f} {_UNITS[unit]}"
 
 
 def duration(seconds: float) -> str:

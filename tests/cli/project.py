@@ -88,6 +88,8 @@ class AcmeStrategy(Strategy[AcmeOptions]):
         (root / f"ended-{step.subject}").touch()
 
     def check(self):
+        if self.options.do == "away":
+            raise TargetError("acme.example.com cannot be reached", hint="is it on?")
         if self.options.do == "unfit":
             return [
                 Finding(Severity.OK, "login", "works"),

@@ -36,6 +36,35 @@ def test_findings_as_json(project: Project) -> None:
     assert done.returncode == 7
 
 
+def test_all_checks_every_target_and_says_everything_that_is_wrong(project: Project) -> None:
+    project.write(
+        first='strategy = "acme"\ndo = "unfit"',
+        bad='strategy = "dir"\npth = "x"',
+        unknown='strategy = "dri"',
+        away='strategy = "acme"\ndo = "away"',
+        last='strategy = "acme"',
+    )
+    done = project.push("check", "--all")
+    assert done.returncode == 7
+    lines = done.stdout.splitlines()
+    assert "error    first: path: is read-only" in lines
+    assert "error    away: target: acme.example.com cannot be reached" in lines
+    assert "         hint: is it on?" in lines
+    assert lines[-1] == "ok       last: target: the Pushfile is valid and the target answers"
+    for wrong in ("target.bad.pth: unknown option", "target.bad.path: missing", 'no strategy "dri"'):
+        assert done.stderr.count(wrong) == 1
+    assert "push: 2 errors on first, away; nothing was changed" in done.stderr
+
+
+def test_all_is_no_error_where_nothing_is_wrong_and_takes_no_target(project: Project) -> None:
+    project.acme(one="well", two="well")
+    done = project.push("check", "--all", "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert project.push("check", "--all", "one").returncode == 2
+    project.write(one='strategy = "acme"', two='strategy = "dri"')
+    assert project.push("check", "--all").returncode == 3
+
+
 def test_status_marks_what_is_live(project: Project) -> None:
     assert project.push("status").stdout == "production: nothing is live\n"
     first = project.push().stdout.strip()

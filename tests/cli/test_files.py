@@ -56,7 +56,27 @@ def test_json_has_a_line_an_entry(project: Project) -> None:
     assert (total["event"], total["files"]) == ("snapshot", 3)
 
 
-@pytest.mark.parametrize("arguments", [["-0", "--du"], ["--du", "--json"]], ids=" ".join)
+def test_json_of_du_has_a_line_a_directory(project: Project) -> None:
+    *directories, total = [json.loads(line) for line in project.push("files", "--du", "--json").stdout.splitlines()]
+    assert directories == [
+        {"version": 1, "event": "directory", "path": ".", "files": 3, "size": 37},
+        {"version": 1, "event": "directory", "path": "css", "files": 1, "size": 18},
+    ]
+    assert (total["event"], total["files"], total["size"]) == ("snapshot", 3, 37)
+
+
+def test_json_of_why_names_the_rule_that_decides(project: Project) -> None:
+    (project.root / ".gitignore").write_text("# none\ncss/\n")
+    common = {"version": 1, "event": "why"}
+    rule = {"rule": "css/", "origin": ".gitignore", "line": 2}
+    done = project.push("files", "--why", "css/site.css", "--json")
+    assert json.loads(done.stdout) == common | {"path": "css/site.css", "sent": False, "decided": "css"} | rule
+    done = project.push("files", "--why", "index.html", "--json")
+    no_rule = {"rule": "", "origin": "", "line": 0}
+    assert json.loads(done.stdout) == common | {"path": "index.html", "sent": True, "decided": "index.html"} | no_rule
+
+
+@pytest.mark.parametrize("arguments", [["-0", "--du"], ["-0", "--json"], ["--du", "--why", "x"]], ids=" ".join)
 def test_two_formats_at_a_time_are_refused(project: Project, arguments: list[str]) -> None:
     assert project.push("files", *arguments).returncode == 2
 
@@ -88,5 +108,11 @@ def test_why_takes_a_path_as_the_shell_sees_it(project: Project) -> None:
 
 
 def test_why_of_a_path_that_is_not_there_is_exit_code_2(project: Project) -> None:
-    assert project.push("files", "--why", "nothing.txt").returncode == 2
+    done = project.push("files", "--why", "zzz")
+    assert done.returncode == 2
+    assert done.stderr == 'push: there is no "zzz" in this project\n  hint: `push files` lists what would be sent\n'
+    done = project.push("files", "--why", "css/sit.css")
+    assert 'there is no "css/sit.css" in this project' in done.stderr
+    assert 'did you mean "css/site.css"?' in done.stderr
+    assert project.push("files", "--why", "index.html/x").returncode == 2
     assert project.push("files", "--why", "../elsewhere").returncode == 2

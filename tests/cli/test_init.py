@@ -20,7 +20,7 @@ from pushkit import pushfile, registry
 from pushkit.cli.example import example, filled, literal, target_lines, toml_text, used
 from pushkit.cli.group import group
 from pushkit.cli.settings import Settings
-from pushkit.errors import PluginError, PushkitError, UsageError
+from pushkit.errors import Problem, PushfileError, PushkitError, UsageError
 
 SHIP = """
     host: str = Field(description="Where it goes.")
@@ -79,9 +79,9 @@ def test_the_example_shows_every_option_with_a_comment(strategy: str, tmp_path: 
 # ---- flags
 
 
-def test_flags_write_a_valid_pushfile_and_nothing_else() -> None:
+def test_flags_write_a_valid_pushfile_and_its_schema() -> None:
     init("--strategy", "sftp", "--target", "web", "--set", "host=web1", "--set", "path=/srv/blog", "--set", "port=2222")
-    assert os.listdir() == ["Pushfile"]
+    assert sorted(os.listdir()) == [".push", "Pushfile"]
     text = Path("Pushfile").read_text()
     assert text.startswith("#:schema ./.push/schema.json\n")
     project = pushfile.load(Path("Pushfile"))
@@ -129,7 +129,19 @@ def test_wrong_values_are_all_named_and_nothing_is_written() -> None:
     assert "expected OPTION=VALUE" in refused("--strategy", "dir", "--set", "path").message
     assert "is a command" in refused("--strategy", "dir", "--set", "path=x", "--target", "status").message
     assert "expected either `run` or `script`" in refused("--strategy", "script").message
-    refused("--strategy", "sfpt", kind=PluginError)
+
+
+def test_an_unknown_strategy_is_the_error_that_it_is_in_a_pushfile() -> None:
+    error = refused("--strategy", "sfpt", kind=PushfileError)
+    assert isinstance(error, PushfileError)
+    assert error.problems == (
+        Problem(0, "target.production.strategy", 'there is no strategy "sfpt"; did you mean "sftp"?'),
+    )
+
+
+def test_an_unknown_option_is_named_before_the_missing_ones() -> None:
+    error = refused("--strategy", "sftp", "--set", "hots=web1")
+    assert error.message == 'target.production.hots: unknown option (did you mean "host"?)'
 
 
 @pytest.mark.parametrize("make", ["file", "directory", "dangling link"])
@@ -199,6 +211,37 @@ def test_on_a_terminal_the_example_says_what_to_ask_for() -> None:
     code, seen = on_a_terminal("--strategy", "script", "--target", "x", answers=["b", "make deploy"])
     assert code == 0, seen
     assert pushfile.load(Path("Pushfile")).targets["x"].table == {"run": "make deploy"}
+
+
+def test_on_a_terminal_a_wrong_answer_is_asked_again_with_the_reason() -> None:
+    answers = ["b", "status", "a b", "web", "sfpt", "ship", "", "h", "${nope:x}", "${env:T}"]
+    code, seen = on_a_terminal(answers=answers)
+    assert (code, answers) == (0, []), seen
+    reasons = (
+        "`push status` is a command",
+        "not a name for a target",
+        'there is no strategy "sfpt"; did you mean "ship"?',
+        "missing, expected text",
+        'there is no secret source "nope"',
+    )
+    found = [seen.find(reason) for reason in reasons]
+    assert -1 not in found, seen
+    assert found == sorted(found)
+    assert pushfile.load(Path("Pushfile")).targets["web"].table == {"host": "h", "token": "${env:T}"}
+
+
+def test_on_a_terminal_options_that_are_wrong_together_are_asked_again() -> None:
+    code, seen = on_a_terminal("--name", "b", "--target", "x", "--strategy", "script", answers=["", "make deploy"])
+    assert code == 0, seen
+    assert "expected either `run` or `script`" in seen
+
+
+def test_on_a_terminal_a_wrong_flag_is_told_before_anything_is_asked() -> None:
+    arguments = ("--name", "b", "--target", "x", "--strategy", "ship", "--set", "prot=1")
+    code, seen = on_a_terminal(*arguments, answers=[])
+    assert code == 2
+    assert "target.x.prot: unknown option" in seen
+    assert "Where it goes." not in seen
 
 
 # ---- how values are written

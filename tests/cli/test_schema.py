@@ -49,12 +49,12 @@ def test_the_example_is_valid() -> None:
 @pytest.mark.parametrize(
     ("text", "where"),
     [
-        ("[target.x]\nstrategy = 'ship'\nport = 'x'", ["target.x"]),
+        ("[target.x]\nstrategy = 'ship'\nport = 'x'", ["target.x.port"]),
         ("[target.x]\nstrategy = 'ship'", ["target.x"]),
         ("[target.x]\nstrategy = 'ship'\nport = 1\nprot = 1", ["target.x"]),
-        ("[target.x]\nstrategy = 'nothing'", ["target.x"]),
+        ("[target.x]\nstrategy = 'nothing'", ["target.x.strategy"]),
         ("[target.x]\nport = 1", ["target.x"]),
-        ("[target.x]\nstrategy = 'ship'\nport = 1\nignore = 'x'", ["target.x"]),
+        ("[target.x]\nstrategy = 'ship'\nport = 1\nignore = 'x'", ["target.x.ignore"]),
         ("[target.'a b']\nstrategy = 'ship'\nport = 1", ["target"]),
         ("[target.status]\nstrategy = 'ship'\nport = 1", ["target"]),
         ("[project]\nnmae = 'x'\n[target.x]\nstrategy = 'ship'\nport = 1", ["project"]),
@@ -70,6 +70,29 @@ def test_a_wrong_pushfile_is_not(text: str, where: list[str]) -> None:
 )
 def test_references_and_common_keys_are_valid(options: str) -> None:
     assert wrong(f"[target.x]\nstrategy = 'ship'\n{options}") == []
+
+
+def test_write_puts_it_where_the_pushfile_that_init_writes_looks_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = tmp_path / "blog"
+    (project / "below").mkdir(parents=True)
+    monkeypatch.chdir(project)
+
+    def run(*arguments: str) -> None:
+        CliRunner().invoke(group, arguments, obj=Settings(), catch_exceptions=False, standalone_mode=False)
+
+    run("init", "--strategy", "ship", "--set", "port=1")
+    text = (project / "Pushfile").read_text()
+    file = project / text.splitlines()[0].removeprefix("#:schema ")
+    written = json.loads(file.read_text())
+    assert written == schema()
+    assert not list(Draft202012Validator(written).iter_errors(tomllib.loads(text)))
+    assert (file.parent / ".gitignore").read_text() == "*\n"
+    file.unlink()
+    monkeypatch.chdir(project / "below")
+    run("schema", "--write")
+    assert json.loads(file.read_text()) == written
 
 
 def test_a_strategy_that_cannot_be_imported_is_left_out_and_named(site: Path) -> None:

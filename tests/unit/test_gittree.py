@@ -189,9 +189,10 @@ def test_explains_paths_of_a_commit(top: Path) -> None:
     commit(top, {"a": b"", "sub/b": b"", ".pushignore": b"sub\n"})
     assert str(explain(project(top), None, "a")) == "a is sent: no rule excludes it"
     assert (
-        str(explain(project(top), None, "sub/b")) == "sub/b is not sent: its directory sub is excluded by .pushignore:1: sub"
+        str(explain(project(top), None, "sub/b"))
+        == "sub/b is not sent: its directory sub is excluded by .pushignore:1: sub"
     )
-    with pytest.raises(UsageError, match="git:HEAD has no nothing"):
+    with pytest.raises(UsageError, match='there is no "nothing" in git:HEAD'):
         explain(project(top), None, "nothing")
 
 

@@ -277,7 +277,10 @@ def test_explains_which_line_of_which_file_decided() -> None:
         assert str(explain(described, None, "sub/b")) == "sub/b is not sent: sub/.pushignore:1: b"
         assert str(explain(described, None, "Pushfile")) == "Pushfile is not sent: names that never travel: /Pushfile"
         assert "ignore of [project] in Pushfile:1: dist" in str(explain(described, None, "dist/c"))
-        assert str(explain(described, target, "dist/c")) == "dist/c is sent: include of [target.web] in Pushfile:1: /dist/c"
+        assert (
+            str(explain(described, target, "dist/c"))
+            == "dist/c is sent: include of [target.web] in Pushfile:1: /dist/c"
+        )
 
 
 def test_a_line_of_a_million_spaces_is_read_at_once() -> None:

@@ -1,0 +1,16 @@
+"""How sizes are written for people."""
+
+from __future__ import annotations
+
+_UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
+
+
+def amount(size: float) -> str:
+    """``size`` bytes in decimal units: ``999 B``, ``1.2 kB``, ``34 MB``."""
+    unit = 0
+    # 999.5 would be rounded to 1000.
+    while size >= 999.5 and unit < len(_UNITS) - 1:
+        size /= 1000
+        unit += 1
+    digits = 1 if unit and size < 9.95 else 0
+    return f"{size:.{digits}f} {_UNITS[unit]}"
