@@ -16,20 +16,18 @@ from collections.abc import Callable, Generator, Iterable, Sequence
 
 from pushkit import reader
 from pushkit.helper import Helper, Job
-from pushkit.reader import DIGEST, SCAN, Columns
+from pushkit.reader import FACTS, SCAN, Columns
 
 #: The most processes that read, this one included: more would wait for the disk.
 PROCESSES = 4
-#: What opening a file costs, in bytes that could be hashed meanwhile.
-OPENING = 6000
-#: The cost of a batch of files to hash: one or two milliseconds.
-BATCH = 1 << 21
+#: The files of a batch to hash: about one millisecond, when they are small.
+FILES = 256
 #: The cost of a batch of directories to scan, in files: about one millisecond.
 SCANS = 400
 #: What opening a directory costs, in files that could be looked at meanwhile.
 ENTERING = 8
 #: So many batches have to wait before one more helper is worth its start.
-WORTHWHILE = 6
+WORTHWHILE = 4
 #: So many batches a helper has before it: enough never to wait for the next, few enough not to be waited for.
 AHEAD = 3
 #: How long to wait for helpers before the user is asked again, in milliseconds.
@@ -47,10 +45,8 @@ class Crew:
         self._expected: dict[str, tuple[Job, list[str]]] = {}
         self._scanned: dict[str, Columns | None] = {}
         self._paths: list[str] = []
-        self._sizes: list[int] = []
-        self._cost = 0
         self._files: list[Job] = []
-        self._waiting: dict[bytes, deque[Job]] = {SCAN: deque(), DIGEST: deque()}
+        self._waiting: dict[bytes, deque[Job]] = {SCAN: deque(), FACTS: deque()}
         self._helpers: list[Helper] = []
         self._most = processes() - 1
 
@@ -68,8 +64,8 @@ class Crew:
                 batch, cost = [], 0
         self._share()
 
-    def scan(self, directory: str) -> Columns:
-        """The columns of ``directory``, relative to the root. Raises OSError."""
+    def scan(self, directory: str, *, look: bool) -> Columns:
+        """The columns of ``directory``, relative to the root; see `reader.scan`. Raises OSError."""
         if directory in self._expected:
             job, batch = self._expected[directory]
             self._await(job)
@@ -78,22 +74,20 @@ class Crew:
             if job.answer is not None:
                 self._scanned.update(zip(batch, reader.unpack(job.answer), strict=True))
         # What a helper could not read is read here, to know the reason.
-        return self._scanned.pop(directory, None) or reader.scan(directory, self._top())
+        return self._scanned.pop(directory, None) or reader.scan(directory, self._top(), look=look)
 
-    def add(self, paths: Sequence[str], sizes: Sequence[int]) -> None:
-        """Files to hash, relative to the root, and their sizes in bytes. Helpers may begin at once."""
+    def add(self, paths: Sequence[str]) -> None:
+        """Files to read, relative to the root. Helpers may begin at once."""
         self._paths += paths
-        self._sizes += sizes
-        self._cost += sum(sizes) + OPENING * len(paths)
-        if self._cost >= BATCH:
+        if len(self._paths) >= FILES:
             self._cut()
             self._share()
 
     def finish(self, check: Callable[[], None]) -> Generator[bytes, None, None]:
-        """The digests of all files, some at a time, in the order in which they were added.
+        """What `reader.Hasher.answer` says of all files, in the order in which they were added, a batch at a time.
 
-        `reader.NONE` stands for a file that cannot be read. ``check`` is called now and then, and ends the work by
-        raising. What the caller does between two steps, it does while the helpers go on.
+        ``check`` is called now and then, and ends the work by raising. What the caller does between two steps, it does
+        while the helpers go on.
         """
 
         def pause() -> None:
@@ -102,13 +96,12 @@ class Crew:
 
         self._cut()
         self._waiting[SCAN].clear()
-        waiting = self._waiting[DIGEST]
         own = reader.Hasher(self._top(), pause)
         for job in self._files:
             pause()
             while job.answer is None:
-                if waiting:
-                    last = waiting.pop()
+                last = self._last()
+                if last:
                     last.answer = own.answer(last.content)
                 else:
                     self._wait()
@@ -139,16 +132,23 @@ class Crew:
         if job in self._waiting[SCAN]:
             self._waiting[SCAN].remove(job)
 
+    def _last(self) -> Job | None:
+        """The job that would be done last: by nobody yet, or by a helper that has others to do before."""
+        waiting = self._waiting[FACTS]
+        if waiting:
+            return waiting.pop()
+        for helper in self._helpers:
+            if len(helper.jobs) > 1 and helper.jobs[-1].answer is None:
+                return helper.jobs[-1]
+        return None
+
     def _cut(self) -> None:
-        """Make batches of what was added: many in a directory of many or large files, which comes as one."""
-        if self._paths:
-            size = -(-len(self._paths) // max(1, self._cost // BATCH))
-            for start in range(0, len(self._paths), size):
-                stop = start + size
-                job = Job(DIGEST, reader.files(self._paths[start:stop], self._sizes[start:stop]))
-                self._files.append(job)
-                self._waiting[DIGEST].append(job)
-            self._paths, self._sizes, self._cost = [], [], 0
+        """Make batches of what was added."""
+        for start in range(0, len(self._paths), FILES):
+            job = Job(FACTS, os.fsencode("\0".join(self._paths[start : start + FILES])))
+            self._files.append(job)
+            self._waiting[FACTS].append(job)
+        self._paths = []
 
     def _share(self) -> None:
         """Take what the helpers found, and give them more. Never waits for them."""
@@ -156,7 +156,7 @@ class Crew:
             helper.take()
             if not helper.alive:
                 self._lose(helper)
-        scans, files = self._waiting[SCAN], self._waiting[DIGEST]
+        scans, files = self._waiting[SCAN], self._waiting[FACTS]
         if len(self._helpers) < self._most and len(scans) + len(files) >= WORTHWHILE:
             try:
                 self._helpers.append(Helper(self._root))

@@ -14,20 +14,21 @@ import os
 import struct
 import time
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import NamedTuple
 
-from pushkit.reader import FIELDS
+from pushkit.reader import FIELDS, KEY
 
 MAGIC = b"pushkit-index 1\n"
 LENGTHS = struct.Struct("<III")
-KEY = 8 * FIELDS
 DIGEST = 32
 #: A key that no file has: its size is negative.
 UNTRUSTED = array("q", (-1, 0, 0, 0)).tobytes()
+#: What is known of a file that is not.
+NOTHING = (b"", b"")
 #: The coarsest timestamps in use are FAT's, two seconds.
 GRANULARITY = 2_000_000_000
 
@@ -48,7 +49,7 @@ class Index:
         self._file = cache_file("index", self._root)
         self._known = unpack(self._root, read(self._file, MAGIC))
         self._blocks: dict[bytes, Block] = {}
-        self._new: dict[bytes, list[bytes]] = {}
+        self._changed = False
         # As git does with its index: a file that was written no earlier than this may be written again without
         # looking any different, so its digest is not worth keeping. The walk reads files only after this moment.
         self._limit = time.time_ns() - GRANULARITY
@@ -58,52 +59,57 @@ class Index:
         for directory, block in self._known.items():
             yield os.fsdecode(directory), len(block.keys) // KEY
 
-    def look(self, directory: str, names: bytes, keys: bytes) -> list[bytes]:
-        """The sha256 of each of the files in ``directory``, empty where it is not known.
+    def knows(self, directory: str) -> bool:
+        """Whether the last walk saw files in ``directory``."""
+        return os.fsencode(directory) in self._known
 
-        ``names`` have a NUL between them; ``keys`` are as in `reader.Columns`. The empty ones are to be replaced in
-        the list itself before `save`. The keys have to be taken before the unknown are read, so that a file that is
-        written meanwhile is seen to have changed next time.
+    def look(self, directory: str, names: bytes, keys: bytes) -> list[bytes]:
+        """The sha256 of each of the files in ``directory``, empty where it is not known: see `learn`.
+
+        ``names`` have a NUL between them; ``keys`` are as in `reader.Columns`, empty when nobody looked.
         """
-        if not keys:
+        if not names:
             return []
         place = os.fsencode(directory)
         known = self._known.get(place)
-        if known and known.keys == keys and known.names == names:
-            self._blocks[place] = known
+        # The place in the order of the walk, whatever is learnt.
+        self._blocks[place] = known or Block(b"", b"", b"")
+        if known is None:
+            return [b""] * (names.count(b"\0") + 1)
+        if known.keys == keys and known.names == names:
             return pieces(known.digests, DIGEST)
+        self._changed = True
+        parts = zip(pieces(known.keys, KEY), pieces(known.digests, DIGEST), strict=True)
+        old = dict(zip(known.names.split(b"\0"), parts, strict=True))
+        pairs = zip(names.split(b"\0"), pieces(keys, KEY), strict=True)
+        return [
+            digest if old_key == key else b"" for name, key in pairs for old_key, digest in [old.get(name, NOTHING)]
+        ]
+
+    def learn(self, directory: str, names: bytes, keys: bytes, digests: Sequence[bytes]) -> None:
+        """Remember the files of a directory of which not all were known.
+
+        The keys have to be taken before the content was read, so that a file that is written meanwhile is seen to have
+        changed next time.
+        """
         numbers = array("q", keys)
         mtimes, ctimes = numbers[1::FIELDS], numbers[2::FIELDS]
-        if known is None and max(mtimes) < self._limit and max(ctimes) < self._limit:
-            return self._learn(place, Block(names, keys, b""), [b""] * len(mtimes))
-        old: dict[bytes, tuple[bytes, bytes]] = {}
-        if known:
-            parts = zip(pieces(known.keys, KEY), pieces(known.digests, DIGEST), strict=True)
-            old = dict(zip(known.names.split(b"\0"), parts, strict=True))
-        found = []
-        trusted = []
-        for name, key, moment in zip(names.split(b"\0"), pieces(keys, KEY), map(max, mtimes, ctimes), strict=True):
-            old_key, digest = old.get(name, (b"", b""))
-            same = old_key == key
-            found.append(digest if same else b"")
-            trusted.append(key if same or moment < self._limit else UNTRUSTED)
-        return self._learn(place, Block(names, b"".join(trusted), b""), found)
-
-    def _learn(self, place: bytes, block: Block, digests: list[bytes]) -> list[bytes]:
-        """Remember a block whose digests are still to be completed."""
-        self._blocks[place] = block
-        self._new[place] = digests
-        return digests
+        if max(mtimes) >= self._limit or max(ctimes) >= self._limit:
+            moments = map(max, mtimes, ctimes)
+            trusted = [
+                key if at < self._limit else UNTRUSTED for key, at in zip(pieces(keys, KEY), moments, strict=True)
+            ]
+            keys = b"".join(trusted)
+        self._blocks[os.fsencode(directory)] = Block(names, keys, b"".join(digests))
+        self._changed = True
 
     @property
     def changed(self) -> bool:
         """Whether this walk found anything that the last one did not."""
-        return bool(self._new)
+        return self._changed
 
     def save(self) -> None:
         """Write what this walk found, whole or not at all. A cache that cannot be written is no error."""
-        for directory, digests in self._new.items():
-            self._blocks[directory] = self._blocks[directory]._replace(digests=b"".join(digests))
         # Another target may include more: what this walk did not pass is kept while it exists.
         others = {
             directory: block

@@ -1,4 +1,4 @@
-"""What a walk reads from a disk: the columns of a directory, the sha256 of a file.
+"""What a walk reads from a disk: the columns of a directory, the facts of files, their sha256 among them.
 
 Run as a program with a directory as its argument, it does so in a process of its own, for a `crew`. The program imports
 nothing of pushkit, so that it starts in a few milliseconds. It says that it is ready, then answers requests from
@@ -6,13 +6,14 @@ standard input, in their order, until there are no more. A request is one byte t
 four bytes with the lowest first, and its content; an answer is its length and its content.
 
 - `SCAN`: directories, as paths with a NUL between them; the answer is what `pack` makes of the columns of each.
-- `DIGEST`: what `files` makes of files; the answer is their digests.
+- `FACTS`: files, as paths with a NUL between them; the answer is what `Hasher.answer` says of them.
 
 Paths count from the directory. Numbers are as the machine has them, for nobody else reads them.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import struct
@@ -22,22 +23,26 @@ from array import array
 TYPE_CHECKING = False  # as in typing, which takes longer to import than all of this program
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from hashlib import _Hash as HASH
 
 #: What is in one directory: all names, sorted as bytes, with a NUL between them; for each file its size, mtime and
 #: ctime in nanoseconds and inode, as signed 64-bit numbers (`FIELDS` of them), and its permissions, as unsigned
-#: 16-bit numbers; for everything else its place among the names, as unsigned 32-bit numbers, and its mode.
+#: 16-bit numbers; for everything else its place among the names, as unsigned 32-bit numbers, and its mode. Of files
+#: that were not looked at there is nothing but the name.
 Columns = tuple[bytes, bytes, bytes, bytes, bytes]
 
 READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 #: Nobody but the program says this: what an interpreter of another kind may print is no answer.
 READY = b"pushkit reader 1\n"
-SCAN, DIGEST = b"s", b"d"
+SCAN, FACTS = b"s", b"f"
 #: The bytes of a request or an answer that hold a length.
 LENGTH = 4
 
 FIELDS = 4
-KEY = struct.Struct(f"{FIELDS}q").pack
+PACKED = struct.Struct(f"{FIELDS}q").pack
+KEY = 8 * FIELDS
+PERMISSIONS = 2
 #: What is kept of times and inodes: dates after 2262 have more nanoseconds than fit.
 NUMBER = (1 << 63) - 1
 FORMAT = 0o170000
@@ -47,21 +52,34 @@ SMALL = 1 << 16
 SIZE = 32
 #: The digest of a file that cannot be read; no file is known to have it.
 NONE = bytes(SIZE)
+UNREADABLE = (bytes(KEY), 0, NONE)
 
 
-def scan(path: str, directory: int | None = None) -> Columns:
-    """The columns of the directory ``path``. What vanishes meanwhile was never there. Raises OSError."""
+def scan(path: str, directory: int | None = None, *, look: bool = True) -> Columns:
+    """The columns of the directory ``path``; without a look at its files, which somebody is going to open anyway.
+
+    What vanishes meanwhile was never there. Raises OSError.
+    """
     # By descriptor, which spares the system the way down to the directory for each name.
     descriptor = os.open(path or ".", DIRECTORY, dir_fd=directory)
     try:
-        names = os.listdir(descriptor)
+        if look:
+            names = os.listdir(descriptor)
+            others: list[str] = []
+        else:
+            with os.scandir(descriptor) as found:
+                kinds = {each.name: each.is_file(follow_symlinks=False) for each in found}
+            names = list(kinds)
+            others = [name for name in names if not kinds[name]]
         # The order of code points is that of the bytes, but for the surrogates that stand for bytes.
         names.sort(key=None if "".join(names).isascii() else os.fsencode)
+        if not look:
+            return unlooked(names, {name: mode for name in others for mode in modes(name, descriptor)}, others)
         try:
             stats = [os.stat(name, dir_fd=descriptor, follow_symlinks=False) for name in names]
         except FileNotFoundError:
-            found = [(name, look) for name in names for look in looks(name, descriptor)]
-            names, stats = [name for name, _ in found], [look for _, look in found]
+            pairs = [(name, stat) for name in names for stat in looks(name, descriptor)]
+            names, stats = [name for name, _ in pairs], [stat for _, stat in pairs]
     finally:
         os.close(descriptor)
     return columns(names, stats)
@@ -75,6 +93,22 @@ def looks(name: str, directory: int) -> Iterator[os.stat_result]:
         return
 
 
+def modes(name: str, directory: int) -> Iterator[int]:
+    """The mode of ``name``; nothing when it is gone."""
+    for look in looks(name, directory):
+        yield look.st_mode
+
+
+def unlooked(names: list[str], others: dict[str, int], dropped: Sequence[str]) -> Columns:
+    """The columns of what is called ``names``: files, but for ``others`` with their modes."""
+    if len(others) < len(dropped):
+        gone = set(dropped).difference(others)
+        names = [name for name in names if name not in gone]
+    places = {at: others[name] for at, name in enumerate(names) if name in others} if others else {}
+    joined = os.fsencode("\0".join(names))
+    return joined, b"", b"", array("I", places).tobytes(), array("H", places.values()).tobytes()
+
+
 def columns(names: Sequence[str], stats: list[os.stat_result]) -> Columns:
     """The columns of what is called ``names`` and looks like ``stats``."""
     modes = [look.st_mode for look in stats]
@@ -84,14 +118,19 @@ def columns(names: Sequence[str], stats: list[os.stat_result]) -> Columns:
     other_modes = array("H", [modes[at] for at in others])
     for at in reversed(others):
         del stats[at], modes[at]
-    try:
-        keys = [KEY(look.st_size, look.st_mtime_ns, look.st_ctime_ns, look.st_ino) for look in stats]
-    except struct.error:
-        numbers = [(look.st_size, look.st_mtime_ns, look.st_ctime_ns, look.st_ino) for look in stats]
-        keys = [KEY(*(number & NUMBER for number in each)) for each in numbers]
+    keys = [key(look) for look in stats]
     permissions = array("H", [mode & 0o777 for mode in modes])
     joined = os.fsencode("\0".join(names))
     return joined, b"".join(keys), permissions.tobytes(), array("I", others).tobytes(), other_modes.tobytes()
+
+
+def key(look: os.stat_result) -> bytes:
+    """What tells a file from one that was written since: the numbers of `Columns`."""
+    try:
+        return PACKED(look.st_size, look.st_mtime_ns, look.st_ctime_ns, look.st_ino)
+    except struct.error:
+        numbers = (look.st_size, look.st_mtime_ns, look.st_ctime_ns, look.st_ino)
+        return PACKED(*(number & NUMBER for number in numbers))
 
 
 def pack(found: Columns | None) -> bytes:
@@ -121,11 +160,6 @@ def unpack(data: bytes) -> Iterator[Columns | None]:
         yield parts[0], parts[1], parts[2], parts[3], parts[4]
 
 
-def files(paths: Sequence[str], sizes: Sequence[int]) -> bytes:
-    """The files of a request, with the sizes in bytes that they are said to have."""
-    return len(paths).to_bytes(LENGTH, "little") + array("q", sizes).tobytes() + os.fsencode("\0".join(paths))
-
-
 class Hasher:
     """Reads files, whose paths count from the open ``directory`` (a descriptor), or the current one.
 
@@ -138,48 +172,53 @@ class Hasher:
         self._sha256 = sha256
         self._directory = directory
         self._check = check
-        # Always the same buffer: most files fit, and to get memory for each costs more than to hash it.
         self._buffer = memoryview(bytearray(1 << 18))
 
-    def digest(self, path: bytes | str, size: int) -> bytes:
-        """The sha256 of a file of ``size`` bytes. A link is not followed. Raises OSError.
+    def facts(self, path: bytes | str) -> tuple[bytes, int, bytes]:
+        """The key of a file, its permissions and its sha256. A link is not followed. Raises OSError.
 
-        A file that grew or shrank has some digest or other, which its content will not have when it is sent.
+        The key is taken before the content is read. A file that grows meanwhile has the digest of its beginning, which
+        its content will not have when it is sent.
         """
-        buffer = self._buffer
         descriptor = os.open(path, READ, dir_fd=self._directory)
         try:
-            got = os.readv(descriptor, [buffer])
-            found = self._sha256(buffer[:got])
-            # A read may be short anywhere but at the end: that is how some file systems in user space work.
-            while got < size and (more := os.readv(descriptor, [buffer])):
-                if self._check:
-                    self._check()
-                found.update(buffer[:more])
-                got += more
-            return found.digest()
+            look = os.fstat(descriptor)
+            if look.st_mode & FORMAT != stat.S_IFREG:
+                raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+            size = look.st_size
+            # Most files are small.
+            data = os.read(descriptor, size if size < SMALL else SMALL)
+            found = self._sha256(data)
+            if len(data) < size:
+                self._read_on(descriptor, found, size - len(data))
         finally:
             os.close(descriptor)
+        return key(look), look.st_mode & 0o777, found.digest()
 
     def answer(self, request: bytes) -> bytes:
-        """The digests of `files`; `NONE` for one that cannot be read."""
-        count = int.from_bytes(request[:LENGTH], "little")
-        end = LENGTH + count * 8
-        paths, sizes = request[end:].split(b"\0"), array("q", request[LENGTH:end])
-        found = []
-        # Most files are small: these are read without as much as a call of a method.
-        opened, read, close, sha256, directory = os.open, os.read, os.close, self._sha256, self._directory
-        for path, size in zip(paths, sizes, strict=True):
+        """The keys of files, then their permissions, then their digests; `NONE` for one that cannot be read."""
+        keys, permissions, digests = [], array("H"), []
+        facts = self.facts
+        for path in request.split(b"\0"):
             try:
-                descriptor = opened(path, READ, dir_fd=directory)
-                try:
-                    data = read(descriptor, min(size, SMALL))
-                finally:
-                    close(descriptor)
-                found.append(sha256(data).digest() if len(data) == size else self.digest(path, size))
+                found = facts(path)
             except OSError:
-                found.append(NONE)
-        return b"".join(found)
+                found = UNREADABLE
+            keys.append(found[0])
+            permissions.append(found[1])
+            digests.append(found[2])
+        return b"".join((*keys, permissions.tobytes(), *digests))
+
+    def _read_on(self, descriptor: int, found: HASH, left: int) -> None:
+        """Hash what is left of a file."""
+        # Always the same buffer: to get memory for each piece costs more than to hash it. A read may be short anywhere
+        # but at the end: that is how some file systems in user space work.
+        buffer = self._buffer
+        while left > 0 and (got := os.readv(descriptor, [buffer[: min(left, len(buffer))]])):
+            if self._check:
+                self._check()
+            found.update(buffer[:got])
+            left -= got
 
 
 def scan_all(request: bytes) -> bytes:

@@ -6,17 +6,18 @@ import errno
 import os
 import stat
 from array import array
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from contextlib import closing
+from dataclasses import dataclass
 from functools import cached_property, partial
-from itertools import chain, compress, repeat
-from typing import BinaryIO, NamedTuple
+from itertools import compress, repeat
+from typing import BinaryIO
 
 from pushkit.crew import Crew
 from pushkit.errors import SnapshotChanged, SnapshotError
-from pushkit.index import KEY, Index, pieces
+from pushkit.index import Index, pieces
 from pushkit.model import Entry, Kind
-from pushkit.reader import FIELDS, NONE, READ, SIZE, Columns, Hasher
+from pushkit.reader import FIELDS, KEY, NONE, PERMISSIONS, READ, SIZE, Columns, Hasher
 
 REFUSED = {
     stat.S_IFIFO: "a named pipe",
@@ -80,19 +81,23 @@ class Directory:
         return {self.names[at]: mode for at, mode in self.others.items()}
 
 
-class Content(NamedTuple):
-    """What travels of one directory: a list for each field of its files, everything else with its place."""
+@dataclass(slots=True)
+class Content:
+    """What travels of one directory: files by fields, ``keys`` as in `reader.Columns`; everything else by its place."""
 
+    directory: str
+    names: bytes
     paths: list[str]
+    keys: bytes
     permissions: list[int]
-    sizes: list[int]
     digests: list[bytes]
     others: dict[int, Entry]
     entries: list[Entry]
 
     def files(self) -> list[Entry]:
         """The entries of the fields."""
-        fields = zip(self.paths, repeat(Kind.FILE), self.permissions, self.sizes, self.digests, repeat(""))
+        sizes = array("q", self.keys)[::FIELDS].tolist()
+        fields = zip(self.paths, repeat(Kind.FILE), self.permissions, sizes, self.digests, repeat(""))
         return list(map(new_entry, fields))
 
     def place(self, files: list[Entry]) -> None:
@@ -105,6 +110,30 @@ class Content(NamedTuple):
             entries.append(other)
             done = at - before
         entries += files[done:]
+
+
+class Facts:
+    """What a crew found out of files, in the order in which they were added."""
+
+    def __init__(self, answers: Iterator[bytes]) -> None:
+        self._answers = answers
+        self._keys = bytearray()
+        self._permissions = array("H")
+        self._digests = bytearray()
+
+    def take(self, count: int) -> tuple[bytes, list[int], list[bytes]]:
+        """The keys, permissions and digests of the next ``count`` files."""
+        while len(self._permissions) < count:
+            answer = next(self._answers)
+            files = len(answer) // (KEY + PERMISSIONS + SIZE)
+            ends = KEY * files, (KEY + PERMISSIONS) * files
+            self._keys += answer[: ends[0]]
+            self._permissions.frombytes(answer[ends[0] : ends[1]])
+            self._digests += answer[ends[1] :]
+        keys, permissions = bytes(self._keys[: KEY * count]), self._permissions[:count].tolist()
+        digests = pieces(bytes(self._digests[: SIZE * count]), SIZE)
+        del self._keys[: KEY * count], self._permissions[:count], self._digests[: SIZE * count]
+        return keys, permissions, digests
 
 
 class Worktree:
@@ -120,7 +149,7 @@ class Worktree:
     def listing(self, directory: str) -> Directory:
         """What is in ``directory``. What vanishes while it is listed was never there."""
         try:
-            return Directory(self._crew.scan(directory))
+            return Directory(self._crew.scan(directory, look=self._index.knows(directory)))
         except OSError as error:
             raise unreadable(directory or self._root, error) from error
 
@@ -137,20 +166,20 @@ class Worktree:
         names, joined = listing.files()
         # One pass a field, none of them in Python's own pace: there may be a hundred thousand files.
         content = Content(
+            directory,
+            joined,
             [place + name for name in names],
+            listing.keys,
             listing.permissions.tolist(),
-            array("q", listing.keys)[::FIELDS].tolist(),
             self._index.look(directory, joined, listing.keys),
             others,
             [],
         )
         if b"" in content.digests:
-            known = list(map(bool, content.digests))
-            if any(known):
-                unknown = [not each for each in known]
-                self._crew.add([*compress(content.paths, unknown)], [*compress(content.sizes, unknown)])
-            else:
-                self._crew.add(content.paths, content.sizes)
+            unknown = content.paths
+            if listing.keys:
+                unknown = [path for path, digest in zip(content.paths, content.digests, strict=True) if not digest]
+            self._crew.add(unknown)
             self._incomplete.append(content)
             content.place([UNREAD] * len(names))
         else:
@@ -159,17 +188,29 @@ class Worktree:
 
     def finish(self, check: Callable[[], None]) -> None:
         """Complete all entries, in the lists that were given out. ``check`` is called now and then, and may raise."""
-        if not self._index.changed:
-            return
         with closing(self._crew.finish(check)) as answers:
-            found = chain.from_iterable(pieces(answer, SIZE) for answer in answers)
+            facts = Facts(answers)
             for content in self._incomplete:
-                digests = content.digests
-                digests[:] = [digest or next(found) for digest in digests]
-                if NONE in digests:
-                    digests[:] = map(self._read_again, content.paths, content.sizes, digests)
-                content.place(content.files())
-        self._index.save()
+                self._complete(content, facts)
+        if self._index.changed:
+            self._index.save()
+
+    def _complete(self, content: Content, facts: Facts) -> None:
+        """Put what was found out of a directory's files where it was unknown."""
+        unknown = [at for at, digest in enumerate(content.digests) if not digest]
+        keys, permissions, digests = facts.take(len(unknown))
+        if NONE in digests:
+            # The reason is worth a second look.
+            self._read_again(content.paths[unknown[digests.index(NONE)]])
+        if len(unknown) == len(content.digests):
+            content.keys, content.permissions, content.digests = keys, permissions, digests
+        else:
+            all_keys = pieces(content.keys, KEY)
+            for at, key, mode, digest in zip(unknown, pieces(keys, KEY), permissions, digests, strict=True):
+                all_keys[at], content.permissions[at], content.digests[at] = key, mode, digest
+            content.keys = b"".join(all_keys)
+        self._index.learn(content.directory, content.names, content.keys, content.digests)
+        content.place(content.files())
 
     def close(self) -> None:
         """End what the walk started."""
@@ -188,14 +229,13 @@ class Worktree:
             raise unreadable(path, error) from error
         return Entry(path, Kind.SYMLINK, 0o777, link=link)
 
-    def _read_again(self, path: str, size: int, digest: bytes) -> bytes:
-        """Try once more where there is no digest, to know the reason."""
-        if digest != NONE:
-            return digest
+    def _read_again(self, path: str) -> None:
+        """Raise the error that says why a file could not be read."""
         try:
-            return Hasher().digest(os.path.join(self._root, path), size)
+            Hasher().facts(os.path.join(self._root, path))
         except OSError as error:
             raise unreadable(path, error) from error
+        raise SnapshotChanged(f"{path} changed while the project was read", hint=PUSH_AGAIN)
 
 
 def read_ignore_file(path: str) -> bytes:

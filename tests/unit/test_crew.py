@@ -22,9 +22,10 @@ from pushkit.errors import Interrupted, SnapshotChanged
 from pushkit.helper import Helper, Job
 from pushkit.model import Project
 from pushkit.snapshot import Snapshot, take
+from pushkit.worktree import Facts
 
 #: As many small files as make helpers worth it, twice.
-MANY = 2 * crew.WORTHWHILE * crew.BATCH // crew.OPENING
+MANY = 12 * crew.WORTHWHILE * 128
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +48,7 @@ def started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[He
     """The helpers that were started, of two that there may be. All have ended in the end, and hold nothing open."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(crew, "processes", lambda: 3)
+    monkeypatch.setattr(crew, "FILES", 128)
     helpers: list[Helper] = []
     ended: list[Helper] = []
     start = Helper.__init__
@@ -118,11 +120,11 @@ def test_directories_that_are_expected_are_scanned_by_several_processes(
     scan = reader.scan
     mine: list[str] = []
 
-    def own(path: str, directory: int | None = None) -> reader.Columns:
+    def own(path: str, directory: int | None = None, *, look: bool) -> reader.Columns:
         mine.append(path)
         # The helpers are given the time to take all that is not taken yet.
         time.sleep(0.05)
-        return scan(path, directory)
+        return scan(path, directory, look=look)
 
     monkeypatch.setattr(reader, "scan", own)
     again = freeze(top)
@@ -197,12 +199,12 @@ def test_a_directory_that_no_helper_could_read_is_read_here_to_know_the_reason(
     files = Crew(str(top))
     files.expect((name, 1) for name in names)
     for name in names[:2]:
-        assert files.scan(name) == reader.scan(str(top / name))
+        assert files.scan(name, look=True) == reader.scan(str(top / name))
     time.sleep(0.2)
     with pytest.raises(NotADirectoryError):
-        files.scan("d0/0")
+        files.scan("d0/0", look=True)
     with pytest.raises(FileNotFoundError):
-        files.scan("gone")
+        files.scan("gone", look=True)
     files.end()
     assert started
 
@@ -224,12 +226,43 @@ def test_numbers_that_do_not_fit_are_cut_to_what_does() -> None:
     assert array("q", keys).tolist() == [3, 5, 7, (1 << 63) - 2]
 
 
-def test_a_read_that_is_short_is_not_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    data = os.urandom(1000)
+@pytest.mark.parametrize("size", [1000, reader.SMALL - 1, reader.SMALL, reader.SMALL + 1, 1 << 20])
+def test_a_read_that_is_short_is_not_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    data = os.urandom(size)
     (tmp_path / "a").write_bytes(data)
-    readv = os.readv
-    monkeypatch.setattr(os, "readv", lambda descriptor, buffers: readv(descriptor, [buffers[0][:7]]))
-    assert reader.Hasher().digest(str(tmp_path / "a"), 1000) == sha256(data).digest()
+    (tmp_path / "a").chmod(0o640)
+    read, readv = os.read, os.readv
+    monkeypatch.setattr(os, "read", lambda descriptor, count: read(descriptor, min(count, 700)))
+    monkeypatch.setattr(os, "readv", lambda descriptor, buffers: readv(descriptor, [buffers[0][:9999]]))
+    found = reader.Hasher().facts(str(tmp_path / "a"))
+    assert found == (reader.key((tmp_path / "a").stat()), 0o640, sha256(data).digest())
+
+
+def test_the_columns_without_a_look_are_those_with_one_but_for_what_a_look_shows(top: Path, tmp_path: Path) -> None:
+    (tmp_path / "dir").mkdir()
+    (tmp_path / "link").symlink_to("dir")
+    os.mkfifo(tmp_path / "queue")
+    (tmp_path / os.fsdecode(b"\xff")).write_bytes(b"")
+    (tmp_path / "\ue000").write_bytes(b"")
+    for directory in (tmp_path, top, top / "d3"):
+        names, _, _, *others = reader.scan(str(directory))
+        assert reader.scan(str(directory), look=False) == (names, b"", b"", *others)
+
+
+def test_what_vanishes_between_two_looks_was_never_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("a", "b", "c"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "file").write_bytes(b"x")
+    look = os.stat
+
+    def late(path: str, **options: object) -> os.stat_result:
+        if path == "b":
+            raise FileNotFoundError(2, "gone")
+        return look(path, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(os, "stat", late)
+    for wanted in (True, False):
+        assert reader.scan(str(tmp_path), look=wanted)[0] == b"a\0c\0file"
 
 
 @pytest.mark.parametrize("answers", [0, 1, 3])
@@ -273,10 +306,10 @@ def test_a_file_that_vanishes_before_it_is_read_is_named(
     lost.write_bytes(b"x")
     add = Crew.add
 
-    def late(self: Crew, paths: list[str], sizes: list[int]) -> None:
+    def late(self: Crew, paths: list[str]) -> None:
         if "d11/lost" in paths:
             lost.unlink()
-        add(self, paths, sizes)
+        add(self, paths)
 
     monkeypatch.setattr(Crew, "add", late)
     with pytest.raises(SnapshotChanged, match="d11/lost changed"):
@@ -311,7 +344,7 @@ def test_a_large_file_does_not_keep_the_user_from_stopping(tmp_path: Path) -> No
             raise Interrupted("stopped")
 
     files = Crew(str(tmp_path))
-    files.add(["large"], [1 << 20])
+    files.add(["large"])
     with suppress(Interrupted):
         list(files.finish(check))
     files.end()
@@ -323,10 +356,9 @@ def test_digests_come_in_the_order_of_the_files(top: Path, started: list[Helper]
     paths = [f"d{number % 20}/{number}" for number in range(MANY)]
     paths[MANY // 2] = "nowhere"
     for start in range(0, MANY, 100):
-        part = paths[start : start + 100]
-        files.add(part, [len(str(number)) for number in range(start, start + len(part))])
-    found = b"".join(files.finish(lambda: None))
+        files.add(paths[start : start + 100])
+    found = Facts(files.finish(lambda: None)).take(MANY)[2]
     files.end()
     expected = [sha256(b"%d" % number).digest() for number in range(MANY)]
     expected[MANY // 2] = reader.NONE
-    assert found == b"".join(expected)
+    assert found == expected

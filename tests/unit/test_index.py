@@ -28,9 +28,9 @@ class Cached:
         monkeypatch.setenv("XDG_CACHE_HOME", str(self.cache))
         add = Crew.add
 
-        def counted(crew: Crew, paths: Sequence[str], sizes: Sequence[int]) -> None:
+        def counted(crew: Crew, paths: Sequence[str]) -> None:
             self.read += paths
-            add(crew, paths, sizes)
+            add(crew, paths)
 
         monkeypatch.setattr(Crew, "add", counted)
 
