@@ -14,6 +14,7 @@ from pushkit.cli.settings import Settings, common
 from pushkit.cli.stdout import say
 from pushkit.commands import COMMANDS
 from pushkit.errors import PluginError, UsageError
+from pushkit.expectation import PUBLIC
 from pushkit.ignore import GITIGNORE
 from pushkit.pushfile_reader import TARGET_NAME
 from pushkit.ui.jsonl import line as json_line
@@ -178,6 +179,14 @@ def _open(schema: Schema) -> Schema:
 def _or_reference(part: Schema) -> Schema:
     described = {key: part[key] for key in ("description", "default", "title") if key in part}
     rest = {key: value for key, value in part.items() if key not in described}
+    if PUBLIC in part:
+        return part | _plain(part)
     if rest == {"type": "string"}:
         return part
     return described | {"anyOf": [rest, {"$ref": "#/$defs/reference"}]}
+
+
+def _plain(part: Schema) -> Schema:
+    """What keeps references out of an option that others can see: out of its text, or out of each text in it."""
+    reference = {"not": {"$ref": "#/$defs/reference"}}
+    return {"items": part["items"] | reference} if "items" in part else reference

@@ -72,6 +72,15 @@ def test_references_and_common_keys_are_valid(options: str) -> None:
     assert wrong(f"[target.x]\nstrategy = 'ship'\n{options}") == []
 
 
+@pytest.mark.parametrize(
+    ("options", "where"),
+    [("run = 'x ${env:A}'", ["target.x.run"]), ("script = 'x'\nargs = ['a', '${env:A}']", ["target.x.args[1]"])],
+)
+def test_references_are_wrong_in_what_others_can_see(options: str, where: list[str]) -> None:
+    assert wrong(f"[target.x]\nstrategy = 'script'\n{options}") == where
+    assert wrong(f"[target.x]\nstrategy = 'script'\n{options}".replace("${env:A}", "$A")) == []
+
+
 def test_write_puts_it_where_the_pushfile_that_init_writes_looks_for_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
