@@ -29,15 +29,25 @@ MAGIC = b"ustar  \0"
 CONSTANT = sum(OWNER) + sum(MAGIC) + 8 * ord(" ")
 
 
-def tar(entries: Iterable[Entry], open: Callable[[Entry], BinaryIO], *, mtime: int = 0) -> Iterator[bytes]:  # noqa: A002
+def epoch(_: Entry) -> float:
+    """The time of every entry in an archive that is always the same."""
+    return 0
+
+
+def tar(
+    entries: Iterable[Entry],
+    open: Callable[[Entry], BinaryIO],  # noqa: A002
+    *,
+    time: Callable[[Entry], float] = epoch,
+) -> Iterator[bytes]:
     """The stream, in pieces of about 256 KiB. ``open`` gives the content of a file.
 
-    Owner and group are 0 and have no names; every time is ``mtime``, in seconds since 1970. Raises
+    Owner and group are 0 and have no names; ``time`` gives that of an entry, in seconds since 1970. Raises
     `SnapshotChanged` when a file is shorter or longer than its entry says, before anything follows it.
     """
     buffer: list[bytes] = []
     held = total = 0
-    for piece in pieces(entries, open, mtime):
+    for piece in pieces(entries, open, time):
         buffer.append(piece)
         held += len(piece)
         if held >= PIECE:
@@ -49,10 +59,14 @@ def tar(entries: Iterable[Entry], open: Callable[[Entry], BinaryIO], *, mtime: i
     yield b"".join(buffer)
 
 
-def pieces(entries: Iterable[Entry], open: Callable[[Entry], BinaryIO], mtime: int) -> Iterator[bytes]:  # noqa: A002
+def pieces(
+    entries: Iterable[Entry],
+    open: Callable[[Entry], BinaryIO],  # noqa: A002
+    time: Callable[[Entry], float],
+) -> Iterator[bytes]:
     """The stream up to its end mark, in pieces of any size up to 256 KiB."""
     for entry in entries:
-        yield from headers(entry, mtime)
+        yield from headers(entry, max(0, int(time(entry))))
         if entry.kind is Kind.FILE and entry.size:
             with closing(open(entry)) as stream:
                 yield from content(entry, stream)

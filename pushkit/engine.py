@@ -1,6 +1,6 @@
 """The lifecycle of a push, and the sole owner of the order of its verbs.
 
-load -> resolve secrets -> snapshot (while the strategy connects) -> plan -> guards -> push -> receipt.
+load -> resolve secrets -> snapshot (while the strategy connects) -> plan -> guards -> push, or prepare -> receipt.
 """
 
 from __future__ import annotations
@@ -8,13 +8,14 @@ from __future__ import annotations
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 from pushkit import pushfile, registry
+from pushkit.comparison import Change, compare
 from pushkit.errors import Interrupted, Overtaken, PushFailed, PushkitError, PushRefused, TargetError, UsageError
 from pushkit.events import (
     Emit,
@@ -25,12 +26,36 @@ from pushkit.events import (
     Warned,
     redacted,
 )
-from pushkit.model import Action, Finding, Outcome, Plan, Project, Receipt, Release
+from pushkit.model import (
+    Action,
+    Finding,
+    Hold,
+    LogEntry,
+    Outcome,
+    Plan,
+    Project,
+    Receipt,
+    Release,
+    Severity,
+    Status,
+)
 from pushkit.observer import Audience
 from pushkit.secrets.redaction import Redactor
 from pushkit.session import Session, Tally
 from pushkit.snapshot import Snapshot, take
-from pushkit.strategy import Checkable, Inspectable, Revertible, Run, one_line
+from pushkit.strategy import (
+    Checkable,
+    Comparable,
+    Inspectable,
+    Lockable,
+    Preparable,
+    Resumable,
+    Revertible,
+    Run,
+    Strategy,
+    Verifiable,
+    one_line,
+)
 
 # A plan that removes more than this many paths, or more than half of what is live, needs a person's yes.
 MANY_REMOVALS = 256
@@ -38,20 +63,14 @@ MANY_REMOVALS = 256
 TURNS = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Status:
-    """What a target remembers: the id of its live release (empty: none), and its good releases, the oldest first."""
-
-    live: str
-    releases: tuple[Release, ...]
-
-
 class Engine:
     """Runs the commands of one project.
 
     ``listeners`` hear every event, and who asks gets every answer, redacted. ``confirm`` is asked before anything
     unusual and returns yes or no, or raises `PushRefused`. ``environment`` is what commands on this machine run with.
-    ``person`` is ``user@host``.
+    ``person`` is ``user@host``. ``wait``, ``prepare``, ``repair`` and ``adopt`` are as in `Run`.
+
+    What a strategy cannot do raises `UsageError`.
     """
 
     def __init__(
@@ -63,6 +82,10 @@ class Engine:
         confirm: Callable[[str], bool],
         environment: Mapping[str, str],
         person: str,
+        wait: float = 0.0,
+        prepare: bool = False,
+        repair: bool = False,
+        adopt: bool = False,
     ) -> None:
         self.project = project
         self.redactor = Redactor()
@@ -71,6 +94,10 @@ class Engine:
         self._confirm = confirm
         self._environment = environment
         self._person = person
+        self._wait = wait
+        self._prepare = prepare
+        self._repair = repair
+        self._adopt = adopt
         self._snapshots: dict[tuple[tuple[str, ...], tuple[str, ...]], Snapshot] = {}
 
     # What the command line asks for.
@@ -88,27 +115,68 @@ class Engine:
         with self._session(name) as session:
             return redacted(self._plan(session, self._freeze(session)), self.redactor)
 
-    def check(self, name: str) -> list[Finding]:
-        """Connect and look. Changes nothing."""
+    def check(self, name: str, *, deep: bool = False) -> list[Finding]:
+        """Connect and look, ``deep`` at every path that is live. Changes nothing."""
         with self._session(name) as session:
-            findings = tuple(session.strategy.check()) if isinstance(session.strategy, Checkable) else ()
-            return list(redacted(findings, self.redactor))
+            strategy = session.strategy
+            findings = list(strategy.check()) if isinstance(strategy, Checkable) else []
+            if deep and isinstance(strategy, Verifiable):
+                findings += strategy.verify()
+            elif deep:
+                message = f"the {strategy.name} strategy cannot compare what is live with what was pushed"
+                findings.append(Finding(Severity.WARNING, "target", message))
+            return list(redacted(tuple(findings), self.redactor))
 
     def status(self, name: str) -> Status:
-        """What is live on ``name``. Raises `UsageError` where the strategy cannot know."""
+        """What the target ``name`` says of itself."""
         with self._session(name) as session:
-            strategy = session.strategy
-            if not isinstance(strategy, Inspectable):
-                raise UsageError(f"the {strategy.name} strategy does not know what is live on its target")
-            return redacted(Status(strategy.live(), tuple(strategy.history())), self.redactor)
+            return redacted(inspectable(session.strategy).status(), self.redactor)
+
+    def log(self, name: str) -> Sequence[LogEntry]:
+        """How the pushes to ``name`` ended, the newest last."""
+        with self._session(name) as session:
+            return redacted(tuple(inspectable(session.strategy).log()), self.redactor)
+
+    def diff(self, name: str, *, text: bool = False) -> Sequence[Change]:
+        """What differs between the project and what is live on ``name``; with ``text``, line by line."""
+        with self._session(name) as session:
+            snapshot = self._freeze(session)
+            strategy = comparable(session.strategy)
+            return redacted(tuple(compare(strategy, snapshot, self.redactor, text=text)), self.redactor)
 
     def rollback(self, name: str, release: str = "") -> Release:
-        """Make an earlier release live again. Raises `UsageError` where the strategy cannot."""
-        with self._session(name) as session:
-            strategy = session.strategy
+        """Make an earlier release live again."""
+        with self._turning(name) as strategy:
             if not isinstance(strategy, Revertible):
                 raise UsageError(f"the {strategy.name} strategy cannot roll back")
             return redacted(strategy.rollback(release), self.redactor)
+
+    def switch(self, name: str, release: str) -> Release:
+        """Make a release live that was prepared, or live before."""
+        with self._turning(name) as strategy:
+            return redacted(preparable(strategy).switch(release), self.redactor)
+
+    def resume(self, name: str, number: int = 0) -> Release:
+        """Complete a push that died once it had begun to change what is live."""
+        with self._turning(name) as strategy:
+            if not isinstance(strategy, Resumable):
+                raise UsageError(f"the {strategy.name} strategy cannot resume a push")
+            return redacted(strategy.resume(number), self.redactor)
+
+    def hold(self, name: str, why: str) -> None:
+        """Let nobody push to ``name``."""
+        with self._session(name) as session:
+            lockable(session.strategy).hold(why)
+
+    def release_hold(self, name: str) -> Hold | None:
+        """Let pushes to ``name`` go on. The hold that ended, None when there was none."""
+        with self._session(name) as session:
+            return redacted(lockable(session.strategy).release_hold(), self.redactor)
+
+    def unlock(self, name: str, number: int, why: str) -> None:
+        """End the push ``number`` in the queue of ``name``."""
+        with self._session(name) as session:
+            lockable(session.strategy).unlock(number, why)
 
     def push(self, name: str) -> Receipt:
         """Push to ``name``. Raises `PushFailed` with the receipt when some steps were taken before a failure."""
@@ -130,7 +198,8 @@ class Engine:
                         if turn == TURNS:
                             raise
                         continue
-                    receipt = self._receipt(session, start, Outcome.DONE, release=release, live=release.id)
+                    outcome, live = (Outcome.PREPARED, plan.live) if self._prepare else (Outcome.DONE, release.id)
+                    receipt = self._receipt(session, start, outcome, release=release, live=live)
                     break
             except BaseException as error:
                 failure = self._failure(session, plan, error, start)
@@ -177,6 +246,10 @@ class Engine:
                 person=self._person,
                 redact=self.redactor,
                 environment=self._environment,
+                wait=self._wait,
+                prepare=self._prepare,
+                repair=self._repair,
+                adopt=self._adopt,
             )
             session = Session(target, kind(options, run), emit, tally)
             try:
@@ -190,6 +263,15 @@ class Engine:
                         session.close()
                 raise
             session.close()
+
+    @contextmanager
+    def _turning(self, name: str) -> Iterator[Strategy[Any]]:
+        """A strategy that is about to change what is live without sending anything."""
+        with self._session(name) as session:
+            try:
+                yield session.strategy
+            except (Interrupted, KeyboardInterrupt) as error:
+                raise Interrupted(f"stopped: {session.whereabouts(None)}") from error
 
     def _freeze(self, session: Session) -> Snapshot:
         start = time.monotonic()
@@ -212,6 +294,10 @@ class Engine:
         return snapshot
 
     def _plan(self, session: Session, snapshot: Snapshot) -> Plan:
+        if self._prepare:
+            preparable(session.strategy)
+        if self._repair:
+            comparable(session.strategy)
         plan = session.strategy.plan(snapshot)
         session.emit(PlanReady(session.target.name, plan))
         return plan
@@ -272,3 +358,31 @@ class Engine:
             seconds=time.monotonic() - start,
             error=error,
         )
+
+
+def inspectable(strategy: Strategy[Any]) -> Inspectable:
+    """``strategy``, if its target remembers pushes."""
+    if not isinstance(strategy, Inspectable):
+        raise UsageError(f"the {strategy.name} strategy does not know what is live on its target")
+    return strategy
+
+
+def comparable(strategy: Strategy[Any]) -> Comparable:
+    """``strategy``, if it can look into what is live."""
+    if not isinstance(strategy, Comparable):
+        raise UsageError(f"the {strategy.name} strategy cannot look into what is live on its target")
+    return strategy
+
+
+def lockable(strategy: Strategy[Any]) -> Lockable:
+    """``strategy``, if its target has a queue."""
+    if not isinstance(strategy, Lockable):
+        raise UsageError(f"the {strategy.name} strategy keeps no queue")
+    return strategy
+
+
+def preparable(strategy: Strategy[Any]) -> Preparable:
+    """``strategy``, if it can send now and switch later."""
+    if not isinstance(strategy, Preparable):
+        raise UsageError(f"the {strategy.name} strategy cannot prepare a release: what it pushes is live at once")
+    return strategy

@@ -30,7 +30,8 @@ def expected(schema: Schema, root: Schema) -> str:
     branches = _branches(schema)
     values = choices(schema)
     if values or branches:
-        return _either([_literal(value) for value in values] or [expected(branch, root) for branch in branches])
+        words = _either([_literal(value) for value in values] or [expected(branch, root) for branch in branches])
+        return f"{words}, no references" if PUBLIC in schema else words
     match schema.get("type"):
         case "string":
             words = _text(schema)

@@ -66,6 +66,7 @@ class Action(StrEnum):
     SWITCH = "switch"
     PRUNE = "prune"
     RUN = "run"
+    REVERT = "revert"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,10 +116,73 @@ class Release:
     creator: str
 
 
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Pushes to a target are frozen: by whom (``user@host``), since when (ISO 8601, UTC) and why."""
+
+    who: str
+    when: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A place in the queue of a target: a ticket that has not ended.
+
+    ``why`` is what it was taken for: ``push``, ``rollback``, ``switch`` or ``resume``. ``who`` is ``user@host``, and
+    ``since`` when it was taken, by that machine's clock. ``seen`` is its last sign of life, by the target's clock.
+    ``release`` is what it is about. ``switching``: it has begun to change what is live.
+    """
+
+    number: int
+    why: str
+    who: str
+    since: datetime | None
+    seen: datetime | None
+    release: str
+    switching: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What a target says of itself, all of one moment.
+
+    ``live`` is the id of the live release, empty when there is none; ``since`` and ``who`` say when and by whom it was
+    made live, where that is known. ``releases`` are the good ones that are there, ``prepared`` those that were never
+    live, the oldest first. ``queue`` begins with who holds the target.
+    """
+
+    live: str
+    since: datetime | None = None
+    who: str = ""
+    releases: tuple[Release, ...] = ()
+    prepared: tuple[Release, ...] = ()
+    queue: tuple[Place, ...] = ()
+    hold: Hold | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LogEntry:
+    """How one push to a target ended.
+
+    ``number`` is its ticket's, ``why`` what that was taken for, ``who`` by whom. ``release`` is what it was about and
+    ``previous`` what was live when it began, both ids. ``outcome`` is in words, ``ended`` in UTC.
+    """
+
+    number: int
+    ended: datetime
+    who: str
+    why: str
+    release: str
+    previous: str
+    outcome: str
+
+
 class Outcome(StrEnum):
     """How a push ended."""
 
     DONE = "done"
+    PREPARED = "prepared"
     NOTHING = "nothing to do"
     FAILED = "failed"
     INTERRUPTED = "interrupted"

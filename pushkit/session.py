@@ -19,6 +19,7 @@ class Tally:
         self.size = 0
         self.failed: list[Step] = []
         self.switched = False
+        self.reverted = False
         self.unsure = False
 
     def __call__(self, event: Event) -> None:
@@ -28,10 +29,12 @@ class Tally:
                 self.begun += 1
             case StepFinished(step=step):
                 self.done += 1
-                self.switched = self.switched or step.action is Action.SWITCH
+                if step.action in {Action.SWITCH, Action.REVERT}:
+                    self.switched = step.action is Action.SWITCH
+                    self.reverted = not self.switched
             case StepFailed(step=step):
                 self.failed.append(step)
-                self.unsure = self.unsure or step.action is Action.SWITCH
+                self.unsure = self.unsure or step.action in {Action.SWITCH, Action.REVERT}
             case StepProgress(size=size):
                 self.size += size
 
@@ -76,6 +79,8 @@ class Session:
     def whereabouts(self, plan: Plan | None) -> str:
         """How far this push came, in words."""
         name = self.target.name
+        if self.tally.reverted:
+            return f"on {name} " + (f"{plan.live} is live again" if plan and plan.live else "nothing is live")
         if self.tally.switched:
             return f"on {name} the new release is live"
         if self.tally.unsure:

@@ -25,7 +25,7 @@ from pushkit.events import (
     StepStarted,
     Warned,
 )
-from pushkit.model import Finding, Plan, Project, Release, Step, Target
+from pushkit.model import Finding, Hold, LogEntry, Plan, Project, Release, Status, Step, Target
 from pushkit.options import Options
 from pushkit.process import Command, execute
 from pushkit.snapshot import Snapshot
@@ -40,7 +40,9 @@ class Run:
     ``scratch`` is a directory, mode 0700, that is removed after the command. ``cancelled`` is set when the
     user asks to stop: a strategy looks at it between steps (`step` and `each` do) and in long waits.
     ``person`` is who pushes, as ``user@host``. ``environment`` is what commands on this machine run with.
-    ``wait`` is how many seconds to wait for a target that is busy.
+    ``wait`` is how many seconds to wait for a target that is busy. ``prepare``: `Preparable` is asked for. ``repair``:
+    what is live is looked at itself, and not only what is remembered of it. ``adopt``: files on the target that no push
+    put there are taken over.
     """
 
     def __init__(
@@ -55,6 +57,9 @@ class Run:
         redact: Redact,
         environment: Mapping[str, str],
         wait: float = 0.0,
+        prepare: bool = False,
+        repair: bool = False,
+        adopt: bool = False,
     ) -> None:
         self.project = project
         self.target = target
@@ -65,6 +70,9 @@ class Run:
         self.redact = redact
         self.environment = environment
         self.wait = wait
+        self.prepare = prepare
+        self.repair = repair
+        self.adopt = adopt
 
     def sleep(self, seconds: float) -> None:
         """Wait, but no longer than until the user asks to stop, which raises `Interrupted`."""
@@ -234,14 +242,50 @@ class Checkable(Protocol):
 
 
 @runtime_checkable
+class Verifiable(Protocol):
+    """A strategy that can compare what is live with what was pushed."""
+
+    def verify(self) -> Sequence[Finding]:
+        """Look at every path that is live; change nothing. An error says what is not as it was pushed."""
+
+
+@runtime_checkable
 class Inspectable(Protocol):
-    """A strategy whose target knows what is live on it."""
+    """A strategy whose target knows what is live on it, and what was."""
 
-    def history(self) -> Sequence[Release]:
-        """The releases that are on the target and complete, the oldest first."""
+    def status(self) -> Status:
+        """What the target says of itself, all of one moment."""
 
-    def live(self) -> str:
-        """The id of the release that is live, empty when there is none."""
+    def log(self) -> Sequence[LogEntry]:
+        """How the pushes to it ended, the newest last."""
+
+
+@runtime_checkable
+class Comparable(Protocol):
+    """A strategy that knows what is live path by path, and can read it."""
+
+    def changes(self, snapshot: Snapshot) -> Sequence[Step]:
+        """How ``snapshot`` differs from what is live, a step a path: add, replace or remove, each with its reason.
+
+        The subject of a directory's step ends in a slash.
+        """
+
+    def read_live(self, path: str, limit: int) -> bytes:
+        """The content of a live file of at most ``limit`` bytes. Raises `TargetError`."""
+
+
+@runtime_checkable
+class Lockable(Protocol):
+    """A strategy whose target has a queue of pushes, and can be held."""
+
+    def hold(self, why: str) -> None:
+        """Let nobody push until `release_hold`. Raises `PushRefused` when the target is held already."""
+
+    def release_hold(self) -> Hold | None:
+        """Let pushes go on. The hold that ended, None when there was none."""
+
+    def unlock(self, number: int, why: str) -> None:
+        """End the push ``number`` of the queue, whatever became of it. Raises `PushRefused` when it has ended."""
 
 
 @runtime_checkable
@@ -250,6 +294,29 @@ class Revertible(Protocol):
 
     def rollback(self, release: str = "") -> Release:
         """Switch to ``release``, or to the last good release before the live one.
+
+        Raises `PushRefused` when there is none.
+        """
+
+
+@runtime_checkable
+class Preparable(Protocol):
+    """A strategy that can send a release now and make it live later.
+
+    When `Run.prepare` is set, its plan has no switch, and `Strategy.push` ends when the release is complete: nothing
+    that is live is touched.
+    """
+
+    def switch(self, release: str) -> Release:
+        """Make ``release`` live, which was prepared or live before. Raises `PushRefused` when it is not there."""
+
+
+@runtime_checkable
+class Resumable(Protocol):
+    """A strategy that can complete a push that died."""
+
+    def resume(self, number: int = 0) -> Release:
+        """Complete the push ``number``, or whichever it is, that died once it had begun to change what is live.
 
         Raises `PushRefused` when there is none.
         """

@@ -9,10 +9,11 @@ import shutil
 import stat
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
-from pushkit import Entry, Kind
+from pushkit import Command, Entry, Kind, Run
 from pushkit.files import (
     Capabilities,
     Remote,
@@ -61,7 +62,7 @@ def opened(path: str) -> Iterator[BinaryIO]:
 class LocalRemote(Remote):
     """A directory of this machine. A symlink at the end of a path is never followed."""
 
-    capabilities = Capabilities(copies=True, digests=True)
+    capabilities = Capabilities(copies=True, digests=True, commands=True)
 
     def __init__(self, root: Path) -> None:
         self.root = os.path.normpath(root)
@@ -138,6 +139,15 @@ class LocalRemote(Remote):
         """Set the permission bits."""
         with told(full := self._full(path)):
             os.chmod(full, mode)
+
+    def set_time(self, path: str, mtime: float) -> None:
+        """Set when a file was last modified."""
+        with told(full := self._full(path)):
+            os.utime(full, (mtime, mtime))
+
+    def run(self, command: Command, run: Run) -> int:
+        """Run it on this machine."""
+        return run.execute(replace(command, environment={**run.environment, **command.environment}))
 
     def remove(self, path: str) -> None:
         """Remove a file or symlink."""

@@ -19,7 +19,7 @@ from pushkit_sftp.sessions import PATIENCE, answered
 LATE, LINGER = 10.0, 1.0
 
 
-def stream(
+def stream(  # noqa: PLR0917  (a command needs all of it)
     transport: paramiko.Transport,
     where: str,
     script: str,

@@ -150,6 +150,11 @@ class SftpRemote(Remote):
         with self._told(path) as (sftp, full):
             sftp.chmod(full, mode)
 
+    def set_time(self, path: str, mtime: float) -> None:
+        """Set when a file was last modified, in whole seconds."""
+        with self._told(path) as (sftp, full):
+            sftp.utime(full, (mtime, mtime))
+
     def remove(self, path: str) -> None:
         """Remove a file or symlink."""
         with self._told(path) as (sftp, full):

@@ -34,3 +34,5 @@ def send_one(remote: Remote, path: str, entry: Entry, transfer: Transfer) -> Non
     else:
         with transfer.open(entry) as stream:
             remote.write(path, pieces(stream), entry.mode)
+        if transfer.keeps_times:
+            remote.set_time(path, transfer.time(entry))

@@ -10,6 +10,7 @@ import paramiko
 from pushkit import Finding, Interrupted, Severity
 from pushkit.files import Shell, ShellRemote, ShellResult
 from pushkit_sftp.channel import nothing, run
+from pushkit_sftp.command import stream
 from pushkit_sftp.remote import SftpRemote
 
 
@@ -47,6 +48,13 @@ class SftpShellRemote(ShellRemote, SftpRemote):
         self.round_trips += 1
         check = nothing if self._cancelled.is_set() else self._check
         return run(self.transport, self.where, script, patience=patience, stdin=stdin, failed=failed, check=check)
+
+    def stream_script(
+        self, script: str, take: Callable[[bytes], object], timeout: float, cancelled: threading.Event
+    ) -> int | None:
+        """Run a script on a channel of its own, and pass on what it prints."""
+        self.round_trips += 1
+        return stream(self.transport, self.where, script, take, timeout, cancelled)
 
     def _check(self) -> None:
         if self._cancelled.is_set():

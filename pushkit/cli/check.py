@@ -25,9 +25,10 @@ from pushkit.ui.text import counted, visible
 @click.command()
 @click.argument("targets", nargs=-1, metavar="[TARGET]...", shell_complete=complete_target)
 @click.option("--all", "every", is_flag=True, help="Check every target of the Pushfile.")
+@click.option("--deep", is_flag=True, help="Compare every path that is live with what was pushed.")
 @common("pushfile", "json")
 @click.pass_obj
-def command(settings: Settings, targets: tuple[str, ...], every: bool) -> None:
+def command(settings: Settings, targets: tuple[str, ...], every: bool, deep: bool) -> None:
     """Validate the Pushfile, connect to each TARGET and say what would stand in the way of a push.
 
     Nothing is changed. Findings are lines of stdout; an error among them is exit code 7. What is wrong with one
@@ -40,7 +41,7 @@ def command(settings: Settings, targets: tuple[str, ...], every: bool) -> None:
     with engine(settings, project, quiet=True) as made:
         for name in names:
             try:
-                findings = made.check(name)
+                findings = made.check(name, deep=deep)
             except Interrupted:
                 raise
             except TargetError as error:

@@ -86,6 +86,10 @@ def engine(settings: Settings, project: Project, *, quiet: bool = False) -> Iter
                 confirm=confirm,
                 environment=dict(os.environ),
                 person=f"{user()}@{socket.gethostname()}",
+                wait=settings.wait,
+                prepare=settings.prepare_only,
+                repair=settings.repair,
+                adopt=settings.adopt,
             )
             settings.redact = made.redactor
             yield made

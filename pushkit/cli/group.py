@@ -23,7 +23,14 @@ COMMANDS = {
     "files": "List what a push would send, and say why not.",
     "targets": "List the targets of this Pushfile.",
     "status": "Say what is live on a target.",
+    "diff": "Say what differs from what is live.",
+    "log": "Say how the pushes to a target ended.",
     "rollback": "Make an earlier release live again; nothing is sent.",
+    "switch": "Make a prepared release live.",
+    "resume": "Complete a push that died.",
+    "hold": "Let nobody push to a target.",
+    "release": "End a hold.",
+    "unlock": "End a push of the queue, dead or alive.",
     "plugins": "List strategies and secret sources: name, version, distribution.",
     "explain": "Explain a strategy's options.",
     "schema": "Print the Pushfile's JSON Schema.",
@@ -33,6 +40,15 @@ COMMANDS = {
 
 # The command that a target, or nothing, stands for.
 PUSH = "push"
+
+# Options for a push, which may stand before the names of these commands too.
+FOR_A_PUSH = {
+    "dry_run": ("plan",),
+    "prepare_only": ("plan",),
+    "repair": ("plan",),
+    "adopt": ("plan",),
+    "wait": ("plan", "rollback", "switch", "resume"),
+}
 
 
 class Commands(click.Group):
@@ -66,8 +82,9 @@ class Commands(click.Group):
         if command is None or word == PUSH:
             # The targets themselves are the command's arguments.
             return "", self.get_command(ctx, PUSH), args[1:] if word == PUSH else args
-        if settings_of(ctx).dry_run and word != "plan":
-            raise UsageError(f"--dry-run is for a push, and push {word} is none")
+        for name, others in FOR_A_PUSH.items():
+            if getattr(settings_of(ctx), name) and word not in others:
+                raise UsageError(f"--{name.replace('_', '-')} is for a push, and push {word} is none")
         return word, command, args[1:]
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
@@ -122,7 +139,7 @@ def _named(ctx: click.Context, args: list[str]) -> click.Command | None:
     subcommand_metavar="[TARGET... | COMMAND [ARGS]...]",
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit codes: 0 done, 2 command line, 3 Pushfile, 4 plugin, 5 snapshot, 6 refused, 7 target, "
-    "8 failed on the way, 9 busy, 130 interrupted.",
+    "8 failed on the way, 9 busy, 130 interrupted, 141 nobody reads stdout.",
 )
 @common()
 @click.version_option(__version__, message="%(prog)s %(version)s")

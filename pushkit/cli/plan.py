@@ -13,7 +13,7 @@ from pushkit.ui.text import visible
 
 @click.command()
 @click.argument("targets", nargs=-1, metavar="[TARGET]...", shell_complete=complete_target)
-@common("pushfile", "json")
+@common("pushfile", "json", "prepare_only", "repair", "adopt")
 @click.pass_obj
 def command(settings: Settings, targets: tuple[str, ...]) -> None:
     """Say what a push would do, step by step and why, and do nothing."""

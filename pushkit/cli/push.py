@@ -9,6 +9,7 @@ from pushkit.cli.context import complete_target, engine, load
 from pushkit.cli.settings import Settings, common
 from pushkit.cli.stdout import flush, say
 from pushkit.errors import PushFailed, UsageError
+from pushkit.model import Outcome, Receipt
 from pushkit.ui.text import visible
 
 
@@ -27,7 +28,8 @@ class Push(click.Command):
 def command(settings: Settings, targets: tuple[str, ...]) -> None:
     """Push to each TARGET in order, to the default one when none is named.
 
-    All of them are validated first. The id of each release that is live afterwards is a line of stdout.
+    All of them are validated first. The id of each release that is live afterwards is a line of stdout; with
+    --prepare-only, that of each release that can be switched to.
     """
     if settings.dry_run:
         plan.show(settings, targets)
@@ -39,21 +41,22 @@ def command(settings: Settings, targets: tuple[str, ...]) -> None:
             try:
                 receipt = made.push(name)
                 if not settings.json:
-                    tell(name, receipt.live)
+                    tell(name, receipt)
             except BaseException as error:
                 if rest := names[index + 1 :]:
                     error.add_note(f"not started: {', '.join(rest)}")
                 raise
 
 
-def tell(target: str, live: str) -> None:
-    """Write the id of what is ``live`` to stdout.
+def tell(target: str, receipt: Receipt) -> None:
+    """Write the id of what is live, or was prepared, to stdout.
 
     Raises `PushFailed` when stdout cannot be written: whoever asked for the id must not go on without it.
     """
+    prepared = receipt.release.id if receipt.outcome is Outcome.PREPARED and receipt.release else ""
     try:
-        say(visible(live))
+        say(visible(prepared or receipt.live))
         flush()
     except UsageError as error:
-        done = f"{live} is live on {target}" if live else f"{target} was pushed to"
-        raise PushFailed(f"{done}, but {error.message}") from error
+        done = f"{receipt.live} is live on {target}" if receipt.live else f"{target} was pushed to"
+        raise PushFailed(f"{f'{prepared} is prepared' if prepared else done}, but {error.message}") from error

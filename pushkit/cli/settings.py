@@ -25,6 +25,10 @@ class Settings:
         self.verbose = False
         self.yes = False
         self.dry_run = False
+        self.prepare_only = False
+        self.wait = 0.0
+        self.repair = False
+        self.adopt = False
         self.no_color = bool(os.environ.get("NO_COLOR"))
         self.redact: Callable[[str], str] = str
         self.receipt: Receipt | None = None
@@ -89,4 +93,14 @@ _OPTIONS: dict[str, Callable[[Any], Any]] = {
     "yes": _option("--yes", is_flag=True, text="Answer yes to what would be asked."),
     "no_color": _option("--no-color", is_flag=True, text="No colours and no live display (also: NO_COLOR)."),
     "dry_run": _option("--dry-run", is_flag=True, text="Say what a push would do, and do nothing."),
+    "prepare_only": _option(
+        "--prepare-only", is_flag=True, text="Send the release, and leave it to push switch to make it live."
+    ),
+    "wait": _option(
+        "--wait", type=click.FloatRange(min=0.0), metavar="SECONDS", text="Wait so long for a target that is busy."
+    ),
+    "repair": _option(
+        "--repair", is_flag=True, text="Look at every path that is live, and send what is not as it was pushed."
+    ),
+    "adopt": _option("--adopt", is_flag=True, text="Take over files on the target that no push put there."),
 }

@@ -6,13 +6,14 @@ incremental pushes, verification, the atomic switch, pruning and rollback for no
 
 from pushkit.files.errors import RemoteDenied, RemoteError, RemoteExists, RemoteFull, RemoteMissing
 from pushkit.files.remote import Capabilities, Remote, pieces
-from pushkit.files.scripts import Shell, probing
+from pushkit.files.scripts import GRACE, Shell, probing
 from pushkit.files.shell import ShellRemote, ShellResult, foreseen, shell_of
 from pushkit.files.stat import Stat, safe_name
 from pushkit.files.strategy import FileOptions, FileStrategy
 from pushkit.files.transfer import Transfer
 
 __all__ = [
+    "GRACE",
     "Capabilities",
     "FileOptions",
     "FileStrategy",

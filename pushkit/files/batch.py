@@ -8,7 +8,7 @@ for each operation that is done.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from secrets import token_hex
@@ -31,10 +31,11 @@ from pushkit.files.operation import (
     RemoveTree,
     Rename,
     SetMode,
+    Still,
     Verify,
     Write,
 )
-from pushkit.files.scripts import HEAD, Shell, copy_all, digests
+from pushkit.files.scripts import HEAD, Shell, copy_all, digests, kinds, untar
 from pushkit.model import Entry, Kind
 
 #: Linux takes an argument of 128 KiB at most, and quoting makes a script longer.
@@ -114,10 +115,8 @@ class Batch:
         return needs[0] if needs else None
 
     def _unpack(self) -> str:
-        # What is unpacked gets the time of extraction (-m): the archive's is fixed, and web caches would take a changed
-        # file of the same size for the old one.
-        options = " --no-overwrite-dir" if "gnu-tar" in self._shell.tools else ""
-        return f"(cd {quote(self._stage)} && tar{options} -x -p -o -m -f -)\n"
+        times = bool(self.put and self.put.transfer.keeps_times)
+        return f"(cd {quote(self._stage)} && {untar(self._shell, times=times)})\n"
 
     def _rest(self, script: str) -> str:
         remove = f"rm -rf {quote(f'{self._stage}/{self.desk}')}\n"
@@ -151,6 +150,13 @@ class Batch:
                 return self._command(number, Absent(path))
             case Pointing(path, link):
                 return f'[ "$(readlink {quote(path)})" = {quote(link)} ] || {exists(path)}\n'
+            case Still(paths, known):
+                if not paths:
+                    return ""
+                letters = "".join(letter_of(path, known) for path in paths)
+                listed = "".join(f"./{path}\0" for path in paths).encode("utf-8", "surrogateescape")
+                found = f"found=$( {kinds()} <{self._paper(number, listed)} )\n"
+                return f'{found}[ "$found" = {letters} ] || {exists("what the push is about to change")}\n'
             case MakeDirectory(path, mode, may_exist):
                 where = quote(path)
                 made = f"mkdir {where}\nchmod {mode:o} {where}\n"
@@ -203,6 +209,15 @@ class Batch:
         up = "/".join([".."] * (source.count("/") + 1))
         command = copy_all(f"{up}/{directory}", self._shell, link=link)
         return f"(cd {quote(source)} && {command}) <{paper}\n"
+
+
+#: What a script prints for each kind.
+LETTERS = {Kind.SYMLINK: "l", Kind.DIRECTORY: "d", Kind.FILE: "f", None: "o"}
+
+
+def letter_of(path: str, kinds: Mapping[str, Kind | None]) -> str:
+    """What a script prints for what lies at ``path``."""
+    return LETTERS[kinds[path]] if path in kinds else "n"
 
 
 def names(entries: Sequence[Entry]) -> bytes:

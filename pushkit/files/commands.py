@@ -31,6 +31,11 @@ class Commands:
     after: tuple[str, ...] = ()
     timeout: float = 300.0
 
+    @property
+    def trips(self) -> int:
+        """How many round trips they add to a push."""
+        return len(self.before) + bool(self.before) + len(self.after) + bool(self.after)
+
     def check(self, remote: Remote) -> None:
         """Refuse commands for a remote that cannot run any."""
         named = [name for name, found in ((BEFORE, self.before), (AFTER, self.after)) if found]
@@ -65,11 +70,10 @@ class Commands:
                 try:
                     code = remote.run(Command(argv, Path(path), environment, when, timeout=self.timeout), run)
                 except TimedOut as error:
-                    raise PushFailed(error.message, hint="raise `command_timeout`, or find out what it waits for") from error
+                    hint = "raise `command_timeout`, or find out what it waits for"
+                    raise PushFailed(error.message, hint=hint) from error
                 if code:
-                    raise PushFailed(
-                        f"{when} ended with exit code {code} ({step.subject})", hint="its output says why"
-                    )
+                    raise PushFailed(f"{when} ended with exit code {code} ({step.subject})", hint="its output says why")
 
     def _of(self, when: When) -> Sequence[str]:
         return self.before if when == BEFORE else self.after

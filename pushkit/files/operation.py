@@ -5,11 +5,11 @@ Paths are as in `Remote`. An operation may bear the step that it carries out, wh
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pushkit.files.transfer import Transfer
-from pushkit.model import Entry, Step
+from pushkit.model import Entry, Kind, Step
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +53,14 @@ class Pointing(Operation):
 
 
 @dataclass(frozen=True, slots=True)
+class Still(Operation):
+    """What lies at ``paths`` must be of the kinds that ``kinds`` gives, as `Remote.kinds` does; else `RemoteExists`."""
+
+    paths: Sequence[str]
+    kinds: Mapping[str, Kind | None]
+
+
+@dataclass(frozen=True, slots=True)
 class MakeDirectory(Operation):
     """Make one directory, atomically. One that is there is `RemoteExists`, unless it ``may_exist``."""
 
@@ -88,10 +96,14 @@ class Point(Operation):
 
 @dataclass(frozen=True, slots=True)
 class Rename(Operation):
-    """Rename, in place of a file or a symlink at ``new``. ``new`` is not a directory."""
+    """Rename, in place of a file or a symlink at ``new``. ``new`` is not a directory.
+
+    Where the remote does not replace, what is at ``new`` is first put ``aside``; without that it is an error.
+    """
 
     old: str
     new: str
+    aside: str = ""
 
 
 @dataclass(frozen=True, slots=True)

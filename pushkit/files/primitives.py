@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from pushkit.files.errors import RemoteError, RemoteExists, RemoteMissing
@@ -23,6 +24,7 @@ from pushkit.files.operation import (
     RemoveTree,
     Rename,
     SetMode,
+    Still,
     Verify,
     Write,
 )
@@ -67,6 +69,27 @@ def collect(
     return found
 
 
+def kinds(remote: Remote, paths: Sequence[str]) -> dict[str, Kind | None]:
+    """See `Remote.kinds`. Lists each parent once, in place of a question for each path."""
+    found: dict[str, Kind | None] = {}
+    asked = set(paths)
+    for parent, below in groupby(sorted(paths, key=parted), key=lambda path: parted(path)[0]):
+        wanted = {path.rpartition("/")[2] for path in below}
+        if parent in asked and found.get(parent) is not Kind.DIRECTORY:
+            continue
+        with suppress(RemoteMissing):
+            for child in remote.list(parent):
+                if child.name in wanted:
+                    found[f"{parent}/{child.name}" if parent else child.name] = child.kind
+    return found
+
+
+def parted(path: str) -> tuple[str, str]:
+    """The directory of ``path``, and its name in it."""
+    parent, _, name = path.rpartition("/")
+    return parent, name
+
+
 def perform(
     remote: Remote, operations: Sequence[Operation], reported: Callable[[Step], AbstractContextManager[None]]
 ) -> Sequence[Entry]:
@@ -83,7 +106,7 @@ def perform(
     return ()
 
 
-def perform_one(remote: Remote, operation: Operation) -> Sequence[Entry]:  # noqa: PLR0912  (one case an operation)
+def perform_one(remote: Remote, operation: Operation) -> Sequence[Entry]:  # noqa: PLR0912, PLR0915  (one case each)
     match operation:
         case Absent(path) | Pointing(path, ""):
             if remote.stat(path) is not None:
@@ -100,6 +123,10 @@ def perform_one(remote: Remote, operation: Operation) -> Sequence[Entry]:  # noq
                 if not number_in(remote.read(path, 64)) <= number:
                     raise RemoteExists(f"{remote.root}/{path}: a later push was here")
             write(remote, path, b"%06d\n" % number, 0o600)
+        case Still(paths, known):
+            there = remote.kinds(paths)
+            if changed := next((path for path in paths if there.get(path, "") != known.get(path, "")), None):
+                raise RemoteExists(f"{remote.root}/{changed}: it is not what it was when it was looked at")
         case MakeDirectory(path, mode, may_exist):
             try:
                 remote.make_directory(path, mode)
@@ -115,8 +142,8 @@ def perform_one(remote: Remote, operation: Operation) -> Sequence[Entry]:  # noq
                 remote.remove(f"{path}.new")
             remote.make_symlink(link, f"{path}.new")
             remote.rename(f"{path}.new", path)
-        case Rename(old, new):
-            remote.rename(old, new)
+        case Rename(old, new, aside):
+            rename(remote, old, new, aside)
         case Remove(path):
             with suppress(RemoteMissing):
                 remote.remove(path)
@@ -141,4 +168,18 @@ def perform_one(remote: Remote, operation: Operation) -> Sequence[Entry]:  # noq
 def write(remote: Remote, path: str, data: bytes, mode: int) -> None:
     # Written beside and renamed, so that no reader sees half of it.
     remote.write(f"{path}.new", [data], mode)
-    remote.rename(f"{path}.new", path)
+    rename(remote, f"{path}.new", path, f"{path}.old")
+
+
+def rename(remote: Remote, old: str, new: str, aside: str) -> None:
+    try:
+        remote.rename(old, new)
+    except RemoteExists:
+        # This remote cannot rename over what is there.
+        if not aside:
+            raise
+        with suppress(RemoteMissing):
+            remote.remove(aside)
+        remote.rename(new, aside)
+        remote.rename(old, new)
+        remote.remove(aside)

@@ -18,10 +18,11 @@ from pushkit.events import Note
 from pushkit.files.errors import RemoteExists
 from pushkit.files.heartbeat import Heartbeat
 from pushkit.files.machine import machine, runs
-from pushkit.files.operation import Absent, Append, Fence, MakeDirectory, Operation, Present, Write
+from pushkit.files.operation import Absent, Append, Fence, MakeDirectory, Operation, Present, Remove, Write
 from pushkit.files.remote import Remote
-from pushkit.files.survey import Hold, State, Survey
+from pushkit.files.survey import State, Survey
 from pushkit.files.ticket import END, HEARTBEAT, OUTCOME, RECORD, SWITCHING, Ticket, encoded
+from pushkit.model import Hold
 from pushkit.strategy import Run
 
 #: Seconds without a heartbeat after which a push is taken for dead, and how many beats fit in between.
@@ -56,17 +57,21 @@ class Queue:
         self._settle = settle
         self._stale = stale
 
-    def enter(self, survey: Survey, describe: Callable[[int], Ticket]) -> tuple[Ticket, Survey]:
+    def enter(
+        self, survey: Survey, describe: Callable[[int], Ticket], settle: Callable[[Ticket, Survey], str] | None = None
+    ) -> tuple[Ticket, Survey]:
         """Take a ticket and wait until it holds: the ticket, and the survey that holds for it.
 
-        ``describe`` gives what a ticket of a number says. Waits as long as ``run.wait`` says, then raises `Busy`;
-        raises `PushRefused` while pushes are held.
+        ``describe`` gives what a ticket of a number says. ``settle`` takes the place of the queue's own for who knows
+        what a dead push is to come to. Waits as long as ``run.wait`` says, then raises `Busy`; raises `PushRefused`
+        while pushes are held.
         """
         self.check_hold(survey)
         number = survey.last + 1
         alone = not survey.open_tickets
         while True:
-            ticket = replace(describe(number), machine=machine(), process=os.getpid())
+            here = replace(describe(number), machine=machine(), process=os.getpid())
+            ticket = replace(here, who=self._run.person, since=moment())
             try:
                 self._perform([*self._prepare(survey), *self._entering(ticket)])
             except RemoteExists:
@@ -78,7 +83,7 @@ class Queue:
             # No number between the survey and ours was another's, so nobody was here.
             return ticket, survey
         try:
-            return ticket, self._wait(ticket)
+            return ticket, self._wait(ticket, settle or self._settle)
         except BaseException:
             self.end(ticket, "gave up waiting")
             raise
@@ -105,7 +110,7 @@ class Queue:
     def ending(self, ticket: Ticket, outcome: str) -> list[Operation]:
         """The operations that end ``ticket``, which can be done once."""
         place = self._state.ticket(ticket.number)
-        record: dict[str, object] = {"number": ticket.number, "outcome": outcome, "ended": now()}
+        record: dict[str, object] = {"number": ticket.number, "outcome": outcome, "ended": now(), "who": ticket.holder}
         if ticket.release:
             release = ticket.release
             record |= {
@@ -132,6 +137,42 @@ class Queue:
             return False
         return True
 
+    def unlock(self, number: int, why: str) -> None:
+        """End the ticket of another push, whether that is dead or alive; alive, it changes nothing any more.
+
+        Raises `PushRefused` when there is no such ticket, or when it has ended.
+        """
+        found = next((each for each in self._look().tickets if each.number == number), None)
+        if found is None:
+            raise PushRefused(
+                f"no push {number} is known on {self._run.target.name}; nothing was changed",
+                hint="see which there are: push status, push log",
+            )
+        outcome = f"unlocked by {self._run.person}: {why}"
+        if found.ended or not self.end(found, outcome):
+            raise PushRefused(
+                f"{found.why} {number} by {found.holder} has ended already ({found.outcome or 'without a word'}); "
+                "nothing was changed"
+            )
+
+    def hold(self, why: str) -> None:
+        """Freeze pushes. Raises `PushRefused` when they are."""
+        survey = self._look()
+        self.check_hold(survey)
+        record = encoded({"who": self._run.person, "when": now(), "why": why})
+        try:
+            self._perform([*self._prepare(survey), Absent(self._state / "hold"), Write(self._state / "hold", record)])
+        except RemoteExists:
+            self.check_hold(self._look())
+            raise
+
+    def release_hold(self) -> Hold | None:
+        """Let pushes go on. The hold that ended, None when there was none."""
+        hold = self._look().hold
+        if hold:
+            self._perform([Remove(self._state / "hold")])
+        return hold
+
     def lost(self, ticket: Ticket, error: RemoteExists) -> Exception:
         """The error that says why ``ticket`` does not hold any more; ``error`` itself when it does."""
         survey = self._look()
@@ -152,14 +193,16 @@ class Queue:
             return not running
         return clock - ticket.heartbeat > self._stale
 
-    def bury(self, survey: Survey, tickets: Sequence[Ticket], clock: float) -> list[Ticket]:
+    def bury(
+        self, survey: Survey, tickets: Sequence[Ticket], clock: float, settle: Callable[[Ticket, Survey], str]
+    ) -> list[Ticket]:
         """End those of ``tickets`` whose push is dead. The others, which live."""
         living = []
         for ticket in tickets:
             if not self.dead(ticket, clock):
                 living.append(ticket)
                 continue
-            outcome = self._settle(ticket, survey) if ticket.switching else "died"
+            outcome = settle(ticket, survey) if ticket.switching or ticket.why == "resume" else "died"
             if self.end(ticket, outcome):
                 self._run.emit(Note(self._run.target.name, f"push {ticket.number} of {ticket.holder} had {outcome}"))
         return living
@@ -169,7 +212,7 @@ class Queue:
         if survey.hold:
             raise held(survey.hold, self._run.target.name)
 
-    def _wait(self, ticket: Ticket) -> Survey:
+    def _wait(self, ticket: Ticket, settle: Callable[[Ticket, Survey], str]) -> Survey:
         """Until ``ticket`` holds: the survey that shows it."""
         limit = time.monotonic() + self._run.wait
         told: list[int] = []
@@ -181,7 +224,7 @@ class Queue:
                 if mine is None:
                     raise Busy(f"push {ticket.number} lost its place in the queue", hint="look at it: push status")
                 ahead = [each for each in survey.open_tickets if each.number < ticket.number]
-                living = self.bury(survey, ahead, mine.heartbeat)
+                living = self.bury(survey, ahead, mine.heartbeat, settle)
                 if not ahead:
                     return survey
                 if len(living) < len(ahead):
@@ -190,7 +233,7 @@ class Queue:
                     raise busy(ahead, self._run)
                 if told != (numbers := [each.number for each in ahead]):
                     told = numbers
-                    self._run.emit(Note(self._run.target.name, f"waiting for {described(ahead)}"))
+                    self._run.emit(Note(self._run.target.name, f"waiting: {described(ahead)}"))
                 self._run.sleep(PAUSE)
 
     def _prepare(self, survey: Survey) -> list[Operation]:
@@ -232,14 +275,19 @@ def busy(ahead: Sequence[Ticket], run: Run) -> Busy:
 def described(ahead: Sequence[Ticket]) -> str:
     """Who is ahead, in words."""
     holder = ahead[0]
-    since = f" since {holder.release.created:%Y-%m-%d %H:%M:%S} UTC" if holder.release else ""
+    since = f" since {holder.since.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC" if holder.since else ""
     more = f", and {len(ahead) - 1} more in the queue" if len(ahead) > 1 else ""
     return f"{holder.why} {holder.number} by {holder.holder} has it{since}{more}"
 
 
+def moment() -> datetime:
+    """This moment, by this machine's clock, to the second."""
+    return datetime.now(UTC).replace(microsecond=0)
+
+
 def now() -> str:
     """This moment, as records have it."""
-    return datetime.now(UTC).isoformat(timespec="seconds")
+    return moment().isoformat()
 
 
 def forgotten(survey: Survey, keep: Sequence[int]) -> list[int]:

@@ -5,6 +5,7 @@
     PATH/
       current -> releases/000042-20261122T193012Z-4f2a91c
       releases/000042-20261122T193012Z-4f2a91c/      complete, or it does not bear this name
+      shared/                                        what all releases share, linked into each
       .push/                                         mode 0700
         format                                       the version of this page
         log                                          how each push ended, a line each
@@ -20,17 +21,23 @@ Whatever instant it dies, ``current`` is wholly the old or wholly the new releas
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from copy import copy
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from pushkit import manifest
-from pushkit.errors import Busy, Interrupted, Overtaken, PushFailed, PushRefused, TargetError
+from pushkit.amount import amount
+from pushkit.errors import Busy, Interrupted, Overtaken, PushFailed, PushkitError, PushRefused, TargetError
+from pushkit.files.actual import actual, findings
 from pushkit.files.arrival import Arrival, arrived
+from pushkit.files.commands import AFTER, BEFORE, Commands, When
 from pushkit.files.diff import Difference, difference
 from pushkit.files.errors import RemoteError, RemoteExists, RemoteMissing
 from pushkit.files.operation import (
+    Absent,
     Copy,
     MakeDirectory,
     Operation,
@@ -44,19 +51,21 @@ from pushkit.files.operation import (
     Verify,
     Write,
 )
-from pushkit.files.queue import STALE, Queue, forgotten
+from pushkit.files.queue import STALE, Queue, forgotten, now
 from pushkit.files.remote import Remote
+from pushkit.files.shared import Shared
+from pushkit.files.status import prepared
 from pushkit.files.survey import FORMAT, Look, State, Survey
-from pushkit.files.ticket import GOOD, RELEASE_ID, Ticket, number_of
+from pushkit.files.ticket import END, GOOD, OUTCOME, PREPARED, RECORD, RELEASE_ID, SWITCHED, Ticket, encoded, number_of
 from pushkit.files.transfer import Transfer
-from pushkit.model import Action, Entry, Kind, Plan, Release, Step
+from pushkit.model import Action, Entry, Finding, Kind, Plan, Release, Severity, Step
 from pushkit.snapshot import Snapshot
-from pushkit.strategy import Run
+from pushkit.strategy import Run, one_line
 
 STATE = State(".push")
 CURRENT = "current"
 RELEASES = "releases"
-LOOK = Look(STATE, listed=(RELEASES,), looked=(STATE.incoming, STATE.manifests, RELEASES), live=CURRENT)
+NOTHING_SHARED, NO_COMMANDS = Shared(), Commands()
 #: To enter the queue, to send and verify, to switch.
 TRIPS = 3
 #: Where in a stage the release is built.
@@ -70,17 +79,38 @@ class ReleasesPlan(Plan):
     survey: Survey | None = None
     difference: Difference = field(default_factory=lambda: Difference((), (), (), ()))
     steps_of: dict[str, Step] = field(default_factory=dict)
+    entries: Sequence[Entry] = ()
+    making: Sequence[Operation] = ()
 
 
 class Releases:
-    """The releases of one target on one remote. ``keep`` good ones stay, the live one among them."""
+    """The releases of one target on one remote. ``keep`` good ones stay, the live one among them.
 
-    def __init__(self, remote: Remote, run: Run, keep: int, *, stale: float = STALE, hard_links: bool = False) -> None:
+    ``times`` gives the time of a file of the project, where files keep it. With ``hard_links`` what did not change is
+    one file in several releases.
+    """
+
+    def __init__(
+        self,
+        remote: Remote,
+        run: Run,
+        keep: int,
+        *,
+        stale: float = STALE,
+        hard_links: bool = False,
+        times: Callable[[Entry], float] | None = None,
+        shared: Shared = NOTHING_SHARED,
+        commands: Commands = NO_COMMANDS,
+    ) -> None:
         self._remote = remote
         self._run = run
         self._keep = keep
         self._hard_links = hard_links
+        self._times = times
+        self._shared = shared
+        self._commands = commands
         self._ticket: Ticket | None = None
+        self._shown: dict[str, str] = {}
         self.queue = Queue(remote, STATE, run, look=self.look, settle=self._settle, stale=stale)
 
     def close(self) -> None:
@@ -94,8 +124,8 @@ class Releases:
 
     def look(self) -> Survey:
         """What the target holds. Refuses what this layout did not make."""
-        found = LOOK.at(self._remote)
-        found.check(RELEASES)
+        found = look_for(self._shared).at(self._remote)
+        found.check(RELEASES, STATE.incoming, STATE.manifests, STATE.pushes, *self._shared.directories)
         return found
 
     def live(self, survey: Survey | None = None) -> str:
@@ -123,17 +153,61 @@ class Releases:
         survey = survey or self.look()
         return [ticket.release for ticket in self._good(survey, self.live(survey)).values() if ticket.release]
 
-    def plan(self, snapshot: Snapshot) -> ReleasesPlan:
-        """What it would take to make ``snapshot`` live."""
+    def changes(self, snapshot: Snapshot) -> Sequence[Step]:
+        """How ``snapshot`` differs from what is live, by the manifest of that."""
         survey = self.look()
         live = self.live(survey)
         warnings: list[str] = []
+        before = self._manifest(live, survey, warnings) if self.is_there(live, survey, warnings) else []
+        for warning in warnings:
+            self._run.warn(warning)
+        self._shown = {entry.path: f"{RELEASES}/{live}/{entry.path}" for entry in before if entry.kind is Kind.FILE}
+        return difference(before, self._shared.linked(snapshot.entries)[0]).steps
+
+    def read_live(self, path: str, limit: int) -> bytes:
+        """The content of a live file that `changes` was about. Raises `RemoteError`."""
+        where = self._shown.get(path)
+        stat = self._remote.stat(where) if where else None
+        if where is None or stat is None or stat.kind is not Kind.FILE:
+            raise RemoteMissing(f"{path} is no file of what is live")
+        if stat.size > limit:
+            raise RemoteError(f"{path} is larger than {amount(limit)}")
+        return self._remote.read(where, limit)
+
+    def verify(self) -> Sequence[Finding]:
+        """What of the live release is not as it was pushed."""
+        survey = self.look()
+        live = self.live(survey)
+        place = f"{RELEASES}/{live}"
+        warnings: list[str] = []
+        if not live:
+            return [Finding(Severity.OK, self._remote.root, "nothing was pushed to it yet")]
+        pushed = self._manifest(live, survey, warnings) if self.is_there(live, survey, warnings) else []
+        if not pushed:
+            return [Finding(Severity.ERROR, place, warning, "send it again: push --repair") for warning in warnings]
+        return findings(place, pushed, actual(self._remote, place, pushed), self._remote.capabilities.digests)
+
+    def plan(self, snapshot: Snapshot) -> ReleasesPlan:
+        """What it would take to make ``snapshot`` live."""
+        self._commands.check(self._remote)
+        survey = self.look()
+        live = self.live(survey)
+        warnings = [unfinished(ticket) for ticket in survey.open_tickets if waits(ticket, live)]
+        if survey.hold:
+            warnings.append(f"pushes are held by {survey.hold.who} since {survey.hold.when}: {survey.hold.why}")
+        entries, left_out = self._shared.linked(snapshot.entries)
+        if left_out:
+            left = plural(len(left_out), "path")
+            warnings.append(f"{left} of the project in the place of what is shared stay here, {left_out[0]!r} first")
         name = self._run.target.name
         same = survey.found.get(STATE.manifest(live))
-        if same and live in survey.names(RELEASES) and manifest.claims(same.content, snapshot.digest):
-            return ReleasesPlan(name, (), snapshot.files, live, (), self._round_trips(0), survey)
+        there = same and not self._shared.names and live in survey.names(RELEASES)
+        if same and there and not self._run.repair and manifest.claims(same.content, snapshot.digest):
+            return ReleasesPlan(name, (), snapshot.files, live, tuple(warnings), self._round_trips(0), survey)
         before = self._manifest(live, survey, warnings) if self.is_there(live, survey, warnings) else []
-        found = difference(before, snapshot.entries)
+        if before and self._run.repair:
+            before = actual(self._remote, f"{RELEASES}/{live}", before)
+        found = difference(before, entries)
         kept = sum(entry.kind is Kind.FILE for entry in found.keep)
         if live and before and not found.steps:
             return ReleasesPlan(name, (), kept, live, tuple(warnings), self._round_trips(0), survey, found)
@@ -145,14 +219,20 @@ class Releases:
             known = {entry.path for entry in found.modes}
             why = "unchanged, but this server cannot copy: sent again"
             steps += [Step(Action.ADD, e.path, why, e.size) for e in found.keep if e.path not in known]
-            found = Difference(found.steps, snapshot_order(snapshot, found), (), ())
+            found = Difference(found.steps, in_order(entries, found), (), ())
         by_path = {step.subject.rstrip("/"): step for step in steps if step.action in {Action.ADD, Action.REPLACE}}
         how = "by sha256" if self._remote.capabilities.digests else "by size"
         count = sum(entry.kind is Kind.FILE for entry in self._verifiable(found))
         steps.append(Step(Action.VERIFY, plural(count, "file"), how))
-        steps.append(Step(Action.SWITCH, CURRENT, f"from {live}" if live else "first push"))
-        trips = self._round_trips(TRIPS)
-        return ReleasesPlan(name, tuple(steps), kept, live, tuple(warnings), trips, survey, found, by_path)
+        if not self._run.prepare:
+            steps += self._commands.steps(BEFORE)
+            steps.append(Step(Action.SWITCH, CURRENT, f"from {live}" if live else "first push"))
+            steps += self._commands.steps(AFTER)
+        trips = self._round_trips(TRIPS + self._commands.trips)
+        making = self._shared.missing(survey, snapshot.entries)
+        return ReleasesPlan(
+            name, tuple(steps), kept, live, tuple(warnings), trips, survey, found, by_path, entries, making
+        )
 
     def _round_trips(self, ahead: int) -> tuple[int, int] | None:
         """Those up to now, and those of a push in which nothing is in the way."""
@@ -161,7 +241,7 @@ class Releases:
     # Acting.
 
     def push(self, plan: ReleasesPlan, snapshot: Snapshot) -> Release:
-        """Carry out ``plan``. Until its SWITCH step nothing that is live is touched.
+        """Carry out ``plan``. Until its SWITCH step nothing that is live is touched; there is none in ``run.prepare``.
 
         Raises `Overtaken`, the place in the queue kept, when another push changed what is live meanwhile.
         """
@@ -173,14 +253,20 @@ class Releases:
             self._ticket, survey = self.queue.enter(survey, lambda number: self._describe(number, snapshot, plan.live))
         if self.live(survey) != plan.live:
             raise Overtaken(f"another push made {self.live(survey) or 'nothing'} live on {plan.target} meanwhile")
-        # What is live may have changed since its ticket was written.
         ticket, self._ticket = self._ticket, None
         release = ticket.release
         assert release
         with self.queue.alive(ticket):
             try:
+                if ticket.previous != plan.live:
+                    # What is live changed while the ticket waited.
+                    ticket = replace(ticket, previous=plan.live)
+                    self._perform([Write(f"{STATE.ticket(ticket.number)}/{RECORD}", ticket.record())], STATE.name)
                 self._assemble(release, plan, survey, snapshot)
-                self._switch(ticket, plan, survey)
+                if self._run.prepare:
+                    self._store(ticket)
+                else:
+                    self._switch(ticket, plan, survey)
             except BaseException as error:
                 # The connection may be what failed; the next push cleans up then.
                 with suppress(TargetError, PushRefused):
@@ -188,32 +274,111 @@ class Releases:
                 raise
         return release
 
+    def hold(self, why: str) -> None:
+        """Let nobody push."""
+        self._make_root(self.look())
+        self.queue.hold(why)
+
     def rollback(self, wanted: str = "") -> Release:
         """Make ``wanted``, or the release that was live before the live one, live again."""
         survey = self.look()
-        release = self._target_of_rollback(survey, wanted)
+        return self._turn(survey, self._target_of_rollback(survey, wanted), "rollback", named=bool(wanted))
+
+    def switch(self, wanted: str) -> Release:
+        """Make ``wanted`` live, which was prepared or live before. Nothing is done when it is."""
+        survey = self.look()
         live = self.live(survey)
+        there = prepared(survey) | self._good(survey, live)
+        ticket = there.get(wanted)
+        if ticket is None or ticket.release is None:
+            raise PushRefused(
+                f"there is no release {wanted!r} to switch to",
+                hint=f"releases to choose from: {', '.join(sorted(there)) or 'none'}",
+            )
+        return ticket.release if wanted == live else self._turn(survey, ticket.release, "switch", named=True)
+
+    def _turn(self, survey: Survey, release: Release, why: str, *, named: bool) -> Release:
+        """Make ``release``, which is there, live. Unless it was ``named``, what is live must not change meanwhile."""
+        live = self.live(survey)
+        forward = why == "switch"
 
         def describe(number: int) -> Ticket:
-            return Ticket(number, release, live, "rollback")
+            return Ticket(number, release, live, why, after=bool(self._commands.after))
 
-        ticket, survey = self.queue.enter(survey, describe)
+        # A push that died before `after_switch` had ended is what one may want to leave.
+        ticket, survey = self.queue.enter(survey, describe, None if forward else self._decided("left by a rollback"))
         with self.queue.alive(ticket):
             if self.live(survey) != live:
-                self.queue.end(ticket, "overtaken")
-                raise Busy(
-                    f"another push made {self.live(survey) or 'nothing'} live meanwhile; nothing was rolled back",
-                    hint="look at it (push status), then roll back again",
-                )
-            step = Step(Action.SWITCH, CURRENT, f"from {live} back to {release.id}")
-            operations = [*self._switching(ticket, release.id, live, step), *self.queue.ending(ticket, "rolled back")]
+                live = self.live(survey)
+                if not named or live == release.id or release.id not in survey.names(RELEASES):
+                    self.queue.end(ticket, "overtaken")
+                    raise Busy(
+                        f"another push made {live or 'nothing'} live meanwhile; this {why} changed nothing",
+                        hint=f"look at it (push status), then {why} again",
+                    )
             try:
-                self._perform(operations, STATE.name)
+                if ticket.previous != live:
+                    ticket = replace(ticket, previous=live)
+                    self._perform([Write(f"{STATE.ticket(ticket.number)}/{RECORD}", ticket.record())], STATE.name)
+                if forward and self._commands.before:
+                    self._perform(self.queue.holding(ticket), STATE.name)
+                    self._command(BEFORE, release.id, live)
+                way = "to" if forward else "back to"
+                step = Step(Action.SWITCH, CURRENT, f"from {live or 'nothing'} {way} {release.id}")
+                switching = self._switching(ticket, release.id, live, step)
+                ending = self.queue.ending(ticket, ticket.success)
+                then = self._pruning(ticket, survey) if forward else []
+                if ticket.after:
+                    self._perform(switching, STATE.name)
+                    # What a person leaves is not what to go back to.
+                    self._after(ticket, live, back=forward)
+                    self._conclude(ticket, ending, STATE.name, then)
+                else:
+                    self._perform([*switching, *ending], STATE.name, then)
             except BaseException as error:
                 with suppress(TargetError, PushRefused):
                     self.queue.end(ticket, f"failed: {type(error).__name__}")
                 if isinstance(error, RemoteExists):
                     raise self.queue.lost(ticket, error) from error
+                raise
+        return release
+
+    def resume(self, number: int = 0) -> Release:
+        """Run `after_switch` again for a push that died before it had ended, and end that push well.
+
+        ``number`` is the push's, 0 when there is only one. As in a push, what was live before is live again when it
+        fails. Raises `PushRefused` when there is none, `Busy` while it is alive.
+        """
+        survey = self.look()
+        live = self.live(survey)
+        found = next((each for each in survey.open_tickets if waits(each, live) and number in {0, each.number}), None)
+        if found is None or found.release is None:
+            push = f"push {number} does not wait" if number else "no push waits"
+            raise PushRefused(
+                f"{push} to be resumed on {self._run.target.name}; nothing was changed",
+                hint="see what there is: push status",
+            )
+        release, previous = found.release, found.previous
+
+        def describe(number: int) -> Ticket:
+            return Ticket(number, release, previous, "resume", after=True)
+
+        ticket, survey = self.queue.enter(survey, describe, self._decided("left to push resume"))
+        with self.queue.alive(ticket):
+            if self.live(survey) != live:
+                self.queue.end(ticket, "overtaken")
+                raise Busy(f"{self.live(survey) or 'nothing'} was made live meanwhile; nothing was resumed")
+            try:
+                self._perform([*self.queue.holding(ticket), self.queue.switching(ticket)], STATE.name)
+                good = any(each.number == number_of(live) and each.outcome == GOOD for each in survey.tickets)
+                self._after(ticket, previous, back=not good)
+                # The push that made it is good after all.
+                outcome = f"{STATE.ticket(number_of(live))}/{OUTCOME}"
+                vouching = Write(outcome, encoded({"outcome": GOOD, "ended": now()}))
+                self._conclude(ticket, [vouching, *self.queue.ending(ticket, ticket.success)], STATE.name)
+            except BaseException as error:
+                with suppress(TargetError, PushRefused):
+                    self._give_up(ticket, error)
                 raise
         return release
 
@@ -239,7 +404,8 @@ class Releases:
     def _describe(self, number: int, snapshot: Snapshot, live: str) -> Ticket:
         created = datetime.now(UTC)
         name = f"{number:06d}-{created:%Y%m%dT%H%M%SZ}-{snapshot.revision.short}"
-        return Ticket(number, Release(name, snapshot.revision, created, self._run.person), live)
+        release = Release(name, snapshot.revision, created, self._run.person)
+        return Ticket(number, release, live, after=bool(self._commands.after))
 
     def _assemble(self, release: Release, plan: ReleasesPlan, survey: Survey, snapshot: Snapshot) -> None:
         """Make the release whole in its stage, and verify it."""
@@ -255,9 +421,10 @@ class Releases:
         self._take_up(arrival, plan)
         operations: list[Operation] = [
             *self._preparing(survey),
+            *plan.making,
             MakeDirectory(stage, 0o700),
             MakeDirectory(tree, 0o755),
-            Write(STATE.manifest(release.id), manifest.encode(snapshot.entries)),
+            Write(STATE.manifest(release.id), manifest.encode(plan.entries)),
             Put(tree, self._transfer(plan, snapshot, arrival)),
         ]
         if arrival and self._remote.capabilities.copies:
@@ -266,9 +433,9 @@ class Releases:
             paths = [entry.path for entry in arrival.entries]
             operations += [Rename(f"{arrival.directory}/{path}", f"{tree}/{path}") for path in paths]
         if keep := steps.get(Action.KEEP):
-            operations.append(Copy(f"{RELEASES}/{plan.live}", tree, found.keep, self._hard_links, step=keep))
+            operations += self._keeping(plan, tree, keep)
         operations.append(Verify(tree, self._verifiable(found), step=steps[Action.VERIFY]))
-        operations += self._modes(tree, plan, snapshot.entries)
+        operations += self._modes(tree, plan, plan.entries)
         wrong: Sequence[Entry] = ()
         while operations:
             try:
@@ -281,7 +448,18 @@ class Releases:
                 operations = following(operations, error.operation)
         if wrong:
             self._heal(tree, snapshot, found, wrong)
-            self._perform(self._modes(tree, plan, snapshot.entries), stage)
+            self._perform(self._modes(tree, plan, plan.entries), stage)
+
+    def _keeping(self, plan: ReleasesPlan, tree: str, step: Step) -> list[Operation]:
+        """The operations that take what is unchanged from the live release."""
+        source, found = f"{RELEASES}/{plan.live}", plan.difference
+        if not self._hard_links:
+            return [Copy(source, tree, found.keep, step=step)]
+        # All names of a file have one mode: what gets another becomes a file of its own.
+        modes = {entry.path for entry in found.modes}
+        linked = [entry for entry in found.keep if entry.path not in modes]
+        copied = [entry for entry in found.keep if entry.path in modes]
+        return [Copy(source, tree, linked, link=True, step=step), Copy(source, tree, copied)]
 
     def _take_up(self, arrival: Arrival | None, plan: ReleasesPlan) -> None:
         """Tell what need not be sent."""
@@ -298,11 +476,22 @@ class Releases:
         assert release
         stage = f"{STATE.incoming}/{release.id}"
         pruning = self._pruning(ticket, survey)
-        switching = self._switching(ticket, release.id, plan.live, plan.steps[-1])
+        step = next(each for each in plan.steps if each.action is Action.SWITCH)
+        switching = self._switching(ticket, release.id, plan.live, step)
         # Complete, it gets its name; then its ticket still has to hold for it to go live.
-        switching.insert(-2, Rename(f"{stage}/{TREE}", f"{RELEASES}/{release.id}"))
+        naming = Rename(f"{stage}/{TREE}", f"{RELEASES}/{release.id}")
+        ending = self.queue.ending(ticket, GOOD)
+        then = [RemoveTree(stage), *pruning]
         try:
-            self._perform([*switching, *self.queue.ending(ticket, GOOD)], stage, then=[RemoveTree(stage), *pruning])
+            if self._commands.before:
+                self._perform([*self.queue.holding(ticket), naming], stage)
+                self._command(BEFORE, release.id, plan.live)
+            else:
+                switching.insert(-2, naming)
+            if not self._commands.after:
+                self._perform([*switching, *ending], stage, then)
+                return
+            self._perform(switching, stage)
         except RemoteExists as error:
             if isinstance(error.operation, Pointing):
                 live = self.live()
@@ -311,6 +500,82 @@ class Releases:
                     hint="look at it (push status), then push again",
                 ) from error
             raise self.queue.lost(ticket, error) from error
+        self._after(ticket, plan.live)
+        self._conclude(ticket, ending, stage, then)
+
+    def _store(self, ticket: Ticket) -> None:
+        """Give the release of ``ticket`` its name, and end the ticket: `switch` makes it live."""
+        assert ticket.release
+        release = ticket.release.id
+        stage = f"{STATE.incoming}/{release}"
+        operations = [*self.queue.holding(ticket), Rename(f"{stage}/{TREE}", f"{RELEASES}/{release}")]
+        try:
+            self._perform([*operations, *self.queue.ending(ticket, PREPARED)], stage, [RemoveTree(stage)])
+        except RemoteExists as error:
+            raise self.queue.lost(ticket, error) from error
+
+    def _command(self, when: When, release: str, previous: str, run: Run | None = None) -> None:
+        """Run the commands of a moment in ``release``."""
+        self._commands.run(when, self._remote, run or self._run, f"{RELEASES}/{release}", previous)
+
+    def _after(self, ticket: Ticket, previous: str, *, back: bool = True) -> None:
+        """Run `after_switch` for what ``ticket`` made live. When it fails, go ``back`` to what was live before.
+
+        Raises `PushFailed`, which says what is live, or `Interrupted`.
+        """
+        assert ticket.release
+        release = ticket.release.id
+        try:
+            self._command(AFTER, release, previous)
+        except BaseException as error:
+            stopped = isinstance(error, (Interrupted, KeyboardInterrupt))
+            try:
+                if back:
+                    self._go_back(ticket, release, previous, again=not stopped)
+            except (TargetError, PushRefused) as second:
+                raise PushFailed(
+                    f"{one_line(error)}; then {one_line(second)}; when last seen {release} was live",
+                    hint=f"look at it (push status), then push resume, push rollback, or push unlock {ticket.number}",
+                ) from error
+            if stopped:
+                raise
+            live = f"{release} is live"
+            if back:
+                live = f"{previous} is live again" if previous else "nothing is live, as before"
+            raise PushFailed(f"{one_line(error)}; {live}", hint=getattr(error, "hint", "")) from error
+
+    def _go_back(self, ticket: Ticket, release: str, previous: str, *, again: bool) -> None:
+        """Make ``previous`` live again, and run `after_switch` in it ``again``, so that it is what runs."""
+        # Whoever asks to stop wants this to be done.
+        patient = copy(self._run)
+        patient.cancelled = threading.Event()
+        step = Step(Action.REVERT, CURRENT, f"from {release} back to {previous or 'nothing'}")
+        pointing = Point(CURRENT, f"{RELEASES}/{previous}", step=step) if previous else Remove(CURRENT, step=step)
+        ended = f"{STATE.ticket(ticket.number)}/{END}"
+        operations = [Absent(ended), Pointing(CURRENT, f"{RELEASES}/{release}"), pointing]
+        self._remote.perform(operations, patient.step, STATE.name)
+        if not previous:
+            return
+        if not again:
+            self._run.warn(f"{AFTER} was stopped, and is not run for {previous}")
+            return
+        try:
+            self._command(AFTER, previous, release, patient)
+        except PushkitError as error:
+            self._run.warn(f"{previous} is live again, but: {error.message}")
+
+    def _conclude(
+        self, ticket: Ticket, ending: Sequence[Operation], stage: str, then: Sequence[Operation] = ()
+    ) -> None:
+        """End a ticket whose `after_switch` went well."""
+        assert ticket.release
+        try:
+            self._perform(ending, stage, then)
+        except RemoteExists as error:
+            raise PushFailed(
+                f"{ticket.release.id} is live, but somebody ended {ticket.why} {ticket.number} while {AFTER} ran",
+                hint="look at it: push status",
+            ) from error
 
     def _switching(self, ticket: Ticket, release: str, live: str, step: Step) -> list[Operation]:
         """The operations that make ``release`` live, if ``ticket`` holds and ``live`` is still what is live."""
@@ -327,7 +592,9 @@ class Releases:
         assert ticket.release
         release = ticket.release.id
         if self.live() == release:
-            self.queue.end(ticket, GOOD)
+            # What has to run after the switch did not: a person decides, see `_settle`.
+            if not ticket.after:
+                self.queue.end(ticket, GOOD)
             return
         if isinstance(error, (Interrupted, KeyboardInterrupt)):
             # What has arrived whole is taken up by the next push.
@@ -338,7 +605,22 @@ class Releases:
 
     def _settle(self, ticket: Ticket, survey: Survey) -> str:
         """How a push ended that died when it had begun to switch."""
-        return GOOD if ticket.release and self.live(survey) == ticket.release.id else "died"
+        live = self.live(survey)
+        if waits(ticket, live):
+            raise PushRefused(
+                f"{unfinished(ticket)}; nothing was changed",
+                hint="run it again: push resume; or go back: push rollback; "
+                f"or take it as it is: push unlock {ticket.number} --why TEXT",
+            )
+        return ticket.success if ticket.release and live == ticket.release.id else "died"
+
+    def _decided(self, outcome: str) -> Callable[[Ticket, Survey], str]:
+        """As `_settle`, for a person who knows what to do about a push that `waits`: it ends with ``outcome``."""
+
+        def settle(ticket: Ticket, survey: Survey) -> str:
+            return outcome if waits(ticket, self.live(survey)) else self._settle(ticket, survey)
+
+        return settle
 
     def _forgetting(self, release: str, step: Step | None = None) -> list[Operation]:
         """Remove a release that is not live, wherever it lies, and its manifest."""
@@ -354,19 +636,19 @@ class Releases:
         # Directories are made writable first, so that read-only ones can be filled.
         entries = [
             entry._replace(mode=entry.mode | 0o700) if entry.kind is Kind.DIRECTORY else entry
-            for entry in snapshot.entries
+            for entry in plan.entries
             if entry.kind is Kind.DIRECTORY or entry.path in sent
         ]
         modes = {entry.path for entry in found.modes}
         steps = {path: step for path, step in plan.steps_of.items() if path not in modes}
-        return Transfer(snapshot, entries, steps, self._run)
+        return Transfer(snapshot, entries, steps, self._run, self._times)
 
     def _fill(self, tree: str, copy: Copy, snapshot: Snapshot) -> None:
         """Send what could not be copied, since it is not there any more."""
         found = self._remote.collect((), looked=[f"{tree}/{entry.path}" for entry in copy.entries], limit=0)
         gone = [entry for entry in copy.entries if f"{tree}/{entry.path}" not in found]
         self._run.warn(f"{plural(len(gone), 'path')} of {copy.source} are gone from the target and are sent again")
-        self._remote.put(tree, Transfer(snapshot, gone, {}, self._run))
+        self._remote.put(tree, Transfer(snapshot, gone, {}, self._run, self._times))
 
     def _verifiable(self, found: Difference) -> Sequence[Entry]:
         """What is read back: what was sent, and what was copied where that costs no round trip a file."""
@@ -379,7 +661,7 @@ class Releases:
             # Somebody edited the live release: what is pushed is the snapshot, whole.
             self._run.warn(f"{plural(len(altered), 'file')} had been altered on the target, {altered[0].path!r} first")
             self._perform([Remove(f"{tree}/{entry.path}") for entry in altered], STATE.name)
-            self._remote.put(tree, Transfer(snapshot, altered, {}, self._run))
+            self._remote.put(tree, Transfer(snapshot, altered, {}, self._run, self._times))
             wrong = self._remote.verify(tree, wrong)
         if wrong:
             raise PushFailed(
@@ -406,33 +688,39 @@ class Releases:
         good = self._good(survey, self.live(survey)) | {live: ticket}
         stay = {live, before(live, good), *list(good)[-self._keep :]}
         queued = {each.release.id for each in survey.open_tickets if each.release}
+        waiting = {name for name in prepared(survey) if number_of(name) > number_of(live)}
         operations: list[Operation] = []
         for name in sorted({*survey.names(STATE.incoming), *survey.names(RELEASES)}):
             if not RELEASE_ID.fullmatch(name) or name in stay or number_of(name) >= ticket.number:
                 continue
             if name in good:
                 reason = f"the newest {self._keep} stay"
-            elif name not in queued:
+            elif name in prepared(survey) and name not in waiting | queued:
+                reason = f"it was prepared before {live}, and never live"
+            elif name not in waiting | queued:
                 reason = "its push did not end well"
             else:
                 continue
             operations += self._forgetting(name, Step(Action.PRUNE, name, reason))
-        keep = [number_of(name) for name in stay if name]
+        keep = [number_of(name) for name in stay | waiting if name]
+        keep += [each.number for name, each in good.items() if name in stay]
         return [*operations, *(RemoveTree(STATE.ticket(number)) for number in forgotten(survey, keep))]
 
     # What is there.
 
     def _good(self, survey: Survey, live: str) -> dict[str, Ticket]:
-        """The tickets whose releases are there and were live once, by release, in the order of their numbers."""
+        """The tickets whose releases are there and were live once, by release, in the order of the releases' numbers.
+
+        That is the ticket of the push that made it, or of the last switch to it.
+        """
         there = set(survey.names(RELEASES))
-        return {
-            ticket.release.id: ticket
-            for ticket in survey.tickets
-            if ticket.release
-            and number_of(ticket.release.id) == ticket.number
-            and ticket.release.id in there
-            and (ticket.outcome == GOOD or ticket.release.id == live)
-        }
+        found: dict[str, Ticket] = {}
+        for ticket in survey.tickets:
+            if ticket.release and ticket.release.id in there:
+                own = number_of(ticket.release.id) == ticket.number
+                if ticket.outcome == SWITCHED or (own and (ticket.outcome == GOOD or ticket.release.id == live)):
+                    found[ticket.release.id] = ticket
+        return dict(sorted(found.items(), key=lambda item: number_of(item[0])))
 
     def is_there(self, release: str, survey: Survey, warnings: list[str]) -> bool:
         """Whether a release lies where it should. One that does not is told of in ``warnings``."""
@@ -514,6 +802,24 @@ def following(operations: Sequence[Operation], operation: Operation | None) -> l
     return list(operations[next(at for at, each in enumerate(operations) if each is operation) + 1 :])
 
 
+def waits(ticket: Ticket, live: str) -> bool:
+    """Whether ``ticket`` made ``live`` what it is, and has commands to run after that."""
+    begun = ticket.switching or ticket.why == "resume"
+    return ticket.after and begun and ticket.release is not None and ticket.release.id == live
+
+
+def unfinished(ticket: Ticket) -> str:
+    """What is to be said of a ticket that `waits`."""
+    assert ticket.release
+    return f"{ticket.why} {ticket.number} by {ticket.holder} made {ticket.release.id} live, and {AFTER} has not ended"
+
+
+def look_for(shared: Shared) -> Look:
+    """What this layout looks at."""
+    looked = (STATE.incoming, STATE.manifests, RELEASES, *shared.looked)
+    return Look(STATE, listed=(RELEASES,), looked=looked, live=CURRENT)
+
+
 def before(live: str, good: dict[str, Ticket]) -> str:
     """The release that was live before ``live``, if it is there; else the newest good one that is older."""
     if live in good and good[live].previous in good:
@@ -522,10 +828,10 @@ def before(live: str, good: dict[str, Ticket]) -> str:
     return older[-1] if older else ""
 
 
-def snapshot_order(snapshot: Snapshot, found: Difference) -> tuple[Entry, ...]:
+def in_order(entries: Sequence[Entry], found: Difference) -> tuple[Entry, ...]:
     """What a server that cannot copy has to be sent: changed and unchanged, in walk order."""
     paths = {entry.path for entry in (*found.send, *found.keep)}
-    return tuple(entry for entry in snapshot.entries if entry.path in paths)
+    return tuple(entry for entry in entries if entry.path in paths)
 
 
 def plural(count: int, noun: str) -> str:

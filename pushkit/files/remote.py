@@ -26,8 +26,8 @@ class Capabilities:
     """What a remote can do beyond the primitives, and cheaply.
 
     ``copies``: it copies files to files by itself, so that `Remote.copy` sends no content. ``digests``: it
-    computes sha256 by itself, so that `Remote.verify` compares content and not only sizes. ``scripts``: `Remote.collect`
-    and `Remote.perform` take one round trip each. ``commands``: it runs commands of the user's.
+    computes sha256 by itself, so that `Remote.verify` compares content and not only sizes. ``scripts``:
+    `Remote.collect` and `Remote.perform` take one round trip each. ``commands``: it runs commands of the user's.
     """
 
     copies: bool = False
@@ -159,6 +159,13 @@ class Remote(ABC):
         promised. Directories that change meanwhile are no error.
         """
         return primitives.collect(self, trees, listed=listed, looked=looked, pointed=pointed, limit=limit)
+
+    def kinds(self, paths: Sequence[str]) -> dict[str, Kind | None]:
+        """What lies at ``paths``, by path, None for devices and the like; what is not there is not in it.
+
+        Symlinks are not followed at the end of a path; what lies behind one on the way is not said reliably.
+        """
+        return primitives.kinds(self, paths)
 
     def perform(
         self,

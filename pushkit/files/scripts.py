@@ -77,14 +77,19 @@ def own_output(output: bytes) -> bytes:
     return output.partition(f"{MARKER}\n".encode())[2]
 
 
-def unpack(directory: str, shell: Shell) -> str:
-    """Unpack the tar on standard input.
+def unpack(directory: str, shell: Shell, *, times: bool = False) -> str:
+    """Unpack the tar on standard input. Files get the archive's ``times``, or that of their arrival."""
+    return f"{HEAD}cd {quote(directory)}\nexec {untar(shell, times=times)}\n"
 
-    The time of extraction becomes the files' time (``-m``): the archive's is fixed, and web caches would take a
-    changed file of the same size for the old one.
+
+def untar(shell: Shell, *, times: bool) -> str:
+    """A command that unpacks the tar on standard input.
+
+    Without ``times`` the time of extraction becomes the files' time (``-m``): the archive's is fixed, and web caches
+    would take a changed file of the same size for the old one.
     """
     options = " --no-overwrite-dir" if "gnu-tar" in shell.tools else ""
-    return f"{HEAD}cd {quote(directory)}\nexec tar{options} -x -p -o -m -f -\n"
+    return f"tar{options} -x -p -o {'' if times else '-m '}-f -"
 
 
 def copy_files(source: str, directory: str, shell: Shell, *, link: bool = False) -> str:
@@ -101,6 +106,15 @@ def copy_all(directory: str, shell: Shell, *, link: bool) -> str:
     one = 'ln "$name" "$to/$name"' if link else 'cp -pPR "$name" "$to/$name"'
     each = f"set -e; to=$1; shift; for name; do {one}; done"
     return f"xargs -0 sh -c {quote(each)} sh {to}"
+
+
+def kinds() -> str:
+    """A command that prints a letter for each name of standard input: what it is, ``n`` where there is nothing."""
+    look = (
+        'if [ -L "$each" ]; then printf l; elif [ -d "$each" ]; then printf d; elif [ -f "$each" ]; then printf f; '
+        'elif [ -e "$each" ]; then printf o; else printf n; fi'
+    )
+    return f"xargs -0 sh -c {quote(f'for each; do {look}; done')} sh"
 
 
 def shares_copies(path: str) -> str:
@@ -156,7 +170,7 @@ def free_blocks(path: str) -> str:
     return f"{HEAD}exec df -P -k {quote(path)}\n"
 
 
-def command(command: Command, shell: Shell) -> str:
+def run(command: Command, shell: Shell) -> str:
     """Run ``command`` in a process group of its own, and end with its exit code; both its outputs become one.
 
     The whole group is ended with it: when standard input ends, so also when the connection does, and some time after
@@ -181,7 +195,8 @@ def collect(trees: Sequence[str], listed: Sequence[str], looked: Sequence[str], 
     """Print what `Remote.collect` asks for, below the current directory.
 
     A line for each path of ``looked`` and ``listed`` and for the directories in the latter, with a letter for its kind
-    before it; how much room there is, in units of 1,024 bytes, after an ``s``; an empty line; and a tar of everything else.
+    before it; how much room there is, in units of 1,024 bytes, after an ``s``; an empty line; and a tar of everything
+    else.
     """
     look = (
         'look() { if [ -L "$1" ]; then echo "l $1"; elif [ -d "$1" ]; then echo "d $1"; '

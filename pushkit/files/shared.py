@@ -29,7 +29,7 @@ def validated(names: Iterable[str]) -> tuple[str, ...]:
     names = tuple(names)
     paths = [name.removesuffix("/") for name in names]
     for name, path in zip(names, paths, strict=True):
-        if UNSAFE(path) or "\0" in path:
+        if UNSAFE(path) or not path.isprintable() or "\\" in path:
             raise ValueError(f"{name!r} is no path within a release: expected one such as uploads/ or config/local.ini")
         if paths.count(path) > 1:
             raise ValueError(f"{name!r} is there twice")

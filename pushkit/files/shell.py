@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
@@ -11,19 +12,24 @@ from shlex import quote
 from typing import BinaryIO, NamedTuple
 
 from pushkit.archive import tar
+from pushkit.errors import Interrupted, TimedOut
 from pushkit.files import scripts
 from pushkit.files.batch import Batch, expected, names
 from pushkit.files.errors import RemoteDenied, RemoteError, RemoteExists, RemoteFull, RemoteMissing
-from pushkit.files.operation import Copy, Operation, Verify
+from pushkit.files.operation import Copy, Operation, Still, Verify
 from pushkit.files.remote import Remote
-from pushkit.files.scripts import NEXT, Shell, own_output
+from pushkit.files.scripts import MARKER, NEXT, Shell, own_output
 from pushkit.files.stat import Found, Stat
 from pushkit.files.transfer import Transfer
 from pushkit.model import Entry, Kind, Step
+from pushkit.process import Command, Lines
+from pushkit.strategy import Run
 
 # Seconds that a script may be silent, and the bytes a second that a target's disk reads at least.
 PATIENCE = 3600
 SLOWEST = 1_000_000
+
+MARKED = f"{MARKER}\n".encode()
 
 # What the C library says, in the C locale, and what it means. Standard tools end their messages with it.
 SAYINGS: tuple[tuple[str, type[RemoteError], str], ...] = (
@@ -90,6 +96,37 @@ class ShellRemote(Remote):
         nothing and written nothing for ``patience`` seconds.
         """
 
+    @abstractmethod
+    def stream_script(
+        self, script: str, take: Callable[[bytes], object], timeout: float, cancelled: threading.Event
+    ) -> int | None:
+        """Run a script in ``sh`` and pass on its standard output while it runs; its exit code.
+
+        Its standard input stays open. It is closed, which asks the script to end, after ``timeout`` seconds and once
+        ``cancelled`` is set; the result is then None. Raises `RemoteError` when the connection fails.
+        """
+
+    def run(self, command: Command, run: Run) -> int:
+        """Run it in a process group of its own on the target."""
+        lines = Lines(lambda line: run.output(command.name, line), run.redact.cut)
+        head = b""
+
+        def take(piece: bytes) -> None:
+            nonlocal head
+            if not head.endswith(MARKED):
+                # Login scripts may print before ours begins.
+                before, marker, piece = (head + piece).partition(MARKED)
+                head = before + marker
+            lines.feed(piece)
+
+        code = self.stream_script(scripts.run(command, self.shell), take, command.timeout, run.cancelled)
+        lines.end()
+        if code is not None:
+            return code
+        if run.cancelled.is_set():
+            raise Interrupted(f"{command.name} was stopped")
+        raise TimedOut(f"{command.name} was ended after {command.timeout:g} seconds")
+
     def collect(
         self,
         trees: Sequence[str],
@@ -144,6 +181,7 @@ class ShellRemote(Remote):
             self.shell.batches
             and (bool(self.shell.sha256) or not any(isinstance(each, Verify) for each in operations))
             and (self.shell.copies or not any(isinstance(each, Copy) for each in operations))
+            and ("xargs-0" in self.shell.tools or not any(isinstance(each, Still) for each in operations))
         )
 
     def _stream(self, batch: Batch, step: ExitStack) -> Iterator[bytes]:
@@ -162,14 +200,31 @@ class ShellRemote(Remote):
                     yield entry._replace(path=batch.place + entry.path)
             step.close()
 
+        def unplaced(entry: Entry) -> Entry:
+            return entry._replace(path=entry.path.removeprefix(batch.place))
+
         def opened(entry: Entry) -> BinaryIO:
             if entry.path in papers:
                 return papers[entry.path].open()
             assert batch.put
-            original = entry._replace(path=entry.path.removeprefix(batch.place))
-            return step.enter_context(batch.put.transfer.open(original))
+            return step.enter_context(batch.put.transfer.open(unplaced(entry)))
 
-        return tar(entries(), opened)
+        def time(entry: Entry) -> float:
+            kept = batch.put is not None and batch.put.transfer.keeps_times and entry.path.startswith(batch.place)
+            return batch.put.transfer.time(unplaced(entry)) if batch.put and kept else 0
+
+        return tar(entries(), opened, time=time)
+
+    def kinds(self, paths: Sequence[str]) -> dict[str, Kind | None]:
+        """Look at all of them with one script."""
+        if not paths or "xargs-0" not in self.shell.tools:
+            return super().kinds(paths)
+        listed = "".join(f"./{path}\0" for path in paths).encode("utf-8", "surrogateescape")
+        script = f"{scripts.HEAD}cd {quote(self.root)}\nexec {scripts.kinds()}\n"
+        letters = self._done("", self._run(script, (listed,))).stdout.decode("ascii", "replace")
+        if len(letters) != len(paths):
+            raise RemoteError(f"{self.root}: what the target sent cannot be read", hint="push again")
+        return {path: LETTERS.get(letter) for path, letter in zip(paths, letters, strict=True) if letter != "n"}
 
     def put(self, directory: str, transfer: Transfer) -> None:
         """Send everything as one tar stream: no round trip for a file."""
@@ -187,8 +242,8 @@ class ShellRemote(Remote):
             def opened(entry: Entry) -> BinaryIO:
                 return step.enter_context(transfer.open(entry))
 
-            script = scripts.unpack(self._full(directory), self.shell)
-            self._done(directory, self._run(script, tar(entries(), opened)))
+            script = scripts.unpack(self._full(directory), self.shell, times=transfer.keeps_times)
+            self._done(directory, self._run(script, tar(entries(), opened, time=transfer.time)))
 
     def copy(self, source: str, directory: str, entries: Sequence[Entry], *, link: bool = False) -> None:
         """Copy on the target; nothing travels but the names."""

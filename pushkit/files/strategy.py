@@ -2,19 +2,41 @@
 
 from __future__ import annotations
 
+import os
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from pushkit.amount import amount
-from pushkit.files.releases import LOOK, Releases, ReleasesPlan
+from pushkit.errors import PushRefused
+from pushkit.files.commands import Commands
+from pushkit.files.log import read_log
+from pushkit.files.releases import Releases, ReleasesPlan, look_for
 from pushkit.files.remote import Remote
-from pushkit.model import Finding, Plan, Release, Severity
-from pushkit.options import Options
+from pushkit.files.shared import Shared, validated
+from pushkit.files.status import status_of
+from pushkit.model import Entry, Finding, Hold, LogEntry, Plan, Release, Severity, Status, Step
+from pushkit.options import Options, Public
 from pushkit.snapshot import Snapshot
 from pushkit.strategy import Strategy
+
+
+def runnable(value: str | tuple[str, ...]) -> str | tuple[str, ...]:
+    """``value``, when a shell can run it. Raises ValueError."""
+    for command in (value,) if isinstance(value, str) else value:
+        if "\0" in command or not command.strip():
+            raise ValueError("a command that is empty, or that holds a null character, cannot be run")
+    return value
+
+
+# Every user of the host can read a command line while it runs.
+OnHost = Annotated[
+    str | tuple[str, ...],
+    AfterValidator(runnable),
+    Public("keep the secret on the host, in a file that only its user can read, and read it there"),
+]
 
 
 class FileOptions(Options):
@@ -28,6 +50,32 @@ class FileOptions(Options):
     keep: int = Field(
         default=5, ge=1, description="How many good releases stay on the target, the live one among them."
     )
+    shared: Annotated[tuple[str, ...], AfterValidator(validated)] = Field(
+        default=(),
+        description="Paths that all releases share, kept in `shared` on the target; a slash at the end: a directory.",
+    )
+    before_switch: OnHost = Field(
+        default=(),
+        description="What the host runs in a new release before it goes live; when it fails, nothing changes.",
+    )
+    after_switch: OnHost = Field(
+        default=(),
+        description="What the host runs in a release that has gone live; when it fails, what was live is live again.",
+    )
+    command_timeout: float = Field(
+        default=300, gt=0, allow_inf_nan=False, description="Seconds after which a command on the host is ended."
+    )
+    hard_links: bool = Field(
+        default=False, description="Unchanged files are hard links to those of the release before, in place of copies."
+    )
+    mtimes: bool = Field(
+        default=False, description="Files get the times that they have in the project when they are sent."
+    )
+
+
+def listed(commands: str | tuple[str, ...]) -> tuple[str, ...]:
+    """One command or several, as several."""
+    return (commands,) if isinstance(commands, str) else commands
 
 
 FileOptionsT = TypeVar("FileOptionsT", bound=FileOptions)
@@ -45,12 +93,21 @@ class FileStrategy(Strategy[FileOptionsT]):
     @property
     def opening(self) -> str:
         """The shell script that will be asked for first. Who runs it with `probing` saves a round trip."""
-        return LOOK.script
+        return look_for(Shared(self.options.shared)).script
 
     def connect(self) -> None:
         """Open the remote."""
         self.remote = self.open_remote()
-        self._releases = Releases(self.remote, self.run, self.options.keep)
+        options = self.options
+        self._releases = Releases(
+            self.remote,
+            self.run,
+            options.keep,
+            hard_links=options.hard_links,
+            times=self._time if options.mtimes else None,
+            shared=Shared(options.shared),
+            commands=self._commands,
+        )
 
     def close(self) -> None:
         """Give back what was not used, and close the remote."""
@@ -58,8 +115,27 @@ class FileStrategy(Strategy[FileOptionsT]):
             self._releases.close()
             self.remote.close()
 
+    @property
+    def _commands(self) -> Commands:
+        options = self.options
+        return Commands(listed(options.before_switch), listed(options.after_switch), options.command_timeout)
+
+    def _time(self, entry: Entry) -> float:
+        """When a file of the project was last modified."""
+        project = self.run.project
+        try:
+            return os.lstat(project.root / project.source / entry.path).st_mtime
+        except OSError:
+            # It is gone; whoever reads it next says so.
+            return 0
+
     def plan(self, snapshot: Snapshot) -> Plan:
         """Compare the snapshot with the manifest of the live release."""
+        if self.options.mtimes and self.run.project.source.startswith("git:"):
+            raise PushRefused(
+                "files in a commit have no times that `mtimes` could keep; nothing was sent",
+                hint="leave out `mtimes`, or push the directory",
+            )
         return self._releases.plan(snapshot)
 
     def push(self, plan: Plan, snapshot: Snapshot) -> Release:
@@ -67,17 +143,54 @@ class FileStrategy(Strategy[FileOptionsT]):
         assert isinstance(plan, ReleasesPlan), "a plan of this strategy"
         return self._releases.push(plan, snapshot)
 
-    def live(self) -> str:
-        """The id of the live release, empty before the first push."""
-        return self._releases.live()
+    def status(self) -> Status:
+        """What is live, which good and prepared releases are there, who holds the target."""
+        survey = self._releases.look()
+        return status_of(survey, self._releases.live(survey), self._releases.history(survey))
 
-    def history(self) -> Sequence[Release]:
-        """The good releases on the target, the oldest first."""
-        return self._releases.history()
+    def log(self) -> Sequence[LogEntry]:
+        """How the pushes to the target ended, the newest last."""
+        assert self.remote is not None, "connected"
+        entries, damaged = read_log(self.remote, self._releases.look().state)
+        if damaged:
+            self.run.warn(f"damaged lines of the log are left out: {damaged:,}")
+        return entries
+
+    def changes(self, snapshot: Snapshot) -> Sequence[Step]:
+        """How the snapshot differs from the manifest of the live release."""
+        return self._releases.changes(snapshot)
+
+    def read_live(self, path: str, limit: int) -> bytes:
+        """The content of a live file."""
+        return self._releases.read_live(path, limit)
+
+    def verify(self) -> Sequence[Finding]:
+        """Compare the live release with its manifest: what is altered, missing or foreign."""
+        return self._releases.verify()
+
+    def hold(self, why: str) -> None:
+        """Let nobody push."""
+        self._releases.hold(why)
+
+    def release_hold(self) -> Hold | None:
+        """Let pushes go on."""
+        return self._releases.queue.release_hold()
+
+    def unlock(self, number: int, why: str) -> None:
+        """End a push of the queue."""
+        self._releases.queue.unlock(number, why)
+
+    def switch(self, release: str) -> Release:
+        """Make a prepared release live; nothing is sent."""
+        return self._releases.switch(release)
 
     def rollback(self, release: str = "") -> Release:
         """Make an earlier release live again; nothing is sent."""
         return self._releases.rollback(release)
+
+    def resume(self, number: int = 0) -> Release:
+        """Run `after_switch` again for a push that died before it had ended."""
+        return self._releases.resume(number)
 
     def check(self) -> Sequence[Finding]:
         """Look at the path, the live release and the room."""
@@ -86,6 +199,10 @@ class FileStrategy(Strategy[FileOptionsT]):
         root = self.remote.root
         if obstacle := self.remote.obstacle():
             return [*findings, Finding(Severity.ERROR, root, obstacle, "check `path`, and who may write there")]
+        try:
+            self._commands.check(self.remote)
+        except PushRefused as error:
+            findings.append(Finding(Severity.ERROR, root, error.message, error.hint))
         survey = self._releases.look()
         if not survey.exists:
             return [*findings, Finding(Severity.OK, root, "does not exist yet; the first push makes it")]

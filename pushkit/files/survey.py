@@ -12,20 +12,11 @@ from pushkit.files.remote import Remote
 from pushkit.files.scripts import collect
 from pushkit.files.stat import Found
 from pushkit.files.ticket import HEARTBEAT, NUMBER, RELEASE_ID, Ticket, decoded, number_of, read_ticket
-from pushkit.model import Kind
+from pushkit.model import Hold, Kind
 
 FORMAT = "1"
 #: A record on a target is at most as large, in bytes; a manifest of four million files is.
 LIMIT = 1 << 30
-
-
-@dataclass(frozen=True, slots=True)
-class Hold:
-    """Pushes are frozen: by whom (``user@host``), since when (ISO 8601, UTC) and why."""
-
-    who: str
-    when: str
-    why: str
 
 
 @dataclass(frozen=True)
@@ -133,7 +124,7 @@ class Survey:
     def check(self, *directories: str) -> None:
         """Refuse a state of another version, and whatever stands in the place of one of our ``directories``."""
         wanted = [(path, Kind.DIRECTORY, "no directory") for path in (self.state.name, *directories)]
-        wanted += [(self.state / name, Kind.FILE, "no file") for name in ("format", "fence")]
+        wanted += [(self.state / name, Kind.FILE, "no file") for name in ("format", "fence", "log")]
         for path, kind, what in wanted:
             found = self.found.get(path)
             if found is not None and found.stat.kind is not kind:
@@ -190,7 +181,7 @@ class Look:
 
     @property
     def _looked(self) -> Sequence[str]:
-        return ("", self.state.name, *self.looked, *filter(None, [self.live]))
+        return ("", self.state.name, self.state / "log", *self.looked, *filter(None, [self.live]))
 
     @property
     def _pointed(self) -> tuple[str, str] | None:

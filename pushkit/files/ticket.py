@@ -15,8 +15,10 @@ NUMBER = "[0-9]{6,18}"
 RELEASE_ID = re.compile(rf"({NUMBER})-[0-9]{{8}}T[0-9]{{6}}Z-[0-9a-z-]{{1,40}}")
 #: The names of a ticket's parts, in the directory that is the ticket.
 RECORD, HEARTBEAT, SWITCHING, END, OUTCOME = "ticket.json", "hb", "switching", "end", "end/outcome.json"
-#: Outcomes. ``good``: its release was live. ``prepared``: its release waits to be switched to.
-GOOD, PREPARED = "good", "prepared"
+#: Outcomes. ``prepared``: its release waits to be switched to. The others: it made its release live.
+GOOD, PREPARED, ROLLED_BACK, SWITCHED, RESUMED = "good", "prepared", "rolled back", "switched", "resumed"
+#: What a ticket is taken for, and how it ends when it made its release live.
+SUCCESS = {"push": GOOD, "rollback": ROLLED_BACK, "switch": SWITCHED, "resume": RESUMED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,27 +26,37 @@ class Ticket:
     """What is known of a ticket.
 
     ``release`` is what it was taken for (None: it never said), ``previous`` the release that was live when it was
-    taken. ``why`` is what it is for: ``push``, ``rollback``, ``switch``. ``machine`` and ``process`` say where its
-    push runs, empty and 0 where that cannot be told. ``heartbeat`` is when its push last said that it lives, in
-    seconds by the target's clock. ``switching``: it had begun to change what is live. ``outcome`` is how it ended,
-    empty while it has not; it may have ended without a word.
+    taken. ``why`` is what it is for: ``push``, ``rollback``, ``switch``, ``resume``. ``who`` took it, ``since`` when.
+    ``machine`` and ``process`` say where its push runs, empty and 0 where that cannot be told. ``heartbeat`` is when
+    its push last said that it lives, in seconds by the target's clock. ``switching``: it had begun to change what is
+    live. ``after``: once it has, commands have to run before it can end well. ``outcome`` is how it ended, empty while
+    it has not; it may have ended without a word. ``closed`` is when.
     """
 
     number: int
     release: Release | None = None
     previous: str = ""
     why: str = "push"
+    who: str = ""
+    since: datetime | None = None
     machine: str = ""
     process: int = 0
+    after: bool = False
     heartbeat: float = 0.0
     switching: bool = False
     ended: bool = False
     outcome: str = ""
+    closed: datetime | None = None
 
     @property
     def holder(self) -> str:
         """Who took it, in words."""
-        return self.release.creator if self.release else "somebody"
+        return self.who or (self.release.creator if self.release else "somebody")
+
+    @property
+    def success(self) -> str:
+        """How it ends when it made its release live."""
+        return SUCCESS.get(self.why, GOOD)
 
     def record(self) -> bytes:
         """What a new ticket says of itself."""
@@ -60,6 +72,9 @@ class Ticket:
                 "creator": release.creator,
                 "previous": self.previous,
                 "why": self.why,
+                "after_switch": self.after,
+                "who": self.who,
+                "since": self.since.isoformat() if self.since else "",
                 "machine": self.machine,
                 "process": self.process,
             }
@@ -82,25 +97,37 @@ def read_ticket(number: int, parts: Mapping[str, bytes], heartbeat: float) -> Ti
         "switching": SWITCHING in parts,
         "ended": END in parts,
         "outcome": str(end.get("outcome", "")),
+        "closed": time_of(end.get("ended")),
     }
     record = decoded(parts.get(RECORD, b""))
     try:
         release = release_of(record)
         previous = str(record["previous"])
-        if number_of(release.id) != number or (previous and not number_of(previous)):
+        why = str(record.get("why", "push"))
+        if (why == "push" and number_of(release.id) != number) or (previous and not number_of(previous)):
             return Ticket(number, **state)
         machine, process = str(record.get("machine", "")), int(record.get("process", 0))
-        why = str(record.get("why", "push"))
     except (KeyError, TypeError, ValueError):
         return Ticket(number, **state)
-    return Ticket(number, release, previous, why, machine, process, **state)
+    who, since = str(record.get("who", "")) or release.creator, time_of(record.get("since")) or release.created
+    after = bool(record.get("after_switch", False))
+    return Ticket(number, release, previous, why, who, since, machine, process, after, **state)
+
+
+def time_of(text: object) -> datetime | None:
+    """The time that a record says, None when it says none, or one without its zone."""
+    try:
+        time = datetime.fromisoformat(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
+    return time if time and time.tzinfo else None
 
 
 def release_of(record: Mapping[str, Any]) -> Release:
     """The release that a record tells of. Raises KeyError, TypeError or ValueError when it is damaged."""
-    created = datetime.fromisoformat(record["created"])
-    if created.tzinfo is None:
-        raise ValueError("a time without its zone")
+    created = time_of(record["created"])
+    if created is None:
+        raise ValueError("no time")
     revision = Revision(str(record["commit"]), bool(record["dirty"]), str(record["digest"]))
     return Release(str(record["release"]), revision, created, str(record["creator"]))
 
@@ -114,6 +141,6 @@ def decoded(content: bytes) -> dict[str, Any]:
     """A record; empty when it is damaged."""
     try:
         found = json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from io import RawIOBase
 from typing import BinaryIO
 
-from pushkit.model import Entry, Step
+from pushkit.model import Entry, Kind, Step
 from pushkit.snapshot import Snapshot
 from pushkit.strategy import Run
 
@@ -15,14 +16,34 @@ from pushkit.strategy import Run
 class Transfer:
     """What is to be sent: ``entries`` in walk order, and the plan's step of each that has one.
 
-    A directory that only has to be there for what is in it has no step.
+    A directory that only has to be there for what is in it has no step. ``times`` gives the time of a file, where files
+    keep the project's.
     """
 
-    def __init__(self, snapshot: Snapshot, entries: Sequence[Entry], steps: Mapping[str, Step], run: Run) -> None:
+    _times: Callable[[Entry], float] | None = None
+
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        entries: Sequence[Entry],
+        steps: Mapping[str, Step],
+        run: Run,
+        times: Callable[[Entry], float] | None = None,
+    ) -> None:
         self.entries = entries
+        self._times = times
         self._snapshot = snapshot
         self._steps = steps
         self._run = run
+
+    @property
+    def keeps_times(self) -> bool:
+        """Whether files keep the times that they have in the project."""
+        return self._times is not None
+
+    def time(self, entry: Entry) -> float:
+        """When a file was last modified, in seconds since 1970; of all that has no time to keep, now."""
+        return self._times(entry) if self._times and entry.kind is Kind.FILE else time.time()
 
     def step(self, entry: Entry) -> AbstractContextManager[None]:
         """Report the step of ``entry``, if it has one, around what is done in it."""

@@ -78,13 +78,7 @@ class Plain:
             case StepFailed(step=step, error=error):
                 self._write(f"{name}: failed: {described(step)}: {visible(error)}", Tone.BAD)
             case PlanReady(plan=plan):
-                for warning in plan.warnings:
-                    self._write(f"{name}: warning: {visible(warning)}", Tone.WARNING)
-                self._say(f"{name}: plan: {summary(plan)}")
-                if self._verbose and plan.round_trips:
-                    looked, ahead = plan.round_trips
-                    self._say(f"{name}: {counted(looked, 'round trip')} to look, {ahead} to push")
-                self._told = self._clock()
+                self._tell_plan(name, plan)
             case SnapshotTaken(files=files, size=size, revision=revision, seconds=seconds):
                 frozen = f"{counted(files, 'file')}, {amount(size)}, revision {visible(revision)}"
                 self._say(f"{name}: snapshot: {frozen} ({duration(seconds)})")
@@ -94,7 +88,7 @@ class Plain:
                 self._tell_progress(name)
             case StepFinished(step=step):
                 # A switch is told when it is done: from then on it is true.
-                if step.action is Action.SWITCH and not self._verbose:
+                if step.action in {Action.SWITCH, Action.REVERT} and not self._verbose:
                     self._say(f"{name}: {described(step)}")
                 self._tell_progress(name)
             case Output(source=source, line=line):
@@ -110,6 +104,15 @@ class Plain:
     def _say(self, line: str, tone: Tone = Tone.PLAIN) -> None:
         if not self._quiet:
             self._write(line, tone)
+
+    def _tell_plan(self, name: str, plan: Plan) -> None:
+        for warning in plan.warnings:
+            self._write(f"{name}: warning: {visible(warning)}", Tone.WARNING)
+        self._say(f"{name}: plan: {summary(plan)}")
+        if self._verbose and plan.round_trips:
+            looked, ahead = plan.round_trips
+            self._say(f"{name}: {counted(looked, 'round trip')} to look, {ahead} to push")
+        self._told = self._clock()
 
     def _tell_progress(self, name: str) -> None:
         now = self._clock()
@@ -135,6 +138,11 @@ class Plain:
             release = f" {visible(receipt.release.id)}" if receipt.release else ""
             sent = f"{counted(self.progress.files, 'file')}, {amount(receipt.size)}"
             self._say(f"pushed{release} to {name}: {sent} in {duration(receipt.seconds)}", Tone.GOOD)
+        elif receipt.outcome is Outcome.PREPARED and receipt.release:
+            release = visible(receipt.release.id)
+            sent = f"{counted(self.progress.files, 'file')}, {amount(receipt.size)}"
+            self._say(f"prepared {release} on {name}: {sent} in {duration(receipt.seconds)}", Tone.GOOD)
+            self._say(f"to make it live: push switch {name} {release}")
 
 
 def described(step: Step) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 from cli.project import Project
 
@@ -26,6 +27,8 @@ def test_a_target_that_is_fit_is_exit_code_0_and_is_not_changed(project: Project
     assert all(line.startswith(("ok ", "warning ")) for line in done.stdout.splitlines())
     assert done.stdout
     assert not (project.root.parent / "live").exists()
+    (project.root.parent / "live").mkdir()
+    assert re.search(r"live: [\d.]+ [kMGTP]?B free$", project.push("check").stdout, re.MULTILINE)
 
 
 def test_findings_as_json(project: Project) -> None:
@@ -71,7 +74,7 @@ def test_status_marks_what_is_live(project: Project) -> None:
     (project.root / "index.html").write_text("two\n")
     second = project.push().stdout.strip()
     title, *releases = project.push("status").stdout.splitlines()
-    assert title == f"production: {second} is live"
+    assert title.startswith(f"production: {second} is live since 20")
     assert [line[: len(first) + 2] for line in releases] == [f"  {first}", f"* {second}"]
 
 

@@ -16,7 +16,7 @@ def completed(project: Project, line: str, shell: str = "bash", **environment: s
     protocol = {"_PUSH_COMPLETE": f"{shell}_complete", "COMP_WORDS": line, "COMP_CWORD": str(len(words) - 1)}
     if shell == "fish":
         protocol["COMP_CWORD"] = words[-1]
-    done = project.push(**(protocol | environment))
+    done = project.push(stdout=subprocess.PIPE, **(protocol | environment))
     assert done.stderr == ""
     lines = done.stdout.strip().splitlines()
     if shell == "bash":

@@ -220,7 +220,7 @@ def test_on_a_terminal_a_wrong_answer_is_asked_again_with_the_reason() -> None:
     reasons = (
         "`push status` is a command",
         "not a name for a target",
-        'there is no strategy "sfpt"; did you mean "ship"?',
+        'there is no strategy "sfpt"; did you mean "sftp"?',
         "missing, expected text",
         'there is no secret source "nope"',
     )

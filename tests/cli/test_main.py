@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import subprocess
@@ -158,6 +159,87 @@ def test_output_that_cannot_be_written_is_an_error_and_no_bug(project: Project) 
             check=False,
         )
     assert (done.returncode, done.stderr) == (2, "push: stdout cannot be written: no space left on device\n")
+
+
+def test_an_id_that_nobody_gets_is_exit_code_8_and_says_what_is_live(project: Project) -> None:
+    project.acme(one="well", two="well")
+    with open("/dev/full", "w") as full:
+        done = project.push("-q", "one", "two", stdout=full.fileno())
+    assert done.returncode == 8
+    assert done.stderr.splitlines() == [
+        "push: 000002-acme is live on one, but stdout cannot be written: no space left on device",
+        "  not started: two",
+    ]
+
+
+def test_a_reader_that_goes_away_is_exit_code_141_and_what_was_not_started_is_told(project: Project) -> None:
+    project.acme(one="well", two="well")
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = project.push("-q", "one", "two", stdout=writer)
+    assert (done.returncode, done.stderr) == (141, "push: nobody reads stdout\n  not started: two\n")
+    done = project.push("-q", "one", stdout=writer)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+@pytest.mark.parametrize("line", ["check --json --bogus", "check --bogus --json", "chek --json", "files -0 --json"])
+def test_a_command_line_that_is_wrong_is_json_too_where_json_is_asked_for(project: Project, line: str) -> None:
+    done = project.push(*line.split())
+    event = json.loads(done.stdout)
+    assert (done.returncode, event["event"], event["exit_code"]) == (2, "error", 2)
+    assert f"push: {event['message']}\n" in done.stderr
+
+
+@pytest.mark.parametrize("name", [*group.COMMANDS, "push", "shout"])
+def test_every_command_takes_the_common_options_before_its_name_and_after(project: Project, name: str) -> None:
+    # Of a command line with --help, the options are read and nothing is done.
+    options = ["-q", "-v", "--no-color"]
+    for arguments in ([*options, name, "--help"], [name, *options, "--help"]):
+        done = project.push(*arguments)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert all(option in done.stdout for option in options)
+
+
+def test_quiet_leaves_data_and_what_is_wrong(project: Project) -> None:
+    for before, after in (["-q"], []), ([], ["-q"]):
+        done = project.push(*before, "completion", "bash", *after)
+        assert (done.stdout.count("\n"), done.stderr) == (1, "")
+        done = project.push(*before, "targets", *after)
+        assert (done.stdout, done.stderr) == ("production  dir  ../live  default\n", "")
+        assert "did you mean" in project.push(*before, "explain", "dri", *after).stderr
+    done = project.push("demo", "-q")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_verbose_after_any_command_shows_where_a_bug_is(project: Project) -> None:
+    (project.root.parent / "site/acme_push.py").write_text("import click\n" + COMMAND)
+    done = project.push("shout", "x", "-v")
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr
+
+
+def test_a_plugins_command_keeps_the_options_that_are_its_own(project: Project) -> None:
+    (project.root.parent / "site/acme_push.py").write_text("import click\n" + COMMAND)
+    assert project.push("shout", "x", "-q", "loud").stdout == "x loud\n"
+    assert project.push("shout", "--no-color", "x", "-q", "loud").stdout == "x loud\n"
+
+
+COMMAND = """
+from pushkit import hookimpl
+
+class Commands:
+    @hookimpl
+    def pushkit_command(self):
+        @click.command()
+        @click.argument("word")
+        @click.option("-q", "quality")
+        def shout(word, quality):
+            click.echo(f"{word} {quality.lower()}")
+        return shout
+
+commands = Commands()
+"""
 
 
 def test_every_command_has_a_module_a_line_of_help_and_a_reserved_name() -> None:

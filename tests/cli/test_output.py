@@ -19,7 +19,9 @@ import pytest
 from cli.project import PUSH, Project
 
 
-def on_a_terminal(project: Project, *arguments: str, typed: bytes = b"", code: int = 0) -> tuple[str, str]:
+def on_a_terminal(
+    project: Project, *arguments: str, typed: bytes = b"", code: int = 0, term: str = "xterm-256color"
+) -> tuple[str, str]:
     """Run ``push`` with stdin and stderr on a terminal; return stdout and what the terminal got.
 
     ``typed`` is typed when a question is there. ``code`` is the exit code that is expected.
@@ -28,7 +30,7 @@ def on_a_terminal(project: Project, *arguments: str, typed: bytes = b"", code: i
     process = subprocess.Popen(
         [PUSH, *arguments],
         cwd=project.root,
-        env=project.environment | {"TERM": "xterm-256color", "COLUMNS": "120"},
+        env=project.environment | {"TERM": term, "COLUMNS": "120"},
         stdin=theirs,
         stdout=subprocess.PIPE,
         stderr=theirs,
@@ -146,6 +148,14 @@ def test_a_terminal_that_wants_no_colours_gets_none_and_no_bar(project: Project,
         project.environment["NO_COLOR"] = "1"
     _, seen = on_a_terminal(project, *arguments)
     assert "\x1b" not in seen
+
+
+@pytest.mark.parametrize("term", ["dumb", "unknown", ""])
+def test_a_dumb_terminal_gets_lines_and_none_is_empty(project: Project, term: str) -> None:
+    _, seen = on_a_terminal(project, term=term)
+    assert "\x1b" not in seen
+    assert all(seen.splitlines())
+    assert seen.splitlines()[-1].startswith("pushed ")
 
 
 @pytest.mark.parametrize("terminal", [False, True], ids=["log", "terminal"])

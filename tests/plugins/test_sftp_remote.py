@@ -68,7 +68,7 @@ def test_the_shell_decides_what_a_remote_can(place: tuple[Remote, Path], request
         assert not isinstance(remote, ShellRemote)
         assert remote.capabilities == Capabilities()
     else:
-        assert remote.capabilities == Capabilities(copies=True, digests=True)
+        assert remote.capabilities == Capabilities(copies=True, digests=True, scripts=True, commands=True)
 
 
 def test_a_file_is_written_replaced_and_read(place: tuple[Remote, Path]) -> None:

@@ -45,7 +45,7 @@ def content(entry: Entry) -> BinaryIO:
 
 
 def test_gnu_tar_restores_every_name_link_mode_and_byte(tmp_path: Path) -> None:
-    stream = b"".join(tar(ENTRIES, content, mtime=1_000_000_000))
+    stream = b"".join(tar(ENTRIES, content, time=lambda _: 1_000_000_000))
     subprocess.run(["tar", "-x", "-p", "--no-same-owner", "-f", "-", "-C", tmp_path], input=stream, check=True)
     for entry in ENTRIES:
         path = tmp_path / entry.path

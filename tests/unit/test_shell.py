@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import threading
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -45,6 +47,30 @@ class LocalShell(ShellRemote, LocalRemote):
             timeout=patience,
         )
         return ShellResult(done.returncode, done.stdout, done.stderr)
+
+    def stream_script(
+        self, script: str, take: Callable[[bytes], object], timeout: float, cancelled: threading.Event
+    ) -> int | None:
+        end = time.monotonic() + timeout
+        stopped = False
+        with subprocess.Popen(
+            [*self._command, "-c", self.noise + script],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={"PATH": self._path},
+            start_new_session=True,
+        ) as process:
+            assert process.stdin
+            assert process.stdout
+            reader = threading.Thread(target=lambda pipe: [take(line) for line in pipe], args=[process.stdout])
+            reader.start()
+            while process.poll() is None:
+                if not stopped and (cancelled.is_set() or time.monotonic() > end):
+                    process.stdin.close()
+                    stopped = True
+                time.sleep(0.02)
+            reader.join()
+        return None if stopped else process.returncode
 
 
 SHELLS = {

@@ -42,7 +42,7 @@ def test_a_plan_of_a_strategys_own_class_shows_what_every_plan_has() -> None:
         handle: object = None
 
     (found,) = written(PlanReady("web", OwnPlan("web", (STEP,), 3, "000001", handle=object())))
-    assert set(found["plan"]) == {"target", "steps", "kept", "live", "warnings"}
+    assert set(found["plan"]) == {"target", "steps", "kept", "live", "warnings", "round_trips"}
 
 
 def test_the_receipt_holds_the_release_and_times_are_iso() -> None:

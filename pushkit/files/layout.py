@@ -1,0 +1,114 @@
+"""`Layout`: how pushes lie on a target. What every layout has, and what they share."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, suppress
+from datetime import UTC, datetime
+from typing import Any
+
+from pushkit.errors import TargetError
+from pushkit.files.errors import RemoteError, RemoteExists, RemoteMissing
+from pushkit.files.operation import Operation
+from pushkit.files.queue import Queue
+from pushkit.files.remote import Remote
+from pushkit.files.survey import Survey
+from pushkit.files.ticket import Ticket
+from pushkit.model import Entry, Release, Step
+from pushkit.snapshot import Snapshot
+from pushkit.strategy import Run
+
+
+class Layout(ABC):
+    """How pushes lie on one target. A place in its queue that was not used yet is kept from a push to the next."""
+
+    queue: Queue
+
+    def __init__(self, remote: Remote, run: Run) -> None:
+        self._remote = remote
+        self._run = run
+        self._ticket: Ticket | None = None
+
+    @abstractmethod
+    def look(self) -> Survey:
+        """What the target holds. Refuses what this layout did not make."""
+
+    @abstractmethod
+    def live(self, survey: Survey | None = None) -> str:
+        """The id of the live release, empty before the first push. Refuses what this layout did not make."""
+
+    @abstractmethod
+    def history(self, survey: Survey | None = None) -> Sequence[Release]:
+        """The good releases that are there, the oldest first."""
+
+    @abstractmethod
+    def plan(self, snapshot: Snapshot) -> Any:
+        """What it would take to make ``snapshot`` live."""
+
+    @abstractmethod
+    def push(self, plan: Any, snapshot: Snapshot) -> Release:
+        """Carry out ``plan``.
+
+        Raises `Overtaken`, the place in the queue kept, when what is live is not what it was for the plan.
+        """
+
+    @abstractmethod
+    def rollback(self, wanted: str = "") -> Release:
+        """Make an earlier release live again. Raises `PushRefused` when there is none."""
+
+    def close(self) -> None:
+        """Give back a place in the queue that was not used."""
+        if self._ticket:
+            with suppress(TargetError):
+                self.queue.end(self._ticket, "given up")
+            self._ticket = None
+
+    def _describe(self, number: int, snapshot: Snapshot, live: str) -> Ticket:
+        created = datetime.now(UTC)
+        name = f"{number:06d}-{created:%Y%m%dT%H%M%SZ}-{snapshot.revision.short}"
+        return Ticket(number, Release(name, snapshot.revision, created, self._run.person), live)
+
+    def _round_trips(self, ahead: int) -> tuple[int, int] | None:
+        """Those up to now, and those of a push in which nothing is in the way."""
+        return (self._remote.round_trips, ahead) if self._remote.capabilities.scripts else None
+
+    def _make_root(self, survey: Survey) -> None:
+        if survey.exists:
+            return
+        try:
+            self._remote.make_directory("", 0o755)
+        except RemoteMissing as error:
+            raise TargetError(
+                f"{self._remote.root} does not exist, nor does the directory it would lie in; nothing was changed",
+                hint="check `path`, or make the directory first",
+            ) from error
+        except RemoteExists:
+            return
+
+    def _reported(self, step: Step) -> AbstractContextManager[None]:
+        """Report a step around what is done in it."""
+        return self._run.step(step)
+
+    def _perform(self, operations: Sequence[Operation], stage: str, then: Sequence[Operation] = ()) -> Sequence[Entry]:
+        """Perform ``operations``, and ``then`` what may fail, which is only told."""
+        left = [*operations, *then]
+        while left:
+            try:
+                return self._remote.perform(left, self._reported, stage)
+            except RemoteError as error:
+                if not any(error.operation is each for each in then):
+                    raise
+                self._run.warn(f"something old could not be removed: {error.message}")
+                left = following(left, error.operation)
+        return ()
+
+
+def following(operations: Sequence[Operation], operation: Operation | None) -> list[Operation]:
+    """Those of ``operations`` that come after ``operation``."""
+    return list(operations[next(at for at, each in enumerate(operations) if each is operation) + 1 :])
+
+
+def plural(count: int, noun: str) -> str:
+    """``1 file``, ``2 files``."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
