@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from pushkit import pushfile, registry
+from pushkit.capability import comparable, inspectable, lockable, preparable, resumable, revertible
 from pushkit.comparison import Change, compare
-from pushkit.errors import Interrupted, Overtaken, PushFailed, PushkitError, PushRefused, TargetError, UsageError
+from pushkit.errors import Interrupted, Overtaken, PushFailed, PushkitError, PushRefused, TargetError
 from pushkit.events import (
     Emit,
     Emitter,
@@ -43,19 +44,7 @@ from pushkit.observer import Audience
 from pushkit.secrets.redaction import Redactor
 from pushkit.session import Session, Tally
 from pushkit.snapshot import Snapshot, take
-from pushkit.strategy import (
-    Checkable,
-    Comparable,
-    Inspectable,
-    Lockable,
-    Preparable,
-    Resumable,
-    Revertible,
-    Run,
-    Strategy,
-    Verifiable,
-    one_line,
-)
+from pushkit.strategy import Checkable, Run, Strategy, Verifiable, one_line
 
 # A plan that removes more than this many paths, or more than half of what is live, needs a person's yes.
 MANY_REMOVALS = 256
@@ -147,9 +136,7 @@ class Engine:
     def rollback(self, name: str, release: str = "") -> Release:
         """Make an earlier release live again."""
         with self._turning(name) as strategy:
-            if not isinstance(strategy, Revertible):
-                raise UsageError(f"the {strategy.name} strategy cannot roll back")
-            return redacted(strategy.rollback(release), self.redactor)
+            return redacted(revertible(strategy).rollback(release), self.redactor)
 
     def switch(self, name: str, release: str) -> Release:
         """Make a release live that was prepared, or live before."""
@@ -159,9 +146,7 @@ class Engine:
     def resume(self, name: str, number: int = 0) -> Release:
         """Complete a push that died once it had begun to change what is live."""
         with self._turning(name) as strategy:
-            if not isinstance(strategy, Resumable):
-                raise UsageError(f"the {strategy.name} strategy cannot resume a push")
-            return redacted(strategy.resume(number), self.redactor)
+            return redacted(resumable(strategy).resume(number), self.redactor)
 
     def hold(self, name: str, why: str) -> None:
         """Let nobody push to ``name``."""
@@ -358,31 +343,3 @@ class Engine:
             seconds=time.monotonic() - start,
             error=error,
         )
-
-
-def inspectable(strategy: Strategy[Any]) -> Inspectable:
-    """``strategy``, if its target remembers pushes."""
-    if not isinstance(strategy, Inspectable):
-        raise UsageError(f"the {strategy.name} strategy does not know what is live on its target")
-    return strategy
-
-
-def comparable(strategy: Strategy[Any]) -> Comparable:
-    """``strategy``, if it can look into what is live."""
-    if not isinstance(strategy, Comparable):
-        raise UsageError(f"the {strategy.name} strategy cannot look into what is live on its target")
-    return strategy
-
-
-def lockable(strategy: Strategy[Any]) -> Lockable:
-    """``strategy``, if its target has a queue."""
-    if not isinstance(strategy, Lockable):
-        raise UsageError(f"the {strategy.name} strategy keeps no queue")
-    return strategy
-
-
-def preparable(strategy: Strategy[Any]) -> Preparable:
-    """``strategy``, if it can send now and switch later."""
-    if not isinstance(strategy, Preparable):
-        raise UsageError(f"the {strategy.name} strategy cannot prepare a release: what it pushes is live at once")
-    return strategy

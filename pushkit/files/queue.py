@@ -191,7 +191,8 @@ class Queue:
         running = runs(ticket.machine, ticket.process)
         if running is not None:
             return not running
-        return clock - ticket.heartbeat > self._stale
+        # A push says who it is as soon as it has its number: one that has not after a beat died in between.
+        return clock - ticket.heartbeat > (self._stale if ticket.release else self._stale / BEATS)
 
     def bury(
         self, survey: Survey, tickets: Sequence[Ticket], clock: float, settle: Callable[[Ticket, Survey], str]
@@ -229,7 +230,8 @@ class Queue:
                     return survey
                 if len(living) < len(ahead):
                     continue
-                if time.monotonic() >= limit:
+                # Who has not said who they are is waited for: they do, or are found dead, in a moment.
+                if time.monotonic() >= limit and all(each.release for each in living):
                     raise busy(ahead, self._run)
                 if told != (numbers := [each.number for each in ahead]):
                     told = numbers

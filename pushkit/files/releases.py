@@ -26,16 +26,15 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 
 from pushkit import manifest
-from pushkit.amount import amount
 from pushkit.errors import Busy, Interrupted, Overtaken, PushFailed, PushkitError, PushRefused, TargetError
 from pushkit.files.actual import actual, findings
 from pushkit.files.arrival import Arrival, arrived
 from pushkit.files.commands import AFTER, BEFORE, Commands, When
 from pushkit.files.diff import Difference, difference
-from pushkit.files.errors import RemoteError, RemoteExists, RemoteMissing
+from pushkit.files.errors import RemoteError, RemoteExists
+from pushkit.files.layout import Layout, following, plural
 from pushkit.files.operation import (
     Absent,
     Copy,
@@ -83,7 +82,7 @@ class ReleasesPlan(Plan):
     making: Sequence[Operation] = ()
 
 
-class Releases:
+class Releases(Layout):
     """The releases of one target on one remote. ``keep`` good ones stay, the live one among them.
 
     ``times`` gives the time of a file of the project, where files keep it. With ``hard_links`` what did not change is
@@ -102,23 +101,13 @@ class Releases:
         shared: Shared = NOTHING_SHARED,
         commands: Commands = NO_COMMANDS,
     ) -> None:
-        self._remote = remote
-        self._run = run
+        super().__init__(remote, run)
         self._keep = keep
         self._hard_links = hard_links
         self._times = times
         self._shared = shared
         self._commands = commands
-        self._ticket: Ticket | None = None
-        self._shown: dict[str, str] = {}
         self.queue = Queue(remote, STATE, run, look=self.look, settle=self._settle, stale=stale)
-
-    def close(self) -> None:
-        """Give back a place in the queue that was not used."""
-        if self._ticket:
-            with suppress(TargetError):
-                self.queue.end(self._ticket, "given up")
-            self._ticket = None
 
     # Looking.
 
@@ -164,16 +153,6 @@ class Releases:
         self._shown = {entry.path: f"{RELEASES}/{live}/{entry.path}" for entry in before if entry.kind is Kind.FILE}
         return difference(before, self._shared.linked(snapshot.entries)[0]).steps
 
-    def read_live(self, path: str, limit: int) -> bytes:
-        """The content of a live file that `changes` was about. Raises `RemoteError`."""
-        where = self._shown.get(path)
-        stat = self._remote.stat(where) if where else None
-        if where is None or stat is None or stat.kind is not Kind.FILE:
-            raise RemoteMissing(f"{path} is no file of what is live")
-        if stat.size > limit:
-            raise RemoteError(f"{path} is larger than {amount(limit)}")
-        return self._remote.read(where, limit)
-
     def verify(self) -> Sequence[Finding]:
         """What of the live release is not as it was pushed."""
         survey = self.look()
@@ -204,7 +183,7 @@ class Releases:
         there = same and not self._shared.names and live in survey.names(RELEASES)
         if same and there and not self._run.repair and manifest.claims(same.content, snapshot.digest):
             return ReleasesPlan(name, (), snapshot.files, live, tuple(warnings), self._round_trips(0), survey)
-        before = self._manifest(live, survey, warnings) if self.is_there(live, survey, warnings) else []
+        before = self._manifest(live, survey, warnings, entries) if self.is_there(live, survey, warnings) else []
         if before and self._run.repair:
             before = actual(self._remote, f"{RELEASES}/{live}", before)
         found = difference(before, entries)
@@ -233,10 +212,6 @@ class Releases:
         return ReleasesPlan(
             name, tuple(steps), kept, live, tuple(warnings), trips, survey, found, by_path, entries, making
         )
-
-    def _round_trips(self, ahead: int) -> tuple[int, int] | None:
-        """Those up to now, and those of a push in which nothing is in the way."""
-        return (self._remote.round_trips, ahead) if self._remote.capabilities.scripts else None
 
     # Acting.
 
@@ -273,11 +248,6 @@ class Releases:
                     self._give_up(ticket, error)
                 raise
         return release
-
-    def hold(self, why: str) -> None:
-        """Let nobody push."""
-        self._make_root(self.look())
-        self.queue.hold(why)
 
     def rollback(self, wanted: str = "") -> Release:
         """Make ``wanted``, or the release that was live before the live one, live again."""
@@ -402,10 +372,7 @@ class Releases:
         return ticket.release
 
     def _describe(self, number: int, snapshot: Snapshot, live: str) -> Ticket:
-        created = datetime.now(UTC)
-        name = f"{number:06d}-{created:%Y%m%dT%H%M%SZ}-{snapshot.revision.short}"
-        release = Release(name, snapshot.revision, created, self._run.person)
-        return Ticket(number, release, live, after=bool(self._commands.after))
+        return replace(super()._describe(number, snapshot, live), after=bool(self._commands.after))
 
     def _assemble(self, release: Release, plan: ReleasesPlan, survey: Survey, snapshot: Snapshot) -> None:
         """Make the release whole in its stage, and verify it."""
@@ -628,6 +595,8 @@ class Releases:
             RemoveTree(f"{RELEASES}/{release}", step=step),
             RemoveTree(f"{STATE.incoming}/{release}"),
             Remove(STATE.manifest(release)),
+            # Its push may have died while it wrote that.
+            Remove(f"{STATE.manifest(release)}.new"),
         ]
 
     def _transfer(self, plan: ReleasesPlan, snapshot: Snapshot, arrival: Arrival | None) -> Transfer:
@@ -702,6 +671,9 @@ class Releases:
             else:
                 continue
             operations += self._forgetting(name, Step(Action.PRUNE, name, reason))
+        # What has its name was whole, and its push died before it had put away the stage.
+        named = {name for name in survey.names(STATE.incoming) if name in stay | waiting and name != live}
+        operations += [RemoveTree(f"{STATE.incoming}/{name}") for name in sorted(named & set(survey.names(RELEASES)))]
         keep = [number_of(name) for name in stay | waiting if name]
         keep += [each.number for name, each in good.items() if name in stay]
         return [*operations, *(RemoveTree(STATE.ticket(number)) for number in forgotten(survey, keep))]
@@ -729,29 +701,16 @@ class Releases:
             return False
         return bool(release)
 
-    def _manifest(self, release: str, survey: Survey, warnings: list[str]) -> list[Entry]:
+    def _manifest(self, release: str, survey: Survey, warnings: list[str], like: Sequence[Entry] = ()) -> list[Entry]:
         found = survey.found.get(STATE.manifest(release))
         if found is None:
             warnings.append(f"the manifest of the live release {release} is missing: every file is sent")
             return []
         try:
-            return manifest.decode(found.content)
+            return manifest.decode(survey.take(STATE.manifest(release)), like)
         except ValueError as error:
             warnings.append(f"the manifest of the live release {release} is damaged ({error}): every file is sent")
         return []
-
-    def _make_root(self, survey: Survey) -> None:
-        if survey.exists:
-            return
-        try:
-            self._remote.make_directory("", 0o755)
-        except RemoteMissing as error:
-            raise TargetError(
-                f"{self._remote.root} does not exist, nor does the directory it would lie in; nothing was changed",
-                hint="check `path`, or make the directory first",
-            ) from error
-        except RemoteExists:
-            return
 
     def _preparing(self, survey: Survey) -> list[Operation]:
         """Make the directories of the layout where they are missing."""
@@ -762,19 +721,6 @@ class Releases:
         if STATE / "format" not in survey.found:
             operations.append(Write(STATE / "format", f"{FORMAT}\n".encode()))
         return operations
-
-    def _perform(self, operations: Sequence[Operation], stage: str, then: Sequence[Operation] = ()) -> Sequence[Entry]:
-        """Perform ``operations``, and ``then`` what may fail, which is only told."""
-        left = [*operations, *then]
-        while left:
-            try:
-                return self._remote.perform(left, self._run.step, stage)
-            except RemoteError as error:
-                if not any(error.operation is each for each in then):
-                    raise
-                self._run.warn(f"something old could not be removed: {error.message}")
-                left = following(left, error.operation)
-        return ()
 
     def _check_space(self, plan: ReleasesPlan) -> None:
         """Refuse what will not fit: the bytes of all files that are written, be they sent or copied there.
@@ -795,11 +741,6 @@ class Releases:
             "nothing was changed",
             hint="make room on the target, or keep fewer releases (`keep`)",
         )
-
-
-def following(operations: Sequence[Operation], operation: Operation | None) -> list[Operation]:
-    """Those of ``operations`` that come after ``operation``."""
-    return list(operations[next(at for at, each in enumerate(operations) if each is operation) + 1 :])
 
 
 def waits(ticket: Ticket, live: str) -> bool:
@@ -832,8 +773,3 @@ def in_order(entries: Sequence[Entry], found: Difference) -> tuple[Entry, ...]:
     """What a server that cannot copy has to be sent: changed and unchanged, in walk order."""
     paths = {entry.path for entry in (*found.send, *found.keep)}
     return tuple(entry for entry in entries if entry.path in paths)
-
-
-def plural(count: int, noun: str) -> str:
-    """``1 file``, ``2 files``."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"

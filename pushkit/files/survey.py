@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -58,7 +58,7 @@ class Survey:
 
     root: str
     state: State
-    found: Mapping[str, Found]
+    found: dict[str, Found]
 
     @property
     def exists(self) -> bool:
@@ -111,6 +111,12 @@ class Survey:
             return None
         record = decoded(found.content)
         return Hold(*(str(record.get(key, "unknown")) for key in ("who", "when", "why")))
+
+    def take(self, path: str) -> bytes:
+        """The content of a file, which is let go of: a manifest is large, and a survey lives as long as its plan."""
+        content = self.found[path].content
+        self.found[path] = self.found[path]._replace(content=b"")
+        return content
 
     def names(self, directory: str) -> Sequence[str]:
         """The names of the directories in ``directory``, in no order."""

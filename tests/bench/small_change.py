@@ -1,0 +1,102 @@
+"""Ten changed files of 100,000, and none, to a real OpenSSH server, beside ``rsync -a --delete`` over ssh.
+
+    python tests/bench/small_change.py [PAIRS [FILES]]
+
+A push makes a release of its own on the server and switches to it at once; rsync changes the files in place. So the
+wall time of a push is mostly the server's work on a hundred thousand copies. What the push itself costs is the
+processor time of the client beside that of a warm snapshot; its peak memory is that of the largest process.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from sftp_push import make_tree
+
+from pushkit.testing import Sshd
+
+OWN_WORK, MEGABYTES = 2.0, 200
+SNAPSHOT = """
+import sys
+from pathlib import Path
+from pushkit.model import Project
+from pushkit.snapshot import take
+root = Path(sys.argv[1])
+take(Project("bench", root.parent / "Pushfile", root.parent, root.name, (), "", {}))
+"""
+
+
+def cost(command: Sequence[str]) -> tuple[float, float, int]:
+    """Wall seconds, processor seconds, and the peak memory in megabytes of any child up to now."""
+    before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    wall, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
+    return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, after.ru_maxrss // 1024
+
+
+def told(name: str, ratios: Sequence[float], target: float | None) -> None:
+    """One line."""
+    middle = statistics.median(ratios)
+    met = "" if target is None else f"; target {target}: {'met' if middle <= target else 'not met'}"
+    print(
+        f"{name}: ratio {middle:.2f} (min {min(ratios):.2f}, max {max(ratios):.2f}, {len(ratios)} pairs){met}",
+        flush=True,
+    )
+
+
+def main() -> None:
+    """Make, measure, remove."""
+    pairs = int(sys.argv[1]) if len(sys.argv) > 1 else 5
+    files = int(sys.argv[2]) if len(sys.argv) > 2 else 100_000
+    base = "/dev/shm" if Path("/dev/shm").is_dir() else None
+    with tempfile.TemporaryDirectory(dir=base, prefix="push-bench-") as scratch:
+        directory = Path(scratch)
+        os.environ["XDG_CACHE_HOME"] = str(directory / "cache")
+        tree = directory / "tree"
+        make_tree(tree, files)
+        (directory / "server").mkdir()
+        with Sshd(directory / "server") as server:
+            ours, theirs = server.files / "ours", server.files / "theirs"
+            (directory / "Pushfile").write_text(
+                f'[project]\nsource = "tree"\n[target.bench]\nstrategy = "sftp"\nhost = "{server.host}"\n'
+                f'port = {server.port}\nuser = "{server.user}"\nkey = "{server.key}"\nagent = false\nkeep = 2\n'
+                f'known_hosts = "{server.known_hosts}"\npath = "{ours}"\n'
+            )
+            push = [str(Path(sys.executable).with_name("push")), "-q", "-f", str(directory / "Pushfile")]
+            ssh = (
+                f"ssh -p {server.port} -l {server.user} -i {server.key} -F none -oIdentityAgent=none "
+                f"-oUserKnownHostsFile={server.known_hosts}"
+            )
+            rsync = ["rsync", "-a", "--delete", "-e", ssh, f"{tree}/", f"{server.host}:{theirs}/"]
+            snapshot = [sys.executable, "-c", SNAPSHOT, str(tree)]
+            cost(push), cost(rsync)
+            # Files that were written only now are hashed once more: let that moment pass.
+            time.sleep(3)
+            cost(snapshot), cost(push)
+            paths = sorted(path for path in tree.rglob("*") if path.is_file())
+            peak = 0
+            for changed in (0, 10):
+                walls, works = [], []
+                for number in range(pairs):
+                    for path in paths[number :: len(paths) // 10][:changed]:
+                        path.write_bytes(path.read_bytes() + b"#")
+                    mine, other = cost(push), cost(rsync)
+                    warm = cost(snapshot)
+                    walls.append(mine[0] / other[0])
+                    works.append(mine[1] / warm[1])
+                    peak = max(peak, mine[2])
+                told(f"{changed} changed, the whole push / rsync -a --delete", walls, None)
+                told(f"{changed} changed, processor time of the client / of a warm snapshot", works, OWN_WORK)
+            print(f"peak memory: {peak} MB; target {MEGABYTES}: {'met' if peak < MEGABYTES else 'not met'}")
+
+
+if __name__ == "__main__":
+    main()
