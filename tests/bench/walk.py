@@ -3,7 +3,8 @@
     python tests/bench/walk.py --directory /dev/shm [--rounds 7]
 
 Makes a git repository of 100,000 files with an ignored node_modules of 50,000 more, and removes it afterwards. A
-ratio is of two runs that followed each other; the median over the rounds counts, since a machine's pace drifts.
+ratio is of two runs that followed each other; the median over the rounds counts, since a machine's pace drifts. Each
+round waits until the machine does nothing else.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from pathlib import Path
 
 FILES, IGNORED, IN_DIRECTORY = 100_000, 50_000, 40
 WARM, COLD, MEGABYTES = 2.2, 1.0, 150
+QUIET = 0.93
 WORDS = (
     "admin",
     "api",
@@ -105,10 +107,39 @@ def seconds(argv: Sequence[str | Path]) -> float:
     return time.perf_counter() - start
 
 
+def idle(within: float = 0.4) -> float:
+    """Which part of the processors' time is not used, over ``within`` seconds; 1 where the system does not say."""
+
+    def look() -> tuple[int, int]:
+        fields = list(map(int, Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]))
+        return fields[3] + fields[4], sum(fields)
+
+    if not Path("/proc/stat").exists():
+        return 1
+    before, start = look()
+    time.sleep(within)
+    after, end = look()
+    return (after - before) / max(1, end - start)
+
+
+def wait_for_quiet(patience: float = 60) -> None:
+    """Until nothing else uses the processors, but no longer than ``patience`` seconds."""
+    # A busy machine is kind to whoever uses one processor only.
+    limit = time.monotonic() + patience
+    while idle() < QUIET and time.monotonic() < limit:
+        continue
+
+
+def pair(ours: Callable[[], float], theirs: Callable[[], float]) -> tuple[float, float]:
+    """One after the other, on a machine that does nothing else."""
+    wait_for_quiet()
+    return ours(), theirs()
+
+
 def pairs(name: str, rounds: int, target: float, ours: Callable[[], float], theirs: Callable[[], float]) -> None:
     """Measure, and print one line."""
     ours(), theirs()
-    found = [(ours(), theirs()) for _ in range(rounds)]
+    found = [pair(ours, theirs) for _ in range(rounds)]
     ratios = [a / b for a, b in found]
     middle = statistics.median(ratios)
     print(
