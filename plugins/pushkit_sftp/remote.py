@@ -139,9 +139,9 @@ class SftpRemote(Remote):
                     raise
                 with suppress(FileNotFoundError):
                     sftp.lstat(target)
-                    raise RemoteError(
+                    raise RemoteExists(
                         f"{self._full(new)}: this server cannot rename over what is there (it lacks posix-rename)",
-                        hint="a release cannot go live at once on it; use a server with OpenSSH's extensions",
+                        hint="use a server with OpenSSH's extensions; or layout mirror, which does without",
                     ) from error
                 sftp.rename(full, target)
 

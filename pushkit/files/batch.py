@@ -8,6 +8,7 @@ for each operation that is done.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
@@ -42,6 +43,8 @@ from pushkit.model import Entry, Kind
 LONGEST = 48 * 1024
 #: Files up to this size, in bytes, are part of the script.
 INLINE = 2048
+#: The name of the directory, in a stage, that all a script reads is in but the entries it puts.
+DESK = re.compile(r"papers-[0-9a-f]{8}")
 #: What the script prints when files are not whole, and ends.
 WRONG = "wrong"
 
@@ -106,13 +109,17 @@ class Batch:
         return WRONG.encode() in output.split(b"\n")
 
     def _first(self, parts: Sequence[str]) -> int | None:
-        """The operation before which the stage is filled."""
-        if sum(map(len, parts)) > LONGEST:
-            stage = [isinstance(each, MakeDirectory) and each.path == self._stage for each in self.operations]
-            return stage.index(True) + 1 if any(stage) else 0
+        """The operation before which the stage is filled: as late as can be, for operations before it fill it too."""
         papers = f"{self._stage}/{self.desk}/"
         needs = [n for n, part in enumerate(parts) if papers in part or self.operations[n] is self.put]
-        return needs[0] if needs else None
+        if needs or not self._bulky(parts):
+            return needs[0] if needs else None
+        stage = [isinstance(each, MakeDirectory) and each.path == self._stage for each in self.operations]
+        return stage.index(True) + 1 if any(stage) else 0
+
+    def _bulky(self, parts: Sequence[str]) -> bool:
+        """Whether a script is too long to be told, or holds what not every login shell on the way leaves alone."""
+        return sum(map(len, parts)) > LONGEST or any("\\" in part for part in parts)
 
     def _unpack(self) -> str:
         times = bool(self.put and self.put.transfer.keeps_times)
@@ -120,7 +127,7 @@ class Batch:
 
     def _rest(self, script: str) -> str:
         remove = f"rm -rf {quote(f'{self._stage}/{self.desk}')}\n"
-        if len(script) <= LONGEST:
+        if not self._bulky([script]):
             return script + remove
         self.papers.append(Paper(f"{self.desk}/script", f"set -eu\n{script}".encode("utf-8", "surrogateescape")))
         return f"sh {quote(f'{self._stage}/{self.desk}/script')}\n" + remove
@@ -171,11 +178,11 @@ class Batch:
                 new = quote(f"{path}.new")
                 return f"rm -f {new}\nln -s {quote(link)} {new}\nmv -fT {new} {quote(path)}\n"
             case Rename(old, new):
-                return f"mv -fT {quote(old)} {quote(new)}\n"
+                return f"mv -fT {named(old)} {named(new)}\n"
             case Remove(path):
-                return f"rm -f {quote(path)}\n"
+                return f"rm -f {named(path)}\n"
             case RemoveDirectory(path):
-                return f"rmdir {quote(path)} 2>/dev/null || :\n"
+                return f"rmdir {named(path)} 2>/dev/null || :\n"
             case RemoveTree(path):
                 where = quote(path)
                 return (
@@ -183,7 +190,7 @@ class Batch:
                     f"rm -rf {where}; }}\n"
                 )
             case SetMode(path, mode):
-                return f"chmod {mode:o} {quote(path)}\n"
+                return f"chmod {mode:o} {named(path)}\n"
             case Put():
                 return ""
             case Copy(source, directory, entries, link):
@@ -218,6 +225,11 @@ LETTERS = {Kind.SYMLINK: "l", Kind.DIRECTORY: "d", Kind.FILE: "f", None: "o"}
 def letter_of(path: str, kinds: Mapping[str, Kind | None]) -> str:
     """What a script prints for what lies at ``path``."""
     return LETTERS[kinds[path]] if path in kinds else "n"
+
+
+def named(path: str) -> str:
+    """A path of a project's, quoted, as an argument that is no option."""
+    return quote(f"./{path}" if path.startswith("-") else path)
 
 
 def names(entries: Sequence[Entry]) -> bytes:

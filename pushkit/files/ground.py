@@ -76,12 +76,14 @@ class Ground:
             and not any(way in gone for way in above(entry.path))
         ]
 
-    def compared(self, entries: Sequence[Entry]) -> list[Entry]:
-        """Those of ``entries`` that lie here as what they are; of others' content nothing is known."""
+    def compared(self, entries: Sequence[Entry], *, by_size: bool = False) -> list[Entry]:
+        """Those of ``entries`` that lie here as what they are; of others' content nothing is known.
+
+        Where the remote computes no digests, that is so of all, unless files may be told ``by_size``.
+        """
         there = [entry for entry in entries if self.kinds.get(entry.path, "") is entry.kind]
         files = [entry for entry in there if entry.kind is Kind.FILE]
-        # Two files of one size may differ: where the remote computes no digests, none is called the same.
-        trusted = self.remote.capabilities.digests and files
+        trusted = files and (by_size or self.remote.capabilities.digests)
         altered = set(self.remote.verify("", files) if trusted else files)
         return [self._known(entry, whole=entry not in altered) for entry in there]
 
@@ -132,3 +134,12 @@ class Ground:
                             f"{child.name!r}, which push did not put there; nothing was changed",
                             hint="move that away",
                         )
+
+
+def as_unknown(entry: Entry, kind: Kind | None) -> Entry:
+    """An entry at the path of ``entry``, of ``kind``, of whose content nothing is known."""
+    if kind is Kind.SYMLINK:
+        return Entry(entry.path, kind, 0o777, link="/")
+    if kind is Kind.FILE:
+        return Entry(entry.path, kind, entry.mode, 0, UNKNOWN)
+    return entry

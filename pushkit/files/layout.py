@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, suppress
 from datetime import UTC, datetime
 from typing import Any
 
+from pushkit.amount import amount
 from pushkit.errors import TargetError
 from pushkit.files.errors import RemoteError, RemoteExists, RemoteMissing
 from pushkit.files.operation import Operation
@@ -15,7 +16,7 @@ from pushkit.files.queue import Queue
 from pushkit.files.remote import Remote
 from pushkit.files.survey import Survey
 from pushkit.files.ticket import Ticket
-from pushkit.model import Entry, Release, Step
+from pushkit.model import Entry, Finding, Kind, Plan, Release, Step
 from pushkit.snapshot import Snapshot
 from pushkit.strategy import Run
 
@@ -29,6 +30,7 @@ class Layout(ABC):
         self._remote = remote
         self._run = run
         self._ticket: Ticket | None = None
+        self._shown: dict[str, str] = {}
 
     @abstractmethod
     def look(self) -> Survey:
@@ -43,7 +45,19 @@ class Layout(ABC):
         """The good releases that are there, the oldest first."""
 
     @abstractmethod
-    def plan(self, snapshot: Snapshot) -> Any:
+    def is_there(self, release: str, survey: Survey, warnings: list[str]) -> bool:
+        """Whether the live ``release`` is there and known. One that is not is told of in ``warnings``."""
+
+    @abstractmethod
+    def changes(self, snapshot: Snapshot) -> Sequence[Step]:
+        """How ``snapshot`` differs from what is live, by the manifest of that."""
+
+    @abstractmethod
+    def verify(self) -> Sequence[Finding]:
+        """What of the live release is not as it was pushed."""
+
+    @abstractmethod
+    def plan(self, snapshot: Snapshot) -> Plan:
         """What it would take to make ``snapshot`` live."""
 
     @abstractmethod
@@ -56,6 +70,29 @@ class Layout(ABC):
     @abstractmethod
     def rollback(self, wanted: str = "") -> Release:
         """Make an earlier release live again. Raises `PushRefused` when there is none."""
+
+    @abstractmethod
+    def switch(self, wanted: str) -> Release:
+        """Make a release live that was prepared, or live before. Raises `PushRefused` when it is not there."""
+
+    @abstractmethod
+    def resume(self, number: int = 0) -> Release:
+        """Complete a push that died. Raises `PushRefused` when there is none that takes a person's word."""
+
+    def read_live(self, path: str, limit: int) -> bytes:
+        """The content of a live file that `changes` was about. Raises `RemoteError`."""
+        where = self._shown.get(path)
+        stat = self._remote.stat(where) if where else None
+        if where is None or stat is None or stat.kind is not Kind.FILE:
+            raise RemoteMissing(f"{path} is no file of what is live")
+        if stat.size > limit:
+            raise RemoteError(f"{path} is larger than {amount(limit)}")
+        return self._remote.read(where, limit)
+
+    def hold(self, why: str) -> None:
+        """Let nobody push."""
+        self._make_root(self.look())
+        self.queue.hold(why)
 
     def close(self) -> None:
         """Give back a place in the queue that was not used."""

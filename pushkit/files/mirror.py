@@ -23,16 +23,16 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pushkit import manifest
 from pushkit.errors import Interrupted, Overtaken, PushFailed, PushRefused, TargetError
 from pushkit.files import journal as journals
+from pushkit.files.actual import findings
 from pushkit.files.arrival import Arrival, arrived
 from pushkit.files.diff import Difference, difference
 from pushkit.files.errors import RemoteExists
-from pushkit.files.ground import UNKNOWN, Ground, above, reach, with_ways
-from pushkit.files.journal import Journal, Renaming
+from pushkit.files.ground import Ground, above, as_unknown, reach, with_ways
 from pushkit.files.layout import Layout, plural
 from pushkit.files.operation import (
     MakeDirectory,
@@ -46,21 +46,28 @@ from pushkit.files.operation import (
     Write,
 )
 from pushkit.files.queue import STALE, Queue, forgotten
+from pushkit.files.recovery import (
+    JOURNAL,
+    LIVE,
+    STATE,
+    TREE,
+    Recovery,
+    concluding,
+    live_in,
+    manifests,
+    stage_of,
+)
 from pushkit.files.remote import Remote
-from pushkit.files.survey import FORMAT, Look, State, Survey
-from pushkit.files.ticket import GOOD, RELEASE_ID, Ticket, number_of
+from pushkit.files.survey import FORMAT, Look, Survey
+from pushkit.files.ticket import GOOD, RECORD, RELEASE_ID, Ticket, number_of
 from pushkit.files.transfer import Transfer
-from pushkit.model import Action, Entry, Kind, Plan, Release, Step
+from pushkit.model import Action, Entry, Finding, Kind, Plan, Release, Severity, Step
 from pushkit.snapshot import Snapshot
 from pushkit.strategy import Run, one_line
 
-STATE = State(".htpush")
-LIVE, JOURNAL = STATE / "live", STATE / "journal"
 LOOK = Look(STATE, trees=(LIVE, JOURNAL, STATE.manifests), looked=(STATE.incoming, STATE.manifests, ".push"))
 #: To enter the queue, and all the rest.
 TRIPS = 2
-#: Where in a stage the new content lies.
-TREE = "tree"
 #: For servers that read it; the modes keep the others out.
 GUARD = b"""<IfModule mod_authz_core.c>
 Require all denied
@@ -90,7 +97,9 @@ class Mirror(Layout):
         super().__init__(remote, run)
         self._times = times
         self._switched = False
+        self._tidied = False
         self.queue = Queue(remote, STATE, run, look=self.look, settle=self._settle, stale=stale)
+        self._recovery = Recovery(remote, run, self.queue, self._perform)
 
     # Looking.
 
@@ -107,9 +116,7 @@ class Mirror(Layout):
 
     def live(self, survey: Survey | None = None) -> str:
         """The id of the live release, empty before the first push, and where that cannot be told."""
-        found = (survey or self.look()).found.get(LIVE)
-        release = found.content.decode("ascii", "replace").strip() if found else ""
-        return release if RELEASE_ID.fullmatch(release) else ""
+        return live_in(survey or self.look())
 
     def history(self, survey: Survey | None = None) -> list[Release]:
         """The live release, if there is one: earlier ones are gone."""
@@ -117,12 +124,47 @@ class Mirror(Layout):
         live = self.live(survey)
         return [ticket.release for ticket in survey.tickets if ticket.release and ticket.release.id == live][:1]
 
+    def is_there(self, release: str, survey: Survey, warnings: list[str]) -> bool:
+        """Whether it is known what the live release put here."""
+        if JOURNAL in survey.found:
+            warnings.append("a push changes what is live at this moment, or died while it did")
+            return False
+        return self._remembered(survey, warnings) is not None
+
+    def changes(self, snapshot: Snapshot) -> Sequence[Step]:
+        """How ``snapshot`` differs from what is live, by the manifest of that."""
+        warnings: list[str] = []
+        before = self._remembered(self.look(), warnings) or []
+        for warning in warnings:
+            self._run.warn(warning)
+        self._shown = {entry.path: entry.path for entry in before if entry.kind is Kind.FILE}
+        return difference(before, snapshot.entries).steps
+
+    def verify(self) -> Sequence[Finding]:
+        """What of the live release is not as it was pushed. What no push put there is none of it."""
+        survey = self.look()
+        root = self._remote.root
+        warnings: list[str] = []
+        pushed = self._remembered(survey, warnings)
+        if not pushed:
+            return [Finding(Severity.ERROR, root, warning, "push again") for warning in warnings] or [
+                Finding(Severity.OK, root, "nothing was pushed to it yet")
+            ]
+        ground = Ground(self._remote, with_ways(entry.path for entry in pushed))
+        lying = ground.compared(pushed, by_size=True)
+        return findings(root, pushed, lying, digests=self._remote.capabilities.digests)
+
     def plan(self, snapshot: Snapshot) -> MirrorPlan:
         """What it would take to make ``snapshot`` live.
 
         Raises `PushRefused` when it would overwrite what no push put there, unless ``run.adopt``.
         """
         check_names(snapshot.entries)
+        if self._run.prepare:
+            raise PushRefused(
+                "the layout mirror has one directory, in which nothing can be prepared; nothing was sent",
+                hint='push without --prepare-only, or set layout = "releases"',
+            )
         survey = self.look()
         live = self.live(survey)
         name = self._run.target.name
@@ -137,7 +179,7 @@ class Mirror(Layout):
         before, ground = self._before(survey, snapshot.entries, warnings)
         found = difference(before, snapshot.entries)
         kept = sum(entry.kind is Kind.FILE for entry in found.keep)
-        if live and not found.steps and not warnings:
+        if live and not found.steps and not warnings:  # those tell of records that have to be written anew
             return MirrorPlan(name, self._leftovers(survey), kept, live, (), self._round_trips(0), survey)
         ground.check_emptied(before, snapshot.entries)
         how = "by sha256" if self._remote.capabilities.digests else "by size"
@@ -147,6 +189,8 @@ class Mirror(Layout):
             Step(Action.VERIFY, plural(count, "file"), how),
             Step(Action.SWITCH, "live", f"from {live}" if live else "first push"),
         )
+        if survey.hold:
+            warnings.append(f"pushes are held by {survey.hold.who} since {survey.hold.when}: {survey.hold.why}")
         trips = self._round_trips(TRIPS)
         return MirrorPlan(name, steps, kept, live, tuple(warnings), trips, survey, before, ground, found)
 
@@ -154,7 +198,9 @@ class Mirror(Layout):
         """The step that removes what a push left that made its release live and died before it had cleaned up."""
         live = self.live(survey)
         dead = self._clearing(survey, survey.last + 1, live)
-        return (Step(Action.PRUNE, plural(len(dead), "path"), "left by a push that died"),) if dead else ()
+        if not dead or self._tidied:
+            return ()
+        return (Step(Action.PRUNE, plural(len(dead), "path"), "left by a push that died"),)
 
     def _before(self, survey: Survey, after: Sequence[Entry], warnings: list[str]) -> tuple[Sequence[Entry], Ground]:
         """What is live and a push's, and what else lies at the paths that become ``after``."""
@@ -168,7 +214,7 @@ class Mirror(Layout):
         if remembered is None:
             before = ground.compared(after)
         elif self._run.repair:
-            before = ground.compared(ground.present(remembered))
+            before = ground.compared(remembered, by_size=True)
         else:
             before = ground.present(remembered)
         before = [*before, *ground.directories(before, after)]
@@ -236,13 +282,14 @@ class Mirror(Layout):
         if plan.ground is None:
             with self.queue.alive(self._ticket), self._run.step(plan.steps[0]):
                 if JOURNAL in survey.found:
-                    self._recover(self._ticket, survey)
+                    self._recovery.recover(self._ticket, survey)
                 elif self.live(survey) == plan.live:
-                    self._perform(self._pruning(self._ticket, survey, plan.live), STATE.name)
+                    self._tidied = True
+                    self._perform((), STATE.name, self._pruning(self._ticket, survey, plan.live))
             raise Overtaken(f"what is live on {plan.target} has been completed; this push has to be planned again")
         if JOURNAL in survey.found or self.live(survey) != plan.live:
             raise Overtaken(f"another push made {self.live(survey) or 'nothing'} live on {plan.target} meanwhile")
-        ticket, self._ticket = self._ticket, None
+        ticket, self._ticket = replace(self._ticket, previous=plan.live), None
         release = ticket.release
         assert release
         with self.queue.alive(ticket):
@@ -267,6 +314,17 @@ class Mirror(Layout):
             hint='push the earlier revision again: source = "git:REVISION" in the Pushfile, or git checkout REVISION',
         )
 
+    def switch(self, wanted: str) -> Release:
+        """Refuse, as `rollback` does."""
+        return self.rollback(wanted)
+
+    def resume(self, number: int = 0) -> Release:
+        """Refuse: a push finishes by itself what another has begun."""
+        raise PushRefused(
+            f"no push to {self._run.target.name} waits to be resumed",
+            hint="push: what a push that died had begun is finished first",
+        )
+
     def _carry_out(self, ticket: Ticket, plan: MirrorPlan, survey: Survey, snapshot: Snapshot) -> None:
         """Send, verify, and make it live."""
         assert ticket.release
@@ -283,6 +341,8 @@ class Mirror(Layout):
         self._take_up(arrival, steps)
         written = journals.journal((release, plan.live), plan.before, after, found, plan.ground.kinds)
         operations: list[Operation] = [
+            # What is live may have changed since the ticket was written.
+            Write(f"{STATE.ticket(ticket.number)}/{RECORD}", ticket.record()),
             *self._preparing(survey),
             MakeDirectory(stage, 0o700),
             MakeDirectory(tree, 0o700),
@@ -295,7 +355,7 @@ class Mirror(Layout):
             self.queue.switching(ticket),
             Write(JOURNAL, written.encode(), step=switch),
             *written.operations(tree, self._late_steps(plan)),
-            *self._concluding(release),
+            *concluding(release),
             *self.queue.ending(ticket, GOOD),
         ]
         then = [RemoveTree(stage), *self._pruning(ticket, survey, release)]
@@ -351,10 +411,6 @@ class Mirror(Layout):
         told = {path: step for path, step in steps.items() if path not in modes and path not in there}
         return Transfer(snapshot, entries, told, self._run, self._times)
 
-    def _concluding(self, release: str) -> list[Operation]:
-        """The operations after which the journal of ``release`` is done."""
-        return [Write(LIVE, f"{release}\n".encode()), Remove(JOURNAL)]
-
     def _preparing(self, survey: Survey) -> list[Operation]:
         """Make what the layout needs where it is missing."""
         operations: list[Operation] = [
@@ -385,16 +441,11 @@ class Mirror(Layout):
             *(RemoveTree(stage_of(name)) for name in survey.names(STATE.incoming) if old(name)),
             *(
                 Remove(STATE.manifest(name))
-                for name in self._manifests(survey)
+                for name in manifests(survey)
                 # What follows a point was left by a push that died while it wrote.
                 if old(name.partition(".")[0]) and name != live
             ),
         ]
-
-    def _manifests(self, survey: Survey) -> list[str]:
-        """The names in the manifests' directory."""
-        prefix = STATE.manifests + "/"
-        return [path.removeprefix(prefix) for path in survey.found if path.startswith(prefix)]
 
     def _lost(self, ticket: Ticket, error: RemoteExists) -> BaseException:
         """The error that says what was in the way."""
@@ -417,7 +468,7 @@ class Mirror(Layout):
         if self._journalled(survey) == release:
             try:
                 with self._reported(plan.steps[-1]) if not self._switched else nullcontext():
-                    self._finish(ticket, journals.decode(survey.found[JOURNAL].content), survey, GOOD)
+                    self._recovery.finish(ticket, journals.decode(survey.found[JOURNAL].content), survey, GOOD)
             except (TargetError, PushRefused) as second:
                 self.queue.end(ticket, "failed while it switched")
                 return PushFailed(
@@ -446,118 +497,6 @@ class Mirror(Layout):
         live = ticket.release is not None and self.live(survey) == ticket.release.id
         return GOOD if live and JOURNAL not in survey.found else "died while it switched"
 
-    def _recover(self, ticket: Ticket, survey: Survey) -> None:
-        """Finish what the journal says, or undo it when its content is not whole."""
-        try:
-            found = journals.decode(survey.found[JOURNAL].content)
-        except ValueError as error:
-            self._run.warn(f"the journal of a push that died is damaged ({error}): what is live is compared anew")
-            live = self.live(survey)
-            # Its manifest was written before it, and those of earlier pushes are gone.
-            dead = [name for name in self._manifests(survey) if RELEASE_ID.fullmatch(name) and name != live]
-            self._undo(ticket, max(dead, key=number_of, default=live), live, survey)
-            return
-        try:
-            self._finish(ticket, found, survey)
-            self._run.note(f"the push of {found.release} had died while it switched; it was finished")
-        except ValueError as error:
-            self._undo(ticket, found.release, found.previous, survey)
-            self._run.warn(
-                f"the push of {found.release} had died while it switched, and cannot be finished ({error}): "
-                "what it had not done yet was called off, what it had put in place is pushed over"
-            )
-
-    def _finish(self, ticket: Ticket, found: Journal, survey: Survey, outcome: str = "") -> None:
-        """Do what is left of a journal, and end ``ticket`` with ``outcome``, if that is given.
-
-        Raises ValueError when it cannot be done any more, `PushRefused` when it would lead out of the tree.
-        """
-        stage = stage_of(found.release)
-        tree = f"{stage}/{TREE}"
-        moved = [each.path for each in found.renamings]
-        ground = Ground(self._remote, with_ways(found.paths))
-        staged = self._remote.kinds([f"{tree}/{path}" for path in moved])
-        left = [each for each in found.renamings if f"{tree}/{each.path}" in staged]
-        self._check_left(found, ground, left)
-        if not outcome:
-            self._check_whole(found, survey, [each.path for each in left])
-        operations = [
-            *self.queue.holding(ticket),
-            Still(ground.guarded, ground.kinds),
-            *found.operations(tree, left={**ground.kinds, **staged}),
-            *self._concluding(found.release),
-            *(self.queue.ending(ticket, outcome) if outcome else ()),
-        ]
-        old = [found.previous] if found.previous and found.previous != found.release else []
-        then = [RemoveTree(stage), *(Remove(STATE.manifest(name)) for name in old)]
-        self._perform(operations, STATE.name, then)
-
-    def _check_left(self, found: Journal, ground: Ground, left: Sequence[Renaming]) -> None:
-        """See that nothing has come in the way since the journal was written."""
-        coming = {each.path for each in left}
-        renamed = [path for each in left for path in (each.path, *each.clears, *each.emptied)]
-        touched = [*renamed, *found.removals, *found.directories, *(path for path, _ in found.modes)]
-        for way in dict.fromkeys(way for path in touched for way in above(path)):
-            kind = ground.kinds.get(way, Kind.DIRECTORY)
-            if kind is not Kind.DIRECTORY and coming.isdisjoint((*above(way), way)):
-                ground.refuse(way, kind, ())
-        for each in left:
-            if any(way not in ground.kinds for way in above(each.path)):
-                raise ValueError(f"{each.path!r} has no directory any more")
-            kind = ground.kinds.get(each.path, Kind.FILE)
-            if kind is None or (kind is Kind.DIRECTORY and each.path not in each.emptied):
-                raise ValueError(f"a {kind or 'special file'} has come to {each.path!r}")
-
-    def _check_whole(self, found: Journal, survey: Survey, left: Sequence[str]) -> None:
-        """See that each file is whole, be it in the live tree already or not. Raises ValueError."""
-        entries = entries_of(found.release, survey)
-        moved = {each.path for each in found.renamings}
-        waiting = set(left)
-        files = [entry for entry in entries if entry.kind is Kind.FILE]
-        coming = [e for e in files if not waiting.isdisjoint((*above(e.path), e.path))]
-        came = [e for e in files if not (moved - waiting).isdisjoint((*above(e.path), e.path))]
-        wrong = [*self._remote.verify(f"{stage_of(found.release)}/{TREE}", coming), *self._remote.verify("", came)]
-        if wrong:
-            raise ValueError(f"{plural(len(wrong), 'file')} of it are not whole, {wrong[0].path!r} first")
-
-    def _undo(self, ticket: Ticket, release: str, previous: str, survey: Survey) -> None:
-        """Give up a switch from ``previous`` to ``release``, both may be empty.
-
-        What is live becomes a release of what is there and a push's.
-        """
-        try:
-            after = entries_of(release, survey)
-            before = entries_of(previous, survey) if previous else []
-        except ValueError:
-            # Nothing is known of what is live: without a manifest all of it is compared.
-            operations: list[Operation] = [Remove(STATE.manifest(name)) for name in {release, previous} if name]
-        else:
-            operations = [Write(STATE.manifest(release), manifest.encode(self._reckoned(before, after)))]
-        concluding = self._concluding(release) if release else [Remove(JOURNAL)]
-        stages = [RemoveTree(stage_of(release))] if release else []
-        self._perform([*self.queue.holding(ticket), *operations, *concluding], STATE.name, stages)
-
-    def _reckoned(self, before: Sequence[Entry], after: Sequence[Entry]) -> list[Entry]:
-        """What is live and a push's, somewhere between two trees."""
-        ground = Ground(self._remote, reach(before, after))
-        ground.check_ways((*before, *after), after)
-        old = {entry.path: entry for entry in before}
-        there = {entry.path: entry for entry in after if ground.kinds.get(entry.path, "") is entry.kind}
-        wrong = set(self._remote.verify("", [entry for entry in there.values() if entry.kind is Kind.FILE]))
-        reckoned = []
-        for path, kind in ground.kinds.items():
-            if path in there and there[path] not in wrong and self._leads(there[path]):
-                reckoned.append(there[path] if self._remote.capabilities.digests else as_unknown(there[path], kind))
-            elif path in old and old[path].kind is kind:
-                reckoned.append(as_unknown(old[path], kind))
-        looked = set(ground.paths)
-        same = [entry for entry in before if entry.path not in looked]
-        return sorted([*same, *reckoned], key=lambda entry: entry.path.split("/"))
-
-    def _leads(self, entry: Entry) -> bool:
-        """Whether a symlink that is there has its text; true of all else."""
-        return entry.kind is not Kind.SYMLINK or self._remote.read_link(entry.path) == entry.link
-
     def _check_space(self, plan: MirrorPlan) -> None:
         """Refuse what will not fit: the bytes of all files that are sent. The old ones stay until the switch."""
         assert plan.survey
@@ -570,32 +509,10 @@ class Mirror(Layout):
             )
 
 
-def entries_of(release: str, survey: Survey) -> list[Entry]:
-    """The entries of a release. Raises ValueError when its manifest is missing or damaged."""
-    found = survey.found.get(STATE.manifest(release))
-    if found is None:
-        raise ValueError("its manifest is missing")
-    return manifest.decode(found.content)
-
-
-def stage_of(release: str) -> str:
-    """Where an upload lies."""
-    return f"{STATE.incoming}/{release}"
-
-
 def taking(arrival: Arrival | None, tree: str) -> list[Operation]:
     """The operations that take what had arrived before to its place."""
     paths = [entry.path for entry in arrival.entries] if arrival else []
     return [Rename(f"{arrival.directory}/{path}", f"{tree}/{path}") for path in paths] if arrival else []
-
-
-def as_unknown(entry: Entry, kind: Kind | None) -> Entry:
-    """An entry at the path of ``entry``, of ``kind``, of whose content nothing is known."""
-    if kind is Kind.SYMLINK:
-        return Entry(entry.path, kind, 0o777, link="/")
-    if kind is Kind.FILE:
-        return Entry(entry.path, kind, entry.mode, 0, UNKNOWN)
-    return entry
 
 
 def check_names(entries: Sequence[Entry]) -> None:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal, Self, TypeVar
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from pushkit.amount import amount
 from pushkit.errors import PushRefused
 from pushkit.files.commands import Commands
+from pushkit.files.layout import Layout
 from pushkit.files.log import read_log
-from pushkit.files.releases import Releases, ReleasesPlan, look_for
+from pushkit.files.mirror import LOOK as MIRROR
+from pushkit.files.mirror import Mirror
+from pushkit.files.releases import Releases, look_for
 from pushkit.files.remote import Remote
 from pushkit.files.shared import Shared, validated
 from pushkit.files.status import status_of
@@ -42,10 +45,11 @@ OnHost = Annotated[
 class FileOptions(Options):
     """The options that every file strategy has."""
 
-    path: str = Field(min_length=1, description="The directory on the target that holds the releases.")
-    layout: Literal["releases"] = Field(
+    path: str = Field(min_length=1, description="The directory on the target: what is pushed lies in it.")
+    layout: Literal["releases", "mirror"] = Field(
         default="releases",
-        description="How pushes lie on the target: `releases` gives each a directory; `current` links to the live one.",
+        description="How pushes lie on the target: `releases` gives each a directory, `current` links to the live one; "
+        "`mirror` puts the files right into `path`, beside those that are there.",
     )
     keep: int = Field(
         default=5, ge=1, description="How many good releases stay on the target, the live one among them."
@@ -72,6 +76,14 @@ class FileOptions(Options):
         default=False, description="Files get the times that they have in the project when they are sent."
     )
 
+    @model_validator(mode="after")
+    def _of_releases(self) -> Self:
+        needs = ("shared", "before_switch", "after_switch", "hard_links")
+        named = [name for name in needs if getattr(self, name)]
+        if self.layout == "mirror" and named:
+            raise ValueError(f'`{"`, `".join(named)}`: only for layout = "releases", since a mirror is one directory')
+        return self
+
 
 def listed(commands: str | tuple[str, ...]) -> tuple[str, ...]:
     """One command or several, as several."""
@@ -93,18 +105,22 @@ class FileStrategy(Strategy[FileOptionsT]):
     @property
     def opening(self) -> str:
         """The shell script that will be asked for first. Who runs it with `probing` saves a round trip."""
-        return look_for(Shared(self.options.shared)).script
+        return MIRROR.script if self.options.layout == "mirror" else look_for(Shared(self.options.shared)).script
 
     def connect(self) -> None:
         """Open the remote."""
         self.remote = self.open_remote()
         options = self.options
-        self._releases = Releases(
+        times = self._time if options.mtimes else None
+        if options.layout == "mirror":
+            self._layout: Layout = Mirror(self.remote, self.run, times=times)
+            return
+        self._layout = Releases(
             self.remote,
             self.run,
             options.keep,
             hard_links=options.hard_links,
-            times=self._time if options.mtimes else None,
+            times=times,
             shared=Shared(options.shared),
             commands=self._commands,
         )
@@ -112,7 +128,7 @@ class FileStrategy(Strategy[FileOptionsT]):
     def close(self) -> None:
         """Give back what was not used, and close the remote."""
         if self.remote is not None:
-            self._releases.close()
+            self._layout.close()
             self.remote.close()
 
     @property
@@ -136,61 +152,60 @@ class FileStrategy(Strategy[FileOptionsT]):
                 "files in a commit have no times that `mtimes` could keep; nothing was sent",
                 hint="leave out `mtimes`, or push the directory",
             )
-        return self._releases.plan(snapshot)
+        return self._layout.plan(snapshot)
 
     def push(self, plan: Plan, snapshot: Snapshot) -> Release:
         """Send what changed, verify it, make it live, remove what is old."""
-        assert isinstance(plan, ReleasesPlan), "a plan of this strategy"
-        return self._releases.push(plan, snapshot)
+        return self._layout.push(plan, snapshot)
 
     def status(self) -> Status:
         """What is live, which good and prepared releases are there, who holds the target."""
-        survey = self._releases.look()
-        return status_of(survey, self._releases.live(survey), self._releases.history(survey))
+        survey = self._layout.look()
+        return status_of(survey, self._layout.live(survey), self._layout.history(survey))
 
     def log(self) -> Sequence[LogEntry]:
         """How the pushes to the target ended, the newest last."""
         assert self.remote is not None, "connected"
-        entries, damaged = read_log(self.remote, self._releases.look().state)
+        entries, damaged = read_log(self.remote, self._layout.look().state)
         if damaged:
             self.run.warn(f"damaged lines of the log are left out: {damaged:,}")
         return entries
 
     def changes(self, snapshot: Snapshot) -> Sequence[Step]:
         """How the snapshot differs from the manifest of the live release."""
-        return self._releases.changes(snapshot)
+        return self._layout.changes(snapshot)
 
     def read_live(self, path: str, limit: int) -> bytes:
         """The content of a live file."""
-        return self._releases.read_live(path, limit)
+        return self._layout.read_live(path, limit)
 
     def verify(self) -> Sequence[Finding]:
         """Compare the live release with its manifest: what is altered, missing or foreign."""
-        return self._releases.verify()
+        return self._layout.verify()
 
     def hold(self, why: str) -> None:
         """Let nobody push."""
-        self._releases.hold(why)
+        self._layout.hold(why)
 
     def release_hold(self) -> Hold | None:
         """Let pushes go on."""
-        return self._releases.queue.release_hold()
+        return self._layout.queue.release_hold()
 
     def unlock(self, number: int, why: str) -> None:
         """End a push of the queue."""
-        self._releases.queue.unlock(number, why)
+        self._layout.queue.unlock(number, why)
 
     def switch(self, release: str) -> Release:
         """Make a prepared release live; nothing is sent."""
-        return self._releases.switch(release)
+        return self._layout.switch(release)
 
     def rollback(self, release: str = "") -> Release:
         """Make an earlier release live again; nothing is sent."""
-        return self._releases.rollback(release)
+        return self._layout.rollback(release)
 
     def resume(self, number: int = 0) -> Release:
         """Run `after_switch` again for a push that died before it had ended."""
-        return self._releases.resume(number)
+        return self._layout.resume(number)
 
     def check(self) -> Sequence[Finding]:
         """Look at the path, the live release and the room."""
@@ -203,12 +218,12 @@ class FileStrategy(Strategy[FileOptionsT]):
             self._commands.check(self.remote)
         except PushRefused as error:
             findings.append(Finding(Severity.ERROR, root, error.message, error.hint))
-        survey = self._releases.look()
+        survey = self._layout.look()
         if not survey.exists:
             return [*findings, Finding(Severity.OK, root, "does not exist yet; the first push makes it")]
-        live = self._releases.live(survey)
+        live = self._layout.live(survey)
         gone: list[str] = []
-        if live and not self._releases.is_there(live, survey, gone):
+        if live and not self._layout.is_there(live, survey, gone):
             findings.append(Finding(Severity.ERROR, root, gone[0], "push again, or push rollback"))
         else:
             findings.append(Finding(Severity.OK, root, f"live: {live}" if live else "nothing was pushed to it yet"))

@@ -12,8 +12,9 @@ and then, in a test, by the name of a fixture::
 
 ``ssh_server`` is OpenSSH, ``sftp_only_server`` is OpenSSH with SFTP and nothing else, ``dropbear_server`` is
 Dropbear; each has a ``..._directory``, fresh for every test. ``embedded_ssh`` is a server in the test's own
-process: it needs neither a program nor root, and is the one that works everywhere. Without pytest each server is
-a context manager::
+process: it needs neither a program nor root, and is the one that works everywhere. ``fault_proxy(host, port)`` is a
+relay to any of them that can be told to be slow, to cut connections or to fall silent. Without pytest each server is a
+context manager::
 
     with EmbeddedSsh(Path("somewhere")) as server:
         print(server.host, server.port, server.key, server.known_hosts)
@@ -27,6 +28,7 @@ from pushkit.testing.account import Account, can_make_accounts
 from pushkit.testing.dropbear import Dropbear
 from pushkit.testing.embedded import EmbeddedSsh
 from pushkit.testing.keypair import KeyPair, known_host
+from pushkit.testing.proxy import Fault, FaultProxy, Way
 from pushkit.testing.server import ServerDirectory, SshServer
 from pushkit.testing.sshd import Sshd
 
@@ -34,10 +36,13 @@ __all__ = [
     "Account",
     "Dropbear",
     "EmbeddedSsh",
+    "Fault",
+    "FaultProxy",
     "KeyPair",
     "ServerDirectory",
     "SshServer",
     "Sshd",
+    "Way",
     "can_make_accounts",
     "known_host",
 ]

@@ -8,7 +8,8 @@ where the environment variable ``CI`` is set it fails it, since a machine that j
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,6 +18,7 @@ import pytest
 from pushkit.testing.account import Account, can_make_accounts
 from pushkit.testing.dropbear import Dropbear
 from pushkit.testing.embedded import EmbeddedSsh
+from pushkit.testing.proxy import FaultProxy
 from pushkit.testing.server import ServerDirectory, SshServer
 from pushkit.testing.sshd import Sshd
 
@@ -84,6 +86,13 @@ def embedded_ssh(tmp_path: Path) -> Iterator[EmbeddedSsh]:
     home.mkdir()
     with EmbeddedSsh(home, password="not a secret") as server:  # noqa: S106
         yield server
+
+
+@pytest.fixture
+def fault_proxy() -> Iterator[Callable[[str, int], FaultProxy]]:
+    """A function that starts a relay to a host and a port; it ends with the test."""
+    with ExitStack() as proxies:
+        yield lambda host, port: proxies.enter_context(FaultProxy((host, port)))
 
 
 def require(server: type[SshServer]) -> None:

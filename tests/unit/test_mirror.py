@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import shutil
 import threading
 import time
@@ -15,17 +16,21 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from pushkit import Action, Kind, Project, PushFailed, PushRefused, Run, Snapshot, Target, TargetError
 from pushkit.errors import Overtaken
 from pushkit.events import Event, Note, StepFinished, Warned
-from pushkit.files import RemoteExists, RemoteFull, Stat
+from pushkit.files import RemoteExists, RemoteFull, ShellResult, Stat
 from pushkit.files import journal as journals
-from pushkit.files.mirror import STATE, Mirror, MirrorPlan
+from pushkit.files.mirror import Mirror, MirrorPlan
+from pushkit.files.recovery import STATE
 from pushkit.model import Release
 from pushkit.secrets.redaction import Redactor
 from pushkit.snapshot import take
 from pushkit_dir.remote import LocalRemote
+from pushkit_dir.strategy import DirOptions
+from unit.test_shell import LocalShell
 
 
 class Site:
@@ -447,6 +452,13 @@ def test_a_rollback_is_refused_and_says_what_to_do(site: Site) -> None:
     assert "git:" in refused.value.hint
 
 
+def test_options_that_need_releases_are_refused_for_a_mirror() -> None:
+    DirOptions(path="x", layout="mirror", keep=3, mtimes=True)
+    for more in ({"shared": ("a/",)}, {"before_switch": "x"}, {"after_switch": ("x",)}, {"hard_links": True}):
+        with pytest.raises(ValidationError, match=f"`{next(iter(more))}`: only for layout"):
+            DirOptions.model_validate({"path": "x", "layout": "mirror", **more})
+
+
 def test_too_little_space_is_told_before_anything_is_sent(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     site.write("a", "1")
     site.push()
@@ -540,6 +552,9 @@ def test_a_switch_that_cannot_be_completed_says_so_and_the_next_push_does(
     monkeypatch.undo()
     plan = site.plan()
     assert [step.action for step in plan.steps] == [Action.VERIFY]
+    warnings: list[str] = []
+    assert not site.mirror.is_there(plan.live, site.mirror.look(), warnings)
+    assert "or died" in warnings[0]
     assert site.push() is None
     assert site.live() == {"a": "2", "b": "2"}
     assert not site.debris()
@@ -728,6 +743,24 @@ def test_a_switch_whose_content_is_damaged_is_undone_and_pushed_over(tmp_path: P
     assert not site.debris()
 
 
+def test_what_cannot_be_cleaned_up_does_not_fail_a_push_with_nothing_to_do(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.write("a")
+    release = site.push()
+    assert release
+    (site.path / STATE.incoming / release.id).mkdir()
+    assert [step.action for step in site.plan().steps] == [Action.PRUNE]
+
+    def refuse(self: LocalRemote, path: str) -> None:
+        raise RemoteFull(f"{path}: no")
+
+    monkeypatch.setattr(LocalRemote, "remove_tree", refuse)
+    assert site.push() is None
+    assert "could not be removed" in site.told()
+    assert site.mirror.live() == release.id
+
+
 @pytest.mark.parametrize("damage", [b"", b"pushkit-journal 1 00\n{}"])
 def test_a_damaged_journal_is_told_and_what_is_live_compared(tmp_path: Path, damage: bytes) -> None:
     site = half_switched(changed(tmp_path / "s"))
@@ -792,6 +825,48 @@ def test_what_arrived_whole_is_not_sent_again(tmp_path: Path) -> None:
     assert {"a", "b", "c"} & set(sent) == {"c"}
     assert site.live() == {"a": "a", "b": "b", "c": "c"}
     assert not site.debris()
+
+
+class Cut(LocalShell):
+    """A shell whose scripts that change anything end for good after ``last`` of their operations, all counted."""
+
+    def __init__(self, root: Path, last: int) -> None:
+        super().__init__(root, ["sh"], os.environ["PATH"])
+        self.left = last
+
+    def run_script(
+        self, script: str, stdin: Iterable[bytes], failed: Callable[[bytes], bool], patience: float
+    ) -> ShellResult:
+        if not hasattr(self, "left"):
+            return super().run_script(script, stdin, failed, patience)
+        numbers = [int(line.removeprefix("echo ")) for line in script.split("\n") if re.fullmatch(r"echo \d+", line)]
+        dies = len(numbers) > self.left
+        if dies:
+            script = script.replace(f"\necho {self.left}\n", "\nkill -s KILL $$\n")
+        self.left -= len(numbers)
+        done = super().run_script(script, stdin, failed, patience)
+        if dies:
+            raise Killed
+        return done
+
+
+def test_whatever_operation_of_a_script_a_push_dies_at_files_are_whole_and_the_next_push_completes(
+    tmp_path: Path,
+) -> None:
+    for last in range(200):
+        site = changed(tmp_path / "s")
+        try:
+            site.on(Cut(site.path, last)).push()
+        except Killed:
+            site.bury()
+            for path, text in site.live().items():
+                assert text in {"old", "new", "/", "-> old", "-> new", "-> gone"} or FOREIGN[path] == text
+            site.on(LocalShell(site.path, ["sh"], os.environ["PATH"])).push()
+            assert site.live() == tree(site.source) | FOREIGN
+            assert not site.debris()
+        else:
+            break
+    assert last > 40
 
 
 # Servers of a lesser kind.
@@ -897,7 +972,11 @@ def plant(root: Path, found: Any) -> None:
                 path.write_text(value.removeprefix("file:"))
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=600 if os.environ.get("PUSHKIT_CHAOS") == "full" else 60,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
 @given(old=PROJECTS, new=PROJECTS, foreign=st.dictionaries(NAMES, st.just("foreign"), max_size=2), data=st.data())
 def test_any_tree_becomes_any_other_beside_any_foreign_file_and_through_a_death(
     tmp_path: Path, old: Any, new: Any, foreign: dict[str, str], data: st.DataObject

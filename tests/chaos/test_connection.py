@@ -1,0 +1,94 @@
+"""The connection breaks at a random byte: reset, closed, or silent, on the way there or back."""
+
+from __future__ import annotations
+
+import random
+import re
+from pathlib import Path
+
+import pytest
+
+from chaos.reader import reading
+from chaos.site import FULL, SEED, Site, finished
+from pushkit.testing import Fault, FaultProxy, Way
+
+FAULTS = 100 if FULL else 6
+LOST = re.compile(r"lost|answer|reach|closed|ended|SSH server|hung up|gone|timed out", re.IGNORECASE)
+# A silent server is given up after more than a minute; here after a few seconds.
+IMPATIENT = "import pushkit_sftp.connection as it\nit.SILENCE, it.KEEPALIVE = 3, 1\n"
+
+
+@pytest.fixture
+def impatient(tmp_path: Path) -> dict[str, str]:
+    """The environment of a push that soon gives up a server that is silent."""
+    (tmp_path / "impatient").mkdir()
+    (tmp_path / "impatient/sitecustomize.py").write_text(IMPATIENT)
+    return {"PYTHONPATH": str(tmp_path / "impatient")}
+
+
+@pytest.mark.parametrize("site", ["ssh", "sftp_only"], indirect=True)
+@pytest.mark.parametrize("fault", Fault)
+def test_a_connection_that_breaks_is_told_as_that_and_nothing_else_breaks(
+    site: Site, proxy: FaultProxy, fault: Fault, impatient: dict[str, str]
+) -> None:
+    site.configure(connect_timeout=3)
+    site.advance()
+    assert site.push().code == 0
+    totals = dict(proxy.carried)
+    generator = random.Random(SEED)
+    was = site.version
+    with reading(site.local) as seen:
+        for number in range(FAULTS if fault is not Fault.SILENCE or FULL else 2):
+            way = generator.choice(list(Way))
+            after = generator.randrange(1, totals[way])
+            told = f"seed {SEED}, number {number}: {fault} {way} after {after} of {totals[way]}"
+            wanted = site.advance()
+            proxy.heal()
+            proxy.cut(fault, after, way)
+            done = finished(site.start(**impatient))
+            live = site.live
+            assert proxy.broken.is_set(), told
+            assert live in {was, wanted}, told
+            if done.code:
+                assert done.code in {7, 8}, (told, done.said)
+                assert LOST.search(done.said), (told, done.said)
+                assert not re.search("locked|busy|Traceback|held by", done.said), (told, done.said)
+                assert done.code == 8 or live == was, (told, done.said)
+            else:
+                assert live == wanted, told
+            proxy.heal()
+            again = site.push()
+            assert again.code == 0, (told, done.said, again.said)
+            assert site.live == wanted, told
+            if live == wanted:
+                wanted = site.advance()
+                assert site.push().code == 0
+            try:
+                site.check_no_debris()
+            except AssertionError as error:
+                error.add_note(f"{told}\n{done.said}\n{again.said}")
+                raise
+            was = wanted
+    assert seen["problems"] == [], SEED
+
+
+@pytest.mark.parametrize("site", ["ssh"], indirect=True)
+@pytest.mark.parametrize("fault", Fault)
+def test_a_network_that_is_down_is_unreachable_and_never_busy(site: Site, proxy: FaultProxy, fault: Fault) -> None:
+    site.configure(connect_timeout=1)
+    site.advance()
+    proxy.cut(fault)
+    done = site.push("--wait", "5")
+    assert done.code == 7
+    assert LOST.search(done.said), done.said
+    proxy.heal()
+    assert site.push().code == 0
+
+
+@pytest.mark.parametrize("site", ["ssh", "sftp_only"], indirect=True)
+def test_a_slow_line_is_no_broken_one(site: Site, proxy: FaultProxy) -> None:
+    site.advance()
+    proxy.delay, proxy.rate = 0.02, 500_000
+    done = site.push()
+    assert done.code == 0, done.said
+    assert site.live == site.version

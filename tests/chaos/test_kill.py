@@ -1,0 +1,149 @@
+"""kill -9 of the real command, at each step and at any moment, while somebody reads what is live."""
+
+from __future__ import annotations
+
+import random
+import time
+from typing import Protocol
+
+import pytest
+
+from chaos.reader import reading
+from chaos.site import FULL, SEED, Done, Site, finished
+from pushkit.testing import Fault, FaultProxy, Way
+
+KILLS = 200 if FULL else 8
+
+
+class Death(Protocol):
+    """Starts a push, and sees that it is killed at some moment."""
+
+    def __call__(self, site: Site, /) -> Done: ...
+
+
+def campaign(site: Site, deaths: list[Death]) -> None:
+    """Whatever dies, what is live is whole; the next push succeeds, sends what is missing only, leaves no debris."""
+    was = site.version
+    with reading(site.local) as seen:
+        for number, death in enumerate(deaths):
+            wanted = site.advance()
+            told = f"seed {SEED}, death {number}"
+            done = death(site)
+            live = site.live
+            assert live in {was, wanted}, told
+            arrived = site.arrived()
+            listed = [str(path.relative_to(site.local)) for path in sorted((site.local / ".push/incoming").rglob("*"))]
+            again = site.push()
+            assert again.code == 0, (told, done.events[-1:], again.said)
+            assert site.live == wanted, told
+            if live != wanted:
+                assert again.sent <= site.needed() - arrived, (told, listed, again.said)
+            else:
+                # There was nothing to do. It is the next push with work that cleans up.
+                wanted = site.advance()
+                again = site.push()
+                assert again.code == 0, (told, again.said)
+            try:
+                site.check_no_debris()
+            except AssertionError as error:
+                error.add_note(f"{told}: {again.said}\nbefore it: {done.code} {done.said} {done.events[-2:]}")
+                raise
+            was = wanted
+    assert seen["problems"] == [], SEED
+    assert seen["seen"] == sorted(seen["seen"]), "what was live once came back"
+    assert seen["reads"] > 10
+
+
+def changes(site: Site) -> int:
+    """How many changes of the target a push makes."""
+    low, high = 1, 4096
+    while low < high:
+        middle = (low + high) // 2
+        site.advance()
+        if finished(site.start_to_die(middle)).code == 0:
+            high = middle
+        else:
+            low = middle + 1
+    site.advance()
+    assert site.push().code == 0
+    return low - 1
+
+
+def spread(total: int, parts: int) -> list[int]:
+    """Numbers from 1 to ``total``: all of them, or as many as there are ``parts``."""
+    if FULL or total <= parts:
+        return list(range(1, total + 1))
+    generator = random.Random(SEED)
+    return sorted(generator.sample(range(1, total + 1), parts))
+
+
+@pytest.mark.parametrize("site", ["dir"], indirect=True)
+def test_killed_right_before_any_change_of_a_directory(site: Site) -> None:
+    total = changes(site)
+    assert total > 20
+
+    def dying(number: int) -> Death:
+        def death(site: Site) -> Done:
+            done = finished(site.start_to_die(number))
+            assert done.code == -9 or number >= total - 1, done.said
+            return done
+
+        return death
+
+    campaign(site, [dying(number) for number in spread(total, 16)])
+
+
+def test_killed_when_it_tells_of_a_step(site: Site) -> None:
+    site.advance()
+    lines = len(site.push().events)
+
+    def dying(number: int) -> Death:
+        def death(site: Site) -> Done:
+            process = site.start()
+            assert process.stdout
+            read = b"".join(process.stdout.readline() for _ in range(number))
+            process.kill()
+            done = finished(process)
+            return Done(done.code, read, done.said.encode())
+
+        return death
+
+    campaign(site, [dying(number) for number in spread(lines, 6)])
+
+
+def test_killed_at_random_moments(site: Site) -> None:
+    site.advance()
+    start = time.monotonic()
+    assert site.push().code == 0
+    length = time.monotonic() - start
+    generator = random.Random(SEED)
+
+    def death(site: Site) -> Done:
+        process = site.start()
+        # The first part is spent on starting Python.
+        time.sleep(length * generator.uniform(0.5, 1.05))
+        process.kill()
+        return finished(process)
+
+    campaign(site, [death] * KILLS)
+
+
+@pytest.mark.parametrize("site", ["ssh", "sftp_only"], indirect=True)
+def test_killed_when_a_random_byte_has_been_sent(site: Site, proxy: FaultProxy) -> None:
+    proxy.heal()
+    site.advance()
+    assert site.push().code == 0
+    total = proxy.carried[Way.UP]
+    generator = random.Random(SEED)
+
+    def death(site: Site) -> Done:
+        proxy.heal()
+        # Of what was sent on its way to the server nothing more arrives once it is dead.
+        after = generator.randrange(total // 8, total)
+        process = site.start()
+        proxy.cut(Fault.RESET, after, then=process.kill)
+        done = finished(process)
+        proxy.heal()
+        return done
+
+    campaign(site, [death] * KILLS)
