@@ -1,5 +1,5 @@
 # What a contributor types. On a fresh Debian with Python, git and make, each of these sets up what it needs.
-.PHONY: setup demo test lint types docs bench format clean
+.PHONY: setup demo test chaos lint types docs bench format clean
 
 export PYTHON ?= python3
 VENV := .venv
@@ -21,6 +21,11 @@ demo: setup
 test: $(TEST_VENV)/.ready
 	.ci/machine servers
 	PUSHKIT_TESTS_WHEEL=1 $(TEST_VENV)/bin/pytest -n 2 --dist worksteal
+
+# The campaigns of tests/chaos at full length, which takes hours; `make test` has a short form of each.
+chaos: $(TEST_VENV)/.ready
+	.ci/machine servers
+	PUSHKIT_TESTS_WHEEL=1 PUSHKIT_CHAOS=full $(TEST_VENV)/bin/pytest tests/chaos
 
 $(TEST_VENV)/.ready: $(SOURCES) pyproject.toml
 	.ci/machine venv

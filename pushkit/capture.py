@@ -46,6 +46,7 @@ def capture(command: Command, cancelled: threading.Event = NEVER) -> Captured:
         stderr=subprocess.PIPE,
         start_new_session=True,
     )
+    stdin = command.stdin or None
     try:
         while True:
             if cancelled.is_set():
@@ -56,8 +57,9 @@ def capture(command: Command, cancelled: threading.Event = NEVER) -> Captured:
                     hint="run it by hand to see what it waits for: it can ask nothing here",
                 )
             with suppress(subprocess.TimeoutExpired):
-                # Called again it goes on where it was, and loses nothing.
-                stdout, stderr = process.communicate(command.stdin or None, timeout=TICK)
+                # Called again, without the input, it goes on where it was, and loses nothing.
+                given, stdin = stdin, None
+                stdout, stderr = process.communicate(given, timeout=TICK)
                 return Captured(process.returncode, stdout, stderr)
     except BaseException:
         end(process)

@@ -66,8 +66,11 @@ def run(
             running = Running(channel, where, patience, check)
             running.feed(stdin, failed)
             code = running.read_to_end()
-            if code == -1 and not transport.is_active():
-                raise EOFError("the server is gone")
+            if code == -1:
+                # A connection that is lost ends its channels first, and is called active for a moment more.
+                transport.join(TICK)
+                if not transport.is_active():
+                    raise EOFError("the server is gone")
             return ShellResult(code, bytes(running.stdout), bytes(running.stderr))
         finally:
             channel.close()

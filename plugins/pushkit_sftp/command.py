@@ -66,6 +66,9 @@ def followed(
     if not channel.status_event.wait(PATIENCE):
         raise TimeoutError("the server did not say how a command ended")
     code = channel.recv_exit_status()
-    if code == -1 and not channel.get_transport().is_active():
-        raise EOFError("the server is gone")
+    if code == -1:
+        # A connection that is lost ends its channels first, and is called active for a moment more.
+        channel.get_transport().join(TICK)
+        if not channel.get_transport().is_active():
+            raise EOFError("the server is gone")
     return None if stopped else code

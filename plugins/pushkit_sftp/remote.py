@@ -72,7 +72,7 @@ class SftpRemote(Remote):
         children = []
         for each in found:
             name = each.name.decode("utf-8", "surrogateescape")
-            child: Stat | None = Stat(name, kind_of(each.mode), each.mode & 0o777, each.size)
+            child: Stat | None = Stat(name, kind_of(each.mode), each.mode & 0o777, each.size, each.mtime)
             if not each.mode:
                 # A server may leave attributes out of a listing.
                 child = self.stat(f"{path}/{safe_name(name)}" if path else safe_name(name))

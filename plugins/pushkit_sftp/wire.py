@@ -27,11 +27,12 @@ MOST_BYTES = 256 * 1024 * 1024
 
 
 class Listed(NamedTuple):
-    """One name of a directory. ``mode`` is as in ``st_mode``, 0 when the server did not say."""
+    """One name of a directory. ``mode`` is as in ``st_mode``, 0 when the server did not say, as is ``mtime``."""
 
     name: bytes
     mode: int
     size: int
+    mtime: int
 
 
 class Wire:
@@ -179,11 +180,12 @@ def listed(body: Body) -> Listed:
     size = body.number(8) if flags & 1 else 0
     body.skip(8 if flags & 2 else 0)
     mode = body.number() if flags & 4 else 0
-    body.skip(8 if flags & 8 else 0)
+    body.skip(4 if flags & 8 else 0)
+    mtime = body.number() if flags & 8 else 0
     if flags & 0x80000000:
         for _ in range(2 * body.number()):
             body.text()
-    return Listed(name, mode, size)
+    return Listed(name, mode, size, mtime)
 
 
 def error_of(status: int, reply: Body, path: bytes) -> RemoteError:

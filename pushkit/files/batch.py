@@ -112,8 +112,10 @@ class Batch:
         """The operation before which the stage is filled: as late as can be, for operations before it fill it too."""
         papers = f"{self._stage}/{self.desk}/"
         needs = [n for n, part in enumerate(parts) if papers in part or self.operations[n] is self.put]
-        if needs or not self._bulky(parts):
-            return needs[0] if needs else None
+        if needs and (self.put or not self._bulky(parts[: needs[0]])):
+            return needs[0]
+        if not needs and not self._bulky(parts):
+            return None
         stage = [isinstance(each, MakeDirectory) and each.path == self._stage for each in self.operations]
         return stage.index(True) + 1 if any(stage) else 0
 
@@ -126,11 +128,12 @@ class Batch:
         return f"(cd {quote(self._stage)} && {untar(self._shell, times=times)})\n"
 
     def _rest(self, script: str) -> str:
-        remove = f"rm -rf {quote(f'{self._stage}/{self.desk}')}\n"
+        # However the script ends, but where the unpacking failed: then the papers say what was to be.
+        trap = f"trap {quote('rm -rf ' + quote(f'{self._stage}/{self.desk}'))} EXIT\n"
         if not self._bulky([script]):
-            return script + remove
+            return trap + script
         self.papers.append(Paper(f"{self.desk}/script", f"set -eu\n{script}".encode("utf-8", "surrogateescape")))
-        return f"sh {quote(f'{self._stage}/{self.desk}/script')}\n" + remove
+        return f"{trap}sh {quote(f'{self._stage}/{self.desk}/script')}\n"
 
     def _paper(self, number: int, content: bytes) -> str:
         """The path of a new paper, relative to the root, quoted."""
@@ -144,19 +147,19 @@ class Batch:
     def _command(self, number: int, operation: Operation) -> str:  # noqa: PLR0911, PLR0912  (one case an operation)
         match operation:
             case Absent(path):
-                return f"if [ -e {quote(path)} ] || [ -L {quote(path)} ]; then {exists(path)}; fi\n"
+                return f"if [ -e {named(path)} ] || [ -L {named(path)} ]; then {exists(path)}; fi\n"
             case Present(path):
-                return f"[ -e {quote(path)} ] || {missing(path)}\n"
+                return f"[ -e {named(path)} ] || {missing(path)}\n"
             case Fence(path, limit):
-                where = quote(path)
+                where = named(path)
                 return (
                     f'if [ -e {where} ]; then [ "$(cat {where})" -le {limit} ] || {exists(path)}; fi\n'
-                    f"echo {limit:06d} >{quote(path + '.new')}\nmv -fT {quote(path + '.new')} {where}\n"
+                    f"(umask 077; echo {limit:06d} >{named(path + '.new')})\nmv -fT {named(path + '.new')} {where}\n"
                 )
             case Pointing(path, ""):
                 return self._command(number, Absent(path))
             case Pointing(path, link):
-                return f'[ "$(readlink {quote(path)})" = {quote(link)} ] || {exists(path)}\n'
+                return f'[ "$(readlink {named(path)})" = {quote(link)} ] || {exists(path)}\n'
             case Still(paths, known):
                 if not paths:
                     return ""
@@ -165,18 +168,18 @@ class Batch:
                 found = f"found=$( {kinds()} <{self._paper(number, listed)} )\n"
                 return f'{found}[ "$found" = {letters} ] || {exists("what the push is about to change")}\n'
             case MakeDirectory(path, mode, may_exist):
-                where = quote(path)
+                where = named(path)
                 made = f"mkdir {where}\nchmod {mode:o} {where}\n"
                 return f"if ! [ -d {where} ]; then\n{made}fi\n" if may_exist else made
             case Write(path, data, mode):
-                new, where = quote(f"{path}.new"), quote(path)
+                new, where = named(f"{path}.new"), named(path)
                 make = f"{self._print(number, data)} >{new}\n"
                 return f"{make}chmod {mode:o} {new}\nmv -fT {new} {where}\n"
             case Append(path, data):
-                return f"{self._print(number, data)} >>{quote(path)}\n"
+                return f"(umask 077; {self._print(number, data)} >>{named(path)})\n"
             case Point(path, link):
-                new = quote(f"{path}.new")
-                return f"rm -f {new}\nln -s {quote(link)} {new}\nmv -fT {new} {quote(path)}\n"
+                new = named(f"{path}.new")
+                return f"rm -f {new}\nln -s -- {quote(link)} {new}\nmv -fT {new} {named(path)}\n"
             case Rename(old, new):
                 return f"mv -fT {named(old)} {named(new)}\n"
             case Remove(path):
@@ -184,7 +187,7 @@ class Batch:
             case RemoveDirectory(path):
                 return f"rmdir {named(path)} 2>/dev/null || :\n"
             case RemoveTree(path):
-                where = quote(path)
+                where = named(path)
                 return (
                     f"rm -rf {where} 2>/dev/null || {{ [ -L {where} ] || chmod -R u+rwX {where} 2>/dev/null || :; "
                     f"rm -rf {where}; }}\n"

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
 from typing import Self
 
-from pushkit.errors import TargetError
+from pushkit.errors import PushkitError
 from pushkit.files.operation import Write
 from pushkit.files.remote import Remote
 from pushkit.model import Step
@@ -40,7 +40,8 @@ class Heartbeat:
         while not self._over.wait(self._interval):
             try:
                 self._remote.perform([Write(self._path, b"alive\n")], unreported, self._stage)
-            except TargetError:
+            except PushkitError:
+                # Also that somebody asked to stop: what is to be put right still takes its time.
                 continue
 
 

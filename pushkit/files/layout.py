@@ -127,9 +127,15 @@ class Layout(ABC):
         """Report a step around what is done in it."""
         return self._run.step(step)
 
-    def _perform(self, operations: Sequence[Operation], stage: str, then: Sequence[Operation] = ()) -> Sequence[Entry]:
-        """Perform ``operations``, and ``then`` what may fail, which is only told."""
-        left = [*operations, *then]
+    def _perform(
+        self,
+        operations: Sequence[Operation],
+        stage: str,
+        then: Sequence[Operation] = (),
+        last: Sequence[Operation] = (),
+    ) -> Sequence[Entry]:
+        """Perform ``operations``, ``then`` what may fail, which is only told, and ``last`` what may not."""
+        left = [*operations, *then, *last]
         while left:
             try:
                 return self._remote.perform(left, self._reported, stage)

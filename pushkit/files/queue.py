@@ -21,7 +21,7 @@ from pushkit.files.machine import machine, runs
 from pushkit.files.operation import Absent, Append, Fence, MakeDirectory, Operation, Present, Remove, Write
 from pushkit.files.remote import Remote
 from pushkit.files.survey import State, Survey
-from pushkit.files.ticket import END, HEARTBEAT, OUTCOME, RECORD, SWITCHING, Ticket, encoded
+from pushkit.files.ticket import END, HEARTBEAT, OUTCOME, RECORD, SWITCHING, UNLOCKED, Ticket, encoded
 from pushkit.model import Hold
 from pushkit.strategy import Run
 
@@ -148,7 +148,7 @@ class Queue:
                 f"no push {number} is known on {self._run.target.name}; nothing was changed",
                 hint="see which there are: push status, push log",
             )
-        outcome = f"unlocked by {self._run.person}: {why}"
+        outcome = f"{UNLOCKED}{self._run.person}: {why}"
         if found.ended or not self.end(found, outcome):
             raise PushRefused(
                 f"{found.why} {number} by {found.holder} has ended already ({found.outcome or 'without a word'}); "
@@ -188,9 +188,9 @@ class Queue:
 
     def dead(self, ticket: Ticket, clock: float) -> bool:
         """Whether the push of an open ticket is over, ``clock`` being the target's time."""
-        running = runs(ticket.machine, ticket.process)
-        if running is not None:
-            return not running
+        # That there is such a process proves nothing: its number may be another's by now.
+        if runs(ticket.machine, ticket.process) is False:
+            return True
         # A push says who it is as soon as it has its number: one that has not after a beat died in between.
         return clock - ticket.heartbeat > (self._stale if ticket.release else self._stale / BEATS)
 
@@ -231,7 +231,8 @@ class Queue:
                 if len(living) < len(ahead):
                     continue
                 # Who has not said who they are is waited for: they do, or are found dead, in a moment.
-                if time.monotonic() >= limit and all(each.release for each in living):
+                late = time.monotonic() - limit
+                if late >= self._stale or (late >= 0 and all(each.release for each in living)):
                     raise busy(ahead, self._run)
                 if told != (numbers := [each.number for each in ahead]):
                     told = numbers

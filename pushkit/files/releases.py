@@ -42,6 +42,7 @@ from pushkit.files.operation import (
     Operation,
     Point,
     Pointing,
+    Present,
     Put,
     Remove,
     RemoveTree,
@@ -55,7 +56,19 @@ from pushkit.files.remote import Remote
 from pushkit.files.shared import Shared
 from pushkit.files.status import prepared
 from pushkit.files.survey import FORMAT, Look, State, Survey
-from pushkit.files.ticket import END, GOOD, OUTCOME, PREPARED, RECORD, RELEASE_ID, SWITCHED, Ticket, encoded, number_of
+from pushkit.files.ticket import (
+    END,
+    GOOD,
+    OUTCOME,
+    PREPARED,
+    RECORD,
+    RELEASE_ID,
+    SWITCHED,
+    UNLOCKED,
+    Ticket,
+    encoded,
+    number_of,
+)
 from pushkit.files.transfer import Transfer
 from pushkit.model import Action, Entry, Finding, Kind, Plan, Release, Severity, Step
 from pushkit.snapshot import Snapshot
@@ -295,7 +308,7 @@ class Releases(Layout):
                     self._command(BEFORE, release.id, live)
                 way = "to" if forward else "back to"
                 step = Step(Action.SWITCH, CURRENT, f"from {live or 'nothing'} {way} {release.id}")
-                switching = self._switching(ticket, release.id, live, step)
+                switching = [*self._vouching(survey), *self._switching(ticket, release.id, live, step)]
                 ending = self.queue.ending(ticket, ticket.success)
                 then = self._pruning(ticket, survey) if forward else []
                 if ticket.after:
@@ -304,10 +317,14 @@ class Releases(Layout):
                     self._after(ticket, live, back=forward)
                     self._conclude(ticket, ending, STATE.name, then)
                 else:
-                    self._perform([*switching, *ending], STATE.name, then)
+                    self._perform(switching, STATE.name, then, ending)
             except BaseException as error:
                 with suppress(TargetError, PushRefused):
-                    self.queue.end(ticket, f"failed: {type(error).__name__}")
+                    if self.live() != release.id:
+                        self.queue.end(ticket, f"failed: {type(error).__name__}")
+                    elif not ticket.after:
+                        # The answer to the switch may be lost.
+                        self.queue.end(ticket, ticket.success)
                 if isinstance(error, RemoteExists):
                     raise self.queue.lost(ticket, error) from error
                 raise
@@ -388,6 +405,7 @@ class Releases(Layout):
         self._take_up(arrival, plan)
         operations: list[Operation] = [
             *self._preparing(survey),
+            *self._vouching(survey),
             *plan.making,
             MakeDirectory(stage, 0o700),
             MakeDirectory(tree, 0o755),
@@ -442,23 +460,23 @@ class Releases(Layout):
         release = ticket.release
         assert release
         stage = f"{STATE.incoming}/{release.id}"
-        pruning = self._pruning(ticket, survey)
+        pruning = [*self._pruning(ticket, survey), RemoveTree(stage)]
         step = next(each for each in plan.steps if each.action is Action.SWITCH)
         switching = self._switching(ticket, release.id, plan.live, step)
         # Complete, it gets its name; then its ticket still has to hold for it to go live.
         naming = Rename(f"{stage}/{TREE}", f"{RELEASES}/{release.id}")
         ending = self.queue.ending(ticket, GOOD)
-        then = [RemoveTree(stage), *pruning]
         try:
             if self._commands.before:
-                self._perform([*self.queue.holding(ticket), naming], stage)
+                self._perform([*self.queue.holding(ticket), naming], STATE.name)
                 self._command(BEFORE, release.id, plan.live)
             else:
-                switching.insert(-2, naming)
+                switching.insert(-3, naming)
             if not self._commands.after:
-                self._perform([*switching, *ending], stage, then)
-                return
-            self._perform(switching, stage)
+                # What is old goes while the ticket holds: somebody who waits may want to go back to it.
+                self._perform(switching, STATE.name, pruning, ending)
+            else:
+                self._perform(switching, STATE.name)
         except RemoteExists as error:
             if isinstance(error.operation, Pointing):
                 live = self.live()
@@ -467,8 +485,9 @@ class Releases(Layout):
                     hint="look at it (push status), then push again",
                 ) from error
             raise self.queue.lost(ticket, error) from error
-        self._after(ticket, plan.live)
-        self._conclude(ticket, ending, stage, then)
+        if self._commands.after:
+            self._after(ticket, plan.live)
+            self._conclude(ticket, ending, STATE.name, pruning)
 
     def _store(self, ticket: Ticket) -> None:
         """Give the release of ``ticket`` its name, and end the ticket: `switch` makes it live."""
@@ -537,7 +556,7 @@ class Releases(Layout):
         """End a ticket whose `after_switch` went well."""
         assert ticket.release
         try:
-            self._perform(ending, stage, then)
+            self._perform([], stage, then, ending)
         except RemoteExists as error:
             raise PushFailed(
                 f"{ticket.release.id} is live, but somebody ended {ticket.why} {ticket.number} while {AFTER} ran",
@@ -549,6 +568,7 @@ class Releases(Layout):
         return [
             *self.queue.holding(ticket),
             self.queue.switching(ticket),
+            Present(f"{RELEASES}/{release}"),
             Pointing(CURRENT, f"{RELEASES}/{live}" if live else ""),
             # The text is relative to where the link will be, so that the tree can be moved as a whole.
             Point(CURRENT, f"{RELEASES}/{release}", step=step),
@@ -563,7 +583,10 @@ class Releases(Layout):
             if not ticket.after:
                 self.queue.end(ticket, GOOD)
             return
-        if isinstance(error, (Interrupted, KeyboardInterrupt)):
+        if number_of(release) != ticket.number:
+            # Another push made it, and it is as good as it was.
+            pass
+        elif isinstance(error, (Interrupted, KeyboardInterrupt)):
             # What has arrived whole is taken up by the next push.
             self._perform([RemoveTree(f"{RELEASES}/{release}")], STATE.name)
         else:
@@ -670,7 +693,14 @@ class Releases(Layout):
                 reason = "its push did not end well"
             else:
                 continue
-            operations += self._forgetting(name, Step(Action.PRUNE, name, reason))
+            step = Step(Action.PRUNE, name, reason)
+            if name not in survey.names(RELEASES):
+                operations += self._forgetting(name, step)
+                continue
+            # A release that is half gone must not look like one that somebody may go back to.
+            away = f"{STATE.incoming}/{name}"
+            operations += [RemoveTree(away), Rename(f"{RELEASES}/{name}", away, step=step)]
+            operations += self._forgetting(name)[1:]
         # What has its name was whole, and its push died before it had put away the stage.
         named = {name for name in survey.names(STATE.incoming) if name in stay | waiting and name != live}
         operations += [RemoveTree(f"{STATE.incoming}/{name}") for name in sorted(named & set(survey.names(RELEASES)))]
@@ -711,6 +741,24 @@ class Releases(Layout):
         except ValueError as error:
             warnings.append(f"the manifest of the live release {release} is damaged ({error}): every file is sent")
         return []
+
+    def _vouching(self, survey: Survey) -> list[Operation]:
+        """Say that what made the live release live went well, where it died right before it said so itself.
+
+        Somebody may have ended its ticket meanwhile, and taken what is live as it is.
+        """
+        live = self.live(survey)
+        mute = [
+            each
+            for each in survey.tickets
+            if each.ended and each.switching and (not each.outcome or each.outcome.startswith(UNLOCKED))
+        ]
+        return [
+            operation
+            for ticket in mute
+            if ticket.release and ticket.release.id == live
+            for operation in self.queue.ending(ticket, ticket.success)[1:]
+        ]
 
     def _preparing(self, survey: Survey) -> list[Operation]:
         """Make the directories of the layout where they are missing."""

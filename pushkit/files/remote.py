@@ -220,8 +220,12 @@ class Remote(ABC):
         return wrong
 
     def remove_tree(self, path: str) -> None:
-        """Remove a directory and all in it; symlinks in it are removed, not followed. Nothing there is no error."""
-        if self.stat(path) is None:
+        """Remove what is there, and all in it; symlinks are removed, not followed. Nothing there is no error."""
+        stat = self.stat(path)
+        if stat is None:
+            return
+        if stat.kind is not Kind.DIRECTORY:
+            self.remove(path)
             return
         directories = [path]
         for directory in directories:  # grows as it goes: a tree may be deeper than Python's stack

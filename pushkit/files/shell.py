@@ -42,6 +42,8 @@ SAYINGS: tuple[tuple[str, type[RemoteError], str], ...] = (
     ("File exists", RemoteExists, "there is something already"),
     ("No such file or directory", RemoteMissing, "there is no such file or directory"),
     ("No such directory", RemoteMissing, "there is no such directory"),
+    ("Directory nonexistent", RemoteMissing, "there is no such directory"),
+    ("nonexistent directory", RemoteMissing, "there is no such directory"),
     ("can't cd to", RemoteMissing, "there is no such directory, or it may not be entered"),
 )
 
@@ -143,7 +145,10 @@ class ShellRemote(Remote):
         before, output = self._foreseen
         self._foreseen = ("", b"")
         if before != script:
-            output = self._run(f"{scripts.HEAD}cd {quote(self.root)} 2>/dev/null || exit 0\n{script}").stdout
+            result = self._run(f"{scripts.HEAD}cd {quote(self.root)} 2>/dev/null || exit 0\n{script}")
+            if result.code:
+                raise told(self.root, result)
+            output = result.stdout
         found, self._free = collected(output, self.root)
         return found
 

@@ -15,6 +15,8 @@ NUMBER = "[0-9]{6,18}"
 RELEASE_ID = re.compile(rf"({NUMBER})-[0-9]{{8}}T[0-9]{{6}}Z-[0-9a-z-]{{1,40}}")
 #: The names of a ticket's parts, in the directory that is the ticket.
 RECORD, HEARTBEAT, SWITCHING, END, OUTCOME = "ticket.json", "hb", "switching", "end", "end/outcome.json"
+#: How the outcome of a ticket begins that a person ended.
+UNLOCKED = "unlocked by "
 #: Outcomes. ``prepared``: its release waits to be switched to. The others: it made its release live.
 GOOD, PREPARED, ROLLED_BACK, SWITCHED, RESUMED = "good", "prepared", "rolled back", "switched", "resumed"
 #: What a ticket is taken for, and how it ends when it made its release live.

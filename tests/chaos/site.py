@@ -6,6 +6,7 @@ import json
 import os
 import random
 import re
+import signal
 import subprocess
 from contextlib import suppress
 from pathlib import Path
@@ -91,7 +92,7 @@ class Site:
         return subprocess.Popen(
             [PUSH, "--json", *arguments],
             cwd=self.root,
-            env={**keep, "HOME": str(self._home), "LC_ALL": "C.UTF-8", **environment},
+            env={**keep, "HOME": str(self._home), "LC_ALL": "C.UTF-8", "PYTHONFAULTHANDLER": "1", **environment},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -186,7 +187,8 @@ def finished(process: subprocess.Popen[bytes], timeout: float = 120) -> Done:
     try:
         out, err = process.communicate(timeout=timeout)
     except subprocess.TimeoutExpired:
-        process.kill()
+        # It says what each of its threads waits for.
+        process.send_signal(signal.SIGABRT)
         out, err = process.communicate()
         raise AssertionError(f"it did not end within {timeout} s: {err.decode()}") from None
     return Done(process.returncode, out, err)

@@ -85,7 +85,8 @@ def test_killed_right_before_any_change_of_a_directory(site: Site) -> None:
     def dying(number: int) -> Death:
         def death(site: Site) -> Done:
             done = finished(site.start_to_die(number))
-            assert done.code == -9 or number >= total - 1, done.said
+            # Not every push has as much to prune, and the last changes are those.
+            assert done.code in {-9, 0}, done.said
             return done
 
         return death

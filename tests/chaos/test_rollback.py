@@ -117,7 +117,6 @@ class History(RuleBasedStateMachine):
     def roll_back_to_nothing(self) -> None:
         with pytest.raises(PushRefused):
             self.releases.rollback()
-        self.agree()
 
     @precondition(lambda self: len(self.content) > 1)
     @rule(data=st.data())
@@ -143,7 +142,7 @@ class History(RuleBasedStateMachine):
         for path in self.site.path.rglob("*"):
             if not path.is_symlink():
                 os.utime(path, (seconds, seconds))
-        self.agree()
+        self.bury()
 
     # The model.
 
@@ -187,7 +186,17 @@ class History(RuleBasedStateMachine):
             # Who died had not come to prune, or not to the end of it; the next push does.
             there = os.listdir(self.site.path / "releases")
             self.content |= {each: text for each, text in before.items() if each in there}
-        assert not self.live or (self.site.path / "current/index.html").read_text() == self.content[self.live]
+        assert not self.live or self.served() == self.content[self.live]
+
+    def served(self) -> str:
+        """What a visitor gets; where that is nothing, what lies there."""
+        try:
+            return (self.site.path / "current/index.html").read_text()
+        except OSError:
+            link = self.site.path / "current"
+            leads = os.readlink(link) if link.is_symlink() else "nowhere"
+            log = (self.site.path / STATE.name / "log").read_text()
+            return f"nothing: it leads to {leads}, and there are {os.listdir(self.site.path / 'releases')}; {log}"
 
     def bury(self) -> None:
         """Who died is dead for everybody: this process, which played them, is not."""
@@ -203,7 +212,7 @@ class History(RuleBasedStateMachine):
         """The target is as the model says, to the last byte and the last release."""
         if not self.live:
             return
-        assert self.site.live()["index.html"] == self.content[self.live]
+        assert self.served() == self.content[self.live]
         assert sorted(self.content) == [each.id for each in self.releases.history()]
         for release, text in self.content.items():
             assert (self.site.path / "releases" / release / "index.html").read_text() == text
