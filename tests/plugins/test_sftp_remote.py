@@ -439,7 +439,7 @@ class Silent(Wire):
     """A session whose listings lack attributes."""
 
     def names(self, path: bytes) -> list[Listed]:
-        return [Listed(each.name, 0, 0) for each in super().names(path)]
+        return [Listed(each.name, 0, 0, 0) for each in super().names(path)]
 
 
 def test_a_tree_is_removed_though_listings_lack_attributes(place: tuple[Remote, Path]) -> None:
