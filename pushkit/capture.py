@@ -6,10 +6,12 @@ import math
 import os
 import signal
 import subprocess
+import tempfile
 import threading
 import time
-from contextlib import suppress
-from typing import NamedTuple
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import IO, NamedTuple
 
 from pushkit.errors import Interrupted, TimedOut
 from pushkit.process import LINGER, TICK, Command
@@ -37,16 +39,16 @@ def capture(command: Command, cancelled: threading.Event = NEVER) -> Captured:
     was set.
     """
     deadline = time.monotonic() + command.timeout if command.timeout else math.inf
-    process = subprocess.Popen(
-        command.argv,
-        cwd=command.directory,
-        env=dict(command.environment),
-        stdin=subprocess.PIPE if command.stdin else subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-    )
-    stdin = command.stdin or None
+    with given(command.stdin) as stdin:
+        process = subprocess.Popen(
+            command.argv,
+            cwd=command.directory,
+            env=dict(command.environment),
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
     try:
         while True:
             if cancelled.is_set():
@@ -57,13 +59,24 @@ def capture(command: Command, cancelled: threading.Event = NEVER) -> Captured:
                     hint="run it by hand to see what it waits for: it can ask nothing here",
                 )
             with suppress(subprocess.TimeoutExpired):
-                # Called again, without the input, it goes on where it was, and loses nothing.
-                given, stdin = stdin, None
-                stdout, stderr = process.communicate(given, timeout=TICK)
+                # Called again it goes on where it was, and loses nothing.
+                stdout, stderr = process.communicate(timeout=TICK)
                 return Captured(process.returncode, stdout, stderr)
     except BaseException:
         end(process)
         raise
+
+
+@contextmanager
+def given(data: bytes) -> Iterator[IO[bytes] | int]:
+    """Standard input with ``data``: a file, for a pipe would have to be fed while the outputs are read."""
+    if not data:
+        yield subprocess.DEVNULL
+        return
+    with tempfile.TemporaryFile() as file:
+        file.write(data)
+        file.seek(0)
+        yield file
 
 
 def end(process: subprocess.Popen[bytes]) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 from pushkit import pushfile, registry
 from pushkit.capability import comparable, inspectable, lockable, preparable, resumable, revertible
 from pushkit.comparison import Change, compare
-from pushkit.errors import Interrupted, Overtaken, PushFailed, PushkitError, PushRefused, TargetError
+from pushkit.errors import Interrupted, Overtaken, PushFailed, PushkitError, PushRefused, SnapshotError, TargetError
 from pushkit.events import (
     Emit,
     Emitter,
@@ -109,12 +109,26 @@ class Engine:
         with self._session(name) as session:
             strategy = session.strategy
             findings = list(strategy.check()) if isinstance(strategy, Checkable) else []
+            findings += [plain(name, option) for option in pushfile.plain_secrets(session.target)]
+            if not any(finding.severity is Severity.ERROR for finding in findings):
+                findings += self._obstacles(session)
             if deep and isinstance(strategy, Verifiable):
                 findings += strategy.verify()
             elif deep:
                 message = f"the {strategy.name} strategy cannot compare what is live with what was pushed"
                 findings.append(Finding(Severity.WARNING, "target", message))
             return list(redacted(tuple(findings), self.redactor))
+
+    def _obstacles(self, session: Session) -> list[Finding]:
+        """What a plan would warn of, and what would keep a push from being planned."""
+        where = session.target.name
+        try:
+            snapshot = self.snapshot(where)
+            plan = session.strategy.plan(snapshot)
+        except (SnapshotError, PushRefused, TargetError) as error:
+            return [Finding(Severity.ERROR, where, error.message, error.hint)]
+        told = dict.fromkeys((*snapshot.warnings, *plan.warnings))
+        return [Finding(Severity.WARNING, where, message) for message in told]
 
     def status(self, name: str) -> Status:
         """What the target ``name`` says of itself."""
@@ -343,3 +357,13 @@ class Engine:
             seconds=time.monotonic() - start,
             error=error,
         )
+
+
+def plain(target: str, option: str) -> Finding:
+    """The finding that a secret stands in the Pushfile."""
+    return Finding(
+        Severity.WARNING,
+        target,
+        f"{option} is written in the Pushfile, where everybody who has the project can read it",
+        f'keep it elsewhere, {option} = "${{env:NAME}}", and change it if others may have seen it',
+    )

@@ -131,7 +131,8 @@ class Place:
 
     ``why`` is what it was taken for: ``push``, ``rollback``, ``switch`` or ``resume``. ``who`` is ``user@host``, and
     ``since`` when it was taken, by that machine's clock. ``seen`` is its last sign of life, by the target's clock.
-    ``release`` is what it is about. ``switching``: it has begun to change what is live.
+    ``release`` is what it is about. ``switching``: it has begun to change what is live. ``died``: it ran on this
+    machine, and does no more.
     """
 
     number: int
@@ -141,6 +142,7 @@ class Place:
     seen: datetime | None
     release: str
     switching: bool
+    died: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,17 +30,28 @@ def find(given: str | Path = "") -> Path:
 
     Without it, the one in the current directory or in the nearest directory above. Raises `UsageError`.
     """
-    here = Path.cwd()
     if given:
-        path = here / given
+        path = Path(given) if Path(given).is_absolute() else current() / given
         path = path / NAME if path.is_dir() else path
         if not path.exists():
             raise UsageError(f"there is no {_shown(path)}", hint="`push init` writes one")
         return path
+    here = current()
     for each in (here, *here.parents):
         if (each / NAME).is_file():
             return each / NAME
     raise UsageError(f"there is no Pushfile in {here} or any directory above it", hint="`push init` writes one")
+
+
+def current() -> Path:
+    """The current directory. Raises `UsageError` when it has been removed."""
+    try:
+        return Path.cwd()
+    except FileNotFoundError as error:
+        raise UsageError(
+            "the current directory does not exist any more",
+            hint="change to one that does, or name a Pushfile by its whole path with -f",
+        ) from error
 
 
 def names(path: Path) -> Sequence[str]:
@@ -85,6 +96,15 @@ def options(project: Project, target: Target, redactor: Redactor, cancelled: thr
     """
     model = registry.strategy(target.strategy).Options
     return _resolved(project, ("target", target.name), model, target.table, _Secrets(project.root, redactor, cancelled))
+
+
+def plain_secrets(target: Target) -> list[str]:
+    """The options of ``target`` that are secrets and stand in the Pushfile, for everybody to read."""
+    from pushkit import expectation  # noqa: PLC0415  (with the schema of a strategy comes pydantic)
+
+    schema = registry.strategy(target.strategy).Options.model_json_schema()
+    secret = [name for name, part in schema.get("properties", {}).items() if expectation.is_secret(part, schema)]
+    return [name for name in secret if name in target.table and not references.refers(target.table[name])]
 
 
 def notify_options(
@@ -175,7 +195,7 @@ def _tables(text: str, path: Path) -> dict[str, Any]:
 
 
 def _chosen(project: Project, select: Sequence[str], *, sound: bool) -> Sequence[str]:
-    """The names of the targets to validate: none when it is the file that leaves no choice."""
+    """The names of the targets to validate: all when something else is wrong and none is the one to choose."""
     for name in select:
         if name not in project.targets:
             raise UsageError(
@@ -191,7 +211,7 @@ def _chosen(project: Project, select: Sequence[str], *, sound: bool) -> Sequence
             f"which target? {_shown(project.pushfile)} has {', '.join(project.targets)}",
             hint="name one, or set `default` in [project]",
         )
-    return ()
+    return tuple(project.targets)
 
 
 def _error(path: Path, text: str, findings: Sequence[Finding]) -> PushfileError:
@@ -207,6 +227,9 @@ def _error(path: Path, text: str, findings: Sequence[Finding]) -> PushfileError:
 
 def _shown(path: Path) -> str:
     """``path`` as a person would write it here."""
-    here = Path.cwd()
+    try:
+        here = current()
+    except UsageError:
+        return str(path)
     path = path.absolute()
     return str(path.relative_to(here) if path.is_relative_to(here) else path)

@@ -43,7 +43,7 @@ def command(
     On a terminal, asks for what no flag says, again where an answer is wrong. A Pushfile that is there already is
     never overwritten.
     """
-    path = Path.cwd() / (settings.pushfile or pushfile.NAME)
+    path = pushfile.current() / (settings.pushfile or pushfile.NAME)
     path = path / pushfile.NAME if path.is_dir() else path
     if os.path.lexists(path):
         raise there_is(path)

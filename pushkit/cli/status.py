@@ -65,7 +65,8 @@ def placed(place: Place, *, first: bool) -> str:
     seen = f", last sign of life {local(place.seen)}" if place.seen else ""
     begun = ", has begun to change what is live" if place.switching else ""
     holds = "has it" if first else "waits"
-    return f"{visible(place.why)} {place.number} by {visible(place.who)} {holds}{since}{seen}{begun}"
+    died = "; it has died, and the next push goes on" if place.died else ""
+    return f"{visible(place.why)} {place.number} by {visible(place.who)} {holds}{since}{seen}{begun}{died}"
 
 
 def local(time: datetime) -> str:

@@ -18,7 +18,10 @@ from pushkit.files.survey import Survey
 from pushkit.files.ticket import Ticket
 from pushkit.model import Entry, Finding, Kind, Plan, Release, Step
 from pushkit.snapshot import Snapshot
-from pushkit.strategy import Run
+from pushkit.strategy import Run, one_line
+
+#: The most that is kept of why a push failed, in characters.
+REASON = 300
 
 
 class Layout(ABC):
@@ -109,6 +112,15 @@ class Layout(ABC):
     def _round_trips(self, ahead: int) -> tuple[int, int] | None:
         """Those up to now, and those of a push in which nothing is in the way."""
         return (self._remote.round_trips, ahead) if self._remote.capabilities.scripts else None
+
+    def _failed(self, error: BaseException) -> str:
+        """The outcome of a push that failed, in words that others may read."""
+        return f"failed: {self._run.redact(one_line(error))[:REASON]}"
+
+    def _check_root(self, survey: Survey) -> None:
+        """Raise `TargetError` when the root is not there and cannot be made."""
+        if not survey.exists and (obstacle := self._remote.obstacle()):
+            raise TargetError(f"{self._remote.root}: {obstacle}", hint="check `path`, and who may write there")
 
     def _make_root(self, survey: Survey) -> None:
         if survey.exists:

@@ -166,6 +166,7 @@ class Mirror(Layout):
                 hint='push without --prepare-only, or set layout = "releases"',
             )
         survey = self.look()
+        self._check_root(survey)
         live = self.live(survey)
         name = self._run.target.name
         if JOURNAL in survey.found:
@@ -483,7 +484,7 @@ class Mirror(Layout):
         # What has arrived whole is taken up by the next push, unless something was wrong with it.
         if not isinstance(error, (Interrupted, KeyboardInterrupt)):
             self._perform([RemoveTree(stage_of(release)), Remove(STATE.manifest(release))], STATE.name)
-        self.queue.end(ticket, f"failed: {type(error).__name__}")
+        self.queue.end(ticket, self._failed(error))
         return error
 
     def _late(self, release: str, error: BaseException) -> BaseException:

@@ -183,8 +183,10 @@ class Releases(Layout):
         """What it would take to make ``snapshot`` live."""
         self._commands.check(self._remote)
         survey = self.look()
+        self._check_root(survey)
         live = self.live(survey)
-        warnings = [unfinished(ticket) for ticket in survey.open_tickets if waits(ticket, live)]
+        stuck = [unfinished(ticket) for ticket in survey.open_tickets if waits(ticket, live)]
+        warnings = [f"{each}; if it died, push resume or push rollback" for each in stuck]
         if survey.hold:
             warnings.append(f"pushes are held by {survey.hold.who} since {survey.hold.when}: {survey.hold.why}")
         entries, left_out = self._shared.linked(snapshot.entries)
@@ -195,14 +197,14 @@ class Releases(Layout):
         same = survey.found.get(STATE.manifest(live))
         there = same and not self._shared.names and live in survey.names(RELEASES)
         if same and there and not self._run.repair and manifest.claims(same.content, snapshot.digest):
-            return ReleasesPlan(name, (), snapshot.files, live, tuple(warnings), self._round_trips(0), survey)
+            return self._nothing(survey, live, warnings, snapshot.files)
         before = self._manifest(live, survey, warnings, entries) if self.is_there(live, survey, warnings) else []
         if before and self._run.repair:
             before = actual(self._remote, f"{RELEASES}/{live}", before)
         found = difference(before, entries)
         kept = sum(entry.kind is Kind.FILE for entry in found.keep)
         if live and before and not found.steps:
-            return ReleasesPlan(name, (), kept, live, tuple(warnings), self._round_trips(0), survey, found)
+            return self._nothing(survey, live, warnings, kept)
         steps = list(found.steps)
         if found.keep and self._remote.capabilities.copies:
             how = "linked" if self._hard_links else "copied"
@@ -220,11 +222,20 @@ class Releases(Layout):
             steps += self._commands.steps(BEFORE)
             steps.append(Step(Action.SWITCH, CURRENT, f"from {live}" if live else "first push"))
             steps += self._commands.steps(AFTER)
+            pruning = self._pruning(self._describe(survey.last + 1, snapshot, live), survey)
+            steps += [operation.step for operation in pruning if operation.step]
         trips = self._round_trips(TRIPS + self._commands.trips)
         making = self._shared.missing(survey, snapshot.entries)
         return ReleasesPlan(
             name, tuple(steps), kept, live, tuple(warnings), trips, survey, found, by_path, entries, making
         )
+
+    def _nothing(self, survey: Survey, live: str, warnings: Sequence[str], kept: int) -> ReleasesPlan:
+        """The plan when what is to be live is live. A push that may have died before it was done comes first."""
+        stuck = [ticket for ticket in survey.open_tickets if waits(ticket, live)]
+        steps = tuple(Step(Action.VERIFY, f"{each.why} {each.number}", f"{AFTER} has not ended") for each in stuck)
+        trips = self._round_trips(len(steps))
+        return ReleasesPlan(self._run.target.name, steps, kept, live, tuple(warnings), trips, survey)
 
     # Acting.
 
@@ -241,6 +252,8 @@ class Releases(Layout):
             self._ticket, survey = self.queue.enter(survey, lambda number: self._describe(number, snapshot, plan.live))
         if self.live(survey) != plan.live:
             raise Overtaken(f"another push made {self.live(survey) or 'nothing'} live on {plan.target} meanwhile")
+        if not plan.entries:
+            raise Overtaken(f"what came first on {plan.target} has ended; this push has to be planned again")
         ticket, self._ticket = self._ticket, None
         release = ticket.release
         assert release
@@ -309,19 +322,18 @@ class Releases(Layout):
                 way = "to" if forward else "back to"
                 step = Step(Action.SWITCH, CURRENT, f"from {live or 'nothing'} {way} {release.id}")
                 switching = [*self._vouching(survey), *self._switching(ticket, release.id, live, step)]
-                ending = self.queue.ending(ticket, ticket.success)
                 then = self._pruning(ticket, survey) if forward else []
                 if ticket.after:
                     self._perform(switching, STATE.name)
                     # What a person leaves is not what to go back to.
                     self._after(ticket, live, back=forward)
-                    self._conclude(ticket, ending, STATE.name, then)
+                    self._conclude(ticket, self.queue.ending(ticket, ticket.success), STATE.name, then)
                 else:
-                    self._perform(switching, STATE.name, then, ending)
+                    self._perform(switching, STATE.name, then, self.queue.ending(ticket, ticket.success))
             except BaseException as error:
                 with suppress(TargetError, PushRefused):
                     if self.live() != release.id:
-                        self.queue.end(ticket, f"failed: {type(error).__name__}")
+                        self.queue.end(ticket, self._failed(error))
                     elif not ticket.after:
                         # The answer to the switch may be lost.
                         self.queue.end(ticket, ticket.success)
@@ -465,7 +477,6 @@ class Releases(Layout):
         switching = self._switching(ticket, release.id, plan.live, step)
         # Complete, it gets its name; then its ticket still has to hold for it to go live.
         naming = Rename(f"{stage}/{TREE}", f"{RELEASES}/{release.id}")
-        ending = self.queue.ending(ticket, GOOD)
         try:
             if self._commands.before:
                 self._perform([*self.queue.holding(ticket), naming], STATE.name)
@@ -474,7 +485,7 @@ class Releases(Layout):
                 switching.insert(-3, naming)
             if not self._commands.after:
                 # What is old goes while the ticket holds: somebody who waits may want to go back to it.
-                self._perform(switching, STATE.name, pruning, ending)
+                self._perform(switching, STATE.name, pruning, self.queue.ending(ticket, GOOD))
             else:
                 self._perform(switching, STATE.name)
         except RemoteExists as error:
@@ -487,7 +498,7 @@ class Releases(Layout):
             raise self.queue.lost(ticket, error) from error
         if self._commands.after:
             self._after(ticket, plan.live)
-            self._conclude(ticket, ending, STATE.name, pruning)
+            self._conclude(ticket, self.queue.ending(ticket, GOOD), STATE.name, pruning)
 
     def _store(self, ticket: Ticket) -> None:
         """Give the release of ``ticket`` its name, and end the ticket: `switch` makes it live."""
@@ -502,7 +513,13 @@ class Releases(Layout):
 
     def _command(self, when: When, release: str, previous: str, run: Run | None = None) -> None:
         """Run the commands of a moment in ``release``."""
-        self._commands.run(when, self._remote, run or self._run, f"{RELEASES}/{release}", previous)
+        try:
+            self._commands.run(when, self._remote, run or self._run, f"{RELEASES}/{release}", previous)
+        except PushFailed as error:
+            if when == AFTER:
+                raise
+            live = f"{previous} is live as before" if previous else "nothing is live, as before"
+            raise PushFailed(f"{error.message}; {live}", hint=error.hint) from error
 
     def _after(self, ticket: Ticket, previous: str, *, back: bool = True) -> None:
         """Run `after_switch` for what ``ticket`` made live. When it fails, go ``back`` to what was live before.
@@ -591,7 +608,7 @@ class Releases(Layout):
             self._perform([RemoveTree(f"{RELEASES}/{release}")], STATE.name)
         else:
             self._perform(self._forgetting(release), STATE.name)
-        self.queue.end(ticket, f"failed: {type(error).__name__}")
+        self.queue.end(ticket, self._failed(error))
 
     def _settle(self, ticket: Ticket, survey: Survey) -> str:
         """How a push ended that died when it had begun to switch."""
@@ -688,7 +705,7 @@ class Releases(Layout):
             if name in good:
                 reason = f"the newest {self._keep} stay"
             elif name in prepared(survey) and name not in waiting | queued:
-                reason = f"it was prepared before {live}, and never live"
+                reason = "a later push goes live, and it never was"
             elif name not in waiting | queued:
                 reason = "its push did not end well"
             else:

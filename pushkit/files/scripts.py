@@ -30,6 +30,8 @@ echo "home $PWD"
 GRACE = 5
 #: Between what `PROBE` printed and what a script printed that came with it.
 NEXT = "pushkit-next"
+#: The last line that `collect` prints: without it something was cut off.
+ALL = "pushkit-all"
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,4 +223,4 @@ def collect(trees: Sequence[str], listed: Sequence[str], looked: Sequence[str], 
         )
     lines.append('df -P -k . 2>/dev/null | while read -r a b c free rest; do echo "s $free"; done\n')
     # A ticket that ends while it is read makes tar complain, and no archive worse.
-    return f'{look}{"".join(lines)}echo\nset --\n{chosen}[ $# -eq 0 ] || tar -cf - "$@" 2>/dev/null || :\n'
+    return f'{look}{"".join(lines)}echo\nset --\n{chosen}[ $# -eq 0 ] || tar -cf - "$@" 2>/dev/null || :\necho {ALL}\n'

@@ -18,7 +18,7 @@ from pushkit.files.batch import Batch, expected, names
 from pushkit.files.errors import RemoteDenied, RemoteError, RemoteExists, RemoteFull, RemoteMissing
 from pushkit.files.operation import Copy, Operation, Still, Verify
 from pushkit.files.remote import Remote
-from pushkit.files.scripts import MARKER, NEXT, Shell, own_output
+from pushkit.files.scripts import ALL, MARKER, NEXT, Shell, own_output
 from pushkit.files.stat import Found, Stat
 from pushkit.files.transfer import Transfer
 from pushkit.model import Entry, Kind, Step
@@ -346,7 +346,11 @@ def told(path: str, result: ShellResult) -> RemoteError:
 
 def collected(output: bytes, root: str) -> tuple[dict[str, Found], int | None]:
     """What the script of `collect` printed, and how many bytes are free. Raises `RemoteError` when it was cut off."""
-    lines, _, archive = output.partition(b"\n\n")
+    if not output:
+        return {}, None
+    if not output.endswith(f"{ALL}\n".encode()):
+        raise RemoteError(f"{root}: what the target sent was cut off", hint="push again")
+    lines, _, archive = output.removesuffix(f"{ALL}\n".encode()).partition(b"\n\n")
     found: dict[str, Found] = {}
     free = None
     for line in lines.decode("utf-8", "surrogateescape").split("\n"):

@@ -221,6 +221,10 @@ class FileStrategy(Strategy[FileOptionsT]):
         survey = self._layout.look()
         if not survey.exists:
             return [*findings, Finding(Severity.OK, root, "does not exist yet; the first push makes it")]
+        try:
+            self._layout.queue.check_hold(survey)
+        except PushRefused as error:
+            findings.append(Finding(Severity.ERROR, root, error.message, error.hint))
         live = self._layout.live(survey)
         gone: list[str] = []
         if live and not self._layout.is_there(live, survey, gone):

@@ -106,7 +106,8 @@ def read_ticket(number: int, parts: Mapping[str, bytes], heartbeat: float) -> Ti
         release = release_of(record)
         previous = str(record["previous"])
         why = str(record.get("why", "push"))
-        if (why == "push" and number_of(release.id) != number) or (previous and not number_of(previous)):
+        made = number_of(release.id)
+        if (why == "push" and made != number) or (previous and not number_of(previous)):
             return Ticket(number, **state)
         machine, process = str(record.get("machine", "")), int(record.get("process", 0))
     except (KeyError, TypeError, ValueError):

@@ -144,7 +144,8 @@ class Site:
         assert [path for path in left if not path.startswith(".push/pushes/0")] == []
         assert sorted(os.listdir(self.local)) == [".push", "current", "releases"]
         releases = sorted(os.listdir(self.local / "releases"))
-        assert releases == sorted(os.listdir(state / "manifests"))
+        manifests = sorted(os.listdir(state / "manifests"))
+        assert releases == manifests, everything
         keep = self.table["keep"]
         assert isinstance(keep, int)
         assert 1 <= len(releases) <= keep

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 
 from cli.project import Project
@@ -111,3 +112,40 @@ def test_rollback_of_a_misspelt_target_is_not_taken_for_a_release(project: Proje
     done = project.push("rollback", "prodution")
     assert done.returncode == 2
     assert "production" in done.stderr
+
+
+def test_what_would_keep_a_push_from_being_planned_is_an_error(project: Project) -> None:
+    assert project.push("check").returncode == 0
+    os.mkfifo(project.root / "queue")
+    done = project.push("check")
+    assert done.returncode == 7
+    assert "error    production: production: queue is a named pipe, which cannot be pushed" in done.stdout.splitlines()
+    (project.root / "queue").unlink()
+    (project.root / "latest").symlink_to("/etc")
+    done = project.push("check")
+    assert done.returncode == 0
+    assert "warning  production: production: latest is a link that leads out of the project: /etc" in done.stdout
+
+
+def test_a_hold_and_what_shared_misses_are_errors(project: Project) -> None:
+    live = project.root.parent / "live"
+    project.write(production=f'strategy = "dir"\npath = "{live}"\nshared = [".env"]')
+    done = project.push("check")
+    assert done.returncode == 7
+    assert "shared/.env is not there" in done.stdout
+    project.write(production=f'strategy = "dir"\npath = "{live}"')
+    assert project.push().returncode == 0
+    assert project.push("hold", "-m", "moving house").returncode == 0
+    done = project.push("check")
+    assert done.returncode == 7
+    assert "moving house" in done.stdout
+
+
+def test_a_secret_in_the_pushfile_is_warned_about_and_one_from_elsewhere_is_not(project: Project) -> None:
+    project.write(production='strategy = "acme"\nsecret = "hunter2"')
+    done = project.push("check")
+    assert done.returncode == 0
+    assert "warning  production: production: secret is written in the Pushfile" in done.stdout
+    assert "hunter2" not in done.stdout + done.stderr
+    project.write(production='strategy = "acme"\nsecret = "${env:SECRET}"')
+    assert "written in the Pushfile" not in project.push("check", SECRET="hunter2").stdout

@@ -286,3 +286,22 @@ def test_a_missing_argument_is_named(project: Project, command: str, missing: st
     assert "missing argument" in done.stderr.lower()
     assert missing in done.stderr
     assert "\\n" not in done.stderr
+
+
+def test_a_directory_that_is_gone_is_told_and_needs_none_where_the_pushfile_is_named(project: Project) -> None:
+    gone = 'mkdir gone && cd gone && rmdir ../gone && exec "$0" "$@"'
+    for arguments, code, said in (
+        (("targets",), 2, "the current directory does not exist any more"),
+        (("-f", str(project.root / "Pushfile"), "targets"), 0, ""),
+    ):
+        done = subprocess.run(
+            ["sh", "-c", gone, PUSH, *arguments],
+            cwd=project.root.parent,
+            env=project.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == code, done.stderr
+        assert said in done.stderr
+        assert "bug" not in done.stderr

@@ -33,6 +33,22 @@ def test_a_push_after_it_is_refused_and_names_the_ways_on(project: Project, dead
         assert way in done.stderr
 
 
+def test_a_push_of_the_same_project_is_refused_too(project: Project, dead: Path) -> None:
+    done = project.push()
+    assert done.returncode == 6, done.stderr
+    assert "push resume" in done.stderr
+    assert (dead / "current/index.html").read_text() == "two"
+    (project.root.parent / "here").unlink()
+    assert project.push("resume").returncode == 0
+    again = project.push()
+    assert again.returncode == 0
+    assert "nothing to do" in again.stderr
+
+
+def test_status_says_that_it_died(project: Project, dead: Path) -> None:
+    assert "it has died" in project.push("status").stdout
+
+
 @pytest.mark.parametrize("line", [["resume"], ["resume", "2"], ["resume", "production", "2"]], ids=" ".join)
 def test_resume_runs_what_it_lacks_and_ends_it_well(project: Project, dead: Path, line: list[str]) -> None:
     (project.root.parent / "here").unlink()

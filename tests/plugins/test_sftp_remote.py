@@ -452,3 +452,13 @@ def test_a_tree_is_removed_though_listings_lack_attributes(place: tuple[Remote, 
     assert {found.kind for found in remote.list("one")} == {Kind.DIRECTORY, Kind.FILE, Kind.SYMLINK}
     Remote.remove_tree(remote, "one")
     assert not (local / "one").exists()
+
+
+def test_listings_have_times_so_that_a_heartbeat_can_be_told(place: tuple[Remote, Path]) -> None:
+    remote, local = place
+    remote.write("file", [b"x"], 0o644)
+    moment = 1_700_000_000
+    os.utime(local / "file", (moment, moment))
+    assert [found.mtime for found in remote.list("") if found.name == "file"] == [moment]
+    found = remote.collect(("file",), limit=10)
+    assert found["file"].stat.mtime == moment

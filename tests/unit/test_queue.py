@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import os
+import threading
 import time
+from collections.abc import Iterable
+from copy import copy
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from pushkit import Busy
+from pushkit import Busy, Interrupted, PushFailed, PushRefused, TargetError
+from pushkit.files import RemoteError
+from pushkit.files.commands import Commands
+from pushkit.files.heartbeat import Heartbeat
 from pushkit.files.releases import STATE, Releases
+from pushkit.files.ticket import Ticket
+from pushkit_dir.remote import LocalRemote
 from unit.test_releases import Site
 
 
@@ -54,3 +64,175 @@ def test_a_push_of_another_machine_whose_heart_has_stopped_is_buried(tmp_path: P
     site.write("a", "2")
     site.push()
     assert [each.outcome for each in site.releases.look().tickets] == ["good", "died", "good"]
+
+
+def test_a_process_that_took_the_number_of_a_dead_push_keeps_nobody_out(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    site.write("a", "1")
+    site.push()
+    ticket = site.enter()  # of this process, which runs on
+    long_ago = time.time() - 3600
+    os.utime(site.path / STATE.ticket(ticket.number) / "hb", (long_ago, long_ago))
+    impatient(site)
+    site.write("a", "2")
+    site.push()
+    assert site.live() == {"a": "2"}
+
+
+def test_a_ticket_that_names_no_release_is_as_good_as_damaged(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    site.write("a", "1")
+    site.push()
+    ticket = site.enter()
+    file = site.path / STATE.ticket(ticket.number) / "ticket.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"why": "switch", "release": "../../etc"}))
+    assert site.releases.look().tickets[-1].release is None
+
+
+class Beats(LocalRemote):
+    """A remote on which the first sign of life meets a wish to stop."""
+
+    beats = 0
+
+    def write(self, path: str, chunks: Iterable[bytes], mode: int) -> None:
+        self.beats += 1
+        if self.beats == 1:
+            raise Interrupted("stopped while the server was at work")
+        super().write(path, chunks, mode)
+
+
+def test_a_heart_goes_on_beating_when_somebody_asks_to_stop(tmp_path: Path) -> None:
+    remote = Beats(tmp_path)
+    with Heartbeat(remote, "hb", "", 0.01):
+        limit = time.monotonic() + 30
+        while remote.beats < 3 and time.monotonic() < limit:
+            time.sleep(0.01)
+    assert (tmp_path / "hb").read_bytes() == b"alive\n"
+
+
+class Slow(LocalRemote):
+    """A remote that takes its time to remove."""
+
+    def remove_tree(self, path: str) -> None:
+        if path.startswith(STATE.incoming):
+            time.sleep(0.3)
+        super().remove_tree(path)
+
+
+def test_who_waits_to_switch_to_what_is_being_removed_does_not_make_it_live(tmp_path: Path) -> None:
+    site = Site(tmp_path, keep=1)
+    for text in "123":
+        site.write("a", text)
+        site.push()
+    prepare = copy(site.run)
+    prepare.prepare = True
+    preparing = Releases(site.remote, prepare, 1)
+    site.write("a", "prepared")
+    snapshot = site.snapshot()
+    prepared = preparing.push(preparing.plan(snapshot), snapshot)
+    site.write("a", "new")
+    snapshot = site.snapshot()
+    pushing = Releases(Slow(site.path), site.run, 1)
+    plan = pushing.plan(snapshot)
+    entered = threading.Event()
+    switch = pushing._switch
+
+    def late(*arguments: Any) -> None:
+        entered.set()
+        time.sleep(0.5)
+        switch(*arguments)
+
+    pushing._switch = late  # type: ignore[method-assign, assignment]
+    pusher = threading.Thread(target=pushing.push, args=(plan, snapshot))
+    pusher.start()
+    assert entered.wait(30)
+    waiting = copy(site.run)
+    waiting.wait = 60
+    with pytest.raises((Busy, PushRefused, TargetError)):
+        Releases(site.remote, waiting, 1).switch(prepared.id)
+    pusher.join()
+    assert site.live() == {"a": "new"}
+    assert not site.releases.look().open_tickets
+
+
+def test_a_push_that_died_right_after_its_switch_and_was_unlocked_may_be_gone_back_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = Site(tmp_path)
+    for text in "12":
+        site.write("a", text)
+        site.push()
+    make = LocalRemote.make_directory
+
+    def die(self: LocalRemote, path: str, mode: int) -> None:
+        if path.endswith("/end"):
+            raise SystemExit
+        make(self, path, mode)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LocalRemote, "make_directory", die)
+        site.write("a", "3")
+        with pytest.raises(SystemExit):
+            site.push()
+    third = site.releases.live()
+    assert third.startswith("000003-")
+    site.releases.queue.unlock(3, "it is dead")
+    site.write("a", "4")
+    site.push()
+    assert site.releases.rollback().id == third
+    assert site.live() == {"a": "3"}
+
+
+def test_a_switch_whose_end_could_not_be_told_was_a_switch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    site = Site(tmp_path)
+    site.write("a", "1")
+    first = site.push()
+    site.write("a", "2")
+    site.push()
+    make = LocalRemote.make_directory
+    failures = [RemoteError("a hiccup of the network")]
+
+    def fail_once(self: LocalRemote, path: str, mode: int) -> None:
+        if path.endswith("/end") and failures:
+            raise failures.pop()
+        make(self, path, mode)
+
+    monkeypatch.setattr(LocalRemote, "make_directory", fail_once)
+    with pytest.raises(RemoteError, match="hiccup"):
+        site.releases.switch(first.id)
+    assert site.releases.live() == first.id
+    site.write("a", "3")
+    site.push()
+    assert site.releases.rollback().id == first.id
+
+
+def test_a_resumed_push_that_somebody_ended_takes_no_good_release_with_it(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    releases = []
+    for text in "12":
+        site.write("a", text)
+        releases.append(site.push())
+    commands = Commands(after=("true",))
+
+    def die(*_: object, **__: object) -> None:
+        raise SystemExit
+
+    dying = Releases(site.remote, site.run, 5, commands=commands)
+    dying._after = die  # type: ignore[method-assign]
+    dying.queue.end = lambda *_: False  # type: ignore[method-assign]
+    with pytest.raises(SystemExit):
+        dying.switch(releases[0].id)
+    (left,) = site.releases.look().open_tickets
+    site.die(left)
+    resuming = Releases(site.remote, site.run, 5, commands=commands)
+
+    def meanwhile(ticket: Ticket, *_: object, **__: object) -> None:
+        site.releases.queue.unlock(ticket.number, "it hangs")
+        site.releases.switch(releases[1].id)
+        raise PushFailed("after_switch ended with exit code 1")
+
+    resuming._after = meanwhile  # type: ignore[method-assign]
+    with pytest.raises(PushFailed):
+        resuming.resume()
+    assert releases[0].id in os.listdir(site.path / "releases")
+    assert site.live() == {"a": "2"}

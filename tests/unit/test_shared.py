@@ -253,3 +253,8 @@ def test_a_log_that_leads_outside_is_refused(host: Host, tmp_path: Path) -> None
     with pytest.raises(PushRefused, match="log is a symlink, no file"):
         host.push()
     assert not (tmp_path / "precious").exists()
+
+
+def test_all_that_is_wrong_with_shared_is_said_at_once() -> None:
+    with pytest.raises(ValueError, match=r"'/abs' is no path.*'\.\./up' is no path.*'a/b' lies in 'a'"):
+        validated(["/abs", "../up", "a", "a/b"])
