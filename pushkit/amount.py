@@ -14,3 +14,8 @@ def amount(size: float) -> str:
         unit += 1
     digits = 1 if unit and size < 9.95 else 0
     return f"{size:.{digits}f} {_UNITS[unit]}"
+
+
+def counted(number: int, noun: str) -> str:
+    """``number`` and ``noun``, in the plural where it is one: ``1 file``, ``6,869 files``."""
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")

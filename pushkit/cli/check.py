@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from pushkit import pushfile
+from pushkit.amount import counted
 from pushkit.cli.context import complete_target, engine, load
 from pushkit.cli.settings import Settings, common
 from pushkit.cli.stdout import say
@@ -19,7 +20,7 @@ from pushkit.errors import (
 )
 from pushkit.model import Finding, Project, Severity
 from pushkit.ui.jsonl import line as json_line
-from pushkit.ui.text import counted, visible
+from pushkit.ui.text import visible
 
 
 @click.command()

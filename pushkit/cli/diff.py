@@ -6,6 +6,7 @@ import sys
 
 import click
 
+from pushkit.amount import counted
 from pushkit.cli.context import complete_target, engine, load
 from pushkit.cli.settings import Settings, common
 from pushkit.cli.stdout import say
@@ -13,7 +14,7 @@ from pushkit.comparison import Change
 from pushkit.ui.jsonl import line as json_line
 from pushkit.ui.jsonl import plain
 from pushkit.ui.reporter import Lines
-from pushkit.ui.text import counted, visible
+from pushkit.ui.text import visible
 
 
 @click.command()

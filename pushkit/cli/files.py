@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import click
 
 from pushkit import pushfile
-from pushkit.amount import amount
+from pushkit.amount import amount, counted
 from pushkit.cli.context import complete_target, engine
 from pushkit.cli.settings import Settings, common
 from pushkit.cli.stdout import say, say_bytes
@@ -20,7 +20,7 @@ from pushkit.source import explain
 from pushkit.ui.jsonl import line as json_line
 from pushkit.ui.jsonl import plain
 from pushkit.ui.reporter import Lines
-from pushkit.ui.text import counted, quoted, visible
+from pushkit.ui.text import quoted, visible
 
 
 @click.command()

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from enum import StrEnum
 
-from pushkit.amount import amount
+from pushkit.amount import amount, counted
 from pushkit.events import (
     Event,
     Note,
@@ -22,7 +22,7 @@ from pushkit.events import (
 )
 from pushkit.model import Action, Outcome, Plan, Receipt, Step
 from pushkit.ui.progress import Progress, sends
-from pushkit.ui.text import counted, duration, output_line, visible
+from pushkit.ui.text import duration, output_line, visible
 
 # Seconds between two lines that say how far a long push is.
 INTERVAL = 5.0

@@ -53,8 +53,3 @@ def duration(seconds: float) -> str:
         return f"{whole // 60} min {whole % 60:02d} s"
     minutes = whole // 60
     return f"{minutes // 60} h {minutes % 60:02d} min"
-
-
-def counted(number: int, noun: str) -> str:
-    """``number`` and ``noun``, in the plural where it is one: ``1 file``, ``6,869 files``."""
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pushkit.amount import amount
-from pushkit.ui.text import counted, duration, output_line, quoted, visible
+from pushkit.amount import amount, counted
+from pushkit.ui.text import duration, output_line, quoted, visible
 
 
 @pytest.mark.parametrize(
