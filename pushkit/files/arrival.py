@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 from pushkit import manifest
+from pushkit.amount import counted
 from pushkit.files.batch import DESK
 from pushkit.files.errors import RemoteError
+from pushkit.files.operation import Copy, Operation, Rename
 from pushkit.files.remote import Remote
 from pushkit.files.survey import LIMIT, State, Survey
 from pushkit.files.ticket import RELEASE_ID, number_of
-from pushkit.model import Entry, Kind
+from pushkit.model import Entry, Kind, Step
+from pushkit.strategy import Run
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,19 +26,59 @@ class Arrival:
     entries: Sequence[Entry]
 
 
-def arrived(remote: Remote, survey: Survey, tree: str, wanted: Sequence[Entry]) -> Arrival | None:
-    """Those of the files ``wanted`` that the last push that died had sent whole.
+@dataclass(frozen=True, slots=True)
+class Arrivals:
+    """What several pushes that died left, no entry twice."""
+
+    found: Sequence[Arrival] = ()
+
+    @property
+    def paths(self) -> frozenset[str]:
+        """The paths that need not be sent."""
+        return frozenset(entry.path for each in self.found for entry in each.entries)
+
+    def tell(self, run: Run, steps: Mapping[str, Step]) -> None:
+        """Report the steps, by path, of what need not be sent."""
+        if self.found:
+            run.note(f"{counted(len(self.paths), 'file')} had arrived with a push that died")
+        for each in self.found:
+            for entry in each.entries:
+                with run.step(steps[entry.path]) if entry.path in steps else nullcontext():
+                    pass
+
+    def linking(self, tree: str) -> list[Operation]:
+        """The operations that make it part of ``tree``, on a remote that copies."""
+        return [Copy(each.directory, tree, each.entries, link=True) for each in self.found]
+
+    def moving(self, tree: str) -> list[Operation]:
+        """The operations that move it to ``tree``."""
+        return [
+            Rename(f"{each.directory}/{entry.path}", f"{tree}/{entry.path}")
+            for each in self.found
+            for entry in each.entries
+        ]
+
+
+def arrived(remote: Remote, survey: Survey, tree: str, wanted: Sequence[Entry]) -> Arrivals:
+    """Those of the files ``wanted`` that pushes that died had sent whole, the last of them asked first.
 
     ``tree`` is where in a stage the entries lie. Which content a file was to have, the dead push said before it sent
     it; that it is whole, the remote is asked.
     """
-    state: State = survey.state
     queued = {ticket.number for ticket in survey.open_tickets}
-    names = filter(RELEASE_ID.fullmatch, survey.names(state.incoming))
-    dead = max((name for name in names if number_of(name) not in queued), key=number_of, default="")
-    files = [entry for entry in wanted if entry.kind is Kind.FILE and entry.size]
-    if not dead or not files:
-        return None
+    names = filter(RELEASE_ID.fullmatch, survey.names(survey.state.incoming))
+    left = [entry for entry in wanted if entry.kind is Kind.FILE and entry.size]
+    found: list[Arrival] = []
+    for dead in sorted((name for name in names if number_of(name) not in queued), key=number_of, reverse=True):
+        if left and (arrival := whole(remote, survey.state, dead, tree, left)):
+            found.append(arrival)
+            there = set(arrival.entries)
+            left = [entry for entry in left if entry not in there]
+    return Arrivals(found)
+
+
+def whole(remote: Remote, state: State, dead: str, tree: str, files: Sequence[Entry]) -> Arrival | None:
+    """Those of ``files`` that the push of the release ``dead`` had sent whole."""
     try:
         intended = set(manifest.decode(intention(remote, state, dead)))
         directory = f"{state.incoming}/{dead}/{tree}"
@@ -43,8 +87,8 @@ def arrived(remote: Remote, survey: Survey, tree: str, wanted: Sequence[Entry]) 
     except (RemoteError, ValueError):
         # It died before it had said anything, or what it left is damaged: all is sent.
         return None
-    whole = [entry for entry in sent if entry not in wrong]
-    return Arrival(directory, whole) if whole else None
+    there = [entry for entry in sent if entry not in wrong]
+    return Arrival(directory, there) if there else None
 
 
 def intention(remote: Remote, state: State, release: str) -> bytes:

@@ -162,8 +162,3 @@ class Layout(ABC):
 def following(operations: Sequence[Operation], operation: Operation | None) -> list[Operation]:
     """Those of ``operations`` that come after ``operation``."""
     return list(operations[next(at for at, each in enumerate(operations) if each is operation) + 1 :])
-
-
-def plural(count: int, noun: str) -> str:
-    """``1 file``, ``2 files``."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"

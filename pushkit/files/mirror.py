@@ -20,32 +20,32 @@ it when its content is damaged.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from copy import copy
 from dataclasses import dataclass, field, replace
 
 from pushkit import manifest
+from pushkit.amount import counted
 from pushkit.errors import Interrupted, Overtaken, PushFailed, PushRefused, TargetError
 from pushkit.files import journal as journals
 from pushkit.files.actual import findings
-from pushkit.files.arrival import Arrival, arrived
+from pushkit.files.arrival import arrived
 from pushkit.files.diff import Difference, difference
 from pushkit.files.errors import RemoteExists
 from pushkit.files.ground import Ground, above, as_unknown, reach, with_ways
-from pushkit.files.layout import Layout, plural
+from pushkit.files.layout import Layout
 from pushkit.files.operation import (
     MakeDirectory,
     Operation,
     Put,
     Remove,
     RemoveTree,
-    Rename,
     Still,
     Verify,
     Write,
 )
-from pushkit.files.queue import STALE, Queue, forgotten
+from pushkit.files.queue import STALE, Queue, expiring
 from pushkit.files.recovery import (
     JOURNAL,
     LIVE,
@@ -187,7 +187,7 @@ class Mirror(Layout):
         count = sum(entry.kind is Kind.FILE for entry in found.send)
         steps = (
             *found.steps,
-            Step(Action.VERIFY, plural(count, "file"), how),
+            Step(Action.VERIFY, counted(count, "file"), how),
             Step(Action.SWITCH, "live", f"from {live}" if live else "first push"),
         )
         if survey.hold:
@@ -201,7 +201,7 @@ class Mirror(Layout):
         dead = self._clearing(survey, survey.last + 1, live)
         if not dead or self._tidied:
             return ()
-        return (Step(Action.PRUNE, plural(len(dead), "path"), "left by a push that died"),)
+        return (Step(Action.PRUNE, counted(len(dead), "path"), "left by a push that died"),)
 
     def _before(self, survey: Survey, after: Sequence[Entry], warnings: list[str]) -> tuple[Sequence[Entry], Ground]:
         """What is live and a push's, and what else lies at the paths that become ``after``."""
@@ -237,7 +237,7 @@ class Mirror(Layout):
                 )
         if not self._run.adopt:
             raise PushRefused(
-                f"{plural(len(strange), 'file')} that no push put on {self._run.target.name} would be overwritten, "
+                f"{counted(len(strange), 'file')} that no push put on {self._run.target.name} would be overwritten, "
                 f"{strange[0].path!r} first; nothing was changed",
                 hint="look at them; push --adopt takes them over, those with the project's content as they are",
             )
@@ -338,8 +338,8 @@ class Mirror(Layout):
         steps = {step.subject.rstrip("/"): step for step in found.steps if step.action is not Action.REMOVE}
         verify, switch = plan.steps[-2:]
         after = snapshot.entries
-        arrival = arrived(self._remote, survey, TREE, found.send)
-        self._take_up(arrival, steps)
+        arrivals = arrived(self._remote, survey, TREE, found.send)
+        arrivals.tell(self._run, steps)
         written = journals.journal((release, plan.live), plan.before, after, found, plan.ground.kinds)
         operations: list[Operation] = [
             # What is live may have changed since the ticket was written.
@@ -348,8 +348,8 @@ class Mirror(Layout):
             MakeDirectory(stage, 0o700),
             MakeDirectory(tree, 0o700),
             Write(STATE.manifest(release), manifest.encode(after)),
-            Put(tree, self._transfer(found, steps, snapshot, arrival)),
-            *taking(arrival, tree),
+            Put(tree, self._transfer(found, steps, snapshot, arrivals.paths)),
+            *arrivals.moving(tree),
             Verify(tree, found.send, step=verify),
             *self.queue.holding(ticket),
             Still(plan.ground.guarded, plan.ground.kinds),
@@ -362,7 +362,7 @@ class Mirror(Layout):
         then = [RemoveTree(stage), *self._pruning(ticket, survey, release)]
         if wrong := self._perform(operations, stage, then):
             raise PushFailed(
-                f"{plural(len(wrong), 'file')} did not arrive whole, {wrong[0].path!r} first; what was live stays",
+                f"{counted(len(wrong), 'file')} did not arrive whole, {wrong[0].path!r} first; what was live stays",
                 hint="push again; if it happens again, look at the target's disk",
             )
 
@@ -387,19 +387,9 @@ class Mirror(Layout):
             if step.action is Action.REMOVE or path in modes
         }
 
-    def _take_up(self, arrival: Arrival | None, steps: dict[str, Step]) -> None:
-        """Tell what need not be sent."""
-        if arrival:
-            self._run.note(f"{plural(len(arrival.entries), 'file')} had arrived with a push that died")
-            for entry in arrival.entries:
-                if entry.path in steps:
-                    with self._run.step(steps[entry.path]):
-                        pass
-
     def _transfer(
-        self, found: Difference, steps: dict[str, Step], snapshot: Snapshot, arrival: Arrival | None
+        self, found: Difference, steps: dict[str, Step], snapshot: Snapshot, there: Collection[str]
     ) -> Transfer:
-        there = {entry.path for entry in (arrival.entries if arrival else ())}
         sent = {entry.path for entry in found.send}
         ways = {way for path in sent for way in above(path)}
         # Directories are made writable first, so that read-only ones can be filled.
@@ -426,10 +416,7 @@ class Mirror(Layout):
 
     def _pruning(self, ticket: Ticket, survey: Survey, live: str) -> list[Operation]:
         """Remove what dead pushes left, manifests that are not ``live``'s, and old tickets."""
-        return [
-            *self._clearing(survey, ticket.number, live),
-            *(RemoveTree(STATE.ticket(number)) for number in forgotten(survey, [number_of(live)])),
-        ]
+        return [*self._clearing(survey, ticket.number, live), *expiring(survey, [number_of(live)])]
 
     def _clearing(self, survey: Survey, number: int, live: str) -> list[Operation]:
         """Remove the stages of pushes before ``number`` that have ended, and their manifests but that of ``live``."""
@@ -508,12 +495,6 @@ class Mirror(Layout):
                 f"{self._remote.root} has no space for {sent:,} bytes, only for {free:,}; nothing was changed",
                 hint="make room on the target",
             )
-
-
-def taking(arrival: Arrival | None, tree: str) -> list[Operation]:
-    """The operations that take what had arrived before to its place."""
-    paths = [entry.path for entry in arrival.entries] if arrival else []
-    return [Rename(f"{arrival.directory}/{path}", f"{tree}/{path}") for path in paths] if arrival else []
 
 
 def check_names(entries: Sequence[Entry]) -> None:

@@ -18,7 +18,18 @@ from pushkit.events import Note
 from pushkit.files.errors import RemoteExists
 from pushkit.files.heartbeat import Heartbeat
 from pushkit.files.machine import machine, runs
-from pushkit.files.operation import Absent, Append, Fence, MakeDirectory, Operation, Present, Remove, Write
+from pushkit.files.operation import (
+    Absent,
+    Append,
+    Fence,
+    MakeDirectory,
+    Operation,
+    Present,
+    Remove,
+    RemoveTree,
+    Rename,
+    Write,
+)
 from pushkit.files.remote import Remote
 from pushkit.files.survey import State, Survey
 from pushkit.files.ticket import END, HEARTBEAT, OUTCOME, RECORD, SWITCHING, UNLOCKED, Ticket, encoded
@@ -31,6 +42,8 @@ STALE, BEATS = 60.0, 6
 PAUSE = 1.0
 #: So many tickets that have ended stay where they are; the log remembers them all.
 KEPT = 30
+#: How the name of a ticket ends that is being removed.
+EXPIRED = ".expired"
 
 
 class Queue:
@@ -293,6 +306,16 @@ def now() -> str:
     return moment().isoformat()
 
 
-def forgotten(survey: Survey, keep: Sequence[int]) -> list[int]:
-    """The numbers of tickets that may go: they have ended, are not among the newest, and nothing needs them."""
-    return [ticket.number for ticket in survey.tickets if ticket.ended and ticket.number not in keep][:-KEPT]
+def expiring(survey: Survey, keep: Sequence[int]) -> list[Operation]:
+    """Remove the tickets that have ended, are not among the newest, and whose numbers are not in ``keep``.
+
+    Each loses its name first: half gone, it would look like one that has not ended.
+    """
+    pushes = survey.state.pushes
+    operations: list[Operation] = [
+        RemoveTree(f"{pushes}/{name}") for name in sorted(survey.names(pushes)) if name.endswith(EXPIRED)
+    ]
+    for ticket in [each for each in survey.tickets if each.ended and each.number not in keep][:-KEPT]:
+        place = survey.state.ticket(ticket.number)
+        operations += [Rename(place, place + EXPIRED), RemoveTree(place + EXPIRED)]
+    return operations

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from pushkit import manifest
+from pushkit.amount import counted
 from pushkit.files import journal as journals
 from pushkit.files.ground import Ground, above, as_unknown, reach, with_ways
 from pushkit.files.journal import Journal, Renaming
-from pushkit.files.layout import plural
 from pushkit.files.operation import Operation, Remove, RemoveTree, Still, Write
 from pushkit.files.queue import Queue
 from pushkit.files.remote import Remote
@@ -114,7 +114,7 @@ class Recovery:
         came = [e for e in files if not (moved - waiting).isdisjoint((*above(e.path), e.path))]
         wrong = [*self._remote.verify(f"{stage_of(found.release)}/{TREE}", coming), *self._remote.verify("", came)]
         if wrong:
-            raise ValueError(f"{plural(len(wrong), 'file')} of it are not whole, {wrong[0].path!r} first")
+            raise ValueError(f"{counted(len(wrong), 'file')} of it are not whole, {wrong[0].path!r} first")
 
     def _undo(self, ticket: Ticket, release: str, previous: str, survey: Survey) -> None:
         """Give up a switch from ``previous`` to ``release``, both may be empty.

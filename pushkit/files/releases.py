@@ -25,37 +25,35 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from copy import copy
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from pushkit import manifest
+from pushkit.amount import counted
 from pushkit.errors import Busy, Interrupted, Overtaken, PushFailed, PushkitError, PushRefused, TargetError
 from pushkit.files.actual import actual, findings
-from pushkit.files.arrival import Arrival, arrived
+from pushkit.files.assembly import Assembly, ReleasesPlan, in_order
 from pushkit.files.commands import AFTER, BEFORE, Commands, When
 from pushkit.files.diff import Difference, difference
-from pushkit.files.errors import RemoteError, RemoteExists
-from pushkit.files.layout import Layout, following, plural
+from pushkit.files.errors import RemoteExists
+from pushkit.files.history import before, forgetting, good_in, pruning
+from pushkit.files.layout import Layout
 from pushkit.files.operation import (
     Absent,
-    Copy,
-    MakeDirectory,
     Operation,
     Point,
     Pointing,
     Present,
-    Put,
     Remove,
     RemoveTree,
     Rename,
-    SetMode,
-    Verify,
     Write,
 )
-from pushkit.files.queue import STALE, Queue, forgotten, now
+from pushkit.files.place import CURRENT, RELEASES, STATE, TREE, look_for
+from pushkit.files.queue import STALE, Queue, now
 from pushkit.files.remote import Remote
 from pushkit.files.shared import Shared
 from pushkit.files.status import prepared
-from pushkit.files.survey import FORMAT, Look, State, Survey
+from pushkit.files.survey import Survey
 from pushkit.files.ticket import (
     END,
     GOOD,
@@ -63,36 +61,18 @@ from pushkit.files.ticket import (
     PREPARED,
     RECORD,
     RELEASE_ID,
-    SWITCHED,
     UNLOCKED,
     Ticket,
     encoded,
     number_of,
 )
-from pushkit.files.transfer import Transfer
-from pushkit.model import Action, Entry, Finding, Kind, Plan, Release, Severity, Step
+from pushkit.model import Action, Entry, Finding, Kind, Release, Severity, Step
 from pushkit.snapshot import Snapshot
 from pushkit.strategy import Run, one_line
 
-STATE = State(".push")
-CURRENT = "current"
-RELEASES = "releases"
 NOTHING_SHARED, NO_COMMANDS = Shared(), Commands()
 #: To enter the queue, to send and verify, to switch.
 TRIPS = 3
-#: Where in a stage the release is built.
-TREE = "tree"
-
-
-@dataclass(frozen=True)
-class ReleasesPlan(Plan):
-    """A plan that remembers what it found out."""
-
-    survey: Survey | None = None
-    difference: Difference = field(default_factory=lambda: Difference((), (), (), ()))
-    steps_of: dict[str, Step] = field(default_factory=dict)
-    entries: Sequence[Entry] = ()
-    making: Sequence[Operation] = ()
 
 
 class Releases(Layout):
@@ -117,7 +97,7 @@ class Releases(Layout):
         super().__init__(remote, run)
         self._keep = keep
         self._hard_links = hard_links
-        self._times = times
+        self._assembly = Assembly(remote, run, self._perform, hard_links=hard_links, times=times)
         self._shared = shared
         self._commands = commands
         self.queue = Queue(remote, STATE, run, look=self.look, settle=self._settle, stale=stale)
@@ -153,7 +133,7 @@ class Releases(Layout):
     def history(self, survey: Survey | None = None) -> list[Release]:
         """The good releases that are there, the oldest first."""
         survey = survey or self.look()
-        return [ticket.release for ticket in self._good(survey, self.live(survey)).values() if ticket.release]
+        return [ticket.release for ticket in good_in(survey, self.live(survey)).values() if ticket.release]
 
     def changes(self, snapshot: Snapshot) -> Sequence[Step]:
         """How ``snapshot`` differs from what is live, by the manifest of that."""
@@ -191,7 +171,7 @@ class Releases(Layout):
             warnings.append(f"pushes are held by {survey.hold.who} since {survey.hold.when}: {survey.hold.why}")
         entries, left_out = self._shared.linked(snapshot.entries)
         if left_out:
-            left = plural(len(left_out), "path")
+            left = counted(len(left_out), "path")
             warnings.append(f"{left} of the project in the place of what is shared stay here, {left_out[0]!r} first")
         name = self._run.target.name
         same = survey.found.get(STATE.manifest(live))
@@ -208,7 +188,7 @@ class Releases(Layout):
         steps = list(found.steps)
         if found.keep and self._remote.capabilities.copies:
             how = "linked" if self._hard_links else "copied"
-            steps.append(Step(Action.KEEP, plural(len(found.keep), "file"), f"unchanged since {live}: {how} there"))
+            steps.append(Step(Action.KEEP, counted(len(found.keep), "file"), f"unchanged since {live}: {how} there"))
         elif found.keep:
             known = {entry.path for entry in found.modes}
             why = "unchanged, but this server cannot copy: sent again"
@@ -216,14 +196,14 @@ class Releases(Layout):
             found = Difference(found.steps, in_order(entries, found), (), ())
         by_path = {step.subject.rstrip("/"): step for step in steps if step.action in {Action.ADD, Action.REPLACE}}
         how = "by sha256" if self._remote.capabilities.digests else "by size"
-        count = sum(entry.kind is Kind.FILE for entry in self._verifiable(found))
-        steps.append(Step(Action.VERIFY, plural(count, "file"), how))
+        count = sum(entry.kind is Kind.FILE for entry in self._assembly.verifiable(found))
+        steps.append(Step(Action.VERIFY, counted(count, "file"), how))
         if not self._run.prepare:
             steps += self._commands.steps(BEFORE)
             steps.append(Step(Action.SWITCH, CURRENT, f"from {live}" if live else "first push"))
             steps += self._commands.steps(AFTER)
-            pruning = self._pruning(self._describe(survey.last + 1, snapshot, live), survey)
-            steps += [operation.step for operation in pruning if operation.step]
+            going = pruning(survey, self._describe(survey.last + 1, snapshot, live), live, self._keep)
+            steps += [operation.step for operation in going if operation.step]
         trips = self._round_trips(TRIPS + self._commands.trips)
         making = self._shared.missing(survey, snapshot.entries)
         return ReleasesPlan(
@@ -245,7 +225,7 @@ class Releases(Layout):
         Raises `Overtaken`, the place in the queue kept, when another push changed what is live meanwhile.
         """
         assert plan.survey
-        self._check_space(plan)
+        self._assembly.check_space(plan)
         survey = plan.survey
         if self._ticket is None:
             self._make_root(survey)
@@ -263,7 +243,7 @@ class Releases(Layout):
                     # What is live changed while the ticket waited.
                     ticket = replace(ticket, previous=plan.live)
                     self._perform([Write(f"{STATE.ticket(ticket.number)}/{RECORD}", ticket.record())], STATE.name)
-                self._assemble(release, plan, survey, snapshot)
+                self._assembly.assemble(release.id, plan, survey, snapshot, self._vouching(survey))
                 if self._run.prepare:
                     self._store(ticket)
                 else:
@@ -284,7 +264,7 @@ class Releases(Layout):
         """Make ``wanted`` live, which was prepared or live before. Nothing is done when it is."""
         survey = self.look()
         live = self.live(survey)
-        there = prepared(survey) | self._good(survey, live)
+        there = prepared(survey) | good_in(survey, live)
         ticket = there.get(wanted)
         if ticket is None or ticket.release is None:
             raise PushRefused(
@@ -322,7 +302,7 @@ class Releases(Layout):
                 way = "to" if forward else "back to"
                 step = Step(Action.SWITCH, CURRENT, f"from {live or 'nothing'} {way} {release.id}")
                 switching = [*self._vouching(survey), *self._switching(ticket, release.id, live, step)]
-                then = self._pruning(ticket, survey) if forward else []
+                then = pruning(survey, ticket, self.live(survey), self._keep) if forward else []
                 if ticket.after:
                     self._perform(switching, STATE.name)
                     # What a person leaves is not what to go back to.
@@ -383,7 +363,7 @@ class Releases(Layout):
 
     def _target_of_rollback(self, survey: Survey, wanted: str) -> Release:
         live = self.live(survey)
-        good = self._good(survey, live)
+        good = good_in(survey, live)
         if not live:
             raise PushRefused(f"nothing was ever pushed to {self._remote.root}: there is nothing to roll back")
         wanted = wanted or before(live, good)
@@ -403,76 +383,12 @@ class Releases(Layout):
     def _describe(self, number: int, snapshot: Snapshot, live: str) -> Ticket:
         return replace(super()._describe(number, snapshot, live), after=bool(self._commands.after))
 
-    def _assemble(self, release: Release, plan: ReleasesPlan, survey: Survey, snapshot: Snapshot) -> None:
-        """Make the release whole in its stage, and verify it."""
-        stage = f"{STATE.incoming}/{release.id}"
-        tree = f"{stage}/{TREE}"
-        found = plan.difference
-        steps = {step.action: step for step in plan.steps}
-        for step in plan.steps:
-            if step.action is Action.REMOVE:
-                with self._run.step(step):  # not copied is removed
-                    pass
-        arrival = arrived(self._remote, survey, TREE, found.send)
-        self._take_up(arrival, plan)
-        operations: list[Operation] = [
-            *self._preparing(survey),
-            *self._vouching(survey),
-            *plan.making,
-            MakeDirectory(stage, 0o700),
-            MakeDirectory(tree, 0o755),
-            Write(STATE.manifest(release.id), manifest.encode(plan.entries)),
-            Put(tree, self._transfer(plan, snapshot, arrival)),
-        ]
-        if arrival and self._remote.capabilities.copies:
-            operations.append(Copy(arrival.directory, tree, arrival.entries, link=True))
-        elif arrival:
-            paths = [entry.path for entry in arrival.entries]
-            operations += [Rename(f"{arrival.directory}/{path}", f"{tree}/{path}") for path in paths]
-        if keep := steps.get(Action.KEEP):
-            operations += self._keeping(plan, tree, keep)
-        operations.append(Verify(tree, self._verifiable(found), step=steps[Action.VERIFY]))
-        operations += self._modes(tree, plan, plan.entries)
-        wrong: Sequence[Entry] = ()
-        while operations:
-            try:
-                wrong = self._perform(operations, stage)
-                break
-            except RemoteError as error:
-                if not isinstance(error.operation, Copy):
-                    raise
-                self._fill(tree, error.operation, snapshot)
-                operations = following(operations, error.operation)
-        if wrong:
-            self._heal(tree, snapshot, found, wrong)
-            self._perform(self._modes(tree, plan, plan.entries), stage)
-
-    def _keeping(self, plan: ReleasesPlan, tree: str, step: Step) -> list[Operation]:
-        """The operations that take what is unchanged from the live release."""
-        source, found = f"{RELEASES}/{plan.live}", plan.difference
-        if not self._hard_links:
-            return [Copy(source, tree, found.keep, step=step)]
-        # All names of a file have one mode: what gets another becomes a file of its own.
-        modes = {entry.path for entry in found.modes}
-        linked = [entry for entry in found.keep if entry.path not in modes]
-        copied = [entry for entry in found.keep if entry.path in modes]
-        return [Copy(source, tree, linked, link=True, step=step), Copy(source, tree, copied)]
-
-    def _take_up(self, arrival: Arrival | None, plan: ReleasesPlan) -> None:
-        """Tell what need not be sent."""
-        if arrival:
-            self._run.note(f"{plural(len(arrival.entries), 'file')} had arrived with a push that died")
-            for entry in arrival.entries:
-                if entry.path in plan.steps_of:
-                    with self._run.step(plan.steps_of[entry.path]):
-                        pass
-
     def _switch(self, ticket: Ticket, plan: ReleasesPlan, survey: Survey) -> None:
         """Make the release of ``ticket`` live, end the ticket, and remove what is old."""
         release = ticket.release
         assert release
         stage = f"{STATE.incoming}/{release.id}"
-        pruning = [*self._pruning(ticket, survey), RemoveTree(stage)]
+        going = [*pruning(survey, ticket, plan.live, self._keep), RemoveTree(stage)]
         step = next(each for each in plan.steps if each.action is Action.SWITCH)
         switching = self._switching(ticket, release.id, plan.live, step)
         # Complete, it gets its name; then its ticket still has to hold for it to go live.
@@ -485,7 +401,7 @@ class Releases(Layout):
                 switching.insert(-3, naming)
             if not self._commands.after:
                 # What is old goes while the ticket holds: somebody who waits may want to go back to it.
-                self._perform(switching, STATE.name, pruning, self.queue.ending(ticket, GOOD))
+                self._perform(switching, STATE.name, going, self.queue.ending(ticket, GOOD))
             else:
                 self._perform(switching, STATE.name)
         except RemoteExists as error:
@@ -498,7 +414,7 @@ class Releases(Layout):
             raise self.queue.lost(ticket, error) from error
         if self._commands.after:
             self._after(ticket, plan.live)
-            self._conclude(ticket, self.queue.ending(ticket, GOOD), STATE.name, pruning)
+            self._conclude(ticket, self.queue.ending(ticket, GOOD), STATE.name, going)
 
     def _store(self, ticket: Ticket) -> None:
         """Give the release of ``ticket`` its name, and end the ticket: `switch` makes it live."""
@@ -607,7 +523,7 @@ class Releases(Layout):
             # What has arrived whole is taken up by the next push.
             self._perform([RemoveTree(f"{RELEASES}/{release}")], STATE.name)
         else:
-            self._perform(self._forgetting(release), STATE.name)
+            self._perform(forgetting(release), STATE.name)
         self.queue.end(ticket, self._failed(error))
 
     def _settle(self, ticket: Ticket, survey: Survey) -> str:
@@ -629,117 +545,7 @@ class Releases(Layout):
 
         return settle
 
-    def _forgetting(self, release: str, step: Step | None = None) -> list[Operation]:
-        """Remove a release that is not live, wherever it lies, and its manifest."""
-        return [
-            RemoveTree(f"{RELEASES}/{release}", step=step),
-            RemoveTree(f"{STATE.incoming}/{release}"),
-            Remove(STATE.manifest(release)),
-            # Its push may have died while it wrote that.
-            Remove(f"{STATE.manifest(release)}.new"),
-        ]
-
-    def _transfer(self, plan: ReleasesPlan, snapshot: Snapshot, arrival: Arrival | None) -> Transfer:
-        found = plan.difference
-        sent = {entry.path for entry in found.send} - {entry.path for entry in (arrival.entries if arrival else ())}
-        # Directories are made writable first, so that read-only ones can be filled.
-        entries = [
-            entry._replace(mode=entry.mode | 0o700) if entry.kind is Kind.DIRECTORY else entry
-            for entry in plan.entries
-            if entry.kind is Kind.DIRECTORY or entry.path in sent
-        ]
-        modes = {entry.path for entry in found.modes}
-        steps = {path: step for path, step in plan.steps_of.items() if path not in modes}
-        return Transfer(snapshot, entries, steps, self._run, self._times)
-
-    def _fill(self, tree: str, copy: Copy, snapshot: Snapshot) -> None:
-        """Send what could not be copied, since it is not there any more."""
-        found = self._remote.collect((), looked=[f"{tree}/{entry.path}" for entry in copy.entries], limit=0)
-        gone = [entry for entry in copy.entries if f"{tree}/{entry.path}" not in found]
-        self._run.warn(f"{plural(len(gone), 'path')} of {copy.source} are gone from the target and are sent again")
-        self._remote.put(tree, Transfer(snapshot, gone, {}, self._run, self._times))
-
-    def _verifiable(self, found: Difference) -> Sequence[Entry]:
-        """What is read back: what was sent, and what was copied where that costs no round trip a file."""
-        return (*found.send, *found.keep) if self._remote.capabilities.digests else found.send
-
-    def _heal(self, tree: str, snapshot: Snapshot, found: Difference, wrong: Sequence[Entry]) -> None:
-        """Send again what had been altered in the live release. Raises `PushFailed` for what does not arrive whole."""
-        copied = {entry.path for entry in found.keep}
-        if altered := [entry for entry in wrong if entry.path in copied]:
-            # Somebody edited the live release: what is pushed is the snapshot, whole.
-            self._run.warn(f"{plural(len(altered), 'file')} had been altered on the target, {altered[0].path!r} first")
-            self._perform([Remove(f"{tree}/{entry.path}") for entry in altered], STATE.name)
-            self._remote.put(tree, Transfer(snapshot, altered, {}, self._run, self._times))
-            wrong = self._remote.verify(tree, wrong)
-        if wrong:
-            raise PushFailed(
-                f"{plural(len(wrong), 'file')} did not arrive whole, {wrong[0].path!r} first; what was live stays",
-                hint="push again; if it happens again, look at the target's disk",
-            )
-
-    def _modes(self, tree: str, plan: ReleasesPlan, entries: Sequence[Entry]) -> list[Operation]:
-        changed = {entry.path for entry in plan.difference.modes}
-        operations: list[Operation] = []
-        # The deepest first: below a directory that is closed nothing can be set any more.
-        for entry in reversed(entries):
-            closed = entry.kind is Kind.DIRECTORY and entry.mode & 0o700 != 0o700
-            if entry.path in changed:
-                operations.append(SetMode(f"{tree}/{entry.path}", entry.mode, step=plan.steps_of[entry.path]))
-            elif closed:
-                operations.append(SetMode(f"{tree}/{entry.path}", entry.mode))
-        return operations
-
-    def _pruning(self, ticket: Ticket, survey: Survey) -> list[Operation]:
-        """Remove all but the newest good releases, and what dead pushes left."""
-        assert ticket.release
-        live = ticket.release.id
-        good = self._good(survey, self.live(survey)) | {live: ticket}
-        stay = {live, before(live, good), *list(good)[-self._keep :]}
-        queued = {each.release.id for each in survey.open_tickets if each.release}
-        waiting = {name for name in prepared(survey) if number_of(name) > number_of(live)}
-        operations: list[Operation] = []
-        for name in sorted({*survey.names(STATE.incoming), *survey.names(RELEASES)}):
-            if not RELEASE_ID.fullmatch(name) or name in stay or number_of(name) >= ticket.number:
-                continue
-            if name in good:
-                reason = f"the newest {self._keep} stay"
-            elif name in prepared(survey) and name not in waiting | queued:
-                reason = "a later push goes live, and it never was"
-            elif name not in waiting | queued:
-                reason = "its push did not end well"
-            else:
-                continue
-            step = Step(Action.PRUNE, name, reason)
-            if name not in survey.names(RELEASES):
-                operations += self._forgetting(name, step)
-                continue
-            # A release that is half gone must not look like one that somebody may go back to.
-            away = f"{STATE.incoming}/{name}"
-            operations += [RemoveTree(away), Rename(f"{RELEASES}/{name}", away, step=step)]
-            operations += self._forgetting(name)[1:]
-        # What has its name was whole, and its push died before it had put away the stage.
-        named = {name for name in survey.names(STATE.incoming) if name in stay | waiting and name != live}
-        operations += [RemoveTree(f"{STATE.incoming}/{name}") for name in sorted(named & set(survey.names(RELEASES)))]
-        keep = [number_of(name) for name in stay | waiting if name]
-        keep += [each.number for name, each in good.items() if name in stay]
-        return [*operations, *(RemoveTree(STATE.ticket(number)) for number in forgotten(survey, keep))]
-
     # What is there.
-
-    def _good(self, survey: Survey, live: str) -> dict[str, Ticket]:
-        """The tickets whose releases are there and were live once, by release, in the order of the releases' numbers.
-
-        That is the ticket of the push that made it, or of the last switch to it.
-        """
-        there = set(survey.names(RELEASES))
-        found: dict[str, Ticket] = {}
-        for ticket in survey.tickets:
-            if ticket.release and ticket.release.id in there:
-                own = number_of(ticket.release.id) == ticket.number
-                if ticket.outcome == SWITCHED or (own and (ticket.outcome == GOOD or ticket.release.id == live)):
-                    found[ticket.release.id] = ticket
-        return dict(sorted(found.items(), key=lambda item: number_of(item[0])))
 
     def is_there(self, release: str, survey: Survey, warnings: list[str]) -> bool:
         """Whether a release lies where it should. One that does not is told of in ``warnings``."""
@@ -777,36 +583,6 @@ class Releases(Layout):
             for operation in self.queue.ending(ticket, ticket.success)[1:]
         ]
 
-    def _preparing(self, survey: Survey) -> list[Operation]:
-        """Make the directories of the layout where they are missing."""
-        wanted = ((STATE.manifests, 0o700), (STATE.incoming, 0o700), (RELEASES, 0o755))
-        operations: list[Operation] = [
-            MakeDirectory(path, mode, may_exist=True) for path, mode in wanted if path not in survey.found
-        ]
-        if STATE / "format" not in survey.found:
-            operations.append(Write(STATE / "format", f"{FORMAT}\n".encode()))
-        return operations
-
-    def _check_space(self, plan: ReleasesPlan) -> None:
-        """Refuse what will not fit: the bytes of all files that are written, be they sent or copied there.
-
-        An estimate: neither directories nor what is lost in half-filled blocks is counted.
-        """
-        assert plan.survey
-        if not plan.survey.exists:
-            return
-        free = self._remote.free_space()
-        sent = sum(entry.size for entry in plan.difference.send)
-        copied = 0 if self._hard_links else sum(entry.size for entry in plan.difference.keep)
-        if free is None or sent + copied <= free or (sent <= free and self._remote.shares_copies(STATE / "format")):
-            return
-        parts = f" ({sent:,} sent, {copied:,} copied from the live release)" if copied else ""
-        raise TargetError(
-            f"{self._remote.root} has no space for {sent + copied:,} bytes{parts}, only for {free:,}; "
-            "nothing was changed",
-            hint="make room on the target, or keep fewer releases (`keep`)",
-        )
-
 
 def waits(ticket: Ticket, live: str) -> bool:
     """Whether ``ticket`` made ``live`` what it is, and has commands to run after that."""
@@ -818,23 +594,3 @@ def unfinished(ticket: Ticket) -> str:
     """What is to be said of a ticket that `waits`."""
     assert ticket.release
     return f"{ticket.why} {ticket.number} by {ticket.holder} made {ticket.release.id} live, and {AFTER} has not ended"
-
-
-def look_for(shared: Shared) -> Look:
-    """What this layout looks at."""
-    looked = (STATE.incoming, STATE.manifests, RELEASES, *shared.looked)
-    return Look(STATE, listed=(RELEASES,), looked=looked, live=CURRENT)
-
-
-def before(live: str, good: dict[str, Ticket]) -> str:
-    """The release that was live before ``live``, if it is there; else the newest good one that is older."""
-    if live in good and good[live].previous in good:
-        return good[live].previous
-    older = [name for name in good if number_of(name) < number_of(live)]
-    return older[-1] if older else ""
-
-
-def in_order(entries: Sequence[Entry], found: Difference) -> tuple[Entry, ...]:
-    """What a server that cannot copy has to be sent: changed and unchanged, in walk order."""
-    paths = {entry.path for entry in (*found.send, *found.keep)}
-    return tuple(entry for entry in entries if entry.path in paths)

@@ -16,7 +16,8 @@ from pushkit.files.layout import Layout
 from pushkit.files.log import read_log
 from pushkit.files.mirror import LOOK as MIRROR
 from pushkit.files.mirror import Mirror
-from pushkit.files.releases import Releases, look_for
+from pushkit.files.place import look_for
+from pushkit.files.releases import Releases
 from pushkit.files.remote import Remote
 from pushkit.files.shared import Shared, validated
 from pushkit.files.status import status_of

@@ -19,7 +19,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from chaos.site import FULL
 from pushkit import PushkitError, PushRefused
 from pushkit.files import RemoteFull
-from pushkit.files.releases import STATE, Releases
+from pushkit.files.place import STATE
+from pushkit.files.releases import Releases
 from pushkit_dir.remote import LocalRemote
 from unit.test_releases import Site
 

@@ -11,7 +11,7 @@ import pytest
 from pushkit import Entry, Interrupted, manifest
 from pushkit.events import Note, StepFinished
 from pushkit.files import Capabilities
-from pushkit.files.releases import STATE
+from pushkit.files.place import STATE
 from pushkit.files.transfer import Transfer
 from pushkit_dir.remote import LocalRemote
 from unit.test_releases import Site
@@ -23,6 +23,12 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
     made = Site(tmp_path)
     for name in ("a", "d/b", "e"):
         made.write(name, f"the content of {name}", 0o640)
+    stopped(made, monkeypatch)
+    return made
+
+
+def stopped(made: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A push that is stopped before the last file."""
     opened = Transfer.open
 
     def stop(self: Transfer, entry: Entry) -> object:
@@ -35,7 +41,6 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
         with pytest.raises(Interrupted):
             made.push()
     made.events.clear()
-    return made
 
 
 @pytest.fixture
@@ -70,6 +75,17 @@ def test_what_arrived_is_not_sent_again_and_each_step_is_reported_once(site: Sit
     subjects = finished(site)
     assert [subjects.count(name) for name in ("a", "d/", "d/b", "e")] == [1, 1, 1, 1]
     assert any("2 files had arrived" in event.message for event in site.events if isinstance(event, Note))
+    assert not site.debris()
+
+
+def test_what_arrived_with_the_push_before_the_last_is_taken_up_too(
+    site: Site, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    stopped(site, monkeypatch)
+    sent = request.getfixturevalue("sent")
+    site.push()
+    assert sent == ["e"]
+    assert site.live()["d/b"] == "the content of d/b"
     assert not site.debris()
 
 

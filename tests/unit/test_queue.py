@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from copy import copy
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,8 @@ from pushkit import Busy, Interrupted, PushFailed, PushRefused, TargetError
 from pushkit.files import RemoteError
 from pushkit.files.commands import Commands
 from pushkit.files.heartbeat import Heartbeat
-from pushkit.files.releases import STATE, Releases
+from pushkit.files.place import STATE
+from pushkit.files.releases import Releases
 from pushkit.files.ticket import Ticket
 from pushkit_dir.remote import LocalRemote
 from unit.test_releases import Site
@@ -236,3 +238,35 @@ def test_a_resumed_push_that_somebody_ended_takes_no_good_release_with_it(tmp_pa
         resuming.resume()
     assert releases[0].id in os.listdir(site.path / "releases")
     assert site.live() == {"a": "2"}
+
+
+class Dies(LocalRemote):
+    """A remote that dies half way through the removal of a ticket, once."""
+
+    expiring: str = ""
+
+    def remove_tree(self, path: str) -> None:
+        if ".push/pushes/" in path and not self.expiring:
+            self.expiring = path
+            super().remove_tree(f"{path}/end")
+            raise TargetError("the server went away")
+        super().remove_tree(path)
+
+
+def test_a_ticket_that_is_half_gone_is_not_taken_for_one_that_has_not_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pushkit.files.queue.KEPT", 2)
+    site = Site(tmp_path, keep=1)
+    site.remote = Dies(site.path)
+    site.releases = Releases(site.remote, site.run, 1)
+    for number in range(6):
+        site.write("a", str(number))
+        with suppress(TargetError):
+            site.push()
+    assert isinstance(site.remote, Dies)
+    assert site.remote.expiring
+    assert all(ticket.ended for ticket in site.releases.look().tickets)
+    numbers = [json.loads(line)["number"] for line in (site.path / ".push/log").read_text().splitlines()]
+    assert numbers == [1, 2, 3, 4, 5, 6]
+    assert all(name.isdigit() for name in os.listdir(site.path / ".push/pushes"))

@@ -19,7 +19,8 @@ import pytest
 from pushkit import Action, Busy, Kind, Project, PushFailed, PushRefused, Run, Snapshot, Target, TargetError, manifest
 from pushkit.events import Event, StepFinished, Warned
 from pushkit.files import RemoteFull
-from pushkit.files.releases import STATE, Releases
+from pushkit.files.place import STATE
+from pushkit.files.releases import Releases
 from pushkit.files.ticket import Ticket
 from pushkit.model import Release, Revision
 from pushkit.secrets.redaction import Redactor

@@ -10,7 +10,8 @@ import pytest
 
 from pushkit import Entry, Kind, PushRefused
 from pushkit.events import Warned
-from pushkit.files.releases import STATE, Releases
+from pushkit.files.place import STATE
+from pushkit.files.releases import Releases
 from pushkit.files.shared import Shared, validated
 from unit.test_releases import Site
 

@@ -1,0 +1,197 @@
+"""A release in the making: sent, copied, verified, in a stage of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+
+from pushkit import manifest
+from pushkit.amount import counted
+from pushkit.errors import PushFailed, TargetError
+from pushkit.files.arrival import arrived
+from pushkit.files.diff import Difference
+from pushkit.files.errors import RemoteError
+from pushkit.files.layout import following
+from pushkit.files.operation import Copy, MakeDirectory, Operation, Put, Remove, SetMode, Verify, Write
+from pushkit.files.place import RELEASES, STATE, TREE
+from pushkit.files.remote import Remote
+from pushkit.files.survey import FORMAT, Survey
+from pushkit.files.transfer import Transfer
+from pushkit.model import Action, Entry, Kind, Plan, Step
+from pushkit.snapshot import Snapshot
+from pushkit.strategy import Run
+
+Perform = Callable[[Sequence[Operation], str], Sequence[Entry]]
+
+
+@dataclass(frozen=True)
+class ReleasesPlan(Plan):
+    """A plan that remembers what it found out."""
+
+    survey: Survey | None = None
+    difference: Difference = field(default_factory=lambda: Difference((), (), (), ()))
+    steps_of: dict[str, Step] = field(default_factory=dict)
+    entries: Sequence[Entry] = ()
+    making: Sequence[Operation] = ()
+
+
+class Assembly:
+    """Makes releases on one remote, by ``perform``. ``hard_links`` and ``times`` are as in `Releases`."""
+
+    def __init__(
+        self,
+        remote: Remote,
+        run: Run,
+        perform: Perform,
+        *,
+        hard_links: bool,
+        times: Callable[[Entry], float] | None,
+    ) -> None:
+        self._remote = remote
+        self._run = run
+        self._perform = perform
+        self._hard_links = hard_links
+        self._times = times
+
+    def check_space(self, plan: ReleasesPlan) -> None:
+        """Refuse what will not fit: the bytes of all files that are written, be they sent or copied there.
+
+        An estimate: neither directories nor what is lost in half-filled blocks is counted.
+        """
+        assert plan.survey
+        if not plan.survey.exists:
+            return
+        free = self._remote.free_space()
+        sent = sum(entry.size for entry in plan.difference.send)
+        copied = 0 if self._hard_links else sum(entry.size for entry in plan.difference.keep)
+        if free is None or sent + copied <= free or (sent <= free and self._remote.shares_copies(STATE / "format")):
+            return
+        parts = f" ({sent:,} sent, {copied:,} copied from the live release)" if copied else ""
+        raise TargetError(
+            f"{self._remote.root} has no space for {sent + copied:,} bytes{parts}, only for {free:,}; "
+            "nothing was changed",
+            hint="make room on the target, or keep fewer releases (`keep`)",
+        )
+
+    def verifiable(self, found: Difference) -> Sequence[Entry]:
+        """What is read back: what was sent, and what was copied where that costs no round trip a file."""
+        return (*found.send, *found.keep) if self._remote.capabilities.digests else found.send
+
+    def assemble(
+        self, release: str, plan: ReleasesPlan, survey: Survey, snapshot: Snapshot, first: Sequence[Operation]
+    ) -> None:
+        """Make the release whole in its stage, and verify it; ``first`` comes before it is sent."""
+        stage = f"{STATE.incoming}/{release}"
+        tree = f"{stage}/{TREE}"
+        found = plan.difference
+        steps = {step.action: step for step in plan.steps}
+        for step in plan.steps:
+            if step.action is Action.REMOVE:
+                with self._run.step(step):  # not copied is removed
+                    pass
+        arrivals = arrived(self._remote, survey, TREE, found.send)
+        arrivals.tell(self._run, plan.steps_of)
+        operations: list[Operation] = [
+            *preparing(survey),
+            *first,
+            *plan.making,
+            MakeDirectory(stage, 0o700),
+            MakeDirectory(tree, 0o755),
+            Write(STATE.manifest(release), manifest.encode(plan.entries)),
+            Put(tree, self._transfer(plan, snapshot, arrivals.paths)),
+        ]
+        operations += arrivals.linking(tree) if self._remote.capabilities.copies else arrivals.moving(tree)
+        if keep := steps.get(Action.KEEP):
+            operations += self._keeping(plan, tree, keep)
+        operations.append(Verify(tree, self.verifiable(found), step=steps[Action.VERIFY]))
+        operations += modes(tree, plan)
+        wrong: Sequence[Entry] = ()
+        while operations:
+            try:
+                wrong = self._perform(operations, stage)
+                break
+            except RemoteError as error:
+                if not isinstance(error.operation, Copy):
+                    raise
+                self._fill(tree, error.operation, snapshot)
+                operations = following(operations, error.operation)
+        if wrong:
+            self._heal(tree, snapshot, found, wrong)
+            self._perform(modes(tree, plan), stage)
+
+    def _keeping(self, plan: ReleasesPlan, tree: str, step: Step) -> list[Operation]:
+        """The operations that take what is unchanged from the live release."""
+        source, found = f"{RELEASES}/{plan.live}", plan.difference
+        if not self._hard_links:
+            return [Copy(source, tree, found.keep, step=step)]
+        # All names of a file have one mode: what gets another becomes a file of its own.
+        modes = {entry.path for entry in found.modes}
+        linked = [entry for entry in found.keep if entry.path not in modes]
+        copied = [entry for entry in found.keep if entry.path in modes]
+        return [Copy(source, tree, linked, link=True, step=step), Copy(source, tree, copied)]
+
+    def _transfer(self, plan: ReleasesPlan, snapshot: Snapshot, there: Collection[str]) -> Transfer:
+        found = plan.difference
+        sent = {entry.path for entry in found.send}.difference(there)
+        # Directories are made writable first, so that read-only ones can be filled.
+        entries = [
+            entry._replace(mode=entry.mode | 0o700) if entry.kind is Kind.DIRECTORY else entry
+            for entry in plan.entries
+            if entry.kind is Kind.DIRECTORY or entry.path in sent
+        ]
+        modes = {entry.path for entry in found.modes}
+        steps = {path: step for path, step in plan.steps_of.items() if path not in modes}
+        return Transfer(snapshot, entries, steps, self._run, self._times)
+
+    def _fill(self, tree: str, copy: Copy, snapshot: Snapshot) -> None:
+        """Send what could not be copied, since it is not there any more."""
+        found = self._remote.collect((), looked=[f"{tree}/{entry.path}" for entry in copy.entries], limit=0)
+        gone = [entry for entry in copy.entries if f"{tree}/{entry.path}" not in found]
+        self._run.warn(f"{counted(len(gone), 'path')} of {copy.source} are gone from the target and are sent again")
+        self._remote.put(tree, Transfer(snapshot, gone, {}, self._run, self._times))
+
+    def _heal(self, tree: str, snapshot: Snapshot, found: Difference, wrong: Sequence[Entry]) -> None:
+        """Send again what had been altered in the live release. Raises `PushFailed` for what does not arrive whole."""
+        copied = {entry.path for entry in found.keep}
+        if altered := [entry for entry in wrong if entry.path in copied]:
+            # Somebody edited the live release: what is pushed is the snapshot, whole.
+            self._run.warn(f"{counted(len(altered), 'file')} had been altered on the target, {altered[0].path!r} first")
+            self._perform([Remove(f"{tree}/{entry.path}") for entry in altered], STATE.name)
+            self._remote.put(tree, Transfer(snapshot, altered, {}, self._run, self._times))
+            wrong = self._remote.verify(tree, wrong)
+        if wrong:
+            raise PushFailed(
+                f"{counted(len(wrong), 'file')} did not arrive whole, {wrong[0].path!r} first; what was live stays",
+                hint="push again; if it happens again, look at the target's disk",
+            )
+
+
+def modes(tree: str, plan: ReleasesPlan) -> list[Operation]:
+    """The operations that set the modes which sending and copying did not."""
+    changed = {entry.path for entry in plan.difference.modes}
+    operations: list[Operation] = []
+    # The deepest first: below a directory that is closed nothing can be set any more.
+    for entry in reversed(plan.entries):
+        closed = entry.kind is Kind.DIRECTORY and entry.mode & 0o700 != 0o700
+        if entry.path in changed:
+            operations.append(SetMode(f"{tree}/{entry.path}", entry.mode, step=plan.steps_of[entry.path]))
+        elif closed:
+            operations.append(SetMode(f"{tree}/{entry.path}", entry.mode))
+    return operations
+
+
+def preparing(survey: Survey) -> list[Operation]:
+    """Make the directories of the layout where they are missing."""
+    wanted = ((STATE.manifests, 0o700), (STATE.incoming, 0o700), (RELEASES, 0o755))
+    operations: list[Operation] = [
+        MakeDirectory(path, mode, may_exist=True) for path, mode in wanted if path not in survey.found
+    ]
+    if STATE / "format" not in survey.found:
+        operations.append(Write(STATE / "format", f"{FORMAT}\n".encode()))
+    return operations
+
+
+def in_order(entries: Sequence[Entry], found: Difference) -> tuple[Entry, ...]:
+    """What a server that cannot copy has to be sent: changed and unchanged, in walk order."""
+    paths = {entry.path for entry in (*found.send, *found.keep)}
+    return tuple(entry for entry in entries if entry.path in paths)

@@ -1,0 +1,85 @@
+"""The releases that are there: which were live once, which stay, and which go."""
+
+from __future__ import annotations
+
+from pushkit.files.operation import Operation, Remove, RemoveTree, Rename
+from pushkit.files.place import RELEASES, STATE
+from pushkit.files.queue import expiring
+from pushkit.files.status import prepared
+from pushkit.files.survey import Survey
+from pushkit.files.ticket import GOOD, RELEASE_ID, SWITCHED, Ticket, number_of
+from pushkit.model import Action, Step
+
+
+def good_in(survey: Survey, live: str) -> dict[str, Ticket]:
+    """The tickets whose releases are there and were live once, by release, in the order of the releases' numbers.
+
+    That is the ticket of the push that made it, or of the last switch to it.
+    """
+    there = set(survey.names(RELEASES))
+    found: dict[str, Ticket] = {}
+    for ticket in survey.tickets:
+        if ticket.release and ticket.release.id in there:
+            own = number_of(ticket.release.id) == ticket.number
+            if ticket.outcome == SWITCHED or (own and (ticket.outcome == GOOD or ticket.release.id == live)):
+                found[ticket.release.id] = ticket
+    return dict(sorted(found.items(), key=lambda item: number_of(item[0])))
+
+
+def before(live: str, good: dict[str, Ticket]) -> str:
+    """The release that was live before ``live``, if it is there; else the newest good one that is older."""
+    if live in good and good[live].previous in good:
+        return good[live].previous
+    older = [name for name in good if number_of(name) < number_of(live)]
+    return older[-1] if older else ""
+
+
+def pruning(survey: Survey, ticket: Ticket, was_live: str, keep: int) -> list[Operation]:
+    """Remove what is neither live nor one of the newest ``keep`` good releases, and what dead pushes left.
+
+    ``ticket`` is that of the release that goes live in place of ``was_live``. What a rollback would take stays.
+    """
+    assert ticket.release
+    live = ticket.release.id
+    good = good_in(survey, was_live) | {live: ticket}
+    stay = {live, before(live, good), *list(good)[-keep:]}
+    queued = {each.release.id for each in survey.open_tickets if each.release}
+    waiting = {name for name in prepared(survey) if number_of(name) > number_of(live)}
+    operations: list[Operation] = []
+    for name in sorted({*survey.names(STATE.incoming), *survey.names(RELEASES)}):
+        if not RELEASE_ID.fullmatch(name) or name in stay or number_of(name) >= ticket.number:
+            continue
+        if name in good:
+            reason = f"the newest {keep} stay"
+        elif name in prepared(survey) and name not in waiting | queued:
+            reason = "a later push goes live, and it never was"
+        elif name not in waiting | queued:
+            reason = "its push did not end well"
+        else:
+            continue
+        step = Step(Action.PRUNE, name, reason)
+        if name not in survey.names(RELEASES):
+            operations += forgetting(name, step)
+            continue
+        # A release that is half gone must not look like one that somebody may go back to.
+        away = f"{STATE.incoming}/{name}"
+        operations += [RemoveTree(away), Rename(f"{RELEASES}/{name}", away, step=step)]
+        operations += forgetting(name)[1:]
+    # What has its name was whole, and its push died before it had put away the stage.
+    named = {name for name in survey.names(STATE.incoming) if name in stay | waiting and name != live}
+    operations += [RemoveTree(f"{STATE.incoming}/{name}") for name in sorted(named & set(survey.names(RELEASES)))]
+    needed = [number_of(name) for name in stay | waiting if name]
+    needed += [each.number for name, each in good.items() if name in stay]
+    return [*operations, *expiring(survey, needed)]
+
+
+def forgetting(release: str, step: Step | None = None) -> list[Operation]:
+    """Remove a release that is not live, wherever it lies, and its manifest."""
+    return [
+        RemoveTree(f"{RELEASES}/{release}", step=step),
+        Remove(STATE.manifest(release)),
+        # Its push may have died while it wrote that.
+        Remove(f"{STATE.manifest(release)}.new"),
+        # The last to go: by this the next push finds what is left, should this one die.
+        RemoveTree(f"{STATE.incoming}/{release}"),
+    ]

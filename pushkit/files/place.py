@@ -1,0 +1,18 @@
+"""Where the layout `releases` keeps what, and what it looks at."""
+
+from __future__ import annotations
+
+from pushkit.files.shared import Shared
+from pushkit.files.survey import Look, State
+
+STATE = State(".push")
+CURRENT = "current"
+RELEASES = "releases"
+#: Where in a stage the release is built.
+TREE = "tree"
+
+
+def look_for(shared: Shared) -> Look:
+    """What this layout looks at."""
+    looked = (STATE.incoming, STATE.manifests, RELEASES, *shared.looked)
+    return Look(STATE, listed=(RELEASES,), looked=looked, live=CURRENT)
