@@ -13,13 +13,14 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from pushkit.model import Entry, Kind
 
 MAGIC = b"pushkit-manifest 1 "
 HEAD = len(MAGIC) + 65
 
+OCTAL = [f"{mode:03o}" for mode in range(0o1000)]
 KINDS = {kind[0]: kind for kind in Kind}
 MODE = re.compile(r"[fds][0-7]{3}").fullmatch
 SIZE = re.compile(r"0|[1-9][0-9]{0,18}").fullmatch
@@ -32,27 +33,27 @@ COMPLETE = re.compile(r"(?:(?:[^\0]*\0){4})*+").fullmatch
 
 def encode(entries: Iterable[Entry]) -> bytes:
     """The manifest of ``entries``, in their order."""
-    content = body(entries)
+    return sealed(body(entries))
+
+
+def sealed(content: bytes) -> bytes:
+    """The manifest that has this body."""
     return MAGIC + hashlib.sha256(content).hexdigest().encode() + b"\n" + content
 
 
-def digest(entries: Iterable[Entry]) -> str:
-    """The sha256 of the manifest's body, in hex: the same wherever the entries come from."""
-    return hashlib.sha256(body(entries)).hexdigest()
+def digest(data: bytes) -> str:
+    """The sha256 of the body, in hex, as a manifest's head line gives it: the same wherever the entries come from."""
+    return data[len(MAGIC) : HEAD - 1].decode("ascii")
 
 
 def body(entries: Iterable[Entry]) -> bytes:
     """What follows the head line."""
-    return "".join(records(entries)).encode("utf-8", "surrogateescape")
-
-
-def records(entries: Iterable[Entry]) -> list[str]:
-    """What the body says of each of ``entries``."""
     # A kind is a string, and its first character is much cheaper to reach than its value.
-    return [
-        f"{kind[0]}{mode:03o}\0{path}\0{size if kind is Kind.FILE else link}\0{sha256.hex()}\0"
+    records = [
+        f"{kind[0]}{OCTAL[mode]}\0{path}\0{size if kind is Kind.FILE else link}\0{sha256.hex()}\0"
         for path, kind, mode, size, sha256, link in entries
     ]
+    return "".join(records).encode("utf-8", "surrogateescape")
 
 
 def claims(data: bytes, digest: str) -> bool:
@@ -60,24 +61,27 @@ def claims(data: bytes, digest: str) -> bool:
     return data[:HEAD] == MAGIC + digest.encode() + b"\n"
 
 
-def decode(data: bytes, like: Sequence[Entry] = ()) -> list[Entry]:
-    """The entries of a manifest; those that are equal to one of ``like`` are that one, which saves time and memory.
+def decode(data: bytes) -> list[Entry]:
+    """The entries of a manifest.
 
     Raises ValueError, with the reason, when it is damaged, is not a manifest, or holds a path that would lead
     out of the tree: absolute, with an empty, ``.`` or ``..`` component, twice the same, or below a file or link.
     """
-    head, content = data[:HEAD], memoryview(data)[HEAD:]
-    if not head.startswith(MAGIC):
-        raise ValueError("not a manifest of a version that this pushkit knows")
-    if not claims(head, hashlib.sha256(content).hexdigest()):
-        raise ValueError("damaged: the content does not have the digest that the first line gives")
-    text = str(content, "utf-8", "surrogateescape")
+    check_digest(data)
+    text = str(memoryview(data)[HEAD:], "utf-8", "surrogateescape")
     if not COMPLETE(text):
         raise ValueError("incomplete: the last entry is cut off")
-    known = dict(zip(records(like), like, strict=True))
-    entries = [known.get(found) or entry(found) for found in RECORD.findall(text)]
+    entries = [entry(found) for found in RECORD.findall(text)]
     check_tree(entries)
     return entries
+
+
+def check_digest(data: bytes) -> None:
+    """Raise ValueError, with the reason, when ``data`` is no manifest, or not what it was."""
+    if not data.startswith(MAGIC):
+        raise ValueError("not a manifest of a version that this pushkit knows")
+    if not claims(data, hashlib.sha256(memoryview(data)[HEAD:]).hexdigest()):
+        raise ValueError("damaged: the content does not have the digest that the first line gives")
 
 
 def entry(found: str) -> Entry:

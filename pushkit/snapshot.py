@@ -41,9 +41,14 @@ class Snapshot:
         self._origin = origin
 
     @cached_property
+    def manifest(self) -> bytes:
+        """The entries as data: see `pushkit.manifest`."""
+        return manifest.encode(self.entries)
+
+    @property
     def digest(self) -> str:
         """The manifest's sha256, in hex: the same for the same entries, whatever machine they come from."""
-        return manifest.digest(self.entries)
+        return manifest.digest(self.manifest)
 
     @cached_property
     def revision(self) -> Revision:

@@ -7,9 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from shlex import quote
 
-import paramiko
-
 from pushkit.files import RemoteError, ShellResult
+from pushkit_sftp.library import paramiko
 from pushkit_sftp.sessions import PATIENCE, answered
 
 PIECE = 32 * 1024

@@ -8,10 +8,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from shlex import quote
 
-import paramiko
-
 from pushkit.files import GRACE
 from pushkit_sftp.channel import BUFFER, TICK, connection_told
+from pushkit_sftp.library import paramiko
 from pushkit_sftp.sessions import PATIENCE, answered
 
 # Seconds for the server to say that what was ended has ended, beyond the grace that it was given; and seconds for which

@@ -8,11 +8,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import paramiko
-from paramiko.ssh_exception import IncompatiblePeer
-
 from pushkit import TargetError
 from pushkit_sftp.host_keys import HostKey, HostKeys
+from pushkit_sftp.library import paramiko
 from pushkit_sftp.options import Address
 
 KEEPALIVE = 15
@@ -82,7 +80,7 @@ def handshake_told(where: str, timeout: float) -> Iterator[None]:
     start = time.monotonic()
     try:
         yield
-    except IncompatiblePeer as error:
+    except paramiko.ssh_exception.IncompatiblePeer as error:
         raise TargetError(f"{where}: the server shares no algorithm with this client: {error}") from error
     except (paramiko.SSHException, OSError, EOFError) as error:
         # paramiko has one message for a server that says nothing, something else, or hangs up; the time tells.

@@ -7,8 +7,6 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
-import paramiko
-
 from pushkit import Entry, Finding, Kind, Severity
 from pushkit.files import (
     Remote,
@@ -23,6 +21,7 @@ from pushkit.files import (
 )
 from pushkit_sftp.channel import connection_told
 from pushkit_sftp.connection import WINDOW, hang_up
+from pushkit_sftp.library import paramiko
 from pushkit_sftp.sending import send
 from pushkit_sftp.sessions import PATIENCE, Sessions
 from pushkit_sftp.wire import Wire
@@ -107,9 +106,7 @@ class SftpRemote(Remote):
             # Errors of pipelined writes are lost; what arrived tells.
             arrived = file.stat().st_size
         if arrived != size:
-            if self._is_full():
-                raise RemoteFull(f"{self._full(path)}: no space left on the target")
-            raise RemoteError(f"{self._full(path)}: {arrived} of {size} bytes arrived")
+            raise self._refusal(path) or RemoteError(f"{self._full(path)}: {arrived} of {size} bytes arrived")
 
     def make_directory(self, path: str, mode: int) -> None:
         """Make one directory."""
@@ -172,7 +169,7 @@ class SftpRemote(Remote):
                 free = wire.free(full)
         except RemoteError:
             return None
-        return free[0] if free else None
+        return free.size if free else None
 
     def findings(self) -> Sequence[Finding]:
         """Who answered, and what the account cannot do."""
@@ -257,15 +254,17 @@ class SftpRemote(Remote):
                     raise
                 if makes and self.stat(path) is not None:
                     raise RemoteExists(f"{full}: there is something already") from error
-                if self._is_full():
-                    raise RemoteFull(f"{full}: no space left on the target") from error
-                raise RemoteError(f"{full}: the server said: {error}") from error
+                raise self._refusal(path) or RemoteError(f"{full}: the server said: {error}") from error
 
-    def _is_full(self) -> bool:
+    def _refusal(self, path: str) -> RemoteError | None:
+        """Why the file system takes nothing at ``path``, when that can be told."""
         with suppress(RemoteError), self._wired("") as (wire, full):
             free = wire.free(full)
-            return free is not None and (free[0] < FULL or free[1] == 0)
-        return False
+            if free and free.read_only:
+                return RemoteDenied(f"{self._full(path)}: the file system is read-only")
+            if free and (free.size < FULL or not free.inodes):
+                return RemoteFull(f"{self._full(path)}: no space left on the target")
+        return None
 
 
 def from_home(path: str) -> str:

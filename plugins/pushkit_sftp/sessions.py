@@ -6,9 +6,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-import paramiko
-
 from pushkit import PushkitError
+from pushkit_sftp.library import paramiko
 
 # OpenSSH lets ten sessions share a connection; some are left for commands.
 MOST = 6

@@ -5,12 +5,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Sequence
 
-import paramiko
-
 from pushkit import Finding, Interrupted, Severity
 from pushkit.files import Shell, ShellRemote, ShellResult
 from pushkit_sftp.channel import nothing, run
 from pushkit_sftp.command import stream
+from pushkit_sftp.library import paramiko
 from pushkit_sftp.remote import SftpRemote
 
 

@@ -11,14 +11,15 @@ import struct
 from contextlib import suppress
 from typing import NamedTuple
 
-import paramiko
-
 from pushkit.files import RemoteDenied, RemoteError, RemoteMissing
+from pushkit_sftp.library import paramiko
 from pushkit_sftp.sessions import answered
 
 INIT, VERSION, CLOSE, OPENDIR, READDIR = 1, 2, 4, 11, 12
 STATUS, HANDLE, NAME, EXTENDED, EXTENDED_REPLY = 101, 102, 104, 200, 201
 END_OF_FILE, NO_SUCH_FILE, PERMISSION_DENIED = 1, 2, 3
+# A flag in the answer to statvfs@openssh.com.
+READ_ONLY = 1
 # OpenSSH's own limit for a packet.
 LONGEST = 256 * 1024
 # Names that a directory may hold, and bytes of all answers that list it.
@@ -33,6 +34,14 @@ class Listed(NamedTuple):
     mode: int
     size: int
     mtime: int
+
+
+class Free(NamedTuple):
+    """What a user can still take of a file system, in bytes and inodes."""
+
+    size: int
+    inodes: int
+    read_only: bool
 
 
 class Wire:
@@ -87,14 +96,15 @@ class Wire:
         self._request(CLOSE, packed(handle), STATUS, path)
         return [each for each in found if each.name not in {b".", b".."}]
 
-    def free(self, path: bytes) -> tuple[int, int] | None:
-        """Bytes and inodes that this user can still take, or None when the server cannot say."""
+    def free(self, path: bytes) -> Free | None:
+        """What this user can still take, or None when the server cannot say."""
         if b"statvfs@openssh.com" not in self._extensions:
             return None
         reply = self._request(EXTENDED, packed(b"statvfs@openssh.com") + packed(path), EXTENDED_REPLY, path)
         _bsize, frsize, _blocks, _bfree, bavail, files, _ffree, favail = struct.unpack(">8Q", reply.take(64))
+        reply.skip(8)
         # A file system without a table of inodes says 0 of 0.
-        return frsize * bavail, favail if files else LONGEST
+        return Free(frsize * bavail, favail if files else LONGEST, bool(reply.number(8) & READ_ONLY))
 
     def _request(self, kind: int, body: bytes, expected: int, path: bytes) -> Body:
         self._number += 1

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
-from pushkit import manifest
 from pushkit.amount import counted
 from pushkit.errors import PushFailed, TargetError
 from pushkit.files.arrival import arrived
 from pushkit.files.diff import Difference
-from pushkit.files.errors import RemoteError
+from pushkit.files.errors import RemoteError, RemoteFull
 from pushkit.files.layout import following
 from pushkit.files.operation import Copy, MakeDirectory, Operation, Put, Remove, SetMode, Verify, Write
 from pushkit.files.place import RELEASES, STATE, TREE
@@ -32,6 +31,7 @@ class ReleasesPlan(Plan):
     difference: Difference = field(default_factory=lambda: Difference((), (), (), ()))
     steps_of: dict[str, Step] = field(default_factory=dict)
     entries: Sequence[Entry] = ()
+    manifest: bytes = b""
     making: Sequence[Operation] = ()
 
 
@@ -97,7 +97,7 @@ class Assembly:
             *plan.making,
             MakeDirectory(stage, 0o700),
             MakeDirectory(tree, 0o755),
-            Write(STATE.manifest(release), manifest.encode(plan.entries)),
+            Write(STATE.manifest(release), plan.manifest),
             Put(tree, self._transfer(plan, snapshot, arrivals.paths)),
         ]
         operations += arrivals.linking(tree) if self._remote.capabilities.copies else arrivals.moving(tree)
@@ -111,7 +111,8 @@ class Assembly:
                 wrong = self._perform(operations, stage)
                 break
             except RemoteError as error:
-                if not isinstance(error.operation, Copy):
+                # Nothing is gone where there is no room for a copy.
+                if isinstance(error, RemoteFull) or not isinstance(error.operation, Copy):
                     raise
                 self._fill(tree, error.operation, snapshot)
                 operations = following(operations, error.operation)
@@ -170,8 +171,9 @@ def modes(tree: str, plan: ReleasesPlan) -> list[Operation]:
     """The operations that set the modes which sending and copying did not."""
     changed = {entry.path for entry in plan.difference.modes}
     operations: list[Operation] = []
+    concerned = [entry for entry in plan.entries if entry.kind is Kind.DIRECTORY or entry.path in changed]
     # The deepest first: below a directory that is closed nothing can be set any more.
-    for entry in reversed(plan.entries):
+    for entry in reversed(concerned):
         closed = entry.kind is Kind.DIRECTORY and entry.mode & 0o700 != 0o700
         if entry.path in changed:
             operations.append(SetMode(f"{tree}/{entry.path}", entry.mode, step=plan.steps_of[entry.path]))

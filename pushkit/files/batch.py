@@ -237,12 +237,14 @@ def named(path: str) -> str:
 
 def names(entries: Sequence[Entry]) -> bytes:
     """The paths of ``entries`` as ``xargs -0`` reads them. None of them can be taken for an option."""
-    return "".join(f"./{entry.path}\0" for entry in entries).encode("utf-8", "surrogateescape")
+    paths = [entry.path for entry in entries]
+    return ("./" + "\0./".join(paths) + "\0").encode("utf-8", "surrogateescape") if paths else b""
 
 
 def expected(files: Sequence[Entry]) -> str:
     """The digest of the digests of ``files``, one a line, in hex."""
-    return hashlib.sha256(b"".join(entry.sha256.hex().encode() + b"\n" for entry in files)).hexdigest()
+    digests = b"".join([entry.sha256 for entry in files])
+    return hashlib.sha256(digests.hex("\n", 32).encode() + b"\n" * bool(files)).hexdigest()
 
 
 def exists(path: str) -> str:

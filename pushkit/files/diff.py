@@ -23,12 +23,12 @@ class Difference:
     modes: tuple[Entry, ...]
 
 
-def difference(before: Sequence[Entry], after: Sequence[Entry]) -> Difference:
-    """What turns ``before`` into ``after``, by content: neither times nor inodes count."""
+def difference(before: Sequence[Entry], after: Sequence[Entry], same: Sequence[Entry] = ()) -> Difference:
+    """What turns ``before`` into ``after``, by content: neither times nor inodes count. Both hold ``same`` as well."""
     old = {entry.path: entry for entry in before}
     steps: list[Step] = []
     send: list[Entry] = []
-    keep: list[Entry] = []
+    keep = [entry for entry in same if entry.kind is not Kind.DIRECTORY]
     modes: list[Entry] = []
     for entry in after:
         was = old.pop(entry.path, None)

@@ -347,7 +347,7 @@ class Mirror(Layout):
             *self._preparing(survey),
             MakeDirectory(stage, 0o700),
             MakeDirectory(tree, 0o700),
-            Write(STATE.manifest(release), manifest.encode(after)),
+            Write(STATE.manifest(release), snapshot.manifest),
             Put(tree, self._transfer(found, steps, snapshot, arrivals.paths)),
             *arrivals.moving(tree),
             Verify(tree, found.send, step=verify),

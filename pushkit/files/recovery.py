@@ -86,7 +86,7 @@ class Recovery:
         ]
         old = [found.previous] if found.previous and found.previous != found.release else []
         then = [RemoveTree(stage), *(Remove(STATE.manifest(name)) for name in old)]
-        self._perform(operations, STATE.name, then)
+        self._perform(operations, place_of(found.release, survey), then)
 
     def _check_left(self, found: Journal, ground: Ground, left: Sequence[Renaming]) -> None:
         """See that nothing has come in the way since the journal was written."""
@@ -131,7 +131,8 @@ class Recovery:
             operations = [Write(STATE.manifest(release), manifest.encode(self._reckoned(before, after)))]
         end = concluding(release) if release else [Remove(JOURNAL)]
         stages = [RemoveTree(stage_of(release))] if release else []
-        self._perform([*self._queue.holding(ticket), *operations, *end], STATE.name, stages)
+        place = place_of(release, survey)
+        self._perform([*self._queue.holding(ticket), *operations, *end], place, stages)
 
     def _reckoned(self, before: Sequence[Entry], after: Sequence[Entry]) -> list[Entry]:
         """What is live and a push's, somewhere between two trees."""
@@ -184,3 +185,8 @@ def entries_of(release: str, survey: Survey) -> list[Entry]:
 def stage_of(release: str) -> str:
     """Where an upload lies."""
     return f"{STATE.incoming}/{release}"
+
+
+def place_of(release: str, survey: Survey) -> str:
+    """Where what is needed on the way lies: in the upload of ``release``, with which it goes, if that is there."""
+    return stage_of(release) if release in survey.names(STATE.incoming) else STATE.name

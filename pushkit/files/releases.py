@@ -37,6 +37,7 @@ from pushkit.files.diff import Difference, difference
 from pushkit.files.errors import RemoteExists
 from pushkit.files.history import before, forgetting, good_in, pruning
 from pushkit.files.layout import Layout
+from pushkit.files.merge import merge
 from pushkit.files.operation import (
     Absent,
     Operation,
@@ -178,12 +179,11 @@ class Releases(Layout):
         there = same and not self._shared.names and live in survey.names(RELEASES)
         if same and there and not self._run.repair and manifest.claims(same.content, snapshot.digest):
             return self._nothing(survey, live, warnings, snapshot.files)
-        before = self._manifest(live, survey, warnings, entries) if self.is_there(live, survey, warnings) else []
-        if before and self._run.repair:
-            before = actual(self._remote, f"{RELEASES}/{live}", before)
-        found = difference(before, entries)
+        written = snapshot.manifest if entries is snapshot.entries else manifest.encode(entries)
+        was = self._recorded(live, survey, warnings) if self.is_there(live, survey, warnings) else None
+        found = self._difference(live, was, written, entries, warnings)
         kept = sum(entry.kind is Kind.FILE for entry in found.keep)
-        if live and before and not found.steps:
+        if live and was and not found.steps:
             return self._nothing(survey, live, warnings, kept)
         steps = list(found.steps)
         if found.keep and self._remote.capabilities.copies:
@@ -207,8 +207,23 @@ class Releases(Layout):
         trips = self._round_trips(TRIPS + self._commands.trips)
         making = self._shared.missing(survey, snapshot.entries)
         return ReleasesPlan(
-            name, tuple(steps), kept, live, tuple(warnings), trips, survey, found, by_path, entries, making
+            name, tuple(steps), kept, live, tuple(warnings), trips, survey, found, by_path, entries, written, making
         )
+
+    def _difference(
+        self, live: str, was: bytes | None, after: bytes, entries: Sequence[Entry], warnings: list[str]
+    ) -> Difference:
+        """What makes ``entries`` of the live release, whose manifest is ``was``; ``after`` is theirs."""
+        try:
+            if was is None:
+                return difference((), entries)
+            if self._run.repair:
+                return difference(actual(self._remote, f"{RELEASES}/{live}", manifest.decode(was)), entries)
+            merged = merge(was, after, entries)
+        except ValueError as error:
+            warnings.append(damaged(live, error))
+            return difference((), entries)
+        return difference(merged.gone, merged.new, merged.same)
 
     def _nothing(self, survey: Survey, live: str, warnings: Sequence[str], kept: int) -> ReleasesPlan:
         """The plan when what is to be live is live. A push that may have died before it was done comes first."""
@@ -554,15 +569,20 @@ class Releases(Layout):
             return False
         return bool(release)
 
-    def _manifest(self, release: str, survey: Survey, warnings: list[str], like: Sequence[Entry] = ()) -> list[Entry]:
-        found = survey.found.get(STATE.manifest(release))
-        if found is None:
-            warnings.append(f"the manifest of the live release {release} is missing: every file is sent")
-            return []
+    def _recorded(self, release: str, survey: Survey, warnings: list[str]) -> bytes | None:
+        """The manifest of a release, None when it is missing."""
+        if STATE.manifest(release) in survey.found:
+            return survey.take(STATE.manifest(release))
+        warnings.append(f"the manifest of the live release {release} is missing: every file is sent")
+        return None
+
+    def _manifest(self, release: str, survey: Survey, warnings: list[str]) -> list[Entry]:
+        """The entries of a release, none when its manifest is missing or damaged."""
         try:
-            return manifest.decode(survey.take(STATE.manifest(release)), like)
+            was = self._recorded(release, survey, warnings)
+            return [] if was is None else manifest.decode(was)
         except ValueError as error:
-            warnings.append(f"the manifest of the live release {release} is damaged ({error}): every file is sent")
+            warnings.append(damaged(release, error))
         return []
 
     def _vouching(self, survey: Survey) -> list[Operation]:
@@ -582,6 +602,11 @@ class Releases(Layout):
             if ticket.release and ticket.release.id == live
             for operation in self.queue.ending(ticket, ticket.success)[1:]
         ]
+
+
+def damaged(release: str, error: ValueError) -> str:
+    """What is to be said of a manifest that cannot be read."""
+    return f"the manifest of the live release {release} is damaged ({error}): every file is sent"
 
 
 def waits(ticket: Ticket, live: str) -> bool:

@@ -9,12 +9,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from pushkit.errors import PushRefused
+from pushkit.files.merge import order
 from pushkit.files.operation import MakeDirectory, Operation
 from pushkit.files.survey import Survey
 from pushkit.model import Entry, Kind
@@ -91,7 +91,7 @@ class Shared:
                 left_out.append(entry.path)
             elif own.get(entry.path, entry).kind is Kind.DIRECTORY and entry.path in own:
                 own[entry.path] = entry  # with the mode that it has in the project
-        return sorted((*kept, *own.values()), key=walk_order), left_out
+        return sorted((*kept, *own.values()), key=order), left_out
 
     def missing(self, survey: Survey, entries: Sequence[Entry]) -> list[Operation]:
         """The operations that make what is not there, ``entries`` being the project's.
@@ -121,8 +121,3 @@ class Shared:
 def link_of(path: str) -> str:
     """The text of the link at ``path`` in a release: relative, so that the whole target can be moved."""
     return "../" * (path.count("/") + 2) + f"{SHARED}/{path}"
-
-
-def walk_order(entry: Entry) -> list[bytes]:
-    """The key by which the entries of a snapshot are sorted."""
-    return os.fsencode(entry.path).split(b"/")

@@ -45,8 +45,8 @@ def test_any_path_survives(name: str, mode: int, size: int) -> None:
 
 def test_the_digest_is_that_of_the_body_and_stands_in_the_first_line() -> None:
     head, body = manifest.encode(ENTRIES).split(b"\n", 1)
-    assert head.decode() == f"pushkit-manifest 1 {manifest.digest(ENTRIES)}"
-    assert hashlib.sha256(body).hexdigest() == manifest.digest(ENTRIES)
+    assert head.decode() == f"pushkit-manifest 1 {manifest.digest(manifest.encode(ENTRIES))}"
+    assert hashlib.sha256(body).hexdigest() == manifest.digest(manifest.encode(ENTRIES))
 
 
 @given(st.data())

@@ -869,6 +869,25 @@ def test_whatever_operation_of_a_script_a_push_dies_at_files_are_whole_and_the_n
     assert last > 40
 
 
+def test_whatever_operation_of_a_script_a_push_dies_at_that_finishes_another_nothing_of_it_stays(
+    tmp_path: Path,
+) -> None:
+    for last in range(200):
+        site = half_switched(changed(tmp_path / "s"))
+        there = os.listdir(site.path / STATE.name)
+        try:
+            site.on(Cut(site.path, last)).push()
+        except Killed:
+            site.bury()
+            site.on(LocalShell(site.path, ["sh"], os.environ["PATH"])).push()
+            assert site.live() == tree(site.source) | FOREIGN
+            assert not site.debris()
+            assert set(os.listdir(site.path / STATE.name)) == {*there, "live", "fence"} - {"journal"}
+        else:
+            break
+    assert last > 20
+
+
 # Servers of a lesser kind.
 
 
