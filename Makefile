@@ -4,6 +4,8 @@
 export PYTHON ?= python3
 VENV := .venv
 TEST_VENV := build/venv
+# Where .ci/machine unpacks servers that are not to run as the machine's own.
+export PATH := $(CURDIR)/build/servers/usr/sbin:$(PATH)
 SOURCES := $(shell find pushkit plugins -type f -not -path '*/__pycache__/*' 2>/dev/null) Pushfile.example README.md
 
 setup: $(VENV)/.ready

@@ -27,11 +27,11 @@ def connection_told(where: str) -> Iterator[None]:
     try:
         yield
     except TimeoutError as error:
-        raise RemoteError(f"{where}: no answer in time", hint="push again; what was live is untouched") from error
+        raise RemoteError(f"{where}: no answer in time", hint="push again") from error
     except (paramiko.SSHException, EOFError, OSError) as error:
         raise RemoteError(
             f"{where}: the connection was lost: {error or type(error).__name__}",
-            hint="push again; what was live is untouched",
+            hint="push again",
         ) from error
 
 
@@ -166,7 +166,7 @@ class Running:
         if time.monotonic() - self._heard > self._patience:
             raise RemoteError(
                 f"{self._where}: a command on the server did nothing for {self._patience:,.0f} s, and was given up",
-                hint="look at the server: does its disk answer? Then push again; what was live is untouched",
+                hint="look at the server: does its disk answer? Then push again",
             )
 
 

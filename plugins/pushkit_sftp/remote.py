@@ -138,7 +138,6 @@ class SftpRemote(Remote):
                     sftp.lstat(target)
                     raise RemoteExists(
                         f"{self._full(new)}: this server cannot rename over what is there (it lacks posix-rename)",
-                        hint="use a server with OpenSSH's extensions; or layout mirror, which does without",
                     ) from error
                 sftp.rename(full, target)
 

@@ -11,7 +11,7 @@ from pushkit.files.arrival import arrived
 from pushkit.files.diff import Difference
 from pushkit.files.errors import RemoteError, RemoteFull
 from pushkit.files.layout import following
-from pushkit.files.operation import Copy, MakeDirectory, Operation, Put, Remove, SetMode, Verify, Write
+from pushkit.files.operation import Copy, MakeDirectory, Operation, Put, Remove, SetMode, Switchable, Verify, Write
 from pushkit.files.place import RELEASES, STATE, TREE
 from pushkit.files.remote import Remote
 from pushkit.files.survey import FORMAT, Survey
@@ -134,12 +134,9 @@ class Assembly:
     def _transfer(self, plan: ReleasesPlan, snapshot: Snapshot, there: Collection[str]) -> Transfer:
         found = plan.difference
         sent = {entry.path for entry in found.send}.difference(there)
+        entries = [entry for entry in plan.entries if entry.kind is Kind.DIRECTORY or entry.path in sent]
         # Directories are made writable first, so that read-only ones can be filled.
-        entries = [
-            entry._replace(mode=entry.mode | 0o700) if entry.kind is Kind.DIRECTORY else entry
-            for entry in plan.entries
-            if entry.kind is Kind.DIRECTORY or entry.path in sent
-        ]
+        entries = [entry._replace(mode=entry.mode | 0o700) if closed(entry) else entry for entry in entries]
         modes = {entry.path for entry in found.modes}
         steps = {path: step for path, step in plan.steps_of.items() if path not in modes}
         return Transfer(snapshot, entries, steps, self._run, self._times)
@@ -174,12 +171,16 @@ def modes(tree: str, plan: ReleasesPlan) -> list[Operation]:
     concerned = [entry for entry in plan.entries if entry.kind is Kind.DIRECTORY or entry.path in changed]
     # The deepest first: below a directory that is closed nothing can be set any more.
     for entry in reversed(concerned):
-        closed = entry.kind is Kind.DIRECTORY and entry.mode & 0o700 != 0o700
         if entry.path in changed:
             operations.append(SetMode(f"{tree}/{entry.path}", entry.mode, step=plan.steps_of[entry.path]))
-        elif closed:
+        elif closed(entry):
             operations.append(SetMode(f"{tree}/{entry.path}", entry.mode))
     return operations
+
+
+def closed(entry: Entry) -> bool:
+    """Whether it is a directory that its owner could not fill."""
+    return entry.kind is Kind.DIRECTORY and entry.mode & 0o700 != 0o700
 
 
 def preparing(survey: Survey) -> list[Operation]:
@@ -189,6 +190,7 @@ def preparing(survey: Survey) -> list[Operation]:
         MakeDirectory(path, mode, may_exist=True) for path, mode in wanted if path not in survey.found
     ]
     if STATE / "format" not in survey.found:
+        operations.append(Switchable(STATE / "link"))
         operations.append(Write(STATE / "format", f"{FORMAT}\n".encode()))
     return operations
 

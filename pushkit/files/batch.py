@@ -33,6 +33,7 @@ from pushkit.files.operation import (
     Rename,
     SetMode,
     Still,
+    Switchable,
     Verify,
     Write,
 )
@@ -76,6 +77,8 @@ class Batch:
     def __init__(self, operations: Sequence[Operation], root: str, stage: str, shell: Shell) -> None:
         self.operations = operations
         self.put = next((each for each in operations if isinstance(each, Put)), None)
+        #: Whether the script has all that it puts, and may have come to any operation.
+        self.sent = self.put is None
         self.papers: list[Paper] = []
         # Two pushes may have one stage, before they have one of their own.
         self.desk = f"papers-{token_hex(4)}"
@@ -180,6 +183,9 @@ class Batch:
             case Point(path, link):
                 new = named(f"{path}.new")
                 return f"rm -f {new}\nln -s -- {quote(link)} {new}\nmv -fT {new} {named(path)}\n"
+            case Switchable(path):
+                tried = self._command(number, Point(path, "old")) + self._command(number, Point(path, "new"))
+                return f'{tried}[ "$(readlink {named(path)})" = new ]\nrm -f {named(path)}\n'
             case Rename(old, new):
                 return f"mv -fT {named(old)} {named(new)}\n"
             case Remove(path):

@@ -29,6 +29,7 @@ from pushkit import manifest
 from pushkit.amount import counted
 from pushkit.errors import Interrupted, Overtaken, PushFailed, PushRefused, TargetError
 from pushkit.files import journal as journals
+from pushkit.files import place
 from pushkit.files.actual import findings
 from pushkit.files.arrival import arrived
 from pushkit.files.diff import Difference, difference
@@ -65,7 +66,9 @@ from pushkit.model import Action, Entry, Finding, Kind, Plan, Release, Severity,
 from pushkit.snapshot import Snapshot
 from pushkit.strategy import Run, one_line
 
-LOOK = Look(STATE, trees=(LIVE, JOURNAL, STATE.manifests), looked=(STATE.incoming, STATE.manifests, ".push"))
+#: What says that releases were pushed here.
+RELEASES = place.STATE / "format"
+LOOK = Look(STATE, trees=(LIVE, JOURNAL, STATE.manifests), looked=(STATE.incoming, STATE.manifests, RELEASES))
 #: To enter the queue, and all the rest.
 TRIPS = 2
 #: For servers that read it; the modes keep the others out.
@@ -107,7 +110,7 @@ class Mirror(Layout):
         """What the target holds. Refuses what this layout did not make."""
         found = LOOK.at(self._remote)
         found.check(STATE.incoming, STATE.manifests, STATE.pushes)
-        if ".push" in found.found:
+        if RELEASES in found.found:
             raise PushRefused(
                 f"{self._remote.root} holds releases; nothing was sent",
                 hint='set layout = "releases", or push to another path',
@@ -300,9 +303,15 @@ class Mirror(Layout):
                 told: BaseException = error
                 if isinstance(error, RemoteExists):
                     told = self._lost(ticket, error)
-                # The connection may be what failed; the next push finishes or cleans up then.
-                with suppress(TargetError, PushRefused):
+                try:
                     told = self._give_up(ticket, plan, told)
+                except (TargetError, PushRefused):
+                    # The connection may be what failed; the next push finishes or cleans up then.
+                    if self._switched and isinstance(error, TargetError):
+                        told = PushFailed(
+                            f"{one_line(error)}; {release.id} may be live in part",
+                            hint="push again: the next push finishes it first",
+                        )
                 if told is error:
                     raise
                 raise told from error
@@ -458,7 +467,8 @@ class Mirror(Layout):
                 with self._reported(plan.steps[-1]) if not self._switched else nullcontext():
                     self._recovery.finish(ticket, journals.decode(survey.found[JOURNAL].content), survey, GOOD)
             except (TargetError, PushRefused) as second:
-                self.queue.end(ticket, "failed while it switched")
+                with suppress(TargetError):
+                    self.queue.end(ticket, "failed while it switched")
                 return PushFailed(
                     f"{one_line(error)}; {release} is live in part ({one_line(second)})",
                     hint="push again: the next push finishes it first",

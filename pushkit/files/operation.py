@@ -95,6 +95,16 @@ class Point(Operation):
 
 
 @dataclass(frozen=True, slots=True)
+class Switchable(Operation):
+    """The remote must be able to do what `Point` does; else `RemoteError`, and what follows is not done.
+
+    It is tried on symlinks at ``path``, which does not stay: there are servers that rename what a symlink leads to.
+    """
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
 class Rename(Operation):
     """Rename, in place of a file or a symlink at ``new``. ``new`` is not a directory.
 

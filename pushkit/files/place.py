@@ -1,4 +1,4 @@
-"""Where the layout `releases` keeps what, and what it looks at."""
+"""Where the layouts keep what, and what `releases` looks at."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from pushkit.files.shared import Shared
 from pushkit.files.survey import Look, State
 
 STATE = State(".push")
+#: The same of the layout `mirror`.
+MIRROR = State(".htpush")
 CURRENT = "current"
 RELEASES = "releases"
 #: Where in a stage the release is built.
@@ -14,5 +16,5 @@ TREE = "tree"
 
 def look_for(shared: Shared) -> Look:
     """What this layout looks at."""
-    looked = (STATE.incoming, STATE.manifests, RELEASES, *shared.looked)
+    looked = (STATE.incoming, STATE.manifests, RELEASES, MIRROR / "format", *shared.looked)
     return Look(STATE, listed=(RELEASES,), looked=looked, live=CURRENT)

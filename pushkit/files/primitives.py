@@ -25,6 +25,7 @@ from pushkit.files.operation import (
     Rename,
     SetMode,
     Still,
+    Switchable,
     Verify,
     Write,
 )
@@ -142,6 +143,8 @@ def perform_one(remote: Remote, operation: Operation) -> Sequence[Entry]:  # noq
                 remote.remove(f"{path}.new")
             remote.make_symlink(link, f"{path}.new")
             remote.rename(f"{path}.new", path)
+        case Switchable(path):
+            check_switchable(remote, path)
         case Rename(old, new, aside):
             rename(remote, old, new, aside)
         case Remove(path):
@@ -165,13 +168,38 @@ def perform_one(remote: Remote, operation: Operation) -> Sequence[Entry]:  # noq
     return ()
 
 
+def check_switchable(remote: Remote, path: str) -> None:
+    """Raise `RemoteError` unless a symlink can be renamed in place of another."""
+    other = f"{path}.new"
+    for each in (path, other):
+        with suppress(RemoteMissing):
+            remote.remove(each)
+    # Why the server refuses, its words do not tell; what it did does.
+    with suppress(RemoteError):
+        remote.make_symlink("old", path)
+        remote.make_symlink("new", other)
+        remote.rename(other, path)
+    stat = remote.stat(path)
+    able = stat is not None and stat.kind is Kind.SYMLINK and remote.read_link(path) == "new"
+    for each in (path, other):
+        with suppress(RemoteMissing):
+            remote.remove(each)
+    if not able:
+        raise RemoteError(
+            f"{remote.root}: this server cannot rename one symlink over another, which is how a release is made live; "
+            "nothing was sent",
+            hint='set layout = "mirror", which does without',
+        )
+
+
 def write(remote: Remote, path: str, data: bytes, mode: int) -> None:
-    # Written beside and renamed, so that no reader sees half of it.
+    """Write a file beside and rename it, so that no reader sees half of it."""
     remote.write(f"{path}.new", [data], mode)
     rename(remote, f"{path}.new", path, f"{path}.old")
 
 
 def rename(remote: Remote, old: str, new: str, aside: str) -> None:
+    """Rename in place of what is at ``new``, which goes ``aside`` where the remote cannot replace."""
     try:
         remote.rename(old, new)
     except RemoteExists:

@@ -11,14 +11,15 @@ from pushkit.files import journal as journals
 from pushkit.files.ground import Ground, above, as_unknown, reach, with_ways
 from pushkit.files.journal import Journal, Renaming
 from pushkit.files.operation import Operation, Remove, RemoveTree, Still, Write
+from pushkit.files.place import MIRROR
 from pushkit.files.queue import Queue
 from pushkit.files.remote import Remote
-from pushkit.files.survey import State, Survey
+from pushkit.files.survey import Survey
 from pushkit.files.ticket import RELEASE_ID, Ticket, number_of
 from pushkit.model import Entry, Kind
 from pushkit.strategy import Run
 
-STATE = State(".htpush")
+STATE = MIRROR
 LIVE, JOURNAL = STATE / "live", STATE / "journal"
 #: Where in a stage the new content lies.
 TREE = "tree"

@@ -49,7 +49,7 @@ from pushkit.files.operation import (
     Rename,
     Write,
 )
-from pushkit.files.place import CURRENT, RELEASES, STATE, TREE, look_for
+from pushkit.files.place import CURRENT, MIRROR, RELEASES, STATE, TREE, look_for
 from pushkit.files.queue import STALE, Queue, now
 from pushkit.files.remote import Remote
 from pushkit.files.shared import Shared
@@ -109,6 +109,11 @@ class Releases(Layout):
         """What the target holds. Refuses what this layout did not make."""
         found = look_for(self._shared).at(self._remote)
         found.check(RELEASES, STATE.incoming, STATE.manifests, STATE.pushes, *self._shared.directories)
+        if MIRROR / "format" in found.found:
+            raise PushRefused(
+                f"{self._remote.root} is a mirror, with the project itself in it; nothing was sent",
+                hint='set layout = "mirror", or push to another path',
+            )
         return found
 
     def live(self, survey: Survey | None = None) -> str:

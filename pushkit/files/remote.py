@@ -86,7 +86,10 @@ class Remote(ABC):
 
     @abstractmethod
     def rename(self, old: str, new: str) -> None:
-        """Rename atomically, in place of a file or symlink at ``new``."""
+        """Rename atomically, in place of a file or symlink at ``new``.
+
+        Raises `RemoteExists` when there is one and this remote cannot replace it.
+        """
 
     @abstractmethod
     def set_mode(self, path: str, mode: int) -> None:
@@ -104,8 +107,7 @@ class Remote(ABC):
         """Add to a file, which is made where there is none. A remote that can do so in one step overrides this."""
         with suppress(RemoteMissing):
             data = self.read(path, LOG) + data
-        self.write(f"{path}.new", [data], 0o600)
-        self.rename(f"{path}.new", path)
+        primitives.write(self, path, data, 0o600)
 
     def free_space(self) -> int | None:
         """Bytes that this user can still write below the root, or None when the remote cannot say."""

@@ -21,7 +21,7 @@ from pushkit.files.remote import Remote
 from pushkit.files.scripts import ALL, MARKER, NEXT, Shell, own_output
 from pushkit.files.stat import Found, Stat
 from pushkit.files.transfer import Transfer
-from pushkit.model import Entry, Kind, Step
+from pushkit.model import Action, Entry, Kind, Step
 from pushkit.process import Command, Lines
 from pushkit.strategy import Run
 
@@ -164,7 +164,15 @@ class ShellRemote(Remote):
         batch = Batch(operations, self.root, stage, self.shell)
         size = sum(work(each.entries) for each in operations if isinstance(each, (Copy, Verify)))
         with ExitStack() as step:
-            result = self._run(batch.script, self._stream(batch, step) if batch.reads else (), size)
+            try:
+                result = self._run(batch.script, self._stream(batch, step) if batch.reads else (), size)
+            except RemoteError:
+                steps = [each.step for each in operations if each.step and each.step.action is Action.SWITCH]
+                if not (steps and batch.sent):
+                    raise
+                # Nobody says how far the script came.
+                with reported(steps[0]):
+                    raise
             done = batch.done(result.stdout)
             for operation in operations[:done]:
                 if operation.step:
@@ -204,6 +212,7 @@ class ShellRemote(Remote):
                     step.enter_context(batch.put.transfer.step(entry))
                     yield entry._replace(path=batch.place + entry.path)
             step.close()
+            batch.sent = True
 
         def unplaced(entry: Entry) -> Entry:
             return entry._replace(path=entry.path.removeprefix(batch.place))

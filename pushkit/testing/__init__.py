@@ -11,10 +11,10 @@ and then, in a test, by the name of a fixture::
         # ssh_directory: path (what the server calls it), local (the same directory on this machine)
 
 ``ssh_server`` is OpenSSH, ``sftp_only_server`` is OpenSSH with SFTP and nothing else, ``dropbear_server`` is
-Dropbear; each has a ``..._directory``, fresh for every test. ``embedded_ssh`` is a server in the test's own
-process: it needs neither a program nor root, and is the one that works everywhere. ``fault_proxy(host, port)`` is a
-relay to any of them that can be told to be slow, to cut connections or to fall silent. Without pytest each server is a
-context manager::
+Dropbear, ``proftpd_server`` is ProFTPD with SFTP and nothing else, on which a rename replaces nothing; each has a
+``..._directory``, fresh for every test. ``embedded_ssh`` is a server in the test's own process: it needs neither a
+program nor root, and is the one that works everywhere. ``fault_proxy(host, port)`` is a relay to any of them that can
+be told to be slow, to cut connections or to fall silent. Without pytest each server is a context manager::
 
     with EmbeddedSsh(Path("somewhere")) as server:
         print(server.host, server.port, server.key, server.known_hosts)
@@ -28,6 +28,7 @@ from pushkit.testing.account import Account, can_make_accounts
 from pushkit.testing.dropbear import Dropbear
 from pushkit.testing.embedded import EmbeddedSsh
 from pushkit.testing.keypair import KeyPair, known_host
+from pushkit.testing.proftpd import ProFtpd
 from pushkit.testing.proxy import Fault, FaultProxy, Way
 from pushkit.testing.server import ServerDirectory, SshServer
 from pushkit.testing.sshd import Sshd
@@ -39,6 +40,7 @@ __all__ = [
     "Fault",
     "FaultProxy",
     "KeyPair",
+    "ProFtpd",
     "ServerDirectory",
     "SshServer",
     "Sshd",

@@ -18,6 +18,7 @@ import pytest
 from pushkit.testing.account import Account, can_make_accounts
 from pushkit.testing.dropbear import Dropbear
 from pushkit.testing.embedded import EmbeddedSsh
+from pushkit.testing.proftpd import ProFtpd
 from pushkit.testing.proxy import FaultProxy
 from pushkit.testing.server import ServerDirectory, SshServer
 from pushkit.testing.sshd import Sshd
@@ -56,6 +57,7 @@ def password_account(ssh_server: Sshd) -> Sshd:
 @pytest.fixture(scope="session")
 def sftp_only_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
     """An OpenSSH server that gives SFTP and no commands, its user's home directory as ``/``. Needs root."""
+    require(Sshd)
     yield from server_with_account(Sshd, tmp_path_factory.mktemp("sftp-only"), jail=True)
 
 
@@ -69,6 +71,7 @@ def sftp_only_directory(sftp_only_server: Sshd) -> Iterator[ServerDirectory]:
 @pytest.fixture(scope="session")
 def dropbear_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dropbear]:
     """A Dropbear server. Needs root."""
+    require(Dropbear)
     yield from server_with_account(Dropbear, tmp_path_factory.mktemp("dropbear"), jail=False)
 
 
@@ -76,6 +79,24 @@ def dropbear_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dropbe
 def dropbear_directory(dropbear_server: Dropbear) -> Iterator[ServerDirectory]:
     """A fresh directory on `dropbear_server`."""
     with dropbear_server.new_directory() as directory:
+        yield directory
+
+
+@pytest.fixture(scope="session")
+def proftpd_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProFtpd]:
+    """A ProFTPD server that gives SFTP and no commands, and on which a rename replaces nothing. Needs root."""
+
+    def keeping(directory: Path, account: Account) -> ProFtpd:
+        return ProFtpd(directory, account, replaces=False)
+
+    require(ProFtpd)
+    yield from server_with_account(keeping, tmp_path_factory.mktemp("proftpd"), jail=False)
+
+
+@pytest.fixture
+def proftpd_directory(proftpd_server: ProFtpd) -> Iterator[ServerDirectory]:
+    """A fresh directory on `proftpd_server`."""
+    with proftpd_server.new_directory() as directory:
         yield directory
 
 
@@ -104,9 +125,10 @@ def require(server: type[SshServer]) -> None:
         pytest.skip(missing)
 
 
-def server_with_account(server: type[ServerT], directory: Path, *, jail: bool) -> Iterator[ServerT]:
+def server_with_account(
+    server: Callable[[Path, Account], ServerT], directory: Path, *, jail: bool
+) -> Iterator[ServerT]:
     """Run a server that cannot do without a throw-away system user."""
-    require(server)
     if not can_make_accounts():
         pytest.skip("a throw-away system user can only be made by root")
     account = Account(jail=jail)

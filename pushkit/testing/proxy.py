@@ -52,9 +52,6 @@ class FaultProxy:
         #: How many bytes went each way since it was last whole, and whether it has broken since then.
         self.carried = dict.fromkeys(Way, 0)
         self.broken = threading.Event()
-        #: How many bytes went each way since it was last whole, and whether it has broken since then.
-        self.carried = dict.fromkeys(Way, 0)
-        self.broken = threading.Event()
         self._to = to
         self._lock = threading.Condition()
         self._listener: socket.socket | None = None

@@ -4,7 +4,8 @@
 
 A push makes a release of its own on the server and switches to it at once; rsync changes the files in place. So the
 wall time of a push is mostly the server's work on a hundred thousand copies. What the push itself costs is the
-processor time of the client beside that of a warm snapshot; its peak memory is that of the largest process.
+processor time of the client, less that of a bare client of the same SSH library that logs in and sends as many bytes,
+beside that of a warm snapshot; its peak memory is that of the largest process.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from pathlib import Path
 
 from sftp_push import make_tree
 
-from pushkit.testing import Sshd
+from pushkit.testing import FaultProxy, Sshd, Way
 
 OWN_WORK, MEGABYTES = 2.0, 200
 SNAPSHOT = """
@@ -32,6 +33,22 @@ from pushkit.snapshot import take
 root = Path(sys.argv[1])
 take(Project("bench", root.parent / "Pushfile", root.parent, root.name, (), "", {}))
 """
+#: Logs in and sends so many bytes to a command that throws them away.
+TRANSFER = """
+import sys
+from pushkit_sftp.library import paramiko
+host, port, user, key, known_hosts, size = sys.argv[1:]
+client = paramiko.SSHClient()
+client.load_host_keys(known_hosts)
+client.connect(host, int(port), user, key_filename=key, look_for_keys=False, allow_agent=False)
+channel = client.get_transport().open_session()
+channel.exec_command("cat >/dev/null")
+for _ in range(int(size) // 32768):
+    channel.sendall(bytes(32768))
+channel.shutdown_write()
+channel.recv_exit_status()
+client.close()
+"""
 
 
 def cost(command: Sequence[str]) -> tuple[float, float, int]:
@@ -40,6 +57,19 @@ def cost(command: Sequence[str]) -> tuple[float, float, int]:
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     wall, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
     return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, after.ru_maxrss // 1024
+
+
+def carried(push: Sequence[str], pushfile: Path, server: Sshd) -> int:
+    """How many bytes a push sends, by a relay that it goes through."""
+    text, known = pushfile.read_text(), server.known_hosts.read_text()
+    with FaultProxy((server.host, server.port)) as relay:
+        pushfile.write_text(text.replace(f"port = {server.port}", f"port = {relay.port}"))
+        server.known_hosts.write_text(known.replace(f":{server.port} ", f":{relay.port} "))
+        cost(push)
+        sent = relay.carried[Way.UP]
+    pushfile.write_text(text)
+    server.known_hosts.write_text(known)
+    return sent
 
 
 def told(name: str, ratios: Sequence[float], target: float | None) -> None:
@@ -77,6 +107,7 @@ def main() -> None:
             )
             rsync = ["rsync", "-a", "--delete", "-e", ssh, f"{tree}/", f"{server.host}:{theirs}/"]
             snapshot = [sys.executable, "-c", SNAPSHOT, str(tree)]
+            login = [server.host, str(server.port), server.user, str(server.key), str(server.known_hosts)]
             cost(push), cost(rsync)
             # Files that were written only now are hashed once more: let that moment pass.
             time.sleep(3)
@@ -85,16 +116,24 @@ def main() -> None:
             peak = 0
             for changed in (0, 10):
                 walls, works = [], []
-                for number in range(pairs):
+                for number in range(-1, pairs):
                     for path in paths[number :: len(paths) // 10][:changed]:
                         path.write_bytes(path.read_bytes() + b"#")
+                    if number < 0:
+                        sent = carried(push, directory / "Pushfile", server)
+                        continue
                     mine, other = cost(push), cost(rsync)
-                    warm = cost(snapshot)
+                    warm, bare = cost(snapshot), cost([sys.executable, "-c", TRANSFER, *login, str(sent)])
                     walls.append(mine[0] / other[0])
-                    works.append(mine[1] / warm[1])
+                    works.append((mine[1] - bare[1]) / warm[1])
                     peak = max(peak, mine[2])
+                print(f"{changed} changed: {sent:,} bytes sent")
                 told(f"{changed} changed, the whole push / rsync -a --delete", walls, None)
-                told(f"{changed} changed, processor time of the client / of a warm snapshot", works, OWN_WORK)
+                told(
+                    f"{changed} changed, processor time of the client without the transfer / of a warm snapshot",
+                    works,
+                    OWN_WORK,
+                )
             print(f"peak memory: {peak} MB; target {MEGABYTES}: {'met' if peak < MEGABYTES else 'not met'}")
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from cli.project import PUSH, hear_ctrl_c
-from pushkit.testing import ServerDirectory, Sshd, SshServer
+from pushkit.testing import ProFtpd, ServerDirectory, Sshd, SshServer
 
 
 class Project:
@@ -423,3 +423,21 @@ def test_the_five_minutes_of_the_readme(tmp_path: Path, ssh_server: Sshd, ssh_di
     type_in("push rollback && push rollback")
     assert (ssh_directory.local / "current").readlink().name == ids[0]
     assert (ssh_directory.local / "current/index.html").read_text() == "one"
+
+
+def test_a_server_on_which_no_symlink_replaces_another_is_told_of_before_anything_is_sent(
+    tmp_path: Path, proftpd_server: ProFtpd, proftpd_directory: ServerDirectory
+) -> None:
+    project = Project(tmp_path / "blog", tmp_path / "home", proftpd_server, proftpd_directory.path)
+    (project.root / "index.html").write_text("1")
+    refused = project.push()
+    assert refused.returncode == 7
+    assert "cannot rename one symlink over another" in refused.stderr
+    assert 'layout = "mirror"' in refused.stderr
+    assert not [path for path in proftpd_directory.local.rglob("*") if path.name == "index.html" or path.is_symlink()]
+    # What was hinted at works right away.
+    for text in "12":
+        (project.root / "index.html").write_text(text)
+        done = project.push(layout="mirror")
+        assert done.returncode == 0, done.stderr
+        assert (proftpd_directory.local / "index.html").read_text() == text

@@ -25,6 +25,7 @@ from pushkit.files import RemoteExists, RemoteFull, ShellResult, Stat
 from pushkit.files import journal as journals
 from pushkit.files.mirror import Mirror, MirrorPlan
 from pushkit.files.recovery import STATE
+from pushkit.files.releases import Releases
 from pushkit.model import Release
 from pushkit.secrets.redaction import Redactor
 from pushkit.snapshot import take
@@ -394,9 +395,14 @@ def test_a_project_that_holds_the_records_of_a_target_is_refused(site: Site) -> 
         site.push()
 
 
-def test_a_target_with_releases_is_refused(site: Site) -> None:
+def test_a_target_of_the_other_layout_is_refused(site: Site) -> None:
     site.write("a")
-    (site.path / ".push").mkdir(parents=True)
+    site.push()
+    with pytest.raises(PushRefused, match="is a mirror"):
+        Releases(LocalRemote(site.path), site.run, 3).look()
+    shutil.rmtree(site.path / ".htpush")
+    (site.path / ".push").mkdir()
+    (site.path / ".push/format").write_text("1")
     with pytest.raises(PushRefused, match="holds releases"):
         site.push()
 
