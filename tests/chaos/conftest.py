@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from chaos.site import Site, server_table
+from chaos.disk import Disk
+from chaos.site import ALL, SITES, Site, server_table
 from pushkit.testing import FaultProxy
 
 
-@pytest.fixture(params=["dir", "ssh", "sftp_only"])
+@pytest.fixture(params=ALL)
 def site(request: pytest.FixtureRequest, tmp_path: Path) -> Site:
     """A site to which two versions were pushed."""
-    if request.param == "dir":
-        made = Site(tmp_path, tmp_path / "live", strategy="dir", path="../live")
-    else:
-        server = request.getfixturevalue(f"{request.param}_server")
-        directory = request.getfixturevalue(f"{request.param}_directory")
-        table = server_table(server, directory.path, tmp_path / "known")
-        made = Site(tmp_path, directory.local, copies=request.param == "ssh", **table)
-    for _ in range(2):
-        made.advance()
-        done = made.push()
-        assert done.code == 0, done.said
+    made = site_of(request, tmp_path, request.param)
+    made.begin()
+    return made
+
+
+@pytest.fixture
+def disk() -> Iterator[Disk]:
+    """A small file system that is mounted at the target's place by `site_on_disk`."""
+    with Disk() as disk:
+        yield disk
+
+
+@pytest.fixture(params=ALL)
+def site_on_disk(request: pytest.FixtureRequest, tmp_path: Path, disk: Disk) -> Site:
+    """As `site`, its target the directory ``site`` of `disk`."""
+    made = site_of(request, tmp_path, request.param, disk)
+    made.begin()
     return made
 
 
@@ -36,3 +43,18 @@ def proxy(site: Site, fault_proxy: Callable[[str, int], FaultProxy]) -> FaultPro
     known.write_text(known.read_text().replace(f":{site.table['port']} ", f":{relay.port} "))
     site.configure(port=relay.port)
     return relay
+
+
+def site_of(request: pytest.FixtureRequest, root: Path, kind: str, disk: Disk | None = None) -> Site:
+    """A site of a kind that `ALL` names, with a ``disk`` of its own or without."""
+    layout, way = kind.split("-")
+    local = root / "live"
+    table: dict[str, object] = {"strategy": "dir", "path": "../live"}
+    if way != "dir":
+        server = request.getfixturevalue(f"{way}_server")
+        directory = request.getfixturevalue(f"{way}_directory")
+        local, table = directory.local, server_table(server, directory.path, root / "known")
+    if disk:
+        disk.mount(local)
+        local, table = local / "site", table | {"path": f"{table['path']}/site"}
+    return SITES[layout](root, local, copies=way != "sftp_only", **table)

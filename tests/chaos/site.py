@@ -8,12 +8,16 @@ import random
 import re
 import signal
 import subprocess
-from contextlib import suppress
+import time
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from chaos import pages
 from cli.project import PUSH
+from pushkit import Kind, manifest
 from pushkit.testing import SshServer
 from pushkit.testing.keypair import known_host
 
@@ -56,8 +60,15 @@ sys.addaudithook(hook)
 class Site:
     """A project and its target: ``local`` is the target's directory on this machine.
 
-    Without ``copies`` the target is sent what did not change as well.
+    Without ``copies`` the target is sent what did not change as well. This is the layout `releases`; a subclass says
+    what is so of another one.
     """
+
+    layout = "releases"
+    state = ".push"
+    #: What else lies in the root, and in the state.
+    root_has: Collection[str] = ("current", "releases")
+    state_has: Collection[str] = ()
 
     def __init__(self, root: Path, local: Path, *, copies: bool = True, **table: object) -> None:
         self.root = root / "project"
@@ -70,7 +81,7 @@ class Site:
         self._killer = root / "killer"
         self._killer.mkdir()
         (self._killer / "sitecustomize.py").write_text(KILLER)
-        self.table: dict[str, object] = {"keep": 3, **table}
+        self.table: dict[str, object] = {"keep": 3, "layout": self.layout, **table}
         self.configure()
 
     def configure(self, **table: object) -> None:
@@ -107,24 +118,54 @@ class Site:
         """Run ``push --json``."""
         return finished(self.start(*arguments), timeout)
 
+    def begin(self) -> None:
+        """Two versions go live; the first may find something there already."""
+        for _ in range(2):
+            self.advance()
+            done = self.push()
+            assert done.code == 0, done.said
+
     @property
     def live(self) -> int:
         """The version that is live, whole; 0 when nothing is."""
         current = self.local / "current"
         return pages.whole(current.resolve(strict=True)) if os.path.lexists(current) else 0
 
-    def arrived(self) -> int:
-        """How many bytes of files that the next push needs lie whole in an upload that died.
+    @property
+    def unfinished(self) -> bool:
+        """Whether a push died, or failed, while it changed what is live, so that the next one finishes it first."""
+        return False
 
-        Of several such uploads, those of the last: it is the one that is taken up.
+    def watch(self) -> Callable[[], bool]:
+        """What says whether the live tree has been changed since now."""
+        current = self.local / "current"
+        before = current.readlink()
+        return lambda: current.readlink() != before
+
+    @property
+    def next_ticket(self) -> Path:
+        """Where the next push takes its number."""
+        pushes = self.local / self.state / "pushes"
+        return pushes / f"{int(max(os.listdir(pushes))) + 1:06d}"
+
+    def between(self, was: int, wanted: int) -> int:
+        """The version that is live after a push of ``wanted`` over ``was`` that went wrong.
+
+        Wholly one of the two; only where the switch is `unfinished` it is something between them, and that is -1.
         """
-        incoming = self.local / ".push/incoming"
-        uploads = sorted(incoming.iterdir()) if incoming.is_dir() else []
-        size = 0
-        for name, content in self._to_send().items():
-            with suppress(OSError):
-                size += len(content) if uploads and (uploads[-1] / "tree" / name).read_bytes() == content else 0
-        return size
+        self._rest()
+        live = self.live
+        assert live in {was, wanted}, f"{live} is live, neither {was} nor {wanted}"
+        return live
+
+    def arrived(self) -> int:
+        """How many bytes of files that the next push needs lie whole in uploads that died."""
+        uploads = [upload / "tree" for upload in (self.local / self.state / "incoming").glob("*")]
+        return sum(
+            len(content)
+            for name, content in self._to_send().items()
+            if any(holds(upload / name, content) for upload in uploads)
+        )
 
     def needed(self) -> int:
         """How many bytes a push sends that finds nothing but the release before it."""
@@ -134,31 +175,141 @@ class Site:
         there = pages.names(self.version).items()
         return {name: pages.page(name, each) for name, each in there if each == self.version or not self._copies}
 
+    def _rest(self) -> None:
+        """Wait until nothing changes any more: what a server had been told before, it may still be doing."""
+        before: object = None
+        while before != (now := [(path, *changed(path)) for path in sorted(self.local.rglob("*"))]):
+            before = now
+            time.sleep(0.05)
+
     def check_no_debris(self) -> None:
         """After a push that did something, nothing of another is left, and what is remembered is what is there."""
-        state = self.local / ".push"
+        state = self.local / self.state
+        has = {"fence", "format", "incoming", "log", "manifests", "pushes", *self.state_has}
+        assert set(os.listdir(state)) == has
         assert os.listdir(state / "incoming") == []
-        everything = [str(path.relative_to(self.local)) for path in self.local.rglob("*")]
-        # A ticket is a record of what was, with all that is in it, until it is forgotten as a whole.
-        left = [path for path in everything if re.search(r"\.(new|old|copy)$|(^|/)papers-", path)]
-        assert [path for path in left if not path.startswith(".push/pushes/0")] == []
-        assert sorted(os.listdir(self.local)) == [".push", "current", "releases"]
-        releases = sorted(os.listdir(self.local / "releases"))
-        manifests = sorted(os.listdir(state / "manifests"))
-        assert releases == manifests, everything
-        keep = self.table["keep"]
-        assert isinstance(keep, int)
-        assert 1 <= len(releases) <= keep
-        assert str((self.local / "current").readlink()) == f"releases/{releases[-1]}"
-        for release in releases:
-            pages.whole(self.local / "releases" / release)
-        tickets = sorted(os.listdir(state / "pushes"))
-        for ticket in tickets:
+        self._check_live(state)
+        for ticket in sorted(os.listdir(state / "pushes")):
+            assert re.fullmatch("[0-9]{6}", ticket), f"{ticket} is left"
             assert (state / "pushes" / ticket / "end").is_dir(), f"ticket {ticket} is open"
         logged = [json.loads(line) for line in (state / "log").read_text().splitlines()]
         numbers = [each["number"] for each in logged]
         assert len(numbers) == len(set(numbers)), f"ended twice: {numbers}"
+
+    def _check_live(self, state: Path) -> None:
+        """The releases are whole, each has its manifest, and the newest is live."""
+        assert set(os.listdir(self.local)) == {self.state, *self.root_has}
+        releases = sorted(os.listdir(self.local / "releases"))
+        assert releases == sorted(os.listdir(state / "manifests"))
+        keep = self.table["keep"]
+        assert isinstance(keep, int)
+        assert 1 <= len(releases) <= keep
+        assert str((self.local / "current").readlink()) == f"releases/{releases[-1]}"
         assert int((state / "fence").read_text()) == int(releases[-1][:6])
+        for release in releases:
+            check_manifest(state / "manifests" / release, pages.whole(self.local / "releases" / release))
+
+
+class MirrorSite(Site):
+    """A site whose target is a mirror. One file in it was there before any push."""
+
+    layout = "mirror"
+    state = ".htpush"
+    state_has = (".htaccess", "live")
+
+    def __init__(self, root: Path, local: Path, **table: Any) -> None:
+        # What is there already is not sent, also where the server cannot copy.
+        super().__init__(root, local, **table | {"copies": True})
+
+    def begin(self) -> None:
+        """As there, beside a file that no push put there."""
+        foreign = self.local / pages.FOREIGN
+        foreign.parent.mkdir(parents=True)
+        foreign.write_bytes(pages.FOREIGN_CONTENT)
+        # Who pushes writes into its directory.
+        owner = self.local.stat()
+        os.chown(foreign.parent, owner.st_uid, owner.st_gid)
+        super().begin()
+
+    @property
+    def live(self) -> int:
+        """The version that is live, whole."""
+        return pages.whole(self.local, {self.state})
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether there is a journal."""
+        return (self.local / self.state / "journal").exists()
+
+    def watch(self) -> Callable[[], bool]:
+        """What says whether it is being changed."""
+        return lambda: self.unfinished
+
+    def between(self, was: int, wanted: int) -> int:
+        """As there."""
+        self._rest()
+        if not self.unfinished:
+            return super().between(was, wanted)
+        pages.between(self.local, was, wanted, {self.state})
+        return -1
+
+    def _check_live(self, state: Path) -> None:
+        """What is live is whole, and its manifest is the only one."""
+        release = (state / "live").read_text().strip()
+        assert os.listdir(state / "manifests") == [release]
+        check_manifest(state / "manifests" / release, self.live)
+        # Who finished what another had begun may be the last that changed anything.
+        fence = int((state / "fence").read_text())
+        later = [path for path in (state / "pushes").iterdir() if int(release[:6]) < int(path.name) <= fence]
+        outcomes = [json.loads((path / "end/outcome.json").read_text())["outcome"] for path in later]
+        assert int(release[:6]) <= fence
+        assert "good" not in outcomes, outcomes
+
+
+def holds(path: Path, content: bytes) -> bool:
+    """Whether there is a file with that content."""
+    try:
+        return path.read_bytes() == content
+    except OSError:
+        return False
+
+
+def changed(path: Path) -> tuple[int, int]:
+    """What differs when a path was changed."""
+    try:
+        stat = path.lstat()
+    except OSError:
+        return 0, 0
+    return stat.st_ctime_ns, stat.st_size
+
+
+def check_manifest(path: Path, version: int) -> None:
+    """The manifest at ``path`` tells of the files of ``version`` and of no others."""
+    told = {entry.path: entry.sha256 for entry in manifest.decode(path.read_bytes()) if entry.kind is Kind.FILE}
+    wanted = {name: sha256(pages.page(name, each)).digest() for name, each in pages.names(version).items()}
+    assert told == wanted, f"{path} is not of version {version}"
+
+
+def check_truth(done: Done, live: int, was: int, wanted: int) -> None:
+    """What a push that failed says of what is live is so."""
+    assert live == was or "untouched" not in done.said
+    assert live == wanted or not re.search(r"on web the new release is live|[0-9a-f] is live$", done.said, re.MULTILINE)
+
+
+@contextmanager
+def told(what: str) -> Iterator[None]:
+    """Say ``what`` with an assertion that fails meanwhile."""
+    try:
+        yield
+    except AssertionError as error:
+        error.add_note(what)
+        raise
+
+
+SITES = {site.layout: site for site in (Site, MirrorSite)}
+#: The fixture `site`: each layout, pushed to in each way; those that a server has.
+ALL = [f"{layout}-{way}" for layout in SITES for way in ("dir", "ssh", "sftp_only")]
+REMOTE = [each for each in ALL if not each.endswith("dir")]
 
 
 class Done:
@@ -176,11 +327,6 @@ class Done:
         """How many bytes of files travelled."""
         receipts = [event["receipt"] for event in self.events if event["event"] == "push-finished"]
         return int(receipts[-1]["size"])
-
-    @property
-    def steps(self) -> int:
-        """How many steps it took."""
-        return sum(event["event"] == "step-finished" for event in self.events)
 
 
 def finished(process: subprocess.Popen[bytes], timeout: float = 120) -> Done:

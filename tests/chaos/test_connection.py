@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from chaos.reader import reading
-from chaos.site import FULL, SEED, Site, finished
+from chaos.site import FULL, REMOTE, SEED, Site, check_truth, finished, told
 from pushkit.testing import Fault, FaultProxy, Way
 
-FAULTS = 100 if FULL else 6
+FAULTS = 100 if FULL else 3
 LOST = re.compile(r"lost|answer|reach|closed|ended|SSH server|hung up|gone|timed out", re.IGNORECASE)
 # A silent server is given up after more than a minute; here after a few seconds.
 IMPATIENT = "import pushkit_sftp.connection as it\nit.SILENCE, it.KEEPALIVE = 3, 1\n"
@@ -26,7 +26,7 @@ def impatient(tmp_path: Path) -> dict[str, str]:
     return {"PYTHONPATH": str(tmp_path / "impatient")}
 
 
-@pytest.mark.parametrize("site", ["ssh", "sftp_only"], indirect=True)
+@pytest.mark.parametrize("site", REMOTE, indirect=True)
 @pytest.mark.parametrize("fault", Fault)
 def test_a_connection_that_breaks_is_told_as_that_and_nothing_else_breaks(
     site: Site, proxy: FaultProxy, fault: Fault, impatient: dict[str, str]
@@ -37,41 +37,62 @@ def test_a_connection_that_breaks_is_told_as_that_and_nothing_else_breaks(
     totals = dict(proxy.carried)
     generator = random.Random(SEED)
     was = site.version
-    with reading(site.local) as seen:
-        for number in range(FAULTS if fault is not Fault.SILENCE or FULL else 2):
+    with reading(site.local, site.layout) as seen:
+        for number in range(FAULTS if fault is not Fault.SILENCE or FULL else 1):
             way = generator.choice(list(Way))
             after = generator.randrange(1, totals[way])
-            told = f"seed {SEED}, number {number}: {fault} {way} after {after} of {totals[way]}"
             wanted = site.advance()
             proxy.heal()
             proxy.cut(fault, after, way)
             done = finished(site.start(**impatient))
-            live = site.live
-            assert live in {was, wanted}, told
-            if done.code:
-                assert done.code in {7, 8}, (told, done.said)
-                assert LOST.search(done.said), (told, done.said)
-                assert not re.search("locked|busy|Traceback|held by", done.said), (told, done.said)
-                assert done.code == 8 or live == was, (told, done.said)
-            else:
-                assert live == wanted, told
-            proxy.heal()
-            again = site.push()
-            assert again.code == 0, (told, done.said, again.said)
-            assert site.live == wanted, told
-            if live == wanted:
-                wanted = site.advance()
-                assert site.push().code == 0
-            try:
+            with told(f"seed {SEED}, number {number}: {fault} {way} after {after} of {totals[way]}: {done.said}"):
+                live = site.between(was, wanted)
+                if done.code:
+                    assert done.code in {7, 8}
+                    assert LOST.search(done.said)
+                    assert not re.search("locked|busy|Traceback|held by", done.said)
+                    assert done.code == 8 or live == was
+                    check_truth(done, live, was, wanted)
+                else:
+                    assert live == wanted
+                proxy.heal()
+                again = site.push()
+                assert again.code == 0, again.said
+                assert site.live == wanted
+                if live == wanted:
+                    wanted = site.advance()
+                    assert site.push().code == 0
                 site.check_no_debris()
-            except AssertionError as error:
-                error.add_note(f"{told}\n{done.said}\n{again.said}")
-                raise
             was = wanted
     assert seen["problems"] == [], SEED
 
 
-@pytest.mark.parametrize("site", ["ssh"], indirect=True)
+@pytest.mark.parametrize("site", REMOTE, indirect=True)
+def test_a_connection_that_breaks_in_the_switch_is_not_called_harmless(site: Site, proxy: FaultProxy) -> None:
+    site.configure(connect_timeout=3)
+    for number in range(50 if FULL else 2):
+        was, wanted = site.version, site.advance()
+        proxy.heal()
+        begun = site.watch()
+        process = site.start()
+        while not begun() and process.poll() is None:
+            pass
+        proxy.cut(Fault.RESET)
+        done = finished(process)
+        with told(f"number {number}: {done.said}"):
+            live = site.between(was, wanted)
+            check_truth(done, live, was, wanted)
+            proxy.heal()
+            again = site.push()
+            assert again.code == 0, again.said
+            assert site.live == wanted
+            if live == wanted:
+                site.advance()
+                assert site.push().code == 0
+            site.check_no_debris()
+
+
+@pytest.mark.parametrize("site", ["releases-ssh"], indirect=True)
 @pytest.mark.parametrize("fault", Fault)
 def test_a_network_that_is_down_is_unreachable_and_never_busy(site: Site, proxy: FaultProxy, fault: Fault) -> None:
     site.configure(connect_timeout=1)
@@ -84,7 +105,7 @@ def test_a_network_that_is_down_is_unreachable_and_never_busy(site: Site, proxy:
     assert site.push().code == 0
 
 
-@pytest.mark.parametrize("site", ["ssh", "sftp_only"], indirect=True)
+@pytest.mark.parametrize("site", REMOTE if FULL else REMOTE[:1], indirect=True)
 def test_a_slow_line_is_no_broken_one(site: Site, proxy: FaultProxy) -> None:
     site.advance()
     proxy.delay, proxy.rate = 0.02, 500_000
