@@ -110,7 +110,10 @@ class LocalRemote(Remote):
         with told(full):
             file = os.open(full, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
             try:
-                os.write(file, data)
+                if (written := os.write(file, data)) < len(data):
+                    # Half a line would spoil the next one as well.
+                    os.ftruncate(file, os.fstat(file).st_size - written)
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             finally:
                 os.close(file)
 

@@ -19,7 +19,7 @@ from pushkit.commands import COMMANDS
 from pushkit.errors import PushkitError, PushRefused, UsageError
 from pushkit.events import Event, PushFinished
 from pushkit.model import Project
-from pushkit.ui.reporter import reporters
+from pushkit.ui.reporter import Lines, reporters
 
 if TYPE_CHECKING:
     from pushkit.engine import Engine
@@ -58,8 +58,9 @@ def engine(settings: Settings, project: Project, *, quiet: bool = False) -> Iter
     """
     from pushkit.engine import Engine  # noqa: PLC0415  (completing a target's name does without)
 
+    settings.lines = Lines(sys.stdout) if settings.json else None
     tellers = reporters(
-        json=settings.json,
+        json=settings.lines,
         quiet=settings.quiet or (quiet and not settings.verbose),
         verbose=settings.verbose,
         color=not settings.no_color,

@@ -7,7 +7,7 @@ import click
 from pushkit.cli import plan
 from pushkit.cli.context import complete_target, engine, load
 from pushkit.cli.settings import Settings, common
-from pushkit.cli.stdout import flush, say
+from pushkit.cli.stdout import check, flush, say
 from pushkit.errors import PushFailed, UsageError
 from pushkit.model import Outcome, Receipt
 from pushkit.ui.text import visible
@@ -39,24 +39,25 @@ def command(settings: Settings, targets: tuple[str, ...]) -> None:
         for index, name in enumerate(names):
             settings.receipt = None
             try:
-                receipt = made.push(name)
-                if not settings.json:
-                    tell(name, receipt)
+                tell(settings, name, made.push(name))
             except BaseException as error:
                 if rest := names[index + 1 :]:
                     error.add_note(f"not started: {', '.join(rest)}")
                 raise
 
 
-def tell(target: str, receipt: Receipt) -> None:
-    """Write the id of what is live, or was prepared, to stdout.
+def tell(settings: Settings, target: str, receipt: Receipt) -> None:
+    """Write the id of what is live, or was prepared, to stdout; with --json it has been told there.
 
     Raises `PushFailed` when stdout cannot be written: whoever asked for the id must not go on without it.
     """
     prepared = receipt.release.id if receipt.outcome is Outcome.PREPARED and receipt.release else ""
     try:
-        say(visible(prepared or receipt.live))
-        flush()
+        if settings.lines:
+            check(settings.lines)
+        else:
+            say(visible(prepared or receipt.live))
+            flush()
     except UsageError as error:
         done = f"{receipt.live} is live on {target}" if receipt.live else f"{target} was pushed to"
         raise PushFailed(f"{f'{prepared} is prepared' if prepared else done}, but {error.message}") from error

@@ -23,6 +23,7 @@ from pushkit.ui.text import visible
 def command(settings: Settings, words: tuple[str, ...]) -> None:
     """Make the last good release before the live one live again, or the release ID. Nothing is sent.
 
+    ID may be short: the number alone, or how the revision begins.
     The id of what is live afterwards is the last line of stdout.
     """
     targets, release = told_apart(settings, words, "release")

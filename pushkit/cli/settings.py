@@ -10,12 +10,14 @@ import click
 
 if TYPE_CHECKING:
     from pushkit.model import Receipt
+    from pushkit.ui.reporter import Lines
 
 
 class Settings:
     """The common options of one command line, and what its failure would have to know.
 
     ``redact`` replaces the secrets that the command has resolved so far. ``receipt`` is that of the last push.
+    ``lines`` are those of ``--json`` while there is an engine.
     """
 
     def __init__(self) -> None:
@@ -32,6 +34,7 @@ class Settings:
         self.no_color = bool(os.environ.get("NO_COLOR"))
         self.redact: Callable[[str], str] = str
         self.receipt: Receipt | None = None
+        self.lines: Lines | None = None
 
 
 def settings_of(context: click.Context) -> Settings:

@@ -5,8 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from pushkit.errors import UsageError
+
+if TYPE_CHECKING:
+    from pushkit.ui.reporter import Lines
 
 
 class OutputClosedError(Exception):
@@ -29,6 +33,13 @@ def flush() -> None:
     """Write out what is buffered. Raises `OutputClosedError` when nobody reads it."""
     with _writing():
         sys.stdout.flush()
+
+
+def check(lines: Lines) -> None:
+    """Raise `OutputClosedError` when nobody reads ``lines`` any more, and `UsageError` when one was not written."""
+    with _writing():
+        if lines.error:
+            raise lines.error
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from pushkit.cli.words import told_apart
 def command(settings: Settings, words: tuple[str, ...]) -> None:
     """Make the release ID live, which push --prepare-only left on TARGET, or which was live before. Nothing is sent.
 
+    ID may be short: the number alone, or how the revision begins.
     The id is the last line of stdout. Nothing is done when it is live already.
     """
     targets, release = told_apart(settings, words, "release", needed=True)

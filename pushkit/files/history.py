@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from pushkit.errors import PushRefused
 from pushkit.files.operation import Operation, Remove, RemoveTree, Rename
 from pushkit.files.place import RELEASES, STATE
 from pushkit.files.queue import expiring
@@ -32,6 +35,21 @@ def before(live: str, good: dict[str, Ticket]) -> str:
         return good[live].previous
     older = [name for name in good if number_of(name) < number_of(live)]
     return older[-1] if older else ""
+
+
+def meant(wanted: str, names: Iterable[str]) -> str:
+    """The one of the releases ``names`` that ``wanted`` names: by its id, its number, or how its revision begins.
+
+    ``wanted`` itself when it is none of them. Raises `PushRefused` when it is several.
+    """
+    names = list(names)
+    if wanted in names or not wanted:
+        return wanted
+    found = [name for name in names if wanted.isdecimal() and number_of(name) == int(wanted)]
+    found = found or [name for name in names if name.split("-", 2)[2].startswith(wanted)]
+    if len(found) > 1:
+        raise PushRefused(f"{wanted!r} may be each of {', '.join(found)}; nothing was changed", hint="name its number")
+    return found[0] if found else wanted
 
 
 def pruning(survey: Survey, ticket: Ticket, was_live: str, keep: int) -> list[Operation]:

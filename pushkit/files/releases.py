@@ -35,7 +35,7 @@ from pushkit.files.assembly import Assembly, ReleasesPlan, in_order
 from pushkit.files.commands import AFTER, BEFORE, Commands, When
 from pushkit.files.diff import Difference, difference
 from pushkit.files.errors import RemoteExists
-from pushkit.files.history import before, forgetting, good_in, pruning
+from pushkit.files.history import before, forgetting, good_in, meant, pruning
 from pushkit.files.layout import Layout
 from pushkit.files.merge import merge
 from pushkit.files.operation import (
@@ -285,6 +285,7 @@ class Releases(Layout):
         survey = self.look()
         live = self.live(survey)
         there = prepared(survey) | good_in(survey, live)
+        wanted = meant(wanted, there)
         ticket = there.get(wanted)
         if ticket is None or ticket.release is None:
             raise PushRefused(
@@ -386,7 +387,7 @@ class Releases(Layout):
         good = good_in(survey, live)
         if not live:
             raise PushRefused(f"nothing was ever pushed to {self._remote.root}: there is nothing to roll back")
-        wanted = wanted or before(live, good)
+        wanted = meant(wanted, good) or before(live, good)
         if not wanted:
             raise PushRefused(f"there is no release before {live} on the target: nothing to roll back to")
         if wanted == live:

@@ -18,14 +18,14 @@ class Reporter(Protocol):
     def close(self) -> None: ...
 
 
-def reporters(*, json: bool, quiet: bool, verbose: bool, color: bool) -> tuple[Reporter, ...]:
-    """The reporters of one command line.
+def reporters(*, json: Lines | None, quiet: bool, verbose: bool, color: bool) -> tuple[Reporter, ...]:
+    """The reporters of one command line. ``json`` takes the lines for a program, if there is one.
 
     ``color`` false means neither colours nor a live display; nor is there one where stderr is no terminal, or one
     that obeys nothing (``TERM=dumb``).
     A program that reads the events wants people to see warnings only, unless ``verbose`` says otherwise.
     """
-    quiet = quiet or (json and not verbose)
+    quiet = quiet or (json is not None and not verbose)
     people: Reporter
     dumb = os.environ.get("TERM", "dumb") in {"", "dumb", "unknown"}
     if color and not quiet and not dumb and sys.stderr.isatty():
@@ -39,13 +39,17 @@ def reporters(*, json: bool, quiet: bool, verbose: bool, color: bool) -> tuple[R
             errors(line)
 
         people = Plain(write, quiet=quiet, verbose=verbose)
-    return (JsonLines(Lines(sys.stdout)), people) if json else (people,)
+    return (JsonLines(json), people) if json else (people,)
 
 
 class Lines:
-    """Writes lines to ``stream``, each seen at once. A reader that went away does not end a push half-way."""
+    """Writes lines to ``stream``, each seen at once. A reader that went away does not end a push half-way.
+
+    ``error`` is why not all of them were written.
+    """
 
     def __init__(self, stream: TextIO) -> None:
+        self.error: OSError | None = None
         self._stream = stream
 
     def __call__(self, line: str) -> None:
@@ -53,7 +57,8 @@ class Lines:
         try:
             self._stream.write(line + "\n")
             self._stream.flush()
-        except OSError:
+        except OSError as error:
+            self.error = self.error or error
             discard(self._stream)
 
 

@@ -161,10 +161,11 @@ def test_output_that_cannot_be_written_is_an_error_and_no_bug(project: Project) 
     assert (done.returncode, done.stderr) == (2, "push: stdout cannot be written: no space left on device\n")
 
 
-def test_an_id_that_nobody_gets_is_exit_code_8_and_says_what_is_live(project: Project) -> None:
+@pytest.mark.parametrize("how", ["--quiet", "--json"])
+def test_an_id_that_nobody_gets_is_exit_code_8_and_says_what_is_live(project: Project, how: str) -> None:
     project.acme(one="well", two="well")
     with open("/dev/full", "w") as full:
-        done = project.push("-q", "one", "two", stdout=full.fileno())
+        done = project.push(how, "one", "two", stdout=full.fileno())
     assert done.returncode == 8
     assert done.stderr.splitlines() == [
         "push: 000002-acme is live on one, but stdout cannot be written: no space left on device",
@@ -172,7 +173,8 @@ def test_an_id_that_nobody_gets_is_exit_code_8_and_says_what_is_live(project: Pr
     ]
 
 
-def test_a_reader_that_goes_away_is_exit_code_141_and_what_was_not_started_is_told(project: Project) -> None:
+@pytest.mark.parametrize("how", ["--quiet", "--json"])
+def test_a_reader_that_goes_away_is_exit_code_141_and_what_was_not_started_is_told(project: Project, how: str) -> None:
     project.acme(one="well", two="well")
     reader, writer = os.pipe()
     os.close(reader)

@@ -19,6 +19,7 @@ import pytest
 from pushkit import Action, Busy, Kind, Project, PushFailed, PushRefused, Run, Snapshot, Target, TargetError, manifest
 from pushkit.events import Event, StepFinished, Warned
 from pushkit.files import RemoteFull
+from pushkit.files.history import meant
 from pushkit.files.place import STATE
 from pushkit.files.releases import Releases
 from pushkit.files.ticket import Ticket
@@ -329,6 +330,27 @@ def test_rollback_goes_to_what_was_live_before(site: Site) -> None:
         site.releases.rollback()
     assert site.releases.rollback(ids[2]).id == ids[2]
     assert site.live() == {"a": "3"}
+
+
+def test_a_release_may_be_named_by_its_number_or_how_its_revision_begins(site: Site) -> None:
+    ids = []
+    for text in "123":
+        site.write("a", text)
+        ids.append(site.push().id)
+    assert site.releases.rollback("2").id == ids[1]
+    assert site.releases.switch("000003").id == ids[2]
+    revision = ids[0].rpartition("-")[2]
+    assert site.releases.rollback(revision[:5]).id == ids[0]
+    assert site.live() == {"a": "1"}
+
+
+def test_what_may_be_one_of_several_releases_is_refused() -> None:
+    names = ["000001-20261122T000000Z-abc1234", "000002-20261122T000000Z-abc1234-dirty"]
+    assert meant("000002-20261122T000000Z-abc1234-dirty", names) == names[1]
+    assert meant("abc1234-d", names) == names[1]
+    assert meant("9", names) == "9"
+    with pytest.raises(PushRefused, match=r"may be each of 000001.*, 000002"):
+        meant("abc", names)
 
 
 def test_rollback_refuses_what_is_not_there(site: Site) -> None:
