@@ -16,8 +16,8 @@ def told_apart(settings: Settings, words: Sequence[str], what: str, *, needed: b
     """The target among ``words``, in a list, empty for the default one; and the other word, empty when there is none.
 
     The other word is a ``what``: a push's number or a release's id, which begin with a digit, or how a revision begins.
-    Of two words that are neither, it is the second. Raises `UsageError` where it is ``needed`` and missing, or where there
-    are too many words.
+    Of two words that are neither, it is the second. Raises `UsageError` where it is ``needed`` and missing, or where
+    there are too many words.
     """
     targets: list[str] = []
     others: list[str] = []
