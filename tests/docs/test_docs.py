@@ -37,8 +37,8 @@ def snippets(language: str) -> list[tuple[str, str]]:
 def test_every_pushfile_in_the_documentation_is_valid(name: str, text: str, tmp_path: Path) -> None:
     tables = tomllib.loads(text)
     targets = {n: t for n, t in tables.get("target", {}).items() if t["strategy"] in ("dir", "sftp", "script")}
-    if not targets:
-        # A part of a pyproject.toml, or a target of the strategy that the plugin page makes.
+    if not targets or "notify" in tables:
+        # A part of a pyproject.toml, or a Pushfile for the plugins that the plugin page makes.
         assert name.startswith("docs/plugins.md")
         return
     if not any(line.startswith("[project]") for line in text.splitlines()):
@@ -49,23 +49,21 @@ def test_every_pushfile_in_the_documentation_is_valid(name: str, text: str, tmp_
     assert set(targets) <= set(project.targets)
 
 
-def test_the_strategy_of_the_plugin_page_pushes(tmp_path: Path) -> None:
-    (code,) = blocks(TOP / "docs/plugins.md", "python")
-    entry_points, target = blocks(TOP / "docs/plugins.md", "toml")
+def test_the_strategy_of_the_plugin_page_pushes_and_its_observer_hears_of_it(tmp_path: Path) -> None:
+    strategy, observer, _ = blocks(TOP / "docs/plugins.md", "python")
+    points, target, more_points, notified = blocks(TOP / "docs/plugins.md", "toml")
     site = tmp_path / "site"
-    (site / "pushkit_flat-1.dist-info").mkdir(parents=True)
-    (site / "pushkit_flat.py").write_text(code)
-    (site / "pushkit_flat-1.dist-info/METADATA").write_text("Metadata-Version: 2.1\nName: pushkit-flat\nVersion: 1\n")
-    ((group, points),) = tomllib.loads(entry_points)["project"]["entry-points"].items()
-    lines = "".join(f"{name} = {module}\n" for name, module in points.items())
-    (site / "pushkit_flat-1.dist-info/entry_points.txt").write_text(f"[{group}]\n{lines}")
+    installed(site, "flat", strategy, points)
+    installed(site, "paper", observer, more_points)
     project = tmp_path / "project"
     (project / "sub").mkdir(parents=True)
     (project / "a.txt").write_text("a")
     (project / "sub/b.txt").write_text("b")
     there = tmp_path / "there"
     there.mkdir()
-    (project / "Pushfile").write_text(target.replace("/tmp/there", str(there)))
+    told = tmp_path / "told"
+    notify = notified[notified.index("[notify") :].replace("/var/log/pushes", str(told))
+    (project / "Pushfile").write_text(target.replace("/tmp/there", str(there)) + notify)
     done = subprocess.run(
         [sys.executable, "-m", "pushkit"],
         cwd=project,
@@ -76,6 +74,37 @@ def test_the_strategy_of_the_plugin_page_pushes(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert sorted(os.listdir(there)) == ["a.txt", "b.txt"]
+    assert told.read_text() == f"there done {done.stdout}"
+
+
+def installed(site: Path, name: str, code: str, entry_points: str) -> None:
+    """Put the module ``pushkit_NAME`` of the documentation where Python finds it, with its entry points."""
+    record = site / f"pushkit_{name}-1.dist-info"
+    record.mkdir(parents=True)
+    (site / f"pushkit_{name}.py").write_text(code)
+    (record / "METADATA").write_text(f"Metadata-Version: 2.1\nName: pushkit-{name}\nVersion: 1\n")
+    ((group, points),) = tomllib.loads(entry_points)["project"]["entry-points"].items()
+    lines = "".join(f"{point} = {module}\n" for point, module in points.items())
+    (record / "entry_points.txt").write_text(f"[{group}]\n{lines}")
+
+
+def test_the_test_of_the_plugin_page_passes(tmp_path: Path) -> None:
+    *_, code = blocks(TOP / "docs/plugins.md", "python")
+    (tmp_path / "test_page.py").write_text(code)
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "--rootdir",
+        str(tmp_path),
+        str(tmp_path),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout
+    assert "1 passed" in done.stdout
 
 
 def test_the_exit_codes_of_the_readme_are_those_of_the_errors() -> None:
