@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 
 from pushkit.errors import Busy, PushRefused
 from pushkit.events import Note
-from pushkit.files.errors import RemoteExists
+from pushkit.files.errors import RemoteExists, RemoteMissing
 from pushkit.files.heartbeat import Heartbeat
 from pushkit.files.machine import machine, runs
 from pushkit.files.operation import (
@@ -143,10 +143,10 @@ class Queue:
         ]
 
     def end(self, ticket: Ticket, outcome: str) -> bool:
-        """End a ticket; False when somebody else has."""
+        """End a ticket; False when somebody else has, who may have removed it since."""
         try:
             self._perform(self.ending(ticket, outcome))
-        except RemoteExists:
+        except (RemoteExists, RemoteMissing):
             return False
         return True
 

@@ -177,10 +177,17 @@ class Site:
 
     def _rest(self) -> None:
         """Wait until nothing changes any more: what a server had been told before, it may still be doing."""
-        before: object = None
-        while before != (now := [(path, *changed(path)) for path in sorted(self.local.rglob("*"))]):
-            before = now
-            time.sleep(0.05)
+        before, now = None, self._seen()
+        while now is None or before != now:
+            time.sleep(0.1)
+            before, now = now, self._seen()
+
+    def _seen(self) -> list[tuple[Path, int, int]] | None:
+        """All paths with what tells a change of them; None when something went away meanwhile."""
+        try:
+            return [(path, *changed(path)) for path in sorted(self.local.rglob("*"))]
+        except FileNotFoundError:
+            return None
 
     def check_no_debris(self) -> None:
         """After a push that did something, nothing of another is left, and what is remembered is what is there."""

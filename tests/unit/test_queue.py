@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import threading
 import time
 from collections.abc import Iterable
 from contextlib import suppress
 from copy import copy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from pushkit.files.commands import Commands
 from pushkit.files.heartbeat import Heartbeat
 from pushkit.files.place import STATE
 from pushkit.files.releases import Releases
+from pushkit.files.survey import Survey
 from pushkit.files.ticket import Ticket
 from pushkit_dir.remote import LocalRemote
 from unit.test_releases import Site
@@ -270,3 +273,17 @@ def test_a_ticket_that_is_half_gone_is_not_taken_for_one_that_has_not_ended(
     numbers = [json.loads(line)["number"] for line in (site.path / ".push/log").read_text().splitlines()]
     assert numbers == [1, 2, 3, 4, 5, 6]
     assert all(name.isdigit() for name in os.listdir(site.path / ".push/pushes"))
+
+
+def test_who_ends_a_ticket_that_was_ended_and_removed_meanwhile_goes_on(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    site.write("a", "1")
+    site.push()
+    ticket = site.enter()
+    shutil.rmtree(site.path / STATE.ticket(ticket.number))
+    assert not site.releases.queue.end(ticket, "died")
+    assert site.releases.queue.bury(site.releases.look(), [replace(ticket, heartbeat=1.0)], 1e12, never) == []
+
+
+def never(ticket: Ticket, survey: Survey) -> str:
+    raise AssertionError("it had not begun to switch")
