@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import random
 import time
+from pathlib import Path
 from typing import Protocol
 
 import pytest
 
 from chaos.reader import reading
-from chaos.site import FULL, REMOTE, SEED, Done, Site, finished, told
-from pushkit.testing import Fault, FaultProxy, Way
+from chaos.site import FULL, REMOTE, SEED, SITES, Done, Site, finished, server_table, told
+from pushkit.testing import Fault, FaultProxy, Sshd, Way
+from pushkit.testing.plugin import require
 
 KILLS = 200 if FULL else 3
 
@@ -154,3 +156,42 @@ def test_killed_when_a_random_byte_has_been_sent(site: Site, proxy: FaultProxy) 
         return done
 
     campaign(site, [both(death, death) if number % 2 else death for number in range(KILLS)])
+
+
+class Slow(Sshd):
+    """A server on which each rename takes a while, so that it is still at work when its client is gone."""
+
+    def _configuration(self) -> list[str]:
+        programs = self._directory / "slow"
+        programs.mkdir(exist_ok=True)
+        (programs / "mv").write_text('#!/bin/sh\nsleep 0.03\nexec /bin/mv "$@"\n')
+        (programs / "mv").chmod(0o755)
+        return [*super()._configuration(), f'SetEnv "PATH={programs}:/usr/bin:/bin"']
+
+
+@pytest.mark.parametrize("layout", SITES)
+def test_who_pushes_while_the_server_still_does_what_a_dead_push_told_it(tmp_path: Path, layout: str) -> None:
+    require(Sshd)
+    generator = random.Random(SEED)
+    (tmp_path / "sshd").mkdir()
+    with Slow(tmp_path / "sshd") as server, server.new_directory() as directory:
+        table = server_table(server, directory.path, tmp_path / "known")
+        site = SITES[layout](tmp_path, directory.local, copies=True, **table)
+        site.begin()
+        for _ in range(KILLS if FULL else 1):
+            site.advance()
+            ticket = site.next_ticket
+            process = site.start()
+            while process.poll() is None and not (ticket / "switching").exists():
+                time.sleep(0.005)
+            time.sleep(generator.uniform(0, 0.2))
+            process.kill()
+            dead = finished(process)
+            with told(f"seed {SEED}: {dead.code} {dead.said} {dead.events[-2:]}"):
+                for _ in range(2):
+                    again = site.push()
+                    assert again.code == 0, again.said
+                    assert site.live == site.version
+                    site.advance()
+                assert site.push().code == 0
+                site.check_no_debris()
