@@ -8,7 +8,7 @@ import os
 import shutil
 import stat
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
@@ -78,8 +78,13 @@ class LocalRemote(Remote):
 
     def list(self, path: str) -> Sequence[Stat]:
         """What a directory holds."""
-        with told(full := self._full(path)), os.scandir(full) as found:
-            return [described(each.name, each.stat(follow_symlinks=False)) for each in found]
+        found: list[Stat] = []
+        with told(full := self._full(path)), os.scandir(full) as entries:
+            for each in entries:
+                # What goes away meanwhile is not there, and hides nothing else.
+                with suppress(FileNotFoundError):
+                    found.append(described(each.name, each.stat(follow_symlinks=False)))
+        return found
 
     def read(self, path: str, limit: int) -> bytes:
         """The content of a file."""

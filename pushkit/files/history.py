@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pushkit.errors import PushRefused
+from pushkit.files.machine import runs
 from pushkit.files.operation import Operation, Remove, RemoveTree, Rename
 from pushkit.files.place import RELEASES, STATE
 from pushkit.files.queue import expiring
@@ -52,10 +53,11 @@ def meant(wanted: str, names: Iterable[str]) -> str:
     return found[0] if found else wanted
 
 
-def pruning(survey: Survey, ticket: Ticket, was_live: str, keep: int) -> list[Operation]:
+def pruning(survey: Survey, ticket: Ticket, was_live: str, keep: int, below: int = 0) -> list[Operation]:
     """Remove what is neither live nor one of the newest ``keep`` good releases, and what dead pushes left.
 
-    ``ticket`` is that of the release that goes live in place of ``was_live``. What a rollback would take stays.
+    ``ticket`` is that of the release that goes live in place of ``was_live``. What a rollback would take stays. It is
+    up to the pushes before the number ``below``, that of ``ticket`` when it is 0, to have left something.
     """
     assert ticket.release
     live = ticket.release.id
@@ -65,7 +67,7 @@ def pruning(survey: Survey, ticket: Ticket, was_live: str, keep: int) -> list[Op
     waiting = {name for name in prepared(survey) if number_of(name) > number_of(live)}
     operations: list[Operation] = []
     for name in sorted({*survey.names(STATE.incoming), *survey.names(RELEASES)}):
-        if not RELEASE_ID.fullmatch(name) or name in stay or number_of(name) >= ticket.number:
+        if not RELEASE_ID.fullmatch(name) or name in stay or number_of(name) >= (below or ticket.number):
             continue
         if name in good:
             reason = f"the newest {keep} stay"
@@ -89,6 +91,17 @@ def pruning(survey: Survey, ticket: Ticket, was_live: str, keep: int) -> list[Op
     needed = [number_of(name) for name in stay | waiting if name]
     needed += [each.number for name, each in good.items() if name in stay]
     return [*operations, *expiring(survey, needed)]
+
+
+def left(survey: Survey) -> list[str]:
+    """What pushes left that are known to be dead: their tickets, and their stages."""
+    queued = [ticket for ticket in survey.open_tickets if runs(ticket.machine, ticket.process) is not False]
+    dead = [survey.state.ticket(ticket.number) for ticket in survey.open_tickets if ticket not in queued]
+    busy = {ticket.release.id for ticket in queued if ticket.release}
+    names = filter(RELEASE_ID.fullmatch, survey.names(STATE.incoming))
+    # Who has not said who they are may be about to fill a stage.
+    known = all(ticket.release for ticket in queued)
+    return [*dead, *(f"{STATE.incoming}/{name}" for name in names if known and name not in busy)]
 
 
 def forgetting(release: str, step: Step | None = None) -> list[Operation]:

@@ -35,7 +35,7 @@ from pushkit.files.assembly import Assembly, ReleasesPlan, in_order
 from pushkit.files.commands import AFTER, BEFORE, Commands, When
 from pushkit.files.diff import Difference, difference
 from pushkit.files.errors import RemoteExists
-from pushkit.files.history import before, forgetting, good_in, meant, pruning
+from pushkit.files.history import before, forgetting, good_in, left, meant, pruning
 from pushkit.files.layout import Layout
 from pushkit.files.merge import merge
 from pushkit.files.operation import (
@@ -101,6 +101,7 @@ class Releases(Layout):
         self._assembly = Assembly(remote, run, self._perform, hard_links=hard_links, times=times)
         self._shared = shared
         self._commands = commands
+        self._tidied = False
         self.queue = Queue(remote, STATE, run, look=self.look, settle=self._settle, stale=stale)
 
     # Looking.
@@ -234,6 +235,8 @@ class Releases(Layout):
         """The plan when what is to be live is live. A push that may have died before it was done comes first."""
         stuck = [ticket for ticket in survey.open_tickets if waits(ticket, live)]
         steps = tuple(Step(Action.VERIFY, f"{each.why} {each.number}", f"{AFTER} has not ended") for each in stuck)
+        if not steps and not survey.hold and not self._tidied and (dead := left(survey)):
+            steps = (Step(Action.PRUNE, counted(len(dead), "path"), "left by a push that died"),)
         trips = self._round_trips(len(steps))
         return ReleasesPlan(self._run.target.name, steps, kept, live, tuple(warnings), trips, survey)
 
@@ -253,6 +256,7 @@ class Releases(Layout):
         if self.live(survey) != plan.live:
             raise Overtaken(f"another push made {self.live(survey) or 'nothing'} live on {plan.target} meanwhile")
         if not plan.entries:
+            self._tidy(plan, survey)
             raise Overtaken(f"what came first on {plan.target} has ended; this push has to be planned again")
         ticket, self._ticket = self._ticket, None
         release = ticket.release
@@ -274,6 +278,19 @@ class Releases(Layout):
                     self._give_up(ticket, error)
                 raise
         return release
+
+    def _tidy(self, plan: ReleasesPlan, survey: Survey) -> None:
+        """Remove what dead pushes left, for a push that has nothing else to do and whose turn it is."""
+        assert self._ticket
+        made = good_in(survey, plan.live).get(plan.live)
+        if made is None or not any(step.action is Action.PRUNE for step in plan.steps):
+            return
+        self._tidied = True
+        going = pruning(survey, made, plan.live, self._keep, below=self._ticket.number)
+        going.append(RemoveTree(f"{STATE.incoming}/{plan.live}"))
+        holds = Absent(f"{STATE.ticket(self._ticket.number)}/{END}")
+        with self.queue.alive(self._ticket), self._run.step(plan.steps[0]):
+            self._perform([holds, *self._vouching(survey)], STATE.name, going)
 
     def rollback(self, wanted: str = "") -> Release:
         """Make ``wanted``, or the release that was live before the live one, live again."""

@@ -48,11 +48,6 @@ def campaign(site: Site, deaths: list[Death]) -> None:
                 assert again.code == 0, again.said
                 assert site.live == wanted
                 assert again.sent <= missing, again.said
-                if live == wanted:
-                    # There was nothing to do. It is the next push with work that cleans up.
-                    wanted = site.advance()
-                    again = site.push()
-                    assert again.code == 0, again.said
                 site.check_no_debris()
             was = wanted
     assert seen["problems"] == [], SEED
