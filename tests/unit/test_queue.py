@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
 import threading
 import time
 from collections.abc import Iterable
@@ -16,7 +17,8 @@ from typing import Any
 
 import pytest
 
-from pushkit import Busy, Interrupted, PushFailed, PushRefused, TargetError
+from pushkit import Action, Busy, Interrupted, PushFailed, PushRefused, TargetError
+from pushkit.errors import Overtaken
 from pushkit.files import RemoteError
 from pushkit.files.commands import Commands
 from pushkit.files.heartbeat import Heartbeat
@@ -287,3 +289,27 @@ def test_who_ends_a_ticket_that_was_ended_and_removed_meanwhile_goes_on(tmp_path
 
 def never(ticket: Ticket, survey: Survey) -> str:
     raise AssertionError("it had not begun to switch")
+
+
+def test_a_push_with_nothing_to_do_removes_what_a_dead_one_left_and_lets_the_living_be(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    site.write("a", "1")
+    site.push()
+    ticket = site.enter()
+    assert ticket.release
+    (site.path / ".push/incoming" / ticket.release.id / "tree").mkdir(parents=True)
+    # While its push lives there is nothing to do.
+    assert site.releases.plan(site.snapshot()).steps == ()
+    process = subprocess.Popen(["true"])
+    process.wait()
+    file = site.path / STATE.ticket(ticket.number) / "ticket.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"process": process.pid}))
+    (step,) = site.releases.plan(site.snapshot()).steps
+    assert (step.action, step.subject, step.reason) == (Action.PRUNE, "2 paths", "left by a push that died")
+    with pytest.raises(Overtaken):
+        site.push()
+    assert site.releases.plan(site.snapshot()).steps == ()
+    site.releases.close()
+    assert not site.debris()
+    assert [each.outcome for each in site.releases.look().tickets] == ["good", "died", "given up"]
+    assert site.live() == {"a": "1"}
