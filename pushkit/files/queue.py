@@ -218,7 +218,8 @@ class Queue:
                 continue
             outcome = settle(ticket, survey) if ticket.switching or ticket.why == "resume" else "died"
             if self.end(ticket, outcome):
-                self._run.emit(Note(self._run.target.name, f"push {ticket.number} of {ticket.holder} had {outcome}"))
+                words = "had died" if outcome == "died" else f"died at its end, and is taken for {outcome}"
+                self._run.emit(Note(self._run.target.name, f"{ticket.why} {ticket.number} of {ticket.holder} {words}"))
         return living
 
     def check_hold(self, survey: Survey) -> None:
