@@ -18,8 +18,9 @@ def read_log(remote: Remote, state: State) -> tuple[Sequence[LogEntry], int]:
     except RemoteMissing:
         return (), 0
     found = [entry_of(line) for line in lines]
-    entries = [entry for entry in found if entry]
-    return entries, len(found) - len(entries)
+    # Who ends a push, and who vouches for it, may say the same.
+    entries = {(entry.number, entry.outcome): entry for entry in found if entry}
+    return list(entries.values()), found.count(None)
 
 
 def entry_of(line: bytes) -> LogEntry | None:

@@ -22,6 +22,7 @@ from pushkit.errors import Overtaken
 from pushkit.files import RemoteError
 from pushkit.files.commands import Commands
 from pushkit.files.heartbeat import Heartbeat
+from pushkit.files.log import read_log
 from pushkit.files.place import STATE
 from pushkit.files.releases import Releases
 from pushkit.files.survey import Survey
@@ -285,6 +286,16 @@ def test_who_ends_a_ticket_that_was_ended_and_removed_meanwhile_goes_on(tmp_path
     shutil.rmtree(site.path / STATE.ticket(ticket.number))
     assert not site.releases.queue.end(ticket, "died")
     assert site.releases.queue.bury(site.releases.look(), [replace(ticket, heartbeat=1.0)], 1e12, never) == []
+
+
+def test_what_is_said_twice_of_one_push_is_told_once(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    site.write("a", "1")
+    site.push()
+    log = site.path / ".push/log"
+    log.write_text(log.read_text() * 2)
+    entries, damaged = read_log(site.remote, STATE)
+    assert ([(each.number, each.outcome) for each in entries], damaged) == ([(1, "good")], 0)
 
 
 def never(ticket: Ticket, survey: Survey) -> str:
