@@ -123,8 +123,9 @@ commands = Commands()
 
 
 def hear_ctrl_c() -> None:
-    """In a child, before its program: that of a shell's background job inherits a Ctrl-C that is ignored."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    """In a child, before its program: that of a background job inherits signals that are ignored, that of nohup too."""
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 class Project:
