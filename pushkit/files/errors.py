@@ -43,3 +43,12 @@ class RemoteDenied(RemoteError):
 
 class RemoteFull(RemoteError):
     """No space, or no inodes, or a quota is used up."""
+
+
+def not_switchable(root: str) -> RemoteError:
+    """The error of a remote that cannot do what makes a release live."""
+    return RemoteError(
+        f"{root}: this server cannot rename one symlink over another, which is how a release is made live; "
+        "nothing was sent",
+        hint='set layout = "mirror", which does without',
+    )

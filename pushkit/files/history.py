@@ -94,14 +94,12 @@ def pruning(survey: Survey, ticket: Ticket, was_live: str, keep: int, below: int
 
 
 def left(survey: Survey) -> list[str]:
-    """What pushes left that are known to be dead: their tickets, and their stages."""
-    queued = [ticket for ticket in survey.open_tickets if runs(ticket.machine, ticket.process) is not False]
-    dead = [survey.state.ticket(ticket.number) for ticket in survey.open_tickets if ticket not in queued]
-    busy = {ticket.release.id for ticket in queued if ticket.release}
+    """What dead pushes left, tickets and stages; nothing while anybody may be at work."""
+    if not all(runs(ticket.machine, ticket.process) is False for ticket in survey.open_tickets):
+        return []
     names = filter(RELEASE_ID.fullmatch, survey.names(STATE.incoming))
-    # Who has not said who they are may be about to fill a stage.
-    known = all(ticket.release for ticket in queued)
-    return [*dead, *(f"{STATE.incoming}/{name}" for name in names if known and name not in busy)]
+    tickets = [survey.state.ticket(ticket.number) for ticket in survey.open_tickets]
+    return [*tickets, *(f"{STATE.incoming}/{name}" for name in names)]
 
 
 def forgetting(release: str, step: Step | None = None) -> list[Operation]:

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from pushkit.files.errors import RemoteError, RemoteExists, RemoteMissing
+from pushkit.files.errors import RemoteError, RemoteExists, RemoteFull, RemoteMissing, not_switchable
 from pushkit.files.operation import (
     Absent,
     Append,
@@ -174,22 +174,22 @@ def check_switchable(remote: Remote, path: str) -> None:
     for each in (path, other):
         with suppress(RemoteMissing):
             remote.remove(each)
-    # Why the server refuses, its words do not tell; what it did does.
-    with suppress(RemoteError):
+    try:
         remote.make_symlink("old", path)
         remote.make_symlink("new", other)
         remote.rename(other, path)
+    except RemoteFull:
+        raise
+    except RemoteError:
+        # Why the server refuses, its words do not tell; what it did does.
+        pass
     stat = remote.stat(path)
     able = stat is not None and stat.kind is Kind.SYMLINK and remote.read_link(path) == "new"
     for each in (path, other):
         with suppress(RemoteMissing):
             remote.remove(each)
     if not able:
-        raise RemoteError(
-            f"{remote.root}: this server cannot rename one symlink over another, which is how a release is made live; "
-            "nothing was sent",
-            hint='set layout = "mirror", which does without',
-        )
+        raise not_switchable(remote.root)
 
 
 def write(remote: Remote, path: str, data: bytes, mode: int) -> None:

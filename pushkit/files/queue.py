@@ -32,7 +32,7 @@ from pushkit.files.operation import (
 )
 from pushkit.files.remote import Remote
 from pushkit.files.survey import State, Survey
-from pushkit.files.ticket import END, HEARTBEAT, OUTCOME, RECORD, SWITCHING, UNLOCKED, Ticket, encoded
+from pushkit.files.ticket import END, GOOD, HEARTBEAT, OUTCOME, RECORD, SWITCHING, UNLOCKED, Ticket, encoded
 from pushkit.model import Hold
 from pushkit.strategy import Run
 
@@ -218,7 +218,7 @@ class Queue:
                 continue
             outcome = settle(ticket, survey) if ticket.switching or ticket.why == "resume" else "died"
             if self.end(ticket, outcome):
-                words = "had died" if outcome == "died" else f"died at its end, and is taken for {outcome}"
+                words = {"died": "had died", GOOD: "died at its end, and is good"}.get(outcome, f"died: {outcome}")
                 self._run.emit(Note(self._run.target.name, f"{ticket.why} {ticket.number} of {ticket.holder} {words}"))
         return living
 

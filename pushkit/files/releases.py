@@ -235,9 +235,10 @@ class Releases(Layout):
         """The plan when what is to be live is live. A push that may have died before it was done comes first."""
         stuck = [ticket for ticket in survey.open_tickets if waits(ticket, live)]
         steps = tuple(Step(Action.VERIFY, f"{each.why} {each.number}", f"{AFTER} has not ended") for each in stuck)
-        if not steps and not survey.hold and not self._tidied and (dead := left(survey)):
+        may = not (steps or survey.hold or self._tidied) and live in good_in(survey, live)
+        if may and (dead := left(survey)):
             steps = (Step(Action.PRUNE, counted(len(dead), "path"), "left by a push that died"),)
-        trips = self._round_trips(len(steps))
+        trips = None if steps else self._round_trips(0)
         return ReleasesPlan(self._run.target.name, steps, kept, live, tuple(warnings), trips, survey)
 
     # Acting.
@@ -282,10 +283,10 @@ class Releases(Layout):
     def _tidy(self, plan: ReleasesPlan, survey: Survey) -> None:
         """Remove what dead pushes left, for a push that has nothing else to do and whose turn it is."""
         assert self._ticket
+        self._tidied = True
         made = good_in(survey, plan.live).get(plan.live)
         if made is None or not any(step.action is Action.PRUNE for step in plan.steps):
             return
-        self._tidied = True
         going = pruning(survey, made, plan.live, self._keep, below=self._ticket.number)
         going.append(RemoveTree(f"{STATE.incoming}/{plan.live}"))
         holds = Absent(f"{STATE.ticket(self._ticket.number)}/{END}")

@@ -15,8 +15,8 @@ from pushkit.archive import tar
 from pushkit.errors import Interrupted, TimedOut
 from pushkit.files import scripts
 from pushkit.files.batch import Batch, expected, names
-from pushkit.files.errors import RemoteDenied, RemoteError, RemoteExists, RemoteFull, RemoteMissing
-from pushkit.files.operation import Copy, Operation, Still, Verify
+from pushkit.files.errors import RemoteDenied, RemoteError, RemoteExists, RemoteFull, RemoteMissing, not_switchable
+from pushkit.files.operation import Copy, Operation, Still, Switchable, Verify
 from pushkit.files.remote import Remote
 from pushkit.files.scripts import ALL, MARKER, NEXT, Shell, own_output
 from pushkit.files.stat import Found, Stat
@@ -185,6 +185,8 @@ class ShellRemote(Remote):
                 if isinstance(operation, Verify) and batch.wrong(result.stdout):
                     return self._wrong(operation.directory, operation.entries)
                 error = told(self.root, result)
+                if isinstance(operation, Switchable) and not isinstance(error, RemoteFull):
+                    error = not_switchable(self.root)
                 error.operation = operation
                 raise error
 

@@ -175,6 +175,17 @@ class Site:
         there = pages.names(self.version).items()
         return {name: pages.page(name, each) for name, each in there if each == self.version or not self._copies}
 
+    def recover(self, was: int, wanted: int, live: int, repaired: Callable[[], None] = lambda: None) -> None:
+        """Push once what was wrong is ``repaired``: it succeeds, sends only what is missing, and leaves no debris."""
+        # What was begun to go live has arrived; if it is live, all has.
+        missing = self.needed() - self.arrived() if live == was else 0
+        repaired()
+        again = self.push()
+        assert again.code == 0, again.said
+        assert self.live == wanted
+        assert again.sent <= missing, again.said
+        self.check_no_debris()
+
     def _rest(self) -> None:
         """Wait until nothing changes any more: what a server had been told before, it may still be doing."""
         before, now = None, self._seen()

@@ -80,13 +80,7 @@ def test_a_disk_that_takes_no_more_is_told_and_nothing_breaks(site_on_disk: Site
             with told(f"seed {SEED}, number {number}: {what}, at {share:.2f}: {done.code} {done.said}"):
                 live = site.between(was, wanted)
                 check_told(done, live, was, wanted)
-                missing = site.needed() - site.arrived() if live == was else 0
-                disk.relieve()
-                again = site.push()
-                assert again.code == 0, again.said
-                assert site.live == wanted
-                assert again.sent <= missing, again.said
-                site.check_no_debris()
+                site.recover(was, wanted, live, disk.relieve)
             was = wanted
     assert seen["problems"] == [], SEED
     assert seen["seen"] == sorted(seen["seen"]), "what was live once came back"

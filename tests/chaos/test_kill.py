@@ -41,14 +41,7 @@ def campaign(site: Site, deaths: list[Death]) -> None:
             wanted = site.advance()
             done = death(site)
             with told(f"seed {SEED}, death {number}: {done.code} {done.said} {done.events[-2:]}"):
-                live = site.between(was, wanted)
-                # What was begun to go live has arrived; if it is live, all has.
-                missing = site.needed() - site.arrived() if live == was else 0
-                again = site.push()
-                assert again.code == 0, again.said
-                assert site.live == wanted
-                assert again.sent <= missing, again.said
-                site.check_no_debris()
+                site.recover(was, wanted, site.between(was, wanted))
             was = wanted
     assert seen["problems"] == [], SEED
     assert seen["seen"] == sorted(seen["seen"]), "what was live once came back"

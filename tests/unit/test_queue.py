@@ -324,3 +324,24 @@ def test_a_push_with_nothing_to_do_removes_what_a_dead_one_left_and_lets_the_liv
     assert not site.debris()
     assert [each.outcome for each in site.releases.look().tickets] == ["good", "died", "given up"]
     assert site.live() == {"a": "1"}
+
+
+def test_what_nobody_can_be_told_to_have_made_keeps_no_push_from_saying_that_there_is_nothing_to_do(
+    tmp_path: Path,
+) -> None:
+    site = Site(tmp_path)
+    site.write("a", "1")
+    site.push()
+    (site.path / ".push/incoming/000002-20261123T000000Z-abc").mkdir()
+    assert [step.action for step in site.releases.plan(site.snapshot()).steps] == [Action.PRUNE]
+    shutil.rmtree(site.path / STATE.ticket(1))
+    assert site.releases.plan(site.snapshot()).steps == ()
+
+
+def test_a_push_with_nothing_to_do_does_not_wait_for_who_is_at_work(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    site.write("a", "1")
+    site.push()
+    (site.path / ".push/incoming/000002-20261123T000000Z-abc").mkdir()
+    site.enter()
+    assert site.releases.plan(site.snapshot()).steps == ()

@@ -8,13 +8,26 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
 from plugins.given import Given, lying, odd_names
 from pushkit import Entry, Kind, TargetError
-from pushkit.files import RemoteDenied, RemoteFull, RemoteMissing, Shell, ShellRemote, ShellResult, probing, shell_of
+from pushkit.files import (
+    Remote,
+    RemoteDenied,
+    RemoteError,
+    RemoteFull,
+    RemoteMissing,
+    Shell,
+    ShellRemote,
+    ShellResult,
+    probing,
+    shell_of,
+)
+from pushkit.files.operation import Switchable
 from pushkit.files.scripts import MARKER
 from pushkit.files.shell import told
 from pushkit_dir.remote import LocalRemote
@@ -237,3 +250,49 @@ def test_an_error_names_the_path_and_what_the_tool_said() -> None:
     assert error.message == "/srv/site: permission denied (tar: a/b: Cannot open: Permission denied)"
     assert "exit code 3" in told("/srv/site", ShellResult(3, b"", b"")).message
     assert isinstance(error, TargetError)
+
+
+def switchable(remote: Remote) -> None:
+    remote.perform([Switchable("new/link")], lambda _: nullcontext(), "")
+
+
+def test_who_can_switch_shows_it_and_keeps_nothing_of_it(remote: LocalShell) -> None:
+    switchable(remote)
+    assert len(remote.scripts) == 2, "that and the probe"
+    assert os.listdir(f"{remote.root}/new") == []
+
+
+@pytest.mark.parametrize("program", ["ln", "readlink"])
+def test_who_cannot_switch_is_told_of(remote: LocalShell, tmp_path: Path, program: str) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / program).write_text("#!/bin/sh\nexit 1\n")
+    (tmp_path / "bin" / program).chmod(0o755)
+    remote._path = f"{tmp_path}/bin:{remote._path}"
+    with pytest.raises(RemoteError, match="cannot rename one symlink over another") as raised:
+        switchable(remote)
+    assert "mirror" in raised.value.hint
+
+
+class Following(LocalRemote):
+    """A directory on which a rename moves what a symlink leads to."""
+
+    def rename(self, old: str, new: str) -> None:
+        super().rename(os.path.relpath(os.path.realpath(self._full(old)), self.root), new)
+
+
+class Crowded(LocalRemote):
+    """A directory without room for a symlink."""
+
+    def make_symlink(self, link: str, path: str) -> None:
+        raise RemoteFull(f"{path}: no space left")
+
+
+@pytest.mark.parametrize(("kind", "why"), [(Following, "cannot rename one symlink"), (Crowded, "no space left")])
+def test_a_directory_that_cannot_switch_and_one_that_is_full_are_told_apart(
+    tmp_path: Path, kind: type[LocalRemote], why: str
+) -> None:
+    (tmp_path / "new").mkdir()
+    switchable(LocalRemote(tmp_path))
+    with pytest.raises(RemoteError, match=why):
+        switchable(kind(tmp_path))
+    assert os.listdir(tmp_path / "new") == []
