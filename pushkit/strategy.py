@@ -82,7 +82,7 @@ class Run:
     def check(self) -> None:
         """Raise `Interrupted` when the user asked to stop."""
         if self.cancelled.is_set():
-            raise Interrupted("stopped between two steps")
+            raise Interrupted("stopped")
 
     @contextmanager
     def step(self, step: Step) -> Iterator[None]:

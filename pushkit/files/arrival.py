@@ -40,7 +40,7 @@ class Arrivals:
     def tell(self, run: Run, steps: Mapping[str, Step]) -> None:
         """Report the steps, by path, of what need not be sent."""
         if self.found:
-            run.note(f"{counted(len(self.paths), 'file')} had arrived with a push that died")
+            run.note(f"{counted(len(self.paths), 'file')} had arrived with an earlier push")
         for each in self.found:
             for entry in each.entries:
                 with run.step(steps[entry.path]) if entry.path in steps else nullcontext():

@@ -93,13 +93,17 @@ def pruning(survey: Survey, ticket: Ticket, was_live: str, keep: int, below: int
     return [*operations, *expiring(survey, needed)]
 
 
-def left(survey: Survey) -> list[str]:
-    """What dead pushes left, tickets and stages; nothing while anybody may be at work."""
-    if not all(runs(ticket.machine, ticket.process) is False for ticket in survey.open_tickets):
+def left(survey: Survey, live: str) -> list[str]:
+    """What dead pushes left, nothing while anybody may be at work: stages, and tickets that have not ended.
+
+    So is the ticket of what is ``live``, when it has ended without a word.
+    """
+    mute = [each for each in survey.tickets if each.ended and each.switching and not each.outcome]
+    tickets = [*survey.open_tickets, *(each for each in mute if each.release and each.release.id == live)]
+    if not all(runs(ticket.machine, ticket.process) is False for ticket in tickets):
         return []
     names = filter(RELEASE_ID.fullmatch, survey.names(STATE.incoming))
-    tickets = [survey.state.ticket(ticket.number) for ticket in survey.open_tickets]
-    return [*tickets, *(f"{STATE.incoming}/{name}" for name in names)]
+    return [*(STATE.ticket(each.number) for each in tickets), *(f"{STATE.incoming}/{name}" for name in names)]
 
 
 def forgetting(release: str, step: Step | None = None) -> list[Operation]:

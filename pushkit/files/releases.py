@@ -236,7 +236,7 @@ class Releases(Layout):
         stuck = [ticket for ticket in survey.open_tickets if waits(ticket, live)]
         steps = tuple(Step(Action.VERIFY, f"{each.why} {each.number}", f"{AFTER} has not ended") for each in stuck)
         may = not (steps or survey.hold or self._tidied) and live in good_in(survey, live)
-        if may and (dead := left(survey)):
+        if may and (dead := left(survey, live)):
             steps = (Step(Action.PRUNE, counted(len(dead), "path"), "left by a push that died"),)
         trips = None if steps else self._round_trips(0)
         return ReleasesPlan(self._run.target.name, steps, kept, live, tuple(warnings), trips, survey)

@@ -345,3 +345,25 @@ def test_a_push_with_nothing_to_do_does_not_wait_for_who_is_at_work(tmp_path: Pa
     (site.path / ".push/incoming/000002-20261123T000000Z-abc").mkdir()
     site.enter()
     assert site.releases.plan(site.snapshot()).steps == ()
+
+
+def test_a_push_with_nothing_to_do_says_how_that_ended_which_could_not(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    site.write("a", "1")
+    site.push()
+    ticket = site.path / STATE.ticket(1)
+    (ticket / "end/outcome.json").unlink()
+    (site.path / ".push/log").unlink()
+    # Whoever lives is about to say it.
+    assert site.releases.plan(site.snapshot()).steps == ()
+    process = subprocess.Popen(["true"])
+    process.wait()
+    record = json.loads((ticket / "ticket.json").read_text())
+    (ticket / "ticket.json").write_text(json.dumps(record | {"process": process.pid}))
+    with pytest.raises(Overtaken):
+        site.push()
+    assert site.releases.plan(site.snapshot()).steps == ()
+    assert [each.outcome for each in site.releases.look().tickets] == ["good", ""]
+    site.releases.close()
+    entries, _ = read_log(site.remote, STATE)
+    assert [(each.number, each.outcome) for each in entries] == [(1, "good"), (2, "given up")]
