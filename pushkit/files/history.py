@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pushkit.errors import PushRefused
-from pushkit.files.machine import runs
 from pushkit.files.operation import Operation, Remove, RemoveTree, Rename
 from pushkit.files.place import RELEASES, STATE
-from pushkit.files.queue import expiring
+from pushkit.files.queue import expiring, over
 from pushkit.files.status import prepared
 from pushkit.files.survey import Survey
 from pushkit.files.ticket import GOOD, RELEASE_ID, SWITCHED, Ticket, number_of
@@ -100,7 +99,7 @@ def left(survey: Survey, live: str) -> list[str]:
     """
     mute = [each for each in survey.tickets if each.ended and each.switching and not each.outcome]
     tickets = [*survey.open_tickets, *(each for each in mute if each.release and each.release.id == live)]
-    if not all(runs(ticket.machine, ticket.process) is False for ticket in tickets):
+    if not all(map(over, tickets)):
         return []
     names = filter(RELEASE_ID.fullmatch, survey.names(STATE.incoming))
     return [*(STATE.ticket(each.number) for each in tickets), *(f"{STATE.incoming}/{name}" for name in names)]

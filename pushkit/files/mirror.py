@@ -202,7 +202,7 @@ class Mirror(Layout):
         """The step that removes what a push left that made its release live and died before it had cleaned up."""
         live = self.live(survey)
         dead = self._clearing(survey, survey.last + 1, live)
-        if not dead or self._tidied:
+        if not dead or self._tidied or survey.hold:
             return ()
         return (Step(Action.PRUNE, counted(len(dead), "path"), "left by a push that died"),)
 

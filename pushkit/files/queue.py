@@ -202,7 +202,7 @@ class Queue:
     def dead(self, ticket: Ticket, clock: float) -> bool:
         """Whether the push of an open ticket is over, ``clock`` being the target's time."""
         # That there is such a process proves nothing: its number may be another's by now.
-        if runs(ticket.machine, ticket.process) is False:
+        if over(ticket):
             return True
         # A push says who it is as soon as it has its number: one that has not after a beat died in between.
         return clock - ticket.heartbeat > (self._stale if ticket.release else self._stale / BEATS)
@@ -305,6 +305,11 @@ def moment() -> datetime:
 def now() -> str:
     """This moment, as records have it."""
     return moment().isoformat()
+
+
+def over(ticket: Ticket) -> bool:
+    """Whether the push of ``ticket`` is known to be over, without a look at the clock: it ran on this machine."""
+    return runs(ticket.machine, ticket.process) is False
 
 
 def expiring(survey: Survey, keep: Sequence[int]) -> list[Operation]:

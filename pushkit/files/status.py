@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from pushkit.files.machine import runs
+from pushkit.files.queue import over
 from pushkit.files.survey import Survey
 from pushkit.files.ticket import PREPARED, SUCCESS, Ticket, number_of
 from pushkit.model import Place, Release, Status
@@ -49,5 +49,5 @@ def place_of(ticket: Ticket) -> Place:
     """What a ticket that has not ended tells of its push."""
     seen = datetime.fromtimestamp(ticket.heartbeat, UTC).replace(microsecond=0) if ticket.heartbeat > 0 else None
     release = ticket.release.id if ticket.release else ""
-    died = runs(ticket.machine, ticket.process) is False
+    died = over(ticket)
     return Place(ticket.number, ticket.why, ticket.holder, ticket.since, seen, release, ticket.switching, died)

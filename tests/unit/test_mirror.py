@@ -757,6 +757,9 @@ def test_what_cannot_be_cleaned_up_does_not_fail_a_push_with_nothing_to_do(
     assert release
     (site.path / STATE.incoming / release.id).mkdir()
     assert [step.action for step in site.plan().steps] == [Action.PRUNE]
+    site.mirror.hold("a freeze is no reason to fail it either")
+    assert site.plan().steps == ()
+    site.mirror.queue.release_hold()
 
     def refuse(self: LocalRemote, path: str) -> None:
         raise RemoteFull(f"{path}: no")
