@@ -68,9 +68,9 @@ def scan(path: str, directory: int | None = None, *, look: bool = True) -> Colum
             others: list[str] = []
         else:
             with os.scandir(descriptor) as found:
-                kinds = {each.name: each.is_file(follow_symlinks=False) for each in found}
-            names = list(kinds)
-            others = [name for name in names if not kinds[name]]
+                entries = list(found)
+            names = [each.name for each in entries]
+            others = [each.name for each in entries if not each.is_file(follow_symlinks=False)]
         # The order of code points is that of the bytes, but for the surrogates that stand for bytes.
         names.sort(key=None if "".join(names).isascii() else os.fsencode)
         if not look:

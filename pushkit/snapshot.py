@@ -7,7 +7,6 @@ import hashlib
 import io
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from functools import cached_property
 from typing import Any, BinaryIO, cast
@@ -53,6 +52,8 @@ class Snapshot:
     @cached_property
     def revision(self) -> Revision:
         """Where the snapshot came from."""
+        from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415  (who only takes a snapshot does without)
+
         # git looks once all was read, and not during the walk: what it has looked at could then change before it is
         # read, and the change would travel as a clean commit. What changes after the walk only adds to what git finds,
         # and a file that changes before it is sent ends the push. There is the digest to compute while git looks.

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, BinaryIO, NamedTuple
 
-from pushkit.capture import NEVER
 from pushkit.errors import SnapshotError, UsageError
 from pushkit.ignore import GITIGNORE, PROTECTED, Rule, Rules, State, parse, patterns
 from pushkit.index import Index
@@ -45,7 +44,7 @@ def open_source(project: Project, target: Target | None, cancelled: threading.Ev
 
     Once ``cancelled`` is set, what waits for git raises `Interrupted`.
     """
-    cancelled = cancelled or NEVER
+    cancelled = cancelled or threading.Event()
     found = GIT(project.source)
     if found:
         return git_source(project, target, found[1], (found[2] or "").strip("/"), cancelled)
