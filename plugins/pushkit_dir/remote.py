@@ -62,7 +62,7 @@ def opened(path: str) -> Iterator[BinaryIO]:
 class LocalRemote(Remote):
     """A directory of this machine. A symlink at the end of a path is never followed."""
 
-    capabilities = Capabilities(copies=True, digests=True, commands=True)
+    capabilities = Capabilities(copies=True, links=True, digests=True, commands=True)
 
     def __init__(self, root: Path) -> None:
         self.root = os.path.normpath(root)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from shlex import quote
 
 from pushkit.files import RemoteError, ShellResult
+from pushkit_sftp.client import TICK
 from pushkit_sftp.library import paramiko
-from pushkit_sftp.sessions import PATIENCE, answered
 
 PIECE = 32 * 1024
 BUFFER = 1024 * 1024
@@ -17,8 +18,33 @@ BUFFER = 1024 * 1024
 # error it only says why it failed.
 LONGEST = 256 * 1024 * 1024
 LONGEST_ERROR = 1024 * 1024
-# Seconds between two looks at whether somebody wants to stop.
-TICK = 0.2
+# Seconds for the answer to one request.
+PATIENCE = 60
+
+
+@contextmanager
+def answered(channel: paramiko.Channel, within: float) -> Iterator[None]:
+    """Raise `TimeoutError` when the server does not answer the request of a channel that is made here.
+
+    paramiko itself would wait for ever; a channel that is closed ends its wait.
+    """
+    late = threading.Event()
+
+    def give_up() -> None:
+        late.set()
+        channel.close()
+
+    timer = threading.Timer(within, give_up)
+    timer.start()
+    try:
+        yield
+    except paramiko.SSHException as error:
+        if late.is_set():
+            raise TimeoutError("the server did not answer the request of a channel") from error
+        raise
+    finally:
+        timer.cancel()
+        timer.join()
 
 
 @contextmanager
@@ -30,7 +56,7 @@ def connection_told(where: str) -> Iterator[None]:
         raise RemoteError(f"{where}: no answer in time", hint="push again") from error
     except (paramiko.SSHException, EOFError, OSError) as error:
         raise RemoteError(
-            f"{where}: the connection was lost: {error or type(error).__name__}",
+            f"{where}: the connection was lost: {str(error) or type(error).__name__}",
             hint="push again",
         ) from error
 

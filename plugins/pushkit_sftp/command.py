@@ -9,9 +9,9 @@ from contextlib import suppress
 from shlex import quote
 
 from pushkit.files import GRACE
-from pushkit_sftp.channel import BUFFER, TICK, connection_told
+from pushkit_sftp.channel import BUFFER, PATIENCE, answered, connection_told
+from pushkit_sftp.client import TICK
 from pushkit_sftp.library import paramiko
-from pushkit_sftp.sessions import PATIENCE, answered
 
 # Seconds for the server to say that what was ended has ended, beyond the grace that it was given; and seconds for which
 # a process that left the script's group may go on holding its output.

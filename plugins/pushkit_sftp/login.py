@@ -124,8 +124,8 @@ class Login:
         tried = "; ".join(self.tried) or "nothing"
         many = len(self.tried) > 4
         return TargetError(
-            f"{self.where}: the server ended the login of {self.credentials.user}: {error or type(error).__name__}. "
-            f"Tried: {tried}",
+            f"{self.where}: the server ended the login of {self.credentials.user}: "
+            f"{str(error) or type(error).__name__}. Tried: {tried}",
             hint="it takes only so many keys: name the right one with `key`, and set `agent = false`"
             if many
             else "look at the server's log",

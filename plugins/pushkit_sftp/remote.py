@@ -1,171 +1,123 @@
-"""`SftpRemote`: the primitives, over SFTP alone."""
+"""`SftpRemote`: the primitives, and many of them at once, over SFTP alone."""
 
 from __future__ import annotations
 
-import stat
 import threading
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from typing import TypeVar
 
-from pushkit import Entry, Finding, Kind, Severity
+from pushkit import Entry, Finding, Kind, Severity, Step
 from pushkit.files import (
+    Capabilities,
+    Found,
+    Independent,
     Remote,
-    RemoteDenied,
     RemoteError,
     RemoteExists,
-    RemoteFull,
     RemoteMissing,
+    Remove,
+    RemoveDirectory,
+    Rename,
+    SetMode,
     Stat,
     Transfer,
-    safe_name,
 )
-from pushkit_sftp.channel import connection_told
+from pushkit_sftp import requests
+from pushkit_sftp.client import Client, Job
 from pushkit_sftp.connection import WINDOW, hang_up
 from pushkit_sftp.library import paramiko
-from pushkit_sftp.sending import send
-from pushkit_sftp.sessions import PATIENCE, Sessions
-from pushkit_sftp.wire import Wire
+from pushkit_sftp.requests import explained
+from pushkit_sftp.sending import send, take
+from pushkit_sftp.sessions import Sessions
+from pushkit_sftp.trees import collect, decoded, described, encoded, kinds, listing, remove_tree, sizes
 
-KINDS = {stat.S_IFREG: Kind.FILE, stat.S_IFDIR: Kind.DIRECTORY, stat.S_IFLNK: Kind.SYMLINK}
-# A file system that has less free than this is full: some of it is out of reach for small files.
-FULL = 64 * 1024
+T = TypeVar("T")
 
 
 class SftpRemote(Remote):
     """A directory on a server that speaks SFTP and nothing else. Closes ``transport`` in the end.
 
-    ``path`` is absolute, or relative to the directory that the login starts in.
+    ``path`` is absolute, or relative to the directory that the login starts in. Once ``cancelled`` is set, a server
+    that does not answer is not waited for.
     """
 
-    def __init__(self, transport: paramiko.Transport, where: str, path: str, home: str = "") -> None:
+    def __init__(
+        self, transport: paramiko.Transport, where: str, path: str, cancelled: threading.Event, home: str = ""
+    ) -> None:
         self.transport = transport
         self.where = where
         self.round_trips = 0
-        self._sessions = Sessions(transport, WINDOW)
-        self._wire: Wire | None = None
-        self._wire_lock = threading.RLock()
+        self._sessions = Sessions(transport, where, WINDOW, cancelled)
         self.root = absolute(path, home or self._home())
 
     def _home(self) -> str:
+        """Where the login starts. Finds out too what the server can do beyond the protocol."""
         try:
-            with connection_told(self.where), self._sessions.one() as sftp:
-                return sftp.normalize(".")
+            with self._sessions.one() as client:
+                home = client.run(requests.real(b"."))
+                copies, links = b"copy-data" in client.extensions, b"hardlink@openssh.com" in client.extensions
+                self.capabilities = Capabilities(copies=copies, links=links)
         except RemoteError as error:
             raise RemoteError(
                 f"{self.where}: the server lets us in but starts no SFTP session ({error.message})",
                 hint="enable the sftp subsystem on the server (`Subsystem sftp internal-sftp` in sshd_config)",
             ) from error
+        return home.decode("utf-8", "surrogateescape")
 
     def stat(self, path: str) -> Stat | None:
         """What lies at ``path``."""
-        try:
-            with self._told(path) as (sftp, full):
-                return described(path.rpartition("/")[2], sftp.lstat(full))
-        except RemoteMissing:
-            return None
+        found = self._do(path, lambda _client, full: requests.look(full))
+        return described(path.rpartition("/")[2], found) if found else None
 
     def list(self, path: str) -> Sequence[Stat]:
         """What a directory holds."""
-        with self._wired(path) as (wire, full):
-            found = wire.names(full)
-        children = []
-        for each in found:
-            name = each.name.decode("utf-8", "surrogateescape")
-            child: Stat | None = Stat(name, kind_of(each.mode), each.mode & 0o777, each.size, each.mtime)
-            if not each.mode:
-                # A server may leave attributes out of a listing.
-                child = self.stat(f"{path}/{safe_name(name)}" if path else safe_name(name))
-            if child is not None:
-                children.append(child)
-        return children
+        return self._do(path, lambda _client, full: listing(full))
 
     def read(self, path: str, limit: int) -> bytes:
         """The content of a file."""
-        with self._told(path) as (sftp, full), sftp.open(full, "rb") as file:
-            size = file.stat().st_size or 0
-            if size > limit:
-                raise RemoteError(f"{self._full(path)}: more than {limit:,} bytes, which cannot be right")
-            if size > paramiko.SFTPFile.MAX_REQUEST_SIZE:
-                # All of it is asked for at once, in place of a round trip for each piece.
-                file.prefetch(size)
-            content = file.read(limit + 1)
-        if len(content) > limit:
-            raise RemoteError(f"{self._full(path)}: it grew past {limit:,} bytes, which cannot be right")
-        return content
+        return self._do(path, lambda client, full: requests.read(full, limit, client.reads))
 
     def write(self, path: str, chunks: Iterable[bytes], mode: int) -> None:
         """Make a file, or replace its content."""
-        size = 0
-        with self._told(path) as (sftp, full), sftp.open(full, "wb") as file:
-            # Before the content: a file that is whole has its mode.
-            file.chmod(mode)
-            file.set_pipelined(True)
-            for chunk in chunks:
-                file.write(chunk)
-                size += len(chunk)
-            # Errors of pipelined writes are lost; what arrived tells.
-            arrived = file.stat().st_size
-        if arrived != size:
-            raise self._refusal(path) or RemoteError(f"{self._full(path)}: {arrived} of {size} bytes arrived")
+        self._do(path, lambda client, full: requests.write(full, chunks, mode, client))
 
     def make_directory(self, path: str, mode: int) -> None:
         """Make one directory."""
-        with self._told(path, makes=True) as (sftp, full):
-            sftp.mkdir(full, 0o700)
-            sftp.chmod(full, mode)  # past the server's umask
+        self._do(path, lambda _client, full: requests.make_directory(full, mode))
 
     def make_symlink(self, link: str, path: str) -> None:
         """Make a symlink."""
-        with self._told(path, makes=True) as (sftp, full):
-            sftp.symlink(encoded(link), full)
+        self._do(path, lambda _client, full: requests.make_symlink(encoded(link), full))
 
     def read_link(self, path: str) -> str:
         """The text of a symlink."""
-        with self._told(path) as (sftp, full):
-            link: str | bytes | None = sftp.readlink(full)
-        return link.decode("utf-8", "surrogateescape") if isinstance(link, bytes) else link or ""
+        return decoded(self._do(path, lambda _client, full: requests.read_link(full)))
 
     def rename(self, old: str, new: str) -> None:
         """Rename, in place of what is at ``new``."""
-        target = encoded(self._full(new))
-        with self._told(old) as (sftp, full):
-            try:
-                sftp.posix_rename(full, target)
-            except OSError as error:
-                if error.errno is not None or "nsupported" not in str(error):
-                    raise
-                with suppress(FileNotFoundError):
-                    sftp.lstat(target)
-                    raise RemoteExists(
-                        f"{self._full(new)}: this server cannot rename over what is there (it lacks posix-rename)",
-                    ) from error
-                sftp.rename(full, target)
+        self._do(old, lambda client, full: requests.rename(full, self._place(new), replaces=replaces(client)))
 
     def set_mode(self, path: str, mode: int) -> None:
         """Set the permission bits."""
-        with self._told(path) as (sftp, full):
-            sftp.chmod(full, mode)
+        self._do(path, lambda _client, full: requests.set_mode(full, mode))
 
     def set_time(self, path: str, mtime: float) -> None:
         """Set when a file was last modified, in whole seconds."""
-        with self._told(path) as (sftp, full):
-            sftp.utime(full, (mtime, mtime))
+        self._do(path, lambda _client, full: requests.set_time(full, mtime))
 
     def remove(self, path: str) -> None:
         """Remove a file or symlink."""
-        with self._told(path) as (sftp, full):
-            sftp.remove(full)
+        self._do(path, lambda _client, full: requests.remove(full))
 
     def remove_directory(self, path: str) -> None:
         """Remove an empty directory."""
-        with self._told(path) as (sftp, full):
-            sftp.rmdir(full)
+        self._do(path, lambda _client, full: requests.remove_directory(full))
 
     def free_space(self) -> int | None:
         """What this user can still write, when the server can say."""
         try:
-            with self._wired("") as (wire, full):
-                free = wire.free(full)
+            free = self._do("", lambda client, full: requests.free(full, client))
         except RemoteError:
             return None
         return free.size if free else None
@@ -180,90 +132,128 @@ class SftpRemote(Remote):
 
     def limits(self) -> Sequence[Finding]:
         """What is missing for fast and fully verified pushes."""
+        unchanged = "copies unchanged files itself" if self.capabilities.copies else "is sent every file by each push"
         return [
             Finding(
                 Severity.WARNING,
                 self.where,
-                "the account has SFTP and no shell: each push sends every file, and compares sizes only",
-                "with a shell, unchanged files are copied on the server and all are compared by sha256",
+                f"the account has SFTP and no shell: the server {unchanged}, and only sizes are compared",
+                "with a shell, files are sent in one stream, and all are compared by sha256",
             )
         ]
 
+    # Many at once: the requests about all of them are on their way before the first is answered.
+
+    def collect(
+        self,
+        trees: Sequence[str],
+        *,
+        listed: Sequence[str] = (),
+        looked: Sequence[str] = (),
+        pointed: tuple[str, str] | None = None,
+        limit: int,
+    ) -> dict[str, Found]:
+        """What lies at several paths: a few round trips for each level of directories."""
+        with self._client() as client:
+            return collect(client, self._place, trees, listed=listed, looked=looked, pointed=pointed, limit=limit)
+
+    def kinds(self, paths: Sequence[str]) -> dict[str, Kind | None]:
+        """What lies at several paths."""
+        with self._client() as client:
+            return kinds(client, self._place, paths)
+
+    def together(
+        self, operations: Sequence[Independent], reported: Callable[[Step], AbstractContextManager[None]]
+    ) -> None:
+        """Do several operations at once."""
+
+        def one(client: Client, operation: Independent) -> Job[None]:
+            with reported(operation.step) if operation.step else nullcontext():
+                try:
+                    yield from self._performing(client, operation)
+                except RemoteError as error:
+                    error.operation = operation
+                    raise
+
+        with self._client() as client:
+            client.flow(one(client, operation) for operation in operations)
+
     def put(self, directory: str, transfer: Transfer) -> None:
-        """Send in several sessions at a time."""
-        send(self, directory, transfer)
+        """Send many files at once."""
+        with self._client() as client:
+            send(client, self._place(directory), transfer)
+
+    def copy(self, source: str, directory: str, entries: Sequence[Entry], *, link: bool = False) -> None:
+        """Copy within the server, times kept."""
+        old, new = self._place(source), self._place(directory)
+        with self._client() as client:
+            below = ((entry, b"/" + encoded(entry.path)) for entry in entries)
+            client.flow(take(client, old + path, new + path, entry, link=link) for entry, path in below)
 
     def verify(self, directory: str, entries: Sequence[Entry]) -> Sequence[Entry]:
         """Compare sizes: one listing for each directory, in place of a request for each file."""
         files = [entry for entry in entries if entry.kind is Kind.FILE]
-        there: dict[str, int] = {}
-        for parent in {entry.path.rpartition("/")[0] for entry in files}:
-            place = f"{parent}/" if parent else ""
-            with suppress(RemoteMissing):
-                found = self.list(f"{directory}/{parent}" if parent else directory)
-                there |= {place + each.name: each.size for each in found if each.kind is Kind.FILE}
+        with self._client() as client:
+            there = sizes(client, self._place, directory, [entry.path for entry in files])
         return [entry for entry in files if there.get(entry.path) != entry.size]
+
+    def remove_tree(self, path: str) -> None:
+        """Remove what is there, and all in it."""
+        with self._client() as client:
+            remove_tree(client, self._place(path))
 
     def close(self) -> None:
         """Hang up."""
         with suppress(Exception):
-            if self._wire is not None:
-                self._wire.close()
             self._sessions.close()
         hang_up(self.transport)
 
-    def _full(self, path: str) -> str:
-        return f"{self.root}/{path}" if path else self.root
-
     @contextmanager
-    def _wired(self, path: str) -> Iterator[tuple[Wire, bytes]]:
-        """What paramiko has no public request for, and the absolute path as bytes; for one thread at a time."""
-        with self._wire_lock, connection_told(self.where):
-            self.round_trips += 1
-            if self._wire is None:
-                self._wire = Wire(self.transport, PATIENCE)
-            try:
-                yield self._wire, encoded(self._full(path))
-            except RemoteError:
-                raise
-            except BaseException:
-                # An answer may still come, and would be taken for that of another request.
-                self._wire.close()
-                self._wire = None
-                raise
-
-    @contextmanager
-    def _told(self, path: str, *, makes: bool = False) -> Iterator[tuple[paramiko.SFTPClient, bytes]]:
-        """A session and the absolute path as bytes. What goes wrong becomes an error of a remote.
-
-        SFTP 3 knows "no such file", "permission denied" and, for all else, "Failure". So after a failure we look.
-        """
-        full = self._full(path)
+    def _client(self) -> Iterator[Client]:
         self.round_trips += 1
-        with connection_told(self.where):
-            try:
-                with self._sessions.one() as sftp:
-                    yield sftp, encoded(full)
-            except FileNotFoundError as error:
-                raise RemoteMissing(f"{full}: there is no such file or directory") from error
-            except PermissionError as error:
-                raise RemoteDenied(f"{full}: permission denied") from error
-            except OSError as error:
-                if isinstance(error, (TimeoutError, ConnectionError)) or not self.transport.is_active():
-                    raise
-                if makes and self.stat(path) is not None:
-                    raise RemoteExists(f"{full}: there is something already") from error
-                raise self._refusal(path) or RemoteError(f"{full}: the server said: {error}") from error
+        with self._sessions.one() as client:
+            yield client
 
-    def _refusal(self, path: str) -> RemoteError | None:
-        """Why the file system takes nothing at ``path``, when that can be told."""
-        with suppress(RemoteError), self._wired("") as (wire, full):
-            free = wire.free(full)
-            if free and free.read_only:
-                return RemoteDenied(f"{self._full(path)}: the file system is read-only")
-            if free and (free.size < FULL or not free.inodes):
-                return RemoteFull(f"{self._full(path)}: no space left on the target")
-        return None
+    def _do(self, path: str, job: Callable[[Client, bytes], Job[T]]) -> T:
+        """The result of a job about one path."""
+        full = self._place(path)
+        with self._client() as client:
+            return client.run(explained(job(client, full), full, client))
+
+    def _performing(self, client: Client, operation: Independent) -> Job[None]:
+        match operation:
+            case Rename(old, new, aside):
+                yield from self._renaming(client, old, new, aside)
+            case Remove(path):
+                with suppress(RemoteMissing):
+                    yield from requests.remove(self._place(path))
+            case RemoveDirectory(path):
+                with suppress(RemoteError):
+                    yield from requests.remove_directory(self._place(path))
+            case SetMode(path, mode):
+                yield from requests.set_mode(self._place(path), mode)
+
+    def _renaming(self, client: Client, old: str, new: str, aside: str) -> Job[None]:
+        """Rename in place of what is at ``new``, which goes ``aside`` where the server cannot replace."""
+        source, target, beside = self._place(old), self._place(new), self._place(aside)
+        try:
+            yield from explained(requests.rename(source, target, replaces=replaces(client)), source, client)
+        except RemoteExists:
+            if not aside:
+                raise
+            with suppress(RemoteMissing):
+                yield from requests.remove(beside)
+            yield from requests.rename(target, beside, replaces=False)
+            yield from requests.rename(source, target, replaces=False)
+            yield from requests.remove(beside)
+
+    def _place(self, path: str) -> bytes:
+        return encoded(f"{self.root}/{path}" if path else self.root)
+
+
+def replaces(client: Client) -> bool:
+    """Whether the server renames in place of what is there."""
+    return b"posix-rename@openssh.com" in client.extensions
 
 
 def from_home(path: str) -> str:
@@ -276,19 +266,3 @@ def absolute(path: str, home: str) -> str:
     path = from_home(path)
     whole = path if path.startswith("/") else f"{home}/{path}"
     return "/" + "/".join(part for part in whole.split("/") if part not in {"", "."})
-
-
-def encoded(path: str) -> bytes:
-    """A path as the bytes that it is on the server."""
-    return path.encode("utf-8", "surrogateescape")
-
-
-def described(name: str, found: paramiko.SFTPAttributes) -> Stat:
-    """What the server says of a path, in a remote's words."""
-    mode = found.st_mode or 0
-    return Stat(name, kind_of(mode), mode & 0o777, found.st_size or 0, found.st_mtime or 0)
-
-
-def kind_of(mode: int) -> Kind | None:
-    """The kind that ``st_mode`` says; None for devices and the like."""
-    return KINDS.get(stat.S_IFMT(mode))

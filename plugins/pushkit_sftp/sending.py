@@ -1,38 +1,71 @@
-"""`send`: many entries by the primitives of a remote, several at a time."""
+"""Files on their way: `send` from here to the server, `take` from one place on it to another."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 from pushkit import Entry, Kind
-from pushkit.files import Remote, RemoteExists, Transfer, pieces
-from pushkit_sftp.sessions import MOST
+from pushkit.files import RemoteError, RemoteExists, RemoteMissing, Transfer, pieces
+from pushkit_sftp import requests
+from pushkit_sftp.client import LATER, Client, Job
+from pushkit_sftp.requests import explained
+from pushkit_sftp.trees import encoded, kind_of
 
 
-def send(remote: Remote, directory: str, transfer: Transfer) -> None:
-    """Make the entries of ``transfer`` below ``directory``: directories first, then the rest in `MOST` threads.
+def send(client: Client, directory: bytes, transfer: Transfer) -> None:
+    """Make the entries of ``transfer`` below ``directory``."""
 
-    After a failure nothing new is begun. Raises the failure, or an `ExceptionGroup` of all when there are several.
+    def one(entry: Entry) -> Job[None]:
+        path = directory + b"/" + encoded(entry.path)
+
+        def make() -> Job[None]:
+            match entry.kind:
+                case Kind.DIRECTORY:
+                    with suppress(RemoteExists):
+                        yield from requests.make_directory(path, entry.mode)
+                case Kind.SYMLINK:
+                    yield from requests.make_symlink(encoded(entry.link), path)
+                case Kind.FILE:
+                    time = transfer.time(entry) if transfer.keeps_times else None
+                    yield from requests.write(path, content(transfer, entry), entry.mode, client, time)
+
+        with transfer.step(entry):
+            yield from explained(patient(make), path, client)
+
+    client.flow(map(one, transfer.entries))
+
+
+def patient(make: Callable[[], Job[None]]) -> Job[None]:
+    """A job that is done again when all before it is done, where its directory is not there yet.
+
+    The requests that make directories go out before those about what is in them, and most servers take one after the
+    other.
     """
-    directories = [entry for entry in transfer.entries if entry.kind is Kind.DIRECTORY]
-    rest = [entry for entry in transfer.entries if entry.kind is not Kind.DIRECTORY]
-    for entry in directories:
-        with transfer.step(entry), suppress(RemoteExists):
-            remote.make_directory(f"{directory}/{entry.path}", entry.mode)
     try:
-        transfer.each(rest, lambda entry: send_one(remote, f"{directory}/{entry.path}", entry, transfer), workers=MOST)
-    except ExceptionGroup as group:
-        if len(group.exceptions) == 1:
-            raise group.exceptions[0] from None
-        raise
+        yield from make()
+    except RemoteMissing:
+        yield LATER
+        yield from make()
 
 
-def send_one(remote: Remote, path: str, entry: Entry, transfer: Transfer) -> None:
-    """Make a file or a symlink."""
+def content(transfer: Transfer, entry: Entry) -> Iterator[bytes]:
+    """The content of a file, which is opened when the first of it is asked for."""
+    with transfer.open(entry) as stream:
+        yield from pieces(stream)
+
+
+def take(client: Client, old: bytes, new: bytes, entry: Entry, *, link: bool) -> Job[None]:
+    """Copy a file or symlink from ``old`` to ``new`` on the server; with ``link`` a file becomes a hard link."""
     if entry.kind is Kind.SYMLINK:
-        remote.make_symlink(entry.link, path)
+        yield from requests.make_symlink(encoded(entry.link), new)
+    elif link:
+        yield from explained(requests.link(old, new), new, client)
     else:
-        with transfer.open(entry) as stream:
-            remote.write(path, pieces(stream), entry.mode)
-        if transfer.keeps_times:
-            remote.set_time(path, transfer.time(entry))
+        found = yield from requests.look(old)
+        where = old.decode("utf-8", "replace")
+        if found is None:
+            raise RemoteMissing(f"{where}: there is no such file or directory")
+        if kind_of(found.mode) is not Kind.FILE:
+            raise RemoteError(f"{where}: this is no file")
+        yield from explained(requests.copy(old, new, found), new, client)

@@ -35,7 +35,7 @@ def open_remote(
         result = probe(transport, where, probing(path, opening), options.connect_timeout)
         shell = shell_of(result) if result else None
         if result is None or shell is None:
-            return SftpRemote(transport, where, path)
+            return SftpRemote(transport, where, path, cancelled)
         remote = SftpShellRemote(transport, where, path, shell, cancelled)
         remote.round_trips = 1  # the probe
         if (output := foreseen(result)) is not None:

@@ -22,7 +22,7 @@ class SftpShellRemote(ShellRemote, SftpRemote):
     def __init__(
         self, transport: paramiko.Transport, where: str, path: str, shell: Shell, cancelled: threading.Event
     ) -> None:
-        super().__init__(transport, where, path, shell.home)
+        super().__init__(transport, where, path, cancelled, shell.home)
         self._cancelled = cancelled
         self.shell = shell
         self.capabilities = shell.capabilities

@@ -5,10 +5,11 @@ incremental pushes, verification, the atomic switch, pruning and rollback for no
 """
 
 from pushkit.files.errors import RemoteDenied, RemoteError, RemoteExists, RemoteFull, RemoteMissing
+from pushkit.files.operation import Independent, Remove, RemoveDirectory, Rename, SetMode
 from pushkit.files.remote import Capabilities, Remote, pieces
 from pushkit.files.scripts import GRACE, Shell, probing
 from pushkit.files.shell import ShellRemote, ShellResult, foreseen, shell_of
-from pushkit.files.stat import Stat, safe_name
+from pushkit.files.stat import Found, Stat, safe_name
 from pushkit.files.strategy import FileOptions, FileStrategy
 from pushkit.files.transfer import Transfer
 
@@ -17,12 +18,18 @@ __all__ = [
     "Capabilities",
     "FileOptions",
     "FileStrategy",
+    "Found",
+    "Independent",
     "Remote",
     "RemoteDenied",
     "RemoteError",
     "RemoteExists",
     "RemoteFull",
     "RemoteMissing",
+    "Remove",
+    "RemoveDirectory",
+    "Rename",
+    "SetMode",
     "Shell",
     "ShellRemote",
     "ShellResult",

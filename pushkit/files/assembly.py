@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from pushkit.amount import counted
@@ -63,7 +63,7 @@ class Assembly:
             return
         free = self._remote.free_space()
         sent = sum(entry.size for entry in plan.difference.send)
-        copied = 0 if self._hard_links else sum(entry.size for entry in plan.difference.keep)
+        copied = sum(entry.size for entry in self.taken(plan.difference)[1])
         if free is None or sent + copied <= free or (sent <= free and self._remote.shares_copies(STATE / "format")):
             return
         parts = f" ({sent:,} sent, {copied:,} copied from the live release)" if copied else ""
@@ -73,9 +73,15 @@ class Assembly:
             hint="make room on the target, or keep fewer releases (`keep`)",
         )
 
-    def verifiable(self, found: Difference) -> Sequence[Entry]:
-        """What is read back: what was sent, and what was copied where that costs no round trip a file."""
-        return (*found.send, *found.keep) if self._remote.capabilities.digests else found.send
+    def taken(self, found: Difference) -> tuple[Sequence[Entry], Sequence[Entry]]:
+        """What of the unchanged the remote takes from the live release by itself: what it links, and what it copies."""
+        can = self._remote.capabilities
+        # All names of a file have one mode: what gets another becomes a file of its own.
+        modes = {entry.path for entry in found.modes}
+        links = self._hard_links and can.links
+        linked = [entry for entry in found.keep if links and entry.path not in modes]
+        copied = [entry for entry in found.keep if not links or entry.path in modes] if can.copies else []
+        return linked, copied
 
     def assemble(
         self, release: str, plan: ReleasesPlan, survey: Survey, snapshot: Snapshot, first: Sequence[Operation]
@@ -100,10 +106,10 @@ class Assembly:
             Write(STATE.manifest(release), plan.manifest),
             Put(tree, self._transfer(plan, snapshot, arrivals.paths)),
         ]
-        operations += arrivals.linking(tree) if self._remote.capabilities.copies else arrivals.moving(tree)
+        operations += arrivals.linking(tree) if self._remote.capabilities.links else arrivals.moving(tree)
         if keep := steps.get(Action.KEEP):
             operations += self._keeping(plan, tree, keep)
-        operations.append(Verify(tree, self.verifiable(found), step=steps[Action.VERIFY]))
+        operations.append(Verify(tree, (*found.send, *found.keep), step=steps[Action.VERIFY]))
         operations += modes(tree, plan)
         wrong: Sequence[Entry] = ()
         while operations:
@@ -122,13 +128,10 @@ class Assembly:
 
     def _keeping(self, plan: ReleasesPlan, tree: str, step: Step) -> list[Operation]:
         """The operations that take what is unchanged from the live release."""
-        source, found = f"{RELEASES}/{plan.live}", plan.difference
-        if not self._hard_links:
-            return [Copy(source, tree, found.keep, step=step)]
-        # All names of a file have one mode: what gets another becomes a file of its own.
-        modes = {entry.path for entry in found.modes}
-        linked = [entry for entry in found.keep if entry.path not in modes]
-        copied = [entry for entry in found.keep if entry.path in modes]
+        source = f"{RELEASES}/{plan.live}"
+        linked, copied = self.taken(plan.difference)
+        if not linked:
+            return [Copy(source, tree, copied, step=step)]
         return [Copy(source, tree, linked, link=True, step=step), Copy(source, tree, copied)]
 
     def _transfer(self, plan: ReleasesPlan, snapshot: Snapshot, there: Collection[str]) -> Transfer:
@@ -195,7 +198,7 @@ def preparing(survey: Survey) -> list[Operation]:
     return operations
 
 
-def in_order(entries: Sequence[Entry], found: Difference) -> tuple[Entry, ...]:
-    """What a server that cannot copy has to be sent: changed and unchanged, in walk order."""
-    paths = {entry.path for entry in (*found.send, *found.keep)}
+def in_order(entries: Sequence[Entry], *chosen: Iterable[Entry]) -> tuple[Entry, ...]:
+    """Those of ``entries`` that are ``chosen``, in walk order."""
+    paths = {entry.path for each in chosen for entry in each}
     return tuple(entry for entry in entries if entry.path in paths)

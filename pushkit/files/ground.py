@@ -8,15 +8,11 @@ from functools import cached_property
 
 from pushkit.errors import PushRefused
 from pushkit.files.remote import Remote
+from pushkit.files.stat import above
 from pushkit.model import Entry, Kind
 
 #: The digest of a file of ours whose content is not known.
 UNKNOWN = bytes(32)
-
-
-def above(path: str) -> list[str]:
-    """The directories that lead to ``path``, the outer ones first."""
-    return [path[:at] for at, letter in enumerate(path) if letter == "/"]
 
 
 def reach(before: Sequence[Entry], after: Sequence[Entry]) -> list[str]:

@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from pushkit.files.diff import Difference
-from pushkit.files.ground import above
 from pushkit.files.operation import Operation, Remove, RemoveDirectory, Rename, SetMode
+from pushkit.files.stat import above
 from pushkit.files.ticket import RELEASE_ID
 from pushkit.manifest import UNSAFE
 from pushkit.model import Action, Entry, Kind, Step

@@ -34,7 +34,7 @@ from pushkit.files.actual import findings
 from pushkit.files.arrival import arrived
 from pushkit.files.diff import Difference, difference
 from pushkit.files.errors import RemoteExists
-from pushkit.files.ground import Ground, above, as_unknown, reach, with_ways
+from pushkit.files.ground import Ground, as_unknown, reach, with_ways
 from pushkit.files.layout import Layout
 from pushkit.files.operation import (
     MakeDirectory,
@@ -59,6 +59,7 @@ from pushkit.files.recovery import (
     stage_of,
 )
 from pushkit.files.remote import Remote
+from pushkit.files.stat import above
 from pushkit.files.survey import FORMAT, Look, Survey
 from pushkit.files.ticket import GOOD, RECORD, RELEASE_ID, Ticket, number_of
 from pushkit.files.transfer import Transfer
@@ -218,7 +219,9 @@ class Mirror(Layout):
         if remembered is None:
             before = ground.compared(after)
         elif self._run.repair:
-            before = ground.compared(remembered, by_size=True)
+            if not self._remote.capabilities.digests:
+                warnings.append("this server cannot compare contents: every file is sent again")
+            before = ground.compared(remembered)
         else:
             before = ground.present(remembered)
         before = [*before, *ground.directories(before, after)]

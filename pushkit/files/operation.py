@@ -5,6 +5,7 @@ Paths are as in `Remote`. An operation may bear the step that it carries out, wh
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -17,6 +18,16 @@ class Operation:
     """One thing to do. Performing it raises subclasses of `RemoteError`."""
 
     step: Step | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Independent(Operation, ABC):
+    """An operation that may be under way together with others that are about other ``paths``."""
+
+    @property
+    @abstractmethod
+    def paths(self) -> tuple[str, ...]:
+        """What it is about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +116,7 @@ class Switchable(Operation):
 
 
 @dataclass(frozen=True, slots=True)
-class Rename(Operation):
+class Rename(Independent):
     """Rename, in place of a file or a symlink at ``new``. ``new`` is not a directory.
 
     Where the remote does not replace, what is at ``new`` is first put ``aside``; without that it is an error.
@@ -115,19 +126,34 @@ class Rename(Operation):
     new: str
     aside: str = ""
 
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Both paths."""
+        return (self.old, self.new)
+
 
 @dataclass(frozen=True, slots=True)
-class Remove(Operation):
+class Remove(Independent):
     """Remove a file or a symlink, if it is there."""
 
     path: str
 
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The path."""
+        return (self.path,)
+
 
 @dataclass(frozen=True, slots=True)
-class RemoveDirectory(Operation):
+class RemoveDirectory(Independent):
     """Remove a directory if it is there and empty; one that holds anything stays."""
 
     path: str
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The path."""
+        return (self.path,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,11 +164,16 @@ class RemoveTree(Operation):
 
 
 @dataclass(frozen=True, slots=True)
-class SetMode(Operation):
+class SetMode(Independent):
     """Set the nine permission bits."""
 
     path: str
     mode: int
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The path."""
+        return (self.path,)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from pushkit.files.operation import (
     Append,
     Copy,
     Fence,
+    Independent,
     MakeDirectory,
     Operation,
     Point,
@@ -29,7 +30,7 @@ from pushkit.files.operation import (
     Verify,
     Write,
 )
-from pushkit.files.stat import Found, number_in, safe_name
+from pushkit.files.stat import Found, above, number_in, safe_name
 from pushkit.model import Entry, Kind, Step
 
 if TYPE_CHECKING:
@@ -95,16 +96,50 @@ def perform(
     remote: Remote, operations: Sequence[Operation], reported: Callable[[Step], AbstractContextManager[None]]
 ) -> Sequence[Entry]:
     """See `Remote.perform`."""
-    for operation in operations:
-        with reported(operation.step) if operation.step else nullcontext():
-            try:
-                wrong = perform_one(remote, operation)
-            except RemoteError as error:
-                error.operation = operation
-                raise
-            if wrong:
+    for kind, run in groupby(operations, key=type):
+        if issubclass(kind, Independent):
+            for wave in waves([each for each in run if isinstance(each, Independent)]):
+                remote.together(wave, reported)
+            continue
+        for operation in run:
+            if wrong := perform_reported(remote, operation, reported):
                 return wrong
     return ()
+
+
+def waves(operations: Sequence[Independent]) -> list[list[Independent]]:
+    """``operations`` in as few parts as can be, so that in no part two are about one path, or one below another.
+
+    Of two that are, the one that comes first is in the earlier part.
+    """
+    found: list[list[Independent]] = []
+    # The last part in which anything touches a path; and in which anything touches what is below it.
+    touched: dict[str, int] = {}
+    below: dict[str, int] = {}
+    for operation in operations:
+        part = 0
+        for path in operation.paths:
+            part = max(part, touched.get(path, 0), below.get(path, 0), *(touched.get(way, 0) for way in above(path)))
+        for path in operation.paths:
+            touched[path] = part + 1
+            for way in above(path):
+                below[way] = max(below.get(way, 0), part + 1)
+        if part == len(found):
+            found.append([])
+        found[part].append(operation)
+    return found
+
+
+def perform_reported(
+    remote: Remote, operation: Operation, reported: Callable[[Step], AbstractContextManager[None]]
+) -> Sequence[Entry]:
+    """Do one operation, its step ``reported``."""
+    with reported(operation.step) if operation.step else nullcontext():
+        try:
+            return perform_one(remote, operation)
+        except RemoteError as error:
+            error.operation = operation
+            raise
 
 
 def perform_one(remote: Remote, operation: Operation) -> Sequence[Entry]:  # noqa: PLR0912, PLR0915  (one case each)

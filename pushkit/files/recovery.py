@@ -8,12 +8,13 @@ from typing import Protocol
 from pushkit import manifest
 from pushkit.amount import counted
 from pushkit.files import journal as journals
-from pushkit.files.ground import Ground, above, as_unknown, reach, with_ways
+from pushkit.files.ground import Ground, as_unknown, reach, with_ways
 from pushkit.files.journal import Journal, Renaming
 from pushkit.files.operation import Operation, Remove, RemoveTree, Still, Write
 from pushkit.files.place import MIRROR
 from pushkit.files.queue import Queue
 from pushkit.files.remote import Remote
+from pushkit.files.stat import above
 from pushkit.files.survey import Survey
 from pushkit.files.ticket import RELEASE_ID, Ticket, number_of
 from pushkit.model import Entry, Kind

@@ -192,17 +192,19 @@ class Releases(Layout):
         if live and was and not found.steps:
             return self._nothing(survey, live, warnings, kept)
         steps = list(found.steps)
-        if found.keep and self._remote.capabilities.copies:
-            how = "linked" if self._hard_links else "copied"
-            steps.append(Step(Action.KEEP, counted(len(found.keep), "file"), f"unchanged since {live}: {how} there"))
-        elif found.keep:
+        linked, copied = self._assembly.taken(found)
+        if taken := (*linked, *copied):
+            how = "linked" if linked else "copied"
+            steps.append(Step(Action.KEEP, counted(len(taken), "file"), f"unchanged since {live}: {how} there"))
+        if again := set(found.keep).difference(taken):
             known = {entry.path for entry in found.modes}
             why = "unchanged, but this server cannot copy: sent again"
-            steps += [Step(Action.ADD, e.path, why, e.size) for e in found.keep if e.path not in known]
-            found = Difference(found.steps, in_order(entries, found), (), ())
+            steps += [Step(Action.ADD, e.path, why, e.size) for e in found.keep if e in again and e.path not in known]
+            modes = tuple(entry for entry in found.modes if entry not in again)
+            found = Difference(found.steps, in_order(entries, found.send, again), taken, modes)
         by_path = {step.subject.rstrip("/"): step for step in steps if step.action in {Action.ADD, Action.REPLACE}}
         how = "by sha256" if self._remote.capabilities.digests else "by size"
-        count = sum(entry.kind is Kind.FILE for entry in self._assembly.verifiable(found))
+        count = sum(entry.kind is Kind.FILE for entry in (*found.send, *found.keep))
         steps.append(Step(Action.VERIFY, counted(count, "file"), how))
         if not self._run.prepare:
             steps += self._commands.steps(BEFORE)
@@ -222,6 +224,9 @@ class Releases(Layout):
         """What makes ``entries`` of the live release, whose manifest is ``was``; ``after`` is theirs."""
         try:
             if was is None:
+                return difference((), entries)
+            if self._run.repair and not self._remote.capabilities.digests:
+                warnings.append("this server cannot compare contents: every file is sent again")
                 return difference((), entries)
             if self._run.repair:
                 return difference(actual(self._remote, f"{RELEASES}/{live}", manifest.decode(was)), entries)

@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 from pushkit.files import primitives
 from pushkit.files.errors import RemoteError, RemoteExists, RemoteMissing
-from pushkit.files.operation import Operation
+from pushkit.files.operation import Independent, Operation
 from pushkit.files.stat import Found, Stat, safe_name
 from pushkit.files.transfer import Transfer
 from pushkit.model import Entry, Finding, Kind, Step
@@ -25,12 +25,14 @@ LOG = 64 * 1024 * 1024
 class Capabilities:
     """What a remote can do beyond the primitives, and cheaply.
 
-    ``copies``: it copies files to files by itself, so that `Remote.copy` sends no content. ``digests``: it
-    computes sha256 by itself, so that `Remote.verify` compares content and not only sizes. ``scripts``:
-    `Remote.collect` and `Remote.perform` take one round trip each. ``commands``: it runs commands of the user's.
+    ``copies``: it copies files to files by itself, so that `Remote.copy` sends no content. ``links``: it makes hard
+    links. ``digests``: it computes sha256 by itself, so that `Remote.verify` compares content and not only sizes.
+    ``scripts``: `Remote.collect` and `Remote.perform` take one round trip each. ``commands``: it runs commands of the
+    user's.
     """
 
     copies: bool = False
+    links: bool = False
     digests: bool = False
     scripts: bool = False
     commands: bool = False
@@ -183,6 +185,16 @@ class Remote(ABC):
         """
         return primitives.perform(self, operations, reported)
 
+    def together(
+        self, operations: Sequence[Independent], reported: Callable[[Step], AbstractContextManager[None]]
+    ) -> None:
+        """Do operations of one class that are about different paths, each with its step ``reported``.
+
+        They may be done at once and in any order; those that are under way when one fails may be done all the same.
+        """
+        for operation in operations:
+            primitives.perform_reported(self, operation, reported)
+
     def put(self, directory: str, transfer: Transfer) -> None:
         """Make the entries of ``transfer`` below ``directory``, which exists; parents come first.
 
@@ -207,7 +219,8 @@ class Remote(ABC):
     def copy(self, source: str, directory: str, entries: Sequence[Entry], *, link: bool = False) -> None:
         """Copy files and symlinks from below ``source`` to the same paths below ``directory``.
 
-        With ``link`` files become hard links. Only asked of a remote with `Capabilities.copies`; the parents are there.
+        With ``link`` files become hard links. Only asked of a remote with `Capabilities.copies`, or ``links`` for hard
+        links; the parents are there.
         """
         raise NotImplementedError
 

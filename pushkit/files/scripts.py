@@ -66,7 +66,9 @@ class Shell:
     @property
     def capabilities(self) -> Capabilities:
         """What a remote with this shell can do."""
-        return Capabilities(copies=self.copies, digests=bool(self.sha256), scripts=self.batches, commands=True)
+        return Capabilities(
+            copies=self.copies, links=self.copies, digests=bool(self.sha256), scripts=self.batches, commands=True
+        )
 
 
 def probing(path: str, script: str) -> str:

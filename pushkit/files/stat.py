@@ -30,6 +30,11 @@ class Found(NamedTuple):
     link: str = ""
 
 
+def above(path: str) -> list[str]:
+    """The directories that lead to ``path``, the outer ones first."""
+    return [path[:at] for at, letter in enumerate(path) if letter == "/"]
+
+
 def safe_name(name: str) -> str:
     """``name``, which came from a remote, if it is one path component; `RemoteError` if it is not."""
     if not name or name in {".", ".."} or "/" in name or "\0" in name:

@@ -14,11 +14,11 @@ import pytest
 from plugins.sftp_target import remote_on
 from pushkit.files import RemoteError
 from pushkit.testing import Sshd
-from pushkit_sftp import channel, sessions, wire
+from pushkit_sftp import channel, packets, requests, sessions
 from pushkit_sftp.channel import run
+from pushkit_sftp.packets import HANDLE, NAME, VERSION, Listed, text
 from pushkit_sftp.remote import SftpRemote
 from pushkit_sftp.sessions import Sessions
-from pushkit_sftp.wire import HANDLE, NAME, VERSION, Wire, packed
 
 Answer = Callable[[int, int], bytes]
 
@@ -81,6 +81,15 @@ def hostile(answer: Answer | None = None) -> Iterator[paramiko.Transport]:
         server.join(5)
 
 
+def session(transport: paramiko.Transport) -> Sessions:
+    return Sessions(transport, "here", 1 << 20, threading.Event())
+
+
+def names_on(transport: paramiko.Transport) -> list[Listed]:
+    with session(transport).one() as client:
+        return client.run(requests.names(b"/srv"))
+
+
 def test_a_command_that_the_server_does_not_answer_is_given_up() -> None:
     with hostile() as transport, pytest.raises(RemoteError, match="no answer in time"):
         run(transport, "here", "true", patience=0.5)
@@ -88,52 +97,50 @@ def test_a_command_that_the_server_does_not_answer_is_given_up() -> None:
 
 def test_a_session_that_the_server_does_not_answer_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sessions, "PATIENCE", 0.5)
-    with hostile() as transport, pytest.raises(TimeoutError), Sessions(transport, 1 << 20).one():
+    with hostile() as transport, pytest.raises(RemoteError, match="no answer in time"), session(transport).one():
         pass
-    with hostile() as transport, pytest.raises(TimeoutError):
-        Wire(transport, 0.5)
 
 
 def listing(names: Callable[[], list[bytes]]) -> Answer:
     """A server on which every directory goes on for ever; each answer lists what ``names`` gives."""
 
     def answer(kind: int, number: int) -> bytes:
-        if kind == wire.INIT:
+        if kind == packets.INIT:
             return struct.pack(">BI", VERSION, 3)
         head = struct.pack(">I", number)
-        if kind == wire.OPENDIR:
-            return bytes([HANDLE]) + head + packed(b"handle")
-        if kind == wire.READDIR:
+        if kind == packets.OPENDIR:
+            return bytes([HANDLE]) + head + text(b"handle")
+        if kind == packets.READDIR:
             found = names()
-            listed = b"".join(packed(name) + packed(b"") + struct.pack(">I", 0) for name in found)
+            listed = b"".join(text(name) + text(b"") + struct.pack(">I", 0) for name in found)
             return bytes([NAME]) + head + struct.pack(">I", len(found)) + listed
-        return bytes([wire.STATUS]) + head + struct.pack(">I", 0) + packed(b"") + packed(b"")
+        return bytes([packets.STATUS]) + head + struct.pack(">I", 0) + text(b"") + text(b"")
 
     return answer
 
 
 @pytest.mark.parametrize("names", [[b"n"] * 10_000, [b"n" * 200_000]], ids=["many names", "long names"])
 def test_a_listing_without_end_is_given_up(monkeypatch: pytest.MonkeyPatch, names: list[bytes]) -> None:
-    monkeypatch.setattr(wire, "MOST", 50_000)
-    monkeypatch.setattr(wire, "MOST_BYTES", 2_000_000)
+    monkeypatch.setattr(requests, "MOST", 50_000)
+    monkeypatch.setattr(requests, "MOST_BYTES", 2_000_000)
     with hostile(listing(lambda: names)) as transport, pytest.raises(RemoteError, match="which cannot be right"):
-        Wire(transport, 20).names(b"/srv")
+        names_on(transport)
 
 
 def test_answers_without_a_name_end_a_listing() -> None:
     answers = iter([[b"a", b"."], []])
     with hostile(listing(lambda: next(answers))) as transport:
-        assert [found.name for found in Wire(transport, 20).names(b"/srv")] == [b"a"]
+        assert [found.name for found in names_on(transport)] == [b"a"]
 
 
 @pytest.mark.parametrize("size", [0, 1, 3])
 def test_a_packet_that_promises_more_than_it_holds_is_an_error(size: int) -> None:
     def answer(kind: int, number: int) -> bytes:
         whole = listing(lambda: [b"name"])(kind, number)
-        return whole[: -size or None] if kind != wire.READDIR else whole[:5] + b"\xff\xff\xff\xff" + whole[9:]
+        return whole[: -size or None] if kind != packets.READDIR else whole[:5] + b"\xff\xff\xff\xff" + whole[9:]
 
-    with hostile(answer) as transport, pytest.raises(paramiko.SSHException):
-        Wire(transport, 20).names(b"/srv")
+    with hostile(answer) as transport, pytest.raises(RemoteError, match="cut off"):
+        names_on(transport)
 
 
 @pytest.mark.parametrize("script", ["exec yes", "exec yes >&2"], ids=["output", "errors"])

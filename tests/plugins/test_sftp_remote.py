@@ -26,10 +26,11 @@ from pushkit.files import (
     ShellRemote,
 )
 from pushkit.testing import ServerDirectory, Sshd
+from pushkit_sftp import requests
 from pushkit_sftp.channel import run
+from pushkit_sftp.client import Job
+from pushkit_sftp.packets import Attributes, Listed
 from pushkit_sftp.remote import SftpRemote
-from pushkit_sftp.sessions import ended
-from pushkit_sftp.wire import Listed, Wire
 
 SERVERS = ["ssh", "sftp_only", "dropbear"]
 
@@ -66,9 +67,9 @@ def test_the_shell_decides_what_a_remote_can(place: tuple[Remote, Path], request
     remote, _ = place
     if "sftp_only" in request.node.name:
         assert not isinstance(remote, ShellRemote)
-        assert remote.capabilities == Capabilities()
+        assert remote.capabilities == Capabilities(copies=True, links=True)
     else:
-        assert remote.capabilities == Capabilities(copies=True, digests=True, scripts=True, commands=True)
+        assert remote.capabilities == Capabilities(copies=True, links=True, digests=True, scripts=True, commands=True)
 
 
 def test_a_file_is_written_replaced_and_read(place: tuple[Remote, Path]) -> None:
@@ -394,23 +395,24 @@ def test_a_session_that_was_left_in_a_request_is_not_used_again(
 ) -> None:
     with remote_on(ssh_server, ssh_directory.path) as remote:
         assert isinstance(remote, SftpRemote)
+
+        def failing() -> Job[None]:
+            yield from requests.look(b"/")
+            raise failure
+
         with pytest.raises(type(failure)), remote._sessions.one() as first:
-            raise failure
-        assert ended(first)
+            first.run(failing())
         with remote._sessions.one() as second:
-            assert second is not first
-        with pytest.raises((type(failure), RemoteError)), remote._wired("") as (wire, _path):
-            raise failure
-        with remote._wired("") as (other, _path):
-            assert other is not wire
+            assert (second is first) == isinstance(failure, EOFError)
+            assert second.run(requests.look(b"/"))
 
 
 def test_a_session_that_the_server_ended_is_replaced(ssh_server: Sshd, ssh_directory: ServerDirectory) -> None:
     with remote_on(ssh_server, ssh_directory.path) as remote:
         assert isinstance(remote, SftpRemote)
         with remote._sessions.one() as only:
-            only.close()
-        with pytest.raises(RemoteError, match="the server ended the SFTP session"):
+            only._channel.close()
+        with pytest.raises(RemoteError, match="connection was lost"):
             remote.stat("")
         assert remote.stat("")
 
@@ -435,22 +437,23 @@ def test_a_file_that_holds_more_than_it_said_is_an_error_and_no_cut(ssh_server: 
             remote.read("status", 10)
 
 
-class Silent(Wire):
-    """A session whose listings lack attributes."""
+def test_a_tree_is_removed_though_listings_lack_attributes(
+    place: tuple[Remote, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = requests.names
 
-    def names(self, path: bytes) -> list[Listed]:
-        return [Listed(each.name, 0, 0, 0) for each in super().names(path)]
+    def silent(path: bytes) -> Job[list[Listed]]:
+        found = yield from names(path)
+        return [each._replace(attributes=Attributes(0, 0, 0)) for each in found]
 
-
-def test_a_tree_is_removed_though_listings_lack_attributes(place: tuple[Remote, Path]) -> None:
+    monkeypatch.setattr(requests, "names", silent)
     remote, local = place
     assert isinstance(remote, SftpRemote)
-    remote._wire = Silent(remote.transport, 10)
     given = odd_names()
     remote.make_directory("one", 0o755)
     remote.put("one", given)
     assert {found.kind for found in remote.list("one")} == {Kind.DIRECTORY, Kind.FILE, Kind.SYMLINK}
-    Remote.remove_tree(remote, "one")
+    SftpRemote.remove_tree(remote, "one")
     assert not (local / "one").exists()
 
 

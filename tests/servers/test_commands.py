@@ -176,7 +176,11 @@ def test_shared_paths_work_without_a_shell(sftp_only: Host) -> None:
     assert (sftp_only.target / "current/var/uploads/visitor").read_text() == "v"
 
 
-def test_hard_links_are_made_on_the_server_and_a_new_mode_makes_a_copy(host: Host) -> None:
+@pytest.mark.parametrize("account", ["ssh", "dropbear", "sftp_only"])
+def test_hard_links_are_made_on_the_server_and_a_new_mode_makes_a_copy(
+    request: pytest.FixtureRequest, tmp_path: Path, account: str
+) -> None:
+    host = Host(request, tmp_path, account)
     for name in ("same", "run"):
         (host.root / name).write_text(name)
         (host.root / name).chmod(0o644)

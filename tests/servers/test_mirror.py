@@ -30,6 +30,7 @@ class MirrorProject(Project):
         self.options["layout"] = "mirror"
         self.local = directory.local
         self.replaces = not isinstance(server, ProFtpd)
+        self.shell = False
 
     def live(self) -> dict[bytes, tuple[str, int, str]]:
         """What lies on the target, without what push keeps there."""
@@ -47,7 +48,9 @@ class MirrorProject(Project):
 def mirror(request: pytest.FixtureRequest, tmp_path: Path) -> MirrorProject:
     server: SshServer = request.getfixturevalue(f"{request.param}_server")
     directory: ServerDirectory = request.getfixturevalue(f"{request.param}_directory")
-    return MirrorProject(tmp_path / "blog", tmp_path / "home", server, directory)
+    project = MirrorProject(tmp_path / "blog", tmp_path / "home", server, directory)
+    project.shell = request.param in {"ssh", "dropbear"}
+    return project
 
 
 def plant(root: Path, turn: int) -> None:
@@ -130,6 +133,22 @@ def test_a_symlink_that_leads_outside_is_not_written_through(mirror: MirrorProje
     assert done.returncode == 6
     assert "css is a symlink" in done.stderr
     assert not Path("/etc/a").exists()
+
+
+def test_what_was_altered_is_mended_though_its_size_is_the_same(mirror: MirrorProject) -> None:
+    for name in ("a", "b"):
+        (mirror.root / name).write_text(name * 10)
+    assert mirror.push().returncode == 0
+    assert mirror.push("check", "--deep").returncode == 0
+    (mirror.local / "b").write_text("!" * 10)
+    assert mirror.push("check", "--deep").returncode == (7 if mirror.shell else 0)
+    (mirror.local / "a").write_text("!")
+    checked = mirror.push("check", "--deep")
+    assert (checked.returncode, "/a: altered" in checked.stdout) == (7, True), checked.stdout
+    done = mirror.push("--repair")
+    assert done.returncode == 0, done.stderr
+    assert [(mirror.local / name).read_text() for name in "ab"] == ["a" * 10, "b" * 10]
+    assert ("every file is sent again" in done.stderr) != mirror.shell
 
 
 @pytest.mark.parametrize("mirror", ["ssh"], indirect=True)

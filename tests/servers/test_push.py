@@ -299,6 +299,60 @@ def test_other_servers_take_pushes_too(account: str, tmp_path: Path, request: py
     assert (directory.local / "current/a").read_text() == "1"
 
 
+class Limited(Sshd):
+    """A server with SFTP only, without the extensions ``lacks``."""
+
+    def __init__(self, directory: Path, lacks: str) -> None:
+        self._lacks = lacks
+        super().__init__(directory)
+
+    def _configuration(self) -> list[str]:
+        # The first value counts.
+        return [f"ForceCommand internal-sftp {self._lacks}", *super()._configuration()]
+
+
+@pytest.mark.parametrize(
+    ("lacks", "options", "kept"),
+    [
+        ("", {}, "copied there"),
+        ("", {"hard_links": True}, "linked there"),
+        ("-P copy-data", {}, "this server cannot copy: sent again"),
+        ("-P copy-data", {"hard_links": True}, "linked there"),
+        ("-P copy-data,hardlink,limits,statvfs", {"hard_links": True}, "this server cannot copy: sent again"),
+    ],
+)
+def test_without_a_shell_the_server_takes_what_is_unchanged_as_far_as_it_can(
+    tmp_path: Path, lacks: str, options: dict[str, object], kept: str
+) -> None:
+    (tmp_path / "sshd").mkdir()
+    with Limited(tmp_path / "sshd", lacks) as server:
+        place = tmp_path / "site"
+        project = Project(tmp_path / "blog", tmp_path / "home", server, str(place))
+        for name in ("a", "b", "sub/c", "mode"):
+            (project.root / name).parent.mkdir(exist_ok=True)
+            (project.root / name).write_text(name * 1000)
+        (project.root / "link").symlink_to("a")
+        first = place / "releases" / project.push(**options).stdout.strip()
+        os.utime(first / "b", (1_000_000_000, 1_000_000_000))
+        (project.root / "a").write_text("changed")
+        (project.root / "mode").chmod(0o755)
+        plan = project.push("plan", "-v", **options)
+        assert kept in plan.stdout, plan.stdout
+        done = project.push(**options)
+        assert done.returncode == 0, done.stderr
+        live = (place / "current").resolve()
+        assert ((live / "b").stat().st_mtime == 1_000_000_000) == (kept != "this server cannot copy: sent again")
+        assert ((live / "b").stat().st_ino == (first / "b").stat().st_ino) == (kept == "linked there")
+        (project.root / "Pushfile").unlink()
+        assert described(live) == described(project.root)
+        # Nobody notices by its size that a file was altered.
+        (live / "sub/c").write_text("!" * 5000)
+        mended = project.push("--repair", **options)
+        assert mended.returncode == 0, mended.stderr
+        (project.root / "Pushfile").unlink()
+        assert described(place / "current") == described(project.root)
+
+
 @pytest.mark.parametrize("times", [1, 2])
 def test_ctrl_c_in_the_middle_of_a_file_leaves_the_old_release_and_nothing_else(
     project: Project, ssh_directory: ServerDirectory, times: int
