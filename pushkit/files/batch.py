@@ -154,10 +154,11 @@ class Batch:
             case Present(path):
                 return f"[ -e {named(path)} ] || {missing(path)}\n"
             case Fence(path, limit):
-                where = named(path)
+                where, line = named(path), self._print(number, b"%06d\n" % limit)
                 return (
                     f'if [ -e {where} ]; then [ "$(cat {where})" -le {limit} ] || {exists(path)}; fi\n'
-                    f"(umask 077; echo {limit:06d} >{named(path + '.new')})\nmv -fT {named(path + '.new')} {where}\n"
+                    f"(umask 077; {line} >{named(path + '.new')})\n"
+                    f"mv -fT {named(path + '.new')} {where}\n"
                 )
             case Pointing(path, ""):
                 return self._command(number, Absent(path))
@@ -215,10 +216,13 @@ class Batch:
                 raise TypeError(f"{operation} is no operation")
 
     def _print(self, number: int, data: bytes) -> str:
-        """A command that prints ``data``. Not every login shell on the way leaves a backslash alone."""
+        """A command that prints ``data``. Not every login shell on the way leaves a backslash alone.
+
+        It is cat that writes: a shell may call a full disk nothing but an I/O error.
+        """
         if len(data) > INLINE or not data.isascii() or b"\\" in data or b"\0" in data:
             return f"cat {self._paper(number, data)}"
-        return f"printf %s {quote(data.decode())}"
+        return f"printf %s {quote(data.decode())} | cat"
 
     def _copy(self, number: int, source: str, directory: str, listed: bytes, *, link: bool) -> str:
         paper = self._paper(number, listed)

@@ -11,7 +11,7 @@ import pytest
 
 from plugins.given import Given, lying
 from pushkit import Entry, Kind, Step
-from pushkit.files import RemoteError, RemoteExists, RemoteMissing
+from pushkit.files import RemoteError, RemoteExists, RemoteFull, RemoteMissing
 from pushkit.files.operation import (
     Absent,
     Append,
@@ -184,3 +184,12 @@ def test_a_root_that_is_gone_is_told(remote: LocalShell) -> None:
     shutil.rmtree(remote.root)
     with pytest.raises(RemoteMissing):
         remote.perform([Write("file", b"x")], quiet, STAGE)
+
+
+@pytest.mark.parametrize("operation", [Fence("full", 7), Write("full", b"text"), Append("log", b"line")])
+def test_a_full_disk_is_told_as_that_by_every_shell(remote: LocalShell, operation: Operation) -> None:
+    # What is written there finds no space, as on a full disk.
+    for name in ("full.new", "log"):
+        (Path(remote.root) / name).symlink_to("/dev/full")
+    with pytest.raises(RemoteFull):
+        remote.perform([operation], quiet, STAGE)
