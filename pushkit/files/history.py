@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pushkit.errors import PushRefused
 from pushkit.files.operation import Operation, Remove, RemoveTree, Rename
 from pushkit.files.place import RELEASES, STATE
-from pushkit.files.queue import expiring, over
+from pushkit.files.queue import expired, expiring, over
 from pushkit.files.status import prepared
 from pushkit.files.survey import Survey
 from pushkit.files.ticket import GOOD, RELEASE_ID, SWITCHED, Ticket, number_of
@@ -93,7 +93,7 @@ def pruning(survey: Survey, ticket: Ticket, was_live: str, keep: int, below: int
 
 
 def left(survey: Survey, live: str) -> list[str]:
-    """What dead pushes left, nothing while anybody may be at work: stages, and tickets that have not ended.
+    """What dead pushes left, nothing while anybody may be at work: stages, and tickets that have not ended or not gone.
 
     So is the ticket of what is ``live``, when it has ended without a word.
     """
@@ -102,7 +102,8 @@ def left(survey: Survey, live: str) -> list[str]:
     if not all(map(over, tickets)):
         return []
     names = filter(RELEASE_ID.fullmatch, survey.names(STATE.incoming))
-    return [*(STATE.ticket(each.number) for each in tickets), *(f"{STATE.incoming}/{name}" for name in names)]
+    stages = [f"{STATE.incoming}/{name}" for name in names]
+    return [*(STATE.ticket(each.number) for each in tickets), *stages, *expired(survey)]
 
 
 def forgetting(release: str, step: Step | None = None) -> list[Operation]:

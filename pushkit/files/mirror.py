@@ -46,7 +46,7 @@ from pushkit.files.operation import (
     Verify,
     Write,
 )
-from pushkit.files.queue import STALE, Queue, expiring
+from pushkit.files.queue import STALE, Queue, expired, expiring
 from pushkit.files.recovery import (
     JOURNAL,
     LIVE,
@@ -202,7 +202,7 @@ class Mirror(Layout):
     def _leftovers(self, survey: Survey) -> tuple[Step, ...]:
         """The step that removes what a push left that made its release live and died before it had cleaned up."""
         live = self.live(survey)
-        dead = self._clearing(survey, survey.last + 1, live)
+        dead = [*self._clearing(survey, survey.last + 1, live), *expired(survey)]
         if not dead or self._tidied or survey.hold:
             return ()
         return (Step(Action.PRUNE, counted(len(dead), "path"), "left by a push that died"),)

@@ -229,7 +229,12 @@ def check_switchable(remote: Remote, path: str) -> None:
 
 def write(remote: Remote, path: str, data: bytes, mode: int) -> None:
     """Write a file beside and rename it, so that no reader sees half of it."""
-    remote.write(f"{path}.new", [data], mode)
+    try:
+        remote.write(f"{path}.new", [data], mode)
+    except RemoteError:
+        with suppress(RemoteError):
+            remote.remove(f"{path}.new")
+        raise
     rename(remote, f"{path}.new", path, f"{path}.old")
 
 

@@ -317,11 +317,14 @@ def expiring(survey: Survey, keep: Sequence[int]) -> list[Operation]:
 
     Each loses its name first: half gone, it would look like one that has not ended.
     """
-    pushes = survey.state.pushes
-    operations: list[Operation] = [
-        RemoveTree(f"{pushes}/{name}") for name in sorted(survey.names(pushes)) if name.endswith(EXPIRED)
-    ]
+    operations: list[Operation] = [RemoveTree(path) for path in expired(survey)]
     for ticket in [each for each in survey.tickets if each.ended and each.number not in keep][:-KEPT]:
         place = survey.state.ticket(ticket.number)
         operations += [Rename(place, place + EXPIRED), RemoveTree(place + EXPIRED)]
     return operations
+
+
+def expired(survey: Survey) -> list[str]:
+    """The tickets that were being removed when their remover died."""
+    pushes = survey.state.pushes
+    return [f"{pushes}/{name}" for name in sorted(survey.names(pushes)) if name.endswith(EXPIRED)]

@@ -11,7 +11,7 @@ import pytest
 
 from plugins.given import Given, lying
 from pushkit import Entry, Kind, Step
-from pushkit.files import RemoteError, RemoteExists, RemoteFull, RemoteMissing
+from pushkit.files import Remote, RemoteError, RemoteExists, RemoteFull, RemoteMissing
 from pushkit.files.operation import (
     Absent,
     Append,
@@ -193,3 +193,18 @@ def test_a_full_disk_is_told_as_that_by_every_shell(remote: LocalShell, operatio
         (Path(remote.root) / name).symlink_to("/dev/full")
     with pytest.raises(RemoteFull):
         remote.perform([operation], quiet, STAGE)
+
+
+@pytest.mark.parametrize("operation", [Write("text", b"text"), Append("log", b"line"), Fence("fence", 7)])
+def test_what_could_not_be_written_whole_does_not_stay_beside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, operation: Operation
+) -> None:
+    def fill(self: LocalRemote, path: str, chunks: object, mode: int) -> None:
+        (tmp_path / path).write_bytes(b"hal")
+        raise RemoteFull("no space left on the target")
+
+    monkeypatch.setattr(LocalRemote, "write", fill)
+    monkeypatch.setattr(LocalRemote, "append", Remote.append)
+    with pytest.raises(RemoteFull):
+        LocalRemote(tmp_path).perform([operation], quiet, STAGE)
+    assert list(tmp_path.iterdir()) == []

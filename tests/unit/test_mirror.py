@@ -749,6 +749,15 @@ def test_a_switch_whose_content_is_damaged_is_undone_and_pushed_over(tmp_path: P
     assert not site.debris()
 
 
+def test_a_push_with_nothing_to_do_removes_a_ticket_whose_remover_died(site: Site) -> None:
+    site.write("a")
+    assert site.push()
+    half = site.path / f"{STATE.pushes}/000000.expired/end"
+    half.mkdir(parents=True)
+    assert site.push() is None
+    assert not half.parent.exists()
+
+
 def test_what_cannot_be_cleaned_up_does_not_fail_a_push_with_nothing_to_do(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -338,6 +338,17 @@ def test_what_nobody_can_be_told_to_have_made_keeps_no_push_from_saying_that_the
     assert site.releases.plan(site.snapshot()).steps == ()
 
 
+def test_a_push_with_nothing_to_do_removes_a_ticket_whose_remover_died(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    site.write("a", "1")
+    site.push()
+    (site.path / ".push/pushes/000000.expired/end").mkdir(parents=True)
+    with pytest.raises(Overtaken):
+        site.push()
+    assert site.releases.plan(site.snapshot()).steps == ()
+    assert sorted(os.listdir(site.path / ".push/pushes")) == ["000001", "000002"]
+
+
 def test_a_push_with_nothing_to_do_does_not_wait_for_who_is_at_work(tmp_path: Path) -> None:
     site = Site(tmp_path)
     site.write("a", "1")

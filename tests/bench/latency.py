@@ -1,0 +1,70 @@
+"""A TCP relay that holds back what passes for half a round trip in each way, and limits nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
+
+PIECE = 256 * 1024
+
+
+@contextmanager
+def relay(host: str, port: int, round_trip: float) -> Iterator[int]:
+    """The port of a relay to a server, in a process of its own; ``round_trip`` in seconds."""
+    if not round_trip:
+        yield port
+        return
+    ours, theirs = multiprocessing.Pipe()
+    process = multiprocessing.Process(target=serve, args=(host, port, round_trip / 2, theirs), daemon=True)
+    process.start()
+    try:
+        yield ours.recv()
+    finally:
+        process.kill()
+        process.join()
+
+
+def serve(host: str, port: int, delay: float, told: Connection) -> None:
+    """Relay until the process ends."""
+
+    async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        loop = asyncio.get_running_loop()
+        held: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
+
+        async def out() -> None:
+            while True:
+                due, piece = await held.get()
+                await asyncio.sleep(max(0.0, due - loop.time()))
+                if not piece:
+                    if writer.can_write_eof():
+                        writer.write_eof()
+                    return
+                writer.write(piece)
+                await writer.drain()
+
+        sender = asyncio.create_task(out())
+        try:
+            while True:
+                piece = await reader.read(PIECE)
+                held.put_nowait((loop.time() + delay, piece))
+                if not piece:
+                    break
+            await sender
+        except OSError:
+            sender.cancel()
+
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, back = await asyncio.open_connection(host, port, limit=16 * PIECE)
+        await asyncio.gather(pump(reader, back), pump(there, writer))
+        back.close()
+        writer.close()
+
+    async def main() -> None:
+        server = await asyncio.start_server(connected, "127.0.0.1", 0, limit=16 * PIECE)
+        told.send(server.sockets[0].getsockname()[1])
+        await server.serve_forever()
+
+    asyncio.run(main())
