@@ -1,45 +1,79 @@
-"""`dial`: a TCP connection, the key exchange, and the check of the host key, each within its time."""
+"""`reach`: the way to a server, the key exchange, and the check of the host key, each within its time."""
 
 from __future__ import annotations
 
 import logging
+import os
 import socket
+import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
 
 from pushkit import TargetError
+from pushkit_sftp.destination import Destination
 from pushkit_sftp.host_keys import HostKey, HostKeys
 from pushkit_sftp.library import paramiko
-from pushkit_sftp.options import Address
 
-KEEPALIVE = 15
+#: Raises `TargetError` for a host key that is not the right one.
+Check = Callable[[HostKey], None]
+#: From what a configuration calls a server on the way, and those before it, to that server.
+Hop = Callable[[str, tuple[str, ...]], Destination]
+LogIn = Callable[[paramiko.Transport, Destination], None]
+
 # A peer that acknowledges nothing for so long is gone; keepalives make sure that there is something to acknowledge.
 SILENCE = 75
+# Servers that may lead to one.
+HOPS = 8
+# Seconds for a process that leads to a server to end by itself.
+LAST_SECONDS = 2.0
 WINDOW = 16 * 1024 * 1024
 
 # What paramiko has to say is raised; without a handler its logger would also write to standard error.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
 
-def dial(address: Address, host_keys: HostKeys, timeout: float) -> paramiko.Transport:
-    """Connect to the server and make sure that it is the right one. Nobody is logged in yet.
+def reach(there: Destination, hop_of: Hop, log_in: LogIn, check: Check, left: int = HOPS) -> paramiko.Transport:
+    """A connection to a server whose host key ``check`` found to be right. Nobody is logged in yet.
 
-    ``timeout`` seconds for the TCP connection, and as many for the key exchange.
+    The servers that lead to it, ``left`` of them at most, are made known by ``hop_of``, and logged in to; their keys
+    are checked too.
     """
-    where = f"{address.host}:{address.port}"
-    sock = connect(address, timeout)
-    transport = None
+    if not there.jumps:
+        return dial(there, proxied(there) if there.command else connect(there), check)
+    if not left:
+        raise TargetError(f"{there.where}: over {HOPS} servers lead to it", hint="does a `ProxyJump` lead to itself?")
+    last = hop_of(there.jumps[-1], there.jumps[:-1])
+    gate = reach(last, hop_of, log_in, known(last), left - 1)
     try:
-        with handshake_told(where, timeout):
+        log_in(gate, last)
+        sock = passage(gate, last, there)
+    except BaseException:
+        hang_up(gate)
+        raise
+    return dial(there, sock, check)
+
+
+def known(there: Destination) -> Check:
+    """The check that a host key is the one of ``there`` that is known."""
+    return HostKeys(there).check
+
+
+def dial(there: Destination, sock: Any, check: Check) -> paramiko.Transport:
+    """Exchange keys over ``sock``, which is closed in the end, and ``check`` that of the server."""
+    transport = None
+    timeout = there.timeout
+    try:
+        with handshake_told(there.where, timeout):
             transport = paramiko.Transport(sock, default_window_size=WINDOW)
             transport.banner_timeout = transport.handshake_timeout = timeout
-            prefer(transport.get_security_options(), host_keys)
+            prefer(transport.get_security_options(), HostKeys(there))
             # A second later than its own limits, so that it is those that speak.
             transport.start_client(timeout=timeout + 1)
             shown = transport.get_remote_server_key()
-        host_keys.check(HostKey(shown.get_name(), shown.asbytes()))
-        transport.set_keepalive(KEEPALIVE)
+        check(HostKey(shown.get_name(), shown.asbytes()))
+        transport.set_keepalive(there.keepalive)
     except BaseException:
         sock.close()
         if transport is not None:
@@ -48,11 +82,68 @@ def dial(address: Address, host_keys: HostKeys, timeout: float) -> paramiko.Tran
     return transport
 
 
-def connect(address: Address, timeout: float) -> socket.socket:
-    """A TCP connection that sends at once and notices when the other side is gone."""
-    where = f"{address.host}:{address.port}"
+def passage(gate: paramiko.Transport, by: Destination, there: Destination) -> paramiko.Channel:
+    """A way through the server ``by``, in which somebody is logged in, to the next."""
+    _user, host, port = there.address
     try:
-        sock = socket.create_connection((address.host, address.port), timeout=timeout)
+        return gate.open_channel("direct-tcpip", (host, port), ("127.0.0.1", 0), timeout=there.timeout)
+    except (paramiko.SSHException, OSError, EOFError) as error:
+        said = f"{error.text}" if isinstance(error, paramiko.ChannelException) else str(error) or "it hung up"
+        raise TargetError(
+            f"{by.where} does not lead to {there.where}: {said}",
+            hint="does the host answer from there, and may this account go through (AllowTcpForwarding)?",
+        ) from error
+
+
+class Proxied(socket.socket):
+    """A socket whose other end is a process."""
+
+    process: subprocess.Popen[bytes] | None = None
+
+    def close(self) -> None:
+        """End the process too."""
+        super().close()
+        if self.process is not None:
+            end(self.process)
+            self.process = None
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """End a process that lost its input, at once if need be."""
+    with suppress(ProcessLookupError):
+        process.terminate()
+    try:
+        process.wait(LAST_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def proxied(there: Destination) -> socket.socket:
+    """What the `ProxyCommand` of ssh's configuration reads and prints."""
+    ours, theirs = socket.socketpair()
+    sock = Proxied(fileno=ours.detach())
+    with theirs:
+        try:
+            # As ssh does it: the shell of the user, which the command takes the place of.
+            shell = os.environ.get("SHELL") or "/bin/sh"
+            sock.process = subprocess.Popen(
+                [shell, "-c", f"exec {there.command}"],
+                stdin=theirs.fileno(),
+                stdout=theirs.fileno(),
+                start_new_session=True,
+            )
+        except OSError as error:
+            sock.close()
+            raise TargetError(f"{there.where}: the ProxyCommand cannot be run: {error.strerror or error}") from error
+    return sock
+
+
+def connect(there: Destination) -> socket.socket:
+    """A TCP connection that sends at once and notices when the other side is gone."""
+    where, timeout = there.where, there.timeout
+    try:
+        sock = socket.create_connection((there.address.host, there.address.port), timeout=timeout)
     except TimeoutError as error:
         raise TargetError(
             f"{where}: no answer within {timeout:g} s",
@@ -64,7 +155,8 @@ def connect(address: Address, timeout: float) -> socket.socket:
         ) from error
     except (socket.gaierror, UnicodeError) as error:
         raise TargetError(
-            f"{address.host}: there is no such host", hint="check `host`, and that this machine can look names up"
+            f"{there.address.host}: there is no such host",
+            hint="check `host`, and that this machine can look names up",
         ) from error
     except OSError as error:
         raise TargetError(f"{where}: cannot be reached: {error.strerror or error}") from error
@@ -105,9 +197,12 @@ def prefer(security: paramiko.transport.SecurityOptions, host_keys: HostKeys) ->
 
 
 def hang_up(transport: paramiko.Transport) -> None:
-    """Close a connection, whatever its state, and wait until its thread has ended."""
+    """Close a connection, whatever its state, wait until its thread has ended, and close what leads to it."""
+    way = transport.sock
     transport.close()
     # A transport that failed is not active any more, and its close() leaves the socket open.
-    transport.sock.close()
+    way.close()
     if transport.ident is not None:
         transport.join(5)
+    if isinstance(way, paramiko.Channel):
+        hang_up(way.get_transport())

@@ -7,20 +7,18 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import os
 import re
 from base64 import b64decode, b64encode
 from binascii import Error as NotBase64
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from shlex import quote
 from typing import NamedTuple
 
 from pushkit import TargetError
-from pushkit_sftp.options import Address
-
-USER_FILE = Path("~/.ssh/known_hosts")
-SYSTEM_FILE = Path("/etc/ssh/ssh_known_hosts")
+from pushkit_sftp.destination import USER_FILES, Destination
 
 
 class HostKey(NamedTuple):
@@ -44,19 +42,22 @@ class KnownKey(NamedTuple):
     line: int
 
 
+class UnknownHostKey(TargetError):
+    """Nothing is known of a server's host key."""
+
+
 class HostKeys:
     """What is known of the host keys of one server: by the files, or by a fingerprint from the Pushfile alone."""
 
-    def __init__(self, address: Address, files: Sequence[Path], pin: str) -> None:
-        self._address = address
-        self._pin = pin.rstrip("=")
-        self._files = files
-        self.known = [] if pin else [key for file in files for key in keys_of(host_name(address), file)]
+    def __init__(self, there: Destination) -> None:
+        self._there = there
+        self._pin = pin = there.pin.rstrip("=")
+        self.known = [] if pin else [key for file in there.known_hosts for key in keys_of(there.name, file)]
         # A pin needs no file, so that one that cannot be read does no harm; a key that is revoked stays so.
         if pin:
-            for file in files:
+            for file in there.known_hosts:
                 with suppress(TargetError):
-                    self.known += [key for key in keys_of(host_name(address), file) if key.marker]
+                    self.known += [key for key in keys_of(there.name, file) if key.marker]
 
     def sort_types(self, algorithms: Iterable[str]) -> list[str]:
         """``algorithms``, those first whose keys are known: a server shows only one of its keys."""
@@ -66,7 +67,7 @@ class HostKeys:
 
     def check(self, key: HostKey) -> None:
         """Raise `TargetError` unless ``key`` is the server's."""
-        where = f"{self._address.host}:{self._address.port}"
+        where = self._there.where
         for known in self.known:
             if known.marker and known.key == key:
                 raise TargetError(
@@ -83,7 +84,7 @@ class HostKeys:
         if not expected:
             raise self._unknown(where, key)
         same = next((known for known in expected if known.key.type == key.type), expected[0])
-        name = host_name(self._address)
+        name = self._there.name
         raise TargetError(
             f"{where}: THE HOST KEY HAS CHANGED. It was {same.key.type} {same.key.fingerprint} "
             f"({same.file}, line {same.line}) and is now {key.type} {key.fingerprint}; nothing was sent to the server",
@@ -101,21 +102,26 @@ class HostKeys:
             )
 
     def _unknown(self, where: str, key: HostKey) -> TargetError:
-        host, port = self._address.host, self._address.port
         short = key.type.removeprefix("ssh-").partition("-")[0]
-        scan = f"ssh-keyscan -t {short} -p {port} {quote(host)} >> {quote_home(self._files[0])}"
-        return TargetError(
+        pin = "" if self._there.hop else f'write host_key = "{key.fingerprint}" into the target, or '
+        return UnknownHostKey(
             f"{where}: the server's host key is not known; nothing was sent to it. It is {key.type} {key.fingerprint}",
             hint="compare the fingerprint with the one that the server's owner gives you "
             f"(on the server: ssh-keygen -l -f /etc/ssh/ssh_host_{short}_key.pub). If it is the same, "
-            f'write host_key = "{key.fingerprint}" into the target, or accept it with: {scan}',
+            f"{pin}accept it with: {trusting(self._there)}",
         )
 
 
-def host_name(address: Address) -> str:
-    """How known_hosts files name a server: the port only where it is not 22."""
-    host = address.host.lower()
-    return host if address.port == 22 else f"[{host}]:{address.port}"
+def trusting(there: Destination) -> str:
+    """The command that accepts the host key of a server."""
+    user, host, port = there.address
+    bracketed = f"[{host}]" if ":" in host else host
+    words = ["push", "trust"]
+    if there.known_hosts[:1] != (Path(USER_FILES[0]).expanduser(),):
+        words += ["--known-hosts", str(there.known_hosts[0])] if there.known_hosts else []
+    if there.jumps:
+        words += ["--jump", ",".join(there.jumps)]
+    return " ".join(map(quote, [*words, f"{user}@{bracketed}" + (f":{port}" if port != 22 else "")]))
 
 
 def keys_of(name: str, file: Path) -> list[KnownKey]:
@@ -167,7 +173,26 @@ def hashed_name_is(field: str, name: str) -> bool:
     return hmac.compare_digest(hmac.digest(salt, name.encode(), "sha1"), digest)
 
 
-def quote_home(file: Path) -> str:
-    """A path as a shell command names it, short where it is below the home directory."""
-    home = Path.home()
-    return f"~/{quote(str(file.relative_to(home)))}" if file.is_relative_to(home) else quote(str(file))
+def remember(there: Destination, key: HostKey) -> Path:
+    """Add the host key of a server to the first of its files, as ssh does; the file. Raises `TargetError`."""
+    if not there.known_hosts:
+        raise TargetError(f"{there.where}: there is no file of known hosts to write to", hint="name one: --known-hosts")
+    file = there.known_hosts[0]
+    line = f"{hashed(there.name) if there.hashes else there.name} {key.type} {b64encode(key.blob).decode()}\n"
+    try:
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with os.fdopen(os.open(file, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600), "rb+") as stream:
+            size = stream.seek(0, os.SEEK_END)
+            stream.seek(max(0, size - 1))
+            # What lacks the end of its last line would get ours on it.
+            stream.write(("\n" if size and stream.read(1) != b"\n" else "").encode() + line.encode())
+    except OSError as error:
+        raise TargetError(f"{file}: cannot be written: {error.strerror}", hint="who may write it?") from error
+    return file
+
+
+def hashed(name: str) -> str:
+    """A host's name as ``HashKnownHosts`` has it: nobody who reads the file learns where somebody goes."""
+    salt = os.urandom(20)
+    digest = hmac.digest(salt, name.encode(), "sha1")
+    return f"|1|{b64encode(salt).decode()}|{b64encode(digest).decode()}"

@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 from pushkit import TargetError
+from pushkit_sftp.destination import Credentials, Destination
 from pushkit_sftp.library import paramiko
 
-DEFAULT_KEYS = ("id_ed25519", "id_ecdsa", "id_rsa")
 KEY_CLASSES: tuple[type[paramiko.PKey], ...] = (paramiko.Ed25519Key, paramiko.ECDSAKey, paramiko.RSAKey)
-
-
-@dataclass(frozen=True)
-class Credentials:
-    """What a login may use. ``key`` is an absolute path or None, for the usual files of the home directory."""
-
-    user: str
-    key: Path | None
-    passphrase: str
-    password: str
-    agent: bool
 
 
 @dataclass
@@ -73,29 +63,32 @@ class Login:
         if not self.credentials.agent or "publickey" not in self.offered:
             return False
         user = self.credentials.user
+        wanted = [blob for file in self.credentials.keys for blob in public_keys(file)]
         with agent_keys() as keys:
+            first = [key for key in keys if key.asbytes() in wanted]
+            others = [] if self.credentials.only else [key for key in keys if key not in first]
             return any(
                 self._attempt(f"key {key.fingerprint} of the agent", partial(self.transport.auth_publickey, user, key))
-                for key in keys
+                for key in (*first, *others)
                 if "publickey" in self.offered
             )
 
     def _with_files(self) -> bool:
-        home = Path.home() / ".ssh"
+        # The key that the Pushfile names, and no other; those of ssh where it names none, or on the way.
         explicit = self.credentials.key
-        user = self.credentials.user
-        for file in [explicit] if explicit else [home / name for name in DEFAULT_KEYS]:
+        for file in [explicit] if explicit else self.credentials.keys:
             if "publickey" not in self.offered or (not explicit and not file.exists()):
                 continue
             try:
-                key = load_key(file, self.credentials.passphrase)
+                keys = load_keys(file, self.credentials)
             except TargetError as error:
                 if explicit:
                     raise
                 self.tried.append(error.message)
                 continue
-            if self._attempt(f"key {file}", partial(self.transport.auth_publickey, user, key)):
-                return True
+            for what, key in keys:
+                if self._attempt(what, partial(self.transport.auth_publickey, self.credentials.user, key)):
+                    return True
         return False
 
     def _with_password(self) -> bool:
@@ -132,10 +125,10 @@ class Login:
         )
 
 
-def log_in(transport: paramiko.Transport, credentials: Credentials, where: str, timeout: float) -> None:
-    """Log in on a connection whose host key was checked, each attempt within ``timeout`` seconds."""
-    transport.auth_timeout = timeout
-    Login(transport, credentials, where).run()
+def log_in(transport: paramiko.Transport, there: Destination) -> None:
+    """Log in on a connection whose host key was checked, each attempt within the time of the destination."""
+    transport.auth_timeout = there.timeout
+    Login(transport, there.credentials, there.where).run()
 
 
 @contextmanager
@@ -169,3 +162,26 @@ def load_key(file: Path, passphrase: str) -> paramiko.PKey:
             continue
     wrong = "the passphrase is wrong, or it is no private key" if passphrase else "it is no private key that is known"
     raise TargetError(f"the key {file} cannot be used: {wrong}", hint="ssh-keygen -y -f FILE says more")
+
+
+def load_keys(file: Path, credentials: Credentials) -> list[tuple[str, paramiko.PKey]]:
+    """The private key in ``file``, first with each of its certificates, and what to call it then."""
+    found = []
+    for certificate in (Path(f"{file}-cert.pub"), *credentials.certificates):
+        if certificate.exists():
+            key = load_key(file, credentials.passphrase)
+            try:
+                key.load_certificate(str(certificate))
+            except (paramiko.SSHException, ValueError, OSError):
+                continue  # it is none, or one for a key of another type
+            found.append((f"key {file} with the certificate {certificate}", key))
+    return [*found, (f"key {file}", load_key(file, credentials.passphrase))]
+
+
+def public_keys(file: Path) -> list[bytes]:
+    """The public key beside a private one, and its certificate, as an agent has them; nothing where they are not."""
+    found = []
+    for beside in (Path(f"{file}.pub"), Path(f"{file}-cert.pub")):
+        with suppress(OSError, ValueError, IndexError):
+            found.append(b64decode(beside.read_text("ascii").split()[1]))
+    return found

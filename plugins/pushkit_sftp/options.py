@@ -37,20 +37,33 @@ def parse_host(text: str) -> Address:
 class SftpOptions(FileOptions):
     """Options of the strategy ``sftp``. A relative ``path`` starts at the directory that the login starts in."""
 
-    host: str = Field(description="The server: HOST, USER@HOST, HOST:PORT; an IPv6 address with a port in brackets.")
-    user: str = Field(default="", description="Who logs in; the name of the local user when nothing says otherwise.")
-    port: int | None = Field(default=None, ge=1, le=65535, description="The port of the SSH server; 22 by default.")
+    host: str = Field(
+        description="The server, or a `Host` of ssh's configuration: HOST, USER@HOST, HOST:PORT; "
+        "an IPv6 address with a port in brackets."
+    )
+    user: str = Field(default="", description="Who logs in; by default `User` of ssh, or the local user.")
+    port: int | None = Field(
+        default=None, ge=1, le=65535, description="The port of the SSH server; by default `Port` of ssh, or 22."
+    )
     key: Path | None = Field(
         default=None,
         description="A private key; a relative path starts at the Pushfile's directory. "
-        "By default ~/.ssh/id_ed25519, id_ecdsa and id_rsa are tried.",
+        "By default those of ssh are tried: `IdentityFile`, or ~/.ssh/id_ed25519, id_ecdsa and id_rsa.",
     )
     passphrase: SecretStr | None = Field(default=None, description="What the private key is encrypted with.")
     password: SecretStr | None = Field(default=None, description="The password of the user on the server.")
     agent: bool = Field(default=True, description="Whether the keys of the SSH agent are tried.")
     known_hosts: Path | None = Field(
         default=None,
-        description="The file of known host keys; by default ~/.ssh/known_hosts and /etc/ssh/ssh_known_hosts.",
+        description="The file of known host keys; by default those of ssh.",
+    )
+    jump: str = Field(
+        default="",
+        description='Servers to go through, "HOST,HOST", as `ProxyJump` of ssh has them; "none" for none.',
+    )
+    ssh_config: Path | None = Field(
+        default=None,
+        description="The configuration of ssh; by default ~/.ssh/config and that of the system, /dev/null for none.",
     )
     host_key: str = Field(
         default="",
@@ -75,9 +88,3 @@ class SftpOptions(FileOptions):
         if address.port and self.port and address.port != self.port:
             raise ValueError(f"`host` says the port is {address.port} and `port` says {self.port}")
         return self
-
-    @property
-    def address(self) -> Address:
-        """Where the server is, ``host``, ``user`` and ``port`` taken together. The user may still be empty."""
-        address = parse_host(self.host)
-        return Address(address.user or self.user, address.host, address.port or self.port or 22)

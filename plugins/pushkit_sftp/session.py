@@ -7,9 +7,10 @@ from pathlib import Path
 
 from pushkit.files import Remote, foreseen, probing, shell_of
 from pushkit_sftp.channel import probe
-from pushkit_sftp.connection import dial, hang_up
-from pushkit_sftp.host_keys import SYSTEM_FILE, USER_FILE, HostKeys
-from pushkit_sftp.login import Credentials, log_in
+from pushkit_sftp.connection import Check, hang_up, known, reach
+from pushkit_sftp.destination import Destination, destination, hop
+from pushkit_sftp.library import paramiko
+from pushkit_sftp.login import log_in
 from pushkit_sftp.options import SftpOptions
 from pushkit_sftp.remote import SftpRemote, from_home
 from pushkit_sftp.shell_remote import SftpShellRemote
@@ -23,16 +24,13 @@ def open_remote(
     Relative paths of files on this machine start at ``project``. ``cancelled`` is set when the user asks to stop.
     Raises `TargetError`.
     """
-    address = options.address
-    where = f"{address.host}:{address.port}"
-    files = (
-        [project / options.known_hosts.expanduser()] if options.known_hosts else [USER_FILE.expanduser(), SYSTEM_FILE]
-    )
-    transport = dial(address, HostKeys(address, files, options.host_key), options.connect_timeout)
+    there = destination(options, project, local_user)
+    transport = meet(there, options, project, local_user, known(there))
     try:
-        log_in(transport, credentials_of(options, project, local_user), where, options.connect_timeout)
+        log_in(transport, there)
         path = from_home(options.path)
-        result = probe(transport, where, probing(path, opening), options.connect_timeout)
+        where = there.where
+        result = probe(transport, where, probing(path, opening), there.timeout)
         shell = shell_of(result) if result else None
         if result is None or shell is None:
             return SftpRemote(transport, where, path, cancelled)
@@ -46,12 +44,10 @@ def open_remote(
         raise
 
 
-def credentials_of(options: SftpOptions, project: Path, local_user: str) -> Credentials:
-    """What the options say of who logs in and how."""
-    return Credentials(
-        user=options.address.user or local_user,
-        key=project / options.key.expanduser() if options.key else None,
-        passphrase=options.passphrase.get_secret_value() if options.passphrase else "",
-        password=options.password.get_secret_value() if options.password else "",
-        agent=options.agent,
-    )
+def meet(there: Destination, options: SftpOptions, project: Path, local_user: str, check: Check) -> paramiko.Transport:
+    """A connection to a server, nobody logged in; its host key is what ``check`` raises nothing for."""
+
+    def hop_of(text: str, before: tuple[str, ...]) -> Destination:
+        return hop(text, before, options, project, local_user)
+
+    return reach(there, hop_of, log_in, check)

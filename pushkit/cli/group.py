@@ -31,7 +31,7 @@ COMMANDS = {
     "hold": "Let nobody push to a target.",
     "release": "End a hold.",
     "unlock": "End a push of the queue, dead or alive.",
-    "plugins": "List strategies and secret sources: name, version, distribution.",
+    "plugins": "List strategies, secret sources, observers and more commands.",
     "explain": "Explain a strategy's options.",
     "schema": "Print the Pushfile's JSON Schema.",
     "demo": "See a whole push on this machine.",

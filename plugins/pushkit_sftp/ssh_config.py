@@ -1,0 +1,97 @@
+"""What the configuration of the OpenSSH client says of a host: ssh_config(5).
+
+The ssh program itself is asked (``ssh -G``), so that all that it understands is understood here: ``Include``, ``Match
+exec``, canonical names. Where there is none, paramiko reads the file, and knows less.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from pushkit import TargetError
+from pushkit_sftp.library import paramiko
+from pushkit_sftp.options import Address
+
+#: Keywords in lower case, each with its values; one that may be there several times has several.
+Configuration = Mapping[str, Sequence[str]]
+
+USUAL = Path("~/.ssh/config")
+# Seconds for ssh to read its configuration and to run what it is told to (`Match exec`).
+PATIENCE = 20
+
+
+def configuration(address: Address, file: Path | None) -> Configuration:
+    """What is said of the host, in ``file`` alone, or where it is None in the user's and the system's files.
+
+    ``address`` is as the Pushfile has it: no user or port overrides what is configured. Raises `TargetError`.
+    """
+    program = shutil.which("ssh")
+    home = account_home()
+    usual = USUAL.expanduser()
+    if program is None or home is None:
+        return read(address, file or usual)
+    if home.samefile(Path.home()) if home.exists() and Path.home().exists() else home == Path.home():
+        return asked(program, address, file)
+    # ssh goes by the account, and not by HOME.
+    found = asked(program, address, file or (usual if usual.exists() else Path("none")))
+    default = [" ".join(f"{home}/.ssh/{name}" for name in ("known_hosts", "known_hosts2"))]
+    return {key: value for key, value in found.items() if value != default}
+
+
+def account_home() -> Path | None:
+    """The home directory of the account; None for a user without one, for whom ssh does not run."""
+    try:
+        return Path(pwd.getpwuid(os.getuid()).pw_dir)
+    except KeyError:
+        return None
+
+
+def asked(program: str, address: Address, file: Path | None) -> dict[str, list[str]]:
+    """What ``program``, an ssh, says."""
+    argv = [program, "-G"]
+    argv += ["-F", str(file)] if file else []
+    argv += ["-l", address.user] if address.user else []
+    argv += ["-p", str(address.port)] if address.port else []
+    try:
+        done = subprocess.run(
+            [*argv, "--", address.host],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=PATIENCE,
+            check=False,
+            start_new_session=True,  # Ctrl-C is for push, which stops in its own time
+        )
+    except subprocess.TimeoutExpired as error:
+        raise TargetError(
+            f"ssh took over {PATIENCE} s to read its configuration", hint="does a `Match exec` in it hang?"
+        ) from error
+    except OSError as error:
+        raise TargetError(f"{program} cannot be run: {error.strerror}", hint="look at what `ssh -G` says") from error
+    if done.returncode:
+        said = " ".join(done.stderr.decode("utf-8", "replace").split())
+        raise TargetError(f"ssh cannot use its configuration: {said}", hint="mend the file that it names")
+    found: dict[str, list[str]] = {}
+    for line in done.stdout.decode("utf-8", "surrogateescape").splitlines():
+        keyword, _, value = line.partition(" ")
+        found.setdefault(keyword.lower(), []).append(value)
+    return found
+
+
+def read(address: Address, file: Path) -> Configuration:
+    """What paramiko finds in ``file``; a file that is not there says nothing."""
+    try:
+        with file.open(encoding="utf-8", errors="surrogateescape") as stream:
+            config = paramiko.SSHConfig.from_file(stream)
+        found = config.lookup(address.host)
+    except FileNotFoundError:
+        return {}
+    except (OSError, paramiko.SSHException, ImportError) as error:
+        raise TargetError(
+            f"{file} cannot be used: {error}", hint="mend it, or install ssh, which knows more than this program does"
+        ) from error
+    return {key: value if isinstance(value, list) else [value] for key, value in found.items()}
