@@ -136,7 +136,7 @@ def test_a_server_is_reached_through_two_others(
         ways = [block("gate", gate), block("second", second)]
         jump = {"ProxyJump": "gate,second"} if said == "configuration" else {}
         configure(home, *ways, block("blog", ssh_server, **jump))
-        more = {} if jump else {"jump": "gate,second"}
+        more: dict[str, Any] = {} if jump else {"jump": "gate,second"}
         with remote_on(ssh_server, ssh_directory.path, **BARE, **more) as remote:
             remote.write("file", [b"content" * 100_000], 0o644)
         assert (ssh_directory.local / "file").read_bytes() == b"content" * 100_000
@@ -247,7 +247,7 @@ def test_a_certificate_logs_in(home: Path, tmp_path: Path, held: str) -> None:
 
     (tmp_path / "sshd").mkdir()
     with Trusting(tmp_path / "sshd") as server:
-        sign = ["ssh-keygen", "-q", "-s", authority.path, "-I", "a test", "-n", server.user, home / "mine.pub"]
+        sign = ["ssh-keygen", "-q", "-s", str(authority.path), "-I", "a test", "-n", server.user, f"{home}/mine.pub"]
         subprocess.run(sign, check=True, capture_output=True)
         more: dict[str, object] = {"IdentityFile": mine.path}
         match held:

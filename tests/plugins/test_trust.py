@@ -105,7 +105,7 @@ def test_without_a_person_only_the_fingerprint_that_is_given_is_trusted(
     right = person.trust(address(ssh_server), "--fingerprint", fingerprint(ssh_server, tmp_path))
     assert right.returncode == 0, right.stderr
     assert person.known.read_text().startswith("|1|")
-    found = ["ssh-keygen", "-F", f"[{ssh_server.host}]:{ssh_server.port}", "-f", person.known]
+    found = ["ssh-keygen", "-F", f"[{ssh_server.host}]:{ssh_server.port}", "-f", str(person.known)]
     subprocess.run(found, check=True, capture_output=True)
     with remote_on(ssh_server, known_hosts=None):
         pass
