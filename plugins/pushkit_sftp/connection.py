@@ -72,7 +72,8 @@ def dial(there: Destination, sock: Any, check: Check) -> paramiko.Transport:
             # A second later than its own limits, so that it is those that speak.
             transport.start_client(timeout=timeout + 1)
             shown = transport.get_remote_server_key()
-        check(HostKey(shown.get_name(), shown.asbytes()))
+        certificate = shown.public_blob.key_blob if shown.public_blob else b""
+        check(HostKey(shown.get_name(), shown.asbytes(), certificate))
         transport.set_keepalive(there.keepalive)
     except BaseException:
         sock.close()

@@ -59,6 +59,11 @@ class Destination:
     hop: bool = False
 
     @property
+    def host_name(self) -> str:
+        """What known_hosts files call the server on every port."""
+        return self.name[1:].rpartition("]:")[0] if self.name.startswith("[") else self.name
+
+    @property
     def where(self) -> str:
         """The server, for messages."""
         return f"{self.address.host}:{self.address.port}"

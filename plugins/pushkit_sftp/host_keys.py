@@ -8,24 +8,34 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
-import re
 from base64 import b64decode, b64encode
 from binascii import Error as NotBase64
 from collections.abc import Iterable
-from contextlib import suppress
 from pathlib import Path
 from shlex import quote
 from typing import NamedTuple
 
 from pushkit import TargetError
+from pushkit_sftp.certificate import SUFFIX, matches, parse
 from pushkit_sftp.destination import USER_FILES, Destination
+
+REVOKED, AUTHORITY = "@revoked", "@cert-authority"
 
 
 class HostKey(NamedTuple):
-    """A public host key: the name of its type, and its bytes as in RFC 4253, section 6.6."""
+    """A public host key: the name of its type, and its bytes as in RFC 4253, section 6.6.
+
+    ``certificate`` is what came with it, as bytes; it is no part of the key.
+    """
 
     type: str
     blob: bytes
+    certificate: bytes = b""
+
+    @property
+    def bare(self) -> HostKey:
+        """The key without its certificate."""
+        return self._replace(certificate=b"")
 
     @property
     def fingerprint(self) -> str:
@@ -34,7 +44,10 @@ class HostKey(NamedTuple):
 
 
 class KnownKey(NamedTuple):
-    """A line of a known_hosts file that speaks of one host. ``marker`` is empty or ``@revoked``."""
+    """A line of a known_hosts file that speaks of one host.
+
+    ``marker`` is empty, ``@revoked`` or ``@cert-authority``.
+    """
 
     key: HostKey
     marker: str
@@ -51,38 +64,63 @@ class HostKeys:
 
     def __init__(self, there: Destination) -> None:
         self._there = there
-        self._pin = pin = there.pin.rstrip("=")
-        self.known = [] if pin else [key for file in there.known_hosts for key in keys_of(there.name, file)]
-        # A pin needs no file, so that one that cannot be read does no harm; a key that is revoked stays so.
-        if pin:
-            for file in there.known_hosts:
-                with suppress(TargetError):
-                    self.known += [key for key in keys_of(there.name, file) if key.marker]
+        self._pin = there.pin.rstrip("=")
+        # As ssh does: what is said of the host without a port is good for every port, where nothing else is said.
+        host = there.host_name
+        self.known = self._read(there.name)
+        self._portless = [] if self._pin or there.name == host else self._read(host)
+
+    def _read(self, name: str) -> list[KnownKey]:
+        found = []
+        for file in self._there.known_hosts:
+            try:
+                found += keys_of(name, file)
+            except TargetError:
+                # A pin needs no file, so that one that cannot be read does no harm; a key that is revoked stays so.
+                if not self._pin:
+                    raise
+        return [key for key in found if key.marker == REVOKED] if self._pin else found
 
     def sort_types(self, algorithms: Iterable[str]) -> list[str]:
-        """``algorithms``, those first whose keys are known: a server shows only one of its keys."""
+        """``algorithms``, those first whose keys are known: a server shows only one of its keys.
+
+        Where an authority is known, certificates go before all.
+        """
         types = {known.key.type for known in self.known if not known.marker}
         # rsa-sha2-512 and rsa-sha2-256 are signatures by a key of the type ssh-rsa (RFC 8332).
-        return sorted(algorithms, key=lambda a: ("ssh-rsa" if a.startswith("rsa-sha2-") else a) not in types)
+        plain = sorted(algorithms, key=lambda a: ("ssh-rsa" if a.startswith("rsa-sha2-") else a) not in types)
+        certified = any(known.marker == AUTHORITY for known in (*self.known, *self._portless))
+        return [*(name + SUFFIX for name in plain if certified), *plain]
 
-    def check(self, key: HostKey) -> None:
-        """Raise `TargetError` unless ``key`` is the server's."""
-        where = self._there.where
-        for known in self.known:
-            if known.marker and known.key == key:
+    def check(self, shown: HostKey) -> None:
+        """Raise `TargetError` unless ``shown`` is the server's key."""
+        where, key = self._there.where, shown.bare
+        certificate = parse(shown.certificate) if shown.certificate else None
+        authority = certificate.authority if certificate else None
+        said = (*self.known, *self._portless)
+        for known in said:
+            if known.marker == REVOKED and (known.key == key or known.key.blob == authority):
+                what = "server's host key" if known.key == key else "authority of the server's host key"
                 raise TargetError(
-                    f"{where}: the server's host key {key.fingerprint} is revoked by {known.file}, line {known.line}; "
+                    f"{where}: the {what} {known.key.fingerprint} is revoked by {known.file}, line {known.line}; "
                     "nothing was sent to it",
                     hint="do not push to this server until you know who runs it",
                 )
         if self._pin:
             self._check_pin(where, key)
             return
+        fault = ""
+        if certificate and any(known.marker == AUTHORITY and known.key.blob == authority for known in said):
+            fault = certificate.fault(self._there.host_name)
+            if not fault:
+                return
         expected = [known for known in self.known if not known.marker]
         if any(known.key == key for known in expected):
             return
         if not expected:
-            raise self._unknown(where, key)
+            if any(known.key == key for known in self._portless if not known.marker):
+                return
+            raise self._unknown(where, key, fault)
         same = next((known for known in expected if known.key.type == key.type), expected[0])
         name = self._there.name
         raise TargetError(
@@ -101,11 +139,13 @@ class HostKeys:
                 "change `host_key` only when you know which",
             )
 
-    def _unknown(self, where: str, key: HostKey) -> TargetError:
+    def _unknown(self, where: str, key: HostKey, fault: str) -> TargetError:
         short = key.type.removeprefix("ssh-").partition("-")[0]
         pin = "" if self._there.hop else f'write host_key = "{key.fingerprint}" into the target, or '
+        because = f", and its certificate is not good: {fault}" if fault else ""
         return UnknownHostKey(
-            f"{where}: the server's host key is not known; nothing was sent to it. It is {key.type} {key.fingerprint}",
+            f"{where}: the server's host key is not known{because}; nothing was sent to it. "
+            f"It is {key.type} {key.fingerprint}",
             hint="compare the fingerprint with the one that the server's owner gives you "
             f"(on the server: ssh-keygen -l -f /etc/ssh/ssh_host_{short}_key.pub). If it is the same, "
             f"{pin}accept it with: {trusting(self._there)}",
@@ -125,9 +165,9 @@ def trusting(there: Destination) -> str:
 
 
 def keys_of(name: str, file: Path) -> list[KnownKey]:
-    """The lines of ``file`` that speak of ``name``. A missing file knows nothing; lines that make no sense are skipped.
+    """The lines of ``file`` that speak of ``name``.
 
-    Certificate authorities (``@cert-authority``) are not used: a server shows its plain key then.
+    A missing file knows nothing; lines that make no sense are skipped.
     """
     try:
         lines = file.read_text("utf-8", "replace").splitlines()
@@ -139,7 +179,7 @@ def keys_of(name: str, file: Path) -> list[KnownKey]:
     for number, line in enumerate(lines, 1):
         fields = line.split()
         marker = fields.pop(0) if fields and fields[0].startswith("@") else ""
-        if len(fields) < 3 or fields[0].startswith("#") or marker not in {"", "@revoked"}:
+        if len(fields) < 3 or fields[0].startswith("#") or marker not in {"", REVOKED, AUTHORITY}:
             continue
         try:
             key = HostKey(fields[1], b64decode(fields[2], validate=True))
@@ -157,7 +197,7 @@ def names_host(patterns: str, name: str) -> bool:
     matched = False
     for pattern in patterns.lower().split(","):
         plain = pattern.removeprefix("!")
-        if re.fullmatch(re.escape(plain).replace(r"\*", ".*").replace(r"\?", "."), name):
+        if matches(plain, name):
             if pattern != plain:
                 return False
             matched = True
