@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import NamedTuple, TypeVar
 
 from pushkit.files import RemoteDenied, RemoteError, RemoteExists, RemoteFull, RemoteMissing
-from pushkit_sftp.client import Client, Job, ask, ask_all, post
+from pushkit_sftp.client import Asked, Client, Job, ask, ask_all, post
 from pushkit_sftp.packets import (
     ATTRS,
     CLOSE,
@@ -191,11 +191,14 @@ def link(old: bytes, new: bytes) -> Job[None]:
 
 def make_directory(path: bytes, mode: int) -> Job[None]:
     """Make one directory."""
-    try:
-        yield from ask(Request(MKDIR, text(path) + permissions(0o700), STATUS, path))
-    except RemoteFailure as error:
-        raise (yield from in_the_way(path, error)) from error
-    yield from set_mode(path, mode)  # past the server's umask
+    making = Request(MKDIR, text(path) + permissions(mode), STATUS, path)
+    made, found = yield Asked((making, Request(LSTAT, text(path), ATTRS, path)))
+    if isinstance(made, RemoteFailure) and not isinstance(found, RemoteError):
+        raise RemoteExists(f"{path.decode('utf-8', 'replace')}: there is something already") from made
+    if isinstance(made, RemoteError):
+        raise made
+    if isinstance(found, RemoteError) or found.attributes().mode & 0o777 != mode:
+        yield from set_mode(path, mode)  # past the server's umask
 
 
 def make_symlink(content: bytes, path: bytes) -> Job[None]:

@@ -23,7 +23,7 @@ def relay(host: str, port: int, round_trip: float) -> Iterator[int]:
     try:
         yield ours.recv()
     finally:
-        process.kill()
+        process.kill()  # it serves until then
         process.join()
 
 
@@ -58,9 +58,14 @@ def serve(host: str, port: int, delay: float, told: Connection) -> None:
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         there, back = await asyncio.open_connection(host, port, limit=16 * PIECE)
-        await asyncio.gather(pump(reader, back), pump(there, writer))
+        both = asyncio.gather(pump(reader, back), pump(there, writer))
+        serving.add(both)  # the loop itself keeps no task alive
+        both.add_done_callback(serving.discard)
+        await both
         back.close()
         writer.close()
+
+    serving: set[asyncio.Future[tuple[None, None]]] = set()
 
     async def main() -> None:
         server = await asyncio.start_server(connected, "127.0.0.1", 0, limit=16 * PIECE)
