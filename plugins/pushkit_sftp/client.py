@@ -36,8 +36,8 @@ from pushkit_sftp.packets import (
 T = TypeVar("T")
 #: Jobs at a time, and bytes of requests that are not answered: enough for a long fat line.
 WIDTH, UNANSWERED = 128, 4 * 1024 * 1024
-#: Bytes that are sent at once; bytes that are asked for.
-PIECE, BUFFER = 128 * 1024, 1024 * 1024
+#: Bytes that are queued before they are sent; that a packet of SSH takes; and that are asked for.
+PIECE, PACKET, BUFFER = 128 * 1024, 32 * 1024, 1024 * 1024
 #: Bytes of the longest packet: 256 KiB of content, as OpenSSH has it, and what belongs to it.
 LONGEST = 320 * 1024
 #: Bytes in one READ or WRITE that every server takes.
@@ -259,12 +259,12 @@ class Client:
 
     def _send(self) -> None:
         """Send what is queued."""
-        data, self._out = bytes(self._out), bytearray()
+        data, self._out = self._out, bytearray()
         at = 0
-        with self._broken():
+        with self._broken(), memoryview(data) as view:
             while at < len(data):
                 try:
-                    at += self._sent(self._channel.send(data[at : at + PIECE] if at else data))
+                    at += self._sent(self._channel.send(bytes(view[at : at + PACKET])))
                 except TimeoutError:
                     self._wait()
 

@@ -151,7 +151,8 @@ def write(path: bytes, chunks: Iterable[bytes], mode: int, client: Client, mtime
         for chunk in chunks:
             for start in range(0, len(chunk), client.writes):
                 piece = chunk[start : start + client.writes]
-                yield from post(Request(WRITE, handle + struct.pack(">Q", at) + text(piece), STATUS, path))
+                head = handle + struct.pack(">QI", at, len(piece))
+                yield from post(Request(WRITE, head + piece, STATUS, path))
                 at += len(piece)
         if mtime is not None:
             yield from post(Request(FSETSTAT, handle + times(mtime), STATUS, path))
