@@ -24,6 +24,8 @@ LogIn = Callable[[paramiko.Transport, Destination], None]
 
 # A peer that acknowledges nothing for so long is gone; keepalives make sure that there is something to acknowledge.
 SILENCE = 75
+# Bits of an RSA key that is not called weak (NIST SP 800-57: 128 bits of security).
+STRONG_RSA = 3072
 # Servers that may lead to one.
 HOPS = 8
 # Seconds for a process that leads to a server to end by itself.
@@ -189,17 +191,33 @@ def handshake_told(where: str, timeout: float) -> Iterator[None]:
 
 
 def prefer(security: paramiko.transport.SecurityOptions, host_keys: HostKeys) -> None:
-    """The order of algorithms: fast ones first, and the host key's type that is known."""
+    """The order of algorithms: fast ones first, and the host key's type that is known. What ssh has given up is out."""
     # AES-GCM needs no MAC beside it, and processors have instructions for it.
-    security.ciphers = tuple(sorted(security.ciphers, key=lambda name: not name.startswith("aes128-gcm")))
+    ciphers = [name for name in security.ciphers if "cbc" not in name]
+    security.ciphers = tuple(sorted(ciphers, key=lambda name: not name.startswith("aes128-gcm")))
+    digests = [name for name in security.digests if not any(weak in name for weak in ("md5", "-96"))]
+    security.digests = tuple(sorted(digests, key=lambda name: ("sha1" in name, "etm" not in name)))
     # A finite-field exchange of 4096 bits costs 18 times as much as an elliptic curve.
     security.kex = tuple(sorted(security.kex, key=lambda name: (name.startswith("diffie-"), "group16" in name)))
     security.key_types = tuple(host_keys.sort_types(security.key_types))
 
 
+def weaknesses(transport: paramiko.Transport) -> list[str]:
+    """What of a connection is weaker than it need be."""
+    key = transport.get_remote_server_key()
+    found = []
+    if key.get_name() == "ssh-rsa" and key.get_bits() < STRONG_RSA:
+        found.append(f"a host key of {key.get_bits()} bits RSA")
+    if transport.local_mac and "sha1" in transport.local_mac and "gcm" not in (transport.local_cipher or ""):
+        found.append(f"the MAC {transport.local_mac}")
+    return found
+
+
 def hang_up(transport: paramiko.Transport) -> None:
     """Close a connection, whatever its state, wait until its thread has ended, and close what leads to it."""
     way = transport.sock
+    # One that failed in the key exchange would keep the thread that watches over its time.
+    transport.packetizer.complete_handshake()
     transport.close()
     # A transport that failed is not active any more, and its close() leaves the socket open.
     way.close()

@@ -25,7 +25,7 @@ from pushkit.files import (
 )
 from pushkit_sftp import requests
 from pushkit_sftp.client import Client, Job
-from pushkit_sftp.connection import WINDOW, hang_up
+from pushkit_sftp.connection import WINDOW, hang_up, weaknesses
 from pushkit_sftp.library import paramiko
 from pushkit_sftp.requests import explained
 from pushkit_sftp.sending import send, take
@@ -127,6 +127,10 @@ class SftpRemote(Remote):
         shown = self.transport.get_remote_server_key()
         return [
             Finding(Severity.OK, self.where, f"{self.transport.remote_version}, host key {shown.fingerprint}"),
+            *(
+                Finding(Severity.WARNING, self.where, f"the server uses {what}, which is weak", "let it offer better")
+                for what in weaknesses(self.transport)
+            ),
             *self.limits(),
         ]
 

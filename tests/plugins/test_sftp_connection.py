@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from plugins.sftp_target import remote_on, table
-from pushkit import TargetError
+from pushkit import Severity, TargetError
 from pushkit.testing import Account, Dropbear, KeyPair, Sshd, can_make_accounts, known_host
 from pushkit_sftp.channel import probe
 from pushkit_sftp.connection import hang_up, known
@@ -346,3 +346,34 @@ def test_what_is_no_ssh_server_is_told_at_once_and_not_as_silence(ssh_server: Ss
         with pytest.raises(TargetError, match="hung up, or is no SSH server"):
             remote_on(ssh_server, port=listener.getsockname()[1]).__enter__()
         server.join()
+
+
+class Weak(Sshd):
+    """A server that has only what is weak; ``lines`` are those of sshd_config(5)."""
+
+    def __init__(self, directory: Path, *lines: str) -> None:
+        super().__init__(directory)
+        self._lines = lines
+
+    def _configuration(self) -> list[str]:
+        rsa = self._directory / "rsa"
+        subprocess.run(["ssh-keygen", "-q", "-t", "rsa", "-b", "2048", "-N", "", "-f", str(rsa)], check=True)
+        return [f"HostKey {rsa}", *self._lines, *super()._configuration()[1:]]
+
+
+def test_what_is_weak_is_told_and_what_ssh_has_given_up_is_not_taken(tmp_path: Path) -> None:
+    (tmp_path / "weak").mkdir()
+    with Weak(tmp_path / "weak", "Ciphers aes128-ctr", "MACs hmac-sha1") as server:
+        public = (tmp_path / "weak/rsa.pub").read_text()
+        server.known_hosts.write_text(known_host(server.host, server.port, public.strip()))
+        with remote_on(server) as remote:
+            told = [each.message for each in remote.findings() if each.severity is Severity.WARNING]
+        assert any("2048 bits RSA, which is weak" in each for each in told)
+        assert any("the MAC hmac-sha1, which is weak" in each for each in told)
+    (tmp_path / "gone").mkdir()
+    with (
+        Weak(tmp_path / "gone", "Ciphers aes128-cbc") as server,
+        pytest.raises(TargetError, match="shares no algorithm"),
+        remote_on(server, known_hosts=str(tmp_path / "weak/known_hosts")),
+    ):
+        pass
