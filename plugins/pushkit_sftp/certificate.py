@@ -6,6 +6,7 @@ The format: PROTOCOL.certkeys of OpenSSH.
 from __future__ import annotations
 
 import re
+import struct
 import time
 from typing import NamedTuple
 
@@ -35,6 +36,9 @@ class Certificate(NamedTuple):
         Whether the authority is one to believe is not asked.
         """
         moment = time.time() if now is None else now
+        # First of all: what nobody has signed is not looked at.
+        if not self.is_signed():
+            return "its signature is wrong"
         if self.type != HOST:
             return "it is none of a host"
         if not any(matches(principal, host) for principal in self.principals):
@@ -43,23 +47,32 @@ class Certificate(NamedTuple):
             return "it is not valid yet"
         if moment >= self.until:
             return "it has expired"
-        if self.critical:
-            return "it has a condition that is not known"
-        return "" if self.is_signed() else "its signature is wrong"
+        return "it has a condition that is not known" if self.critical else ""
 
     def is_signed(self) -> bool:
         """Whether the authority has signed it."""
-        key_type = paramiko.Message(self.authority).get_text()
-        algorithm = paramiko.Message(self.signature).get_text()
-        # Whoever signs with SHA-1 can be imitated.
-        if key_type not in FIELDS or algorithm == "ssh-rsa":
+        try:
+            key_type = paramiko.Message(self.authority).get_text()
+            algorithm = paramiko.Message(self.signature).get_text()
+            # Whoever signs with SHA-1 can be imitated.
+            if key_type not in FIELDS or algorithm == "ssh-rsa":
+                return False
+            key = paramiko.PKey.from_type_string(key_type, self.authority)
+            return bool(key.verify_ssh_sig(self.signed, paramiko.Message(self.signature)))
+        except Exception:  # what a stranger sends may break a library in many ways, and is no signature then
             return False
-        key = paramiko.PKey.from_type_string(key_type, self.authority)
-        return bool(key.verify_ssh_sig(self.signed, paramiko.Message(self.signature)))
 
 
 def parse(blob: bytes) -> Certificate | None:
-    """The certificate in a key as a server shows it; None when it is none, or of a kind that is not known."""
+    """The certificate in a key as a server shows it; None when it is none that can be understood."""
+    try:
+        return parsed(blob)
+    except (ValueError, struct.error, paramiko.SSHException):
+        return None
+
+
+def parsed(blob: bytes) -> Certificate | None:
+    """As `parse`. Raises errors of several kinds for what cannot be read."""
     message = paramiko.Message(blob)
     kind = message.get_text()
     if not kind.endswith(SUFFIX) or kind.removesuffix(SUFFIX) not in FIELDS:
@@ -85,4 +98,5 @@ def parse(blob: bytes) -> Certificate | None:
 
 def matches(pattern: str, name: str) -> bool:
     """Whether a pattern with ``*`` and ``?`` means ``name``."""
+    pattern = re.sub(r"\*+", "*", pattern)
     return re.fullmatch(re.escape(pattern).replace(r"\*", ".*").replace(r"\?", "."), name) is not None

@@ -17,12 +17,14 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 from pushkit import Interrupted
 from pushkit.files import RemoteError
 from pushkit_sftp.packets import (
+    DATA,
     DONE,
     END,
     END_OF_FILE,
     EXTENDED,
     EXTENDED_REPLY,
     INIT,
+    NAME,
     OK,
     STATUS,
     VERSION,
@@ -84,7 +86,7 @@ def ask(request: Request) -> Job[Body]:
 
 def ask_all(requests: Sequence[Request]) -> Job[Sequence[Body]]:
     """The answers to several requests that are sent at once. Raises the first that is an error."""
-    replies = yield Asked(requests)
+    replies = (yield Asked(requests)) if requests else ()
     good = [reply for reply in replies if not isinstance(reply, RemoteError)]
     for reply in replies:
         if isinstance(reply, RemoteError):
@@ -179,6 +181,8 @@ class Client:
                     running, answers = self._ready.popleft()
                     self._go_on(running, answers, live, later, failures)
                 if not self._ready:
+                    if self._may_stop and self._cancelled.is_set() and not failures:
+                        failures.append(Interrupted("stopped"))
                     if len(live) < self.width and not failures and (job := next(todo, None)) is not None:
                         running = Running(job)
                         live.add(running)
@@ -192,7 +196,7 @@ class Client:
                         continue
                 self._receive()
         except BaseException as error:
-            self.ended = True
+            self.close()
             self._ready.clear()
             for running in live:
                 abandon(running.job, error)
@@ -303,7 +307,7 @@ class Client:
             pass
         elif kind == STATUS:
             status = int.from_bytes(content[:4], "big")
-            if status == END_OF_FILE:
+            if status == END_OF_FILE and good in {DATA, NAME}:
                 answer = END
             elif status == OK:
                 raise Broken("the SFTP server gave an answer of the wrong kind")

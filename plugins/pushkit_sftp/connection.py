@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import struct
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -177,7 +178,7 @@ def handshake_told(where: str, timeout: float) -> Iterator[None]:
         yield
     except paramiko.ssh_exception.IncompatiblePeer as error:
         raise TargetError(f"{where}: the server shares no algorithm with this client: {error}") from error
-    except (paramiko.SSHException, OSError, EOFError) as error:
+    except (paramiko.SSHException, OSError, EOFError, ValueError, LookupError, struct.error) as error:
         # paramiko has one message for a server that says nothing, something else, or hangs up; the time tells.
         if "banner" in str(error) and time.monotonic() - start < timeout:
             said = "is open, but what listens there hung up, or is no SSH server"

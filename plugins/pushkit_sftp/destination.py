@@ -95,7 +95,7 @@ def resolved(
     passed: bool = False,
 ) -> Destination:
     """A server as the options and ssh's configuration have it; the options go first."""
-    file = project / options.ssh_config.expanduser() if options.ssh_config else None
+    file = project / home_of(options.ssh_config) if options.ssh_config else None
     found = configuration(address, file)
 
     def one(keyword: str) -> str:
@@ -103,7 +103,7 @@ def resolved(
         return "" if value.lower() == "none" else value
 
     user = address.user or one("user") or local_user
-    port = address.port or int(one("port") or 22)
+    port = address.port or number(found, "port") or 22
     host = one("hostname") or address.host
     alias = one("hostkeyalias")
     tokens = {
@@ -114,19 +114,20 @@ def resolved(
     def files(keyword: str, usual: tuple[str, ...], *, listed: bool = False) -> tuple[Path, ...]:
         texts = found.get(keyword, usual)
         parts = [part for text in texts for part in (text.split() if listed else [text.strip('"')])]
-        return tuple(Path(expanded(part, tokens)).expanduser() for part in parts if part.lower() != "none")
+        return tuple(home_of(Path(expanded(part, tokens))) for part in parts if part.lower() != "none")
 
     jumps = options.jump if options.jump and not passed else one("proxyjump")
     ways = before or tuple(part.strip() for part in jumps.split(",") if part.strip() and jumps.lower() != "none")
-    if ways and parse_host(ways[-1].removeprefix("ssh://")).host in {address.host, host} and not options.jump:
+    if ways and not before and not options.jump and ways[-1] == written(address):
         ways = ()  # a `Host *` means the server on the way too
     command = "" if ways or (options.jump and not passed) else one("proxycommand")
-    if command and (active := ACTIVE.search(host + user)):
-        raise TargetError(f"{host}: {active[0]!r} in a host's or user's name is not given to a ProxyCommand")
-    known = (project / options.known_hosts.expanduser(),) if options.known_hosts else ()
+    for word in (address.host, host, user, alias) if command else ():
+        if active := ACTIVE.search(word):
+            raise TargetError(f"{word}: {active[0]!r} in a host's or user's name is not given to a ProxyCommand")
+    known = (project / home_of(options.known_hosts),) if options.known_hosts else ()
     credentials = Credentials(
         user=user,
-        key=project / options.key.expanduser() if options.key else None,
+        key=project / home_of(options.key) if options.key else None,
         passphrase=options.passphrase.get_secret_value() if options.passphrase else "",
         password=options.password.get_secret_value() if options.password and not passed else "",
         agent=options.agent and found.get("identityagent", [""])[0].lower() != "none",
@@ -148,12 +149,26 @@ def resolved(
         jumps=ways,
         command=expanded(command, tokens),
         timeout=float(patience)
-        if patience.isdigit() and "connect_timeout" not in options.model_fields_set
+        if patience.isdigit() and int(patience) and "connect_timeout" not in options.model_fields_set
         else options.connect_timeout,
         keepalive=number(found, "serveraliveinterval") or KEEPALIVE,
         hashes=one("hashknownhosts") == "yes",
         hop=passed,
     )
+
+
+def written(address: Address) -> str:
+    """A server as a `ProxyJump` has it."""
+    host = f"[{address.host}]" if ":" in address.host else address.host
+    return (f"{address.user}@" if address.user else "") + host + (f":{address.port}" if address.port else "")
+
+
+def home_of(file: Path) -> Path:
+    """``file`` with the home directory that its ``~`` means."""
+    try:
+        return file.expanduser()
+    except RuntimeError as error:
+        raise TargetError(f"{file}: there is no such user", hint="write the path out") from error
 
 
 def number(found: Configuration, keyword: str) -> int:

@@ -9,7 +9,6 @@ import hashlib
 import hmac
 import os
 from base64 import b64decode, b64encode
-from binascii import Error as NotBase64
 from collections.abc import Iterable
 from pathlib import Path
 from shlex import quote
@@ -183,7 +182,7 @@ def keys_of(name: str, file: Path) -> list[KnownKey]:
             continue
         try:
             key = HostKey(fields[1], b64decode(fields[2], validate=True))
-        except NotBase64:
+        except ValueError:
             continue
         if names_host(fields[0], name):
             found.append(KnownKey(key, marker, file, number))

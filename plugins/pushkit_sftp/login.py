@@ -157,7 +157,7 @@ def load_key(file: Path, passphrase: str) -> paramiko.PKey:
             ) from error
         except OSError as error:
             raise TargetError(f"the key {file} cannot be read: {error.strerror or error}") from error
-        except (paramiko.SSHException, ValueError, TypeError):
+        except Exception:  # noqa: S112  (a damaged file breaks a library in many ways)
             # Of another kind, or the passphrase is wrong: told when no kind fits.
             continue
     wrong = "the passphrase is wrong, or it is no private key" if passphrase else "it is no private key that is known"

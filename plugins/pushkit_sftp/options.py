@@ -25,6 +25,8 @@ class Address(NamedTuple):
 
 def parse_host(text: str) -> Address:
     """``[USER@]HOST[:PORT]``, an IPv6 address with a port in brackets. Raises `ValueError`."""
+    if "\0" in text:
+        raise ValueError("there is no host with a NUL in its name")
     if text.count(":") > 1 and "[" not in text:
         user, _at, address = text.rpartition("@")
         return Address(user, address, 0)

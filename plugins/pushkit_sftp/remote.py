@@ -15,6 +15,7 @@ from pushkit.files import (
     Remote,
     RemoteError,
     RemoteExists,
+    RemoteFull,
     RemoteMissing,
     Remove,
     RemoveDirectory,
@@ -184,7 +185,8 @@ class SftpRemote(Remote):
 
     def put(self, directory: str, transfer: Transfer) -> None:
         """Send many files at once."""
-        with self._client() as client:
+        self.round_trips += 1
+        with self._sessions.one() as client:
             send(client, self._place(directory), transfer)
 
     def copy(self, source: str, directory: str, entries: Sequence[Entry], *, link: bool = False) -> None:
@@ -214,9 +216,16 @@ class SftpRemote(Remote):
 
     @contextmanager
     def _client(self) -> Iterator[Client]:
+        """A session. Of several failures that are the remote's the one that says most is raised."""
         self.round_trips += 1
-        with self._sessions.one() as client:
-            yield client
+        try:
+            with self._sessions.one() as client:
+                yield client
+        except ExceptionGroup as group:
+            errors = [error for error in group.exceptions if isinstance(error, RemoteError)]
+            if len(errors) < len(group.exceptions):
+                raise
+            raise next((each for each in errors if isinstance(each, RemoteFull)), errors[0]) from None
 
     def _do(self, path: str, job: Callable[[Client, bytes], Job[T]]) -> T:
         """The result of a job about one path."""
@@ -229,13 +238,15 @@ class SftpRemote(Remote):
             case Rename(old, new, aside):
                 yield from self._renaming(client, old, new, aside)
             case Remove(path):
+                full = self._place(path)
                 with suppress(RemoteMissing):
-                    yield from requests.remove(self._place(path))
+                    yield from explained(requests.remove(full), full, client)
             case RemoveDirectory(path):
                 with suppress(RemoteError):
                     yield from requests.remove_directory(self._place(path))
             case SetMode(path, mode):
-                yield from requests.set_mode(self._place(path), mode)
+                full = self._place(path)
+                yield from explained(requests.set_mode(full, mode), full, client)
 
     def _renaming(self, client: Client, old: str, new: str, aside: str) -> Job[None]:
         """Rename in place of what is at ``new``, which goes ``aside`` where the server cannot replace."""

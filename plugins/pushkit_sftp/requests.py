@@ -35,6 +35,7 @@ from pushkit_sftp.packets import (
     RENAME,
     RMDIR,
     SETSTAT,
+    SIZE,
     STATUS,
     SYMLINK,
     TRUNCATING,
@@ -60,6 +61,8 @@ NO_TABLE = 1 << 62
 # Names that a directory may hold, and bytes of all answers that list it.
 MOST = 1_000_000
 MOST_BYTES = 256 * 1024 * 1024
+# Bytes that a server copies at a time.
+SLICE = 64 * 1024 * 1024
 # READs of one file, and READDIRs of one directory, that wait for their answers together.
 AHEAD, LISTS = 64, 16
 
@@ -123,6 +126,7 @@ def read(path: bytes, limit: int, size: int) -> Job[bytes]:
         if whole > limit:
             raise RemoteError(f"{where}: more than {limit:,} bytes, which cannot be right")
         while True:
+            before = len(content)
             for each in pieces:
                 found = each.text() if each is not END else b""
                 content += found
@@ -131,7 +135,7 @@ def read(path: bytes, limit: int, size: int) -> Job[bytes]:
             if len(content) > limit:
                 raise RemoteError(f"{where}: it grew past {limit:,} bytes, which cannot be right")
             # A file of /proc says that it is empty.
-            if len(content) == whole or pieces[0] is END:
+            if len(content) in {whole, before}:
                 return bytes(content)
             ahead = min(AHEAD, max(1, -((len(content) - whole) // size)))
             pieces = list((yield from ask_all([piece(number) for number in range(ahead)])))
@@ -154,35 +158,43 @@ def write(path: bytes, chunks: Iterable[bytes], mode: int, client: Client, mtime
                 head = handle + struct.pack(">QI", at, len(piece))
                 yield from post(Request(WRITE, head + piece, STATUS, path))
                 at += len(piece)
-        if mtime is not None:
-            yield from post(Request(FSETSTAT, handle + times(mtime), STATUS, path))
     except Exception:
-        yield from post(closing)
+        # What follows a piece that did not arrive may have: half a file must not have the size of a whole one.
+        yield from post(Request(FSETSTAT, handle + struct.pack(">IQ", SIZE, 0), STATUS, path), closing)
         raise
     yield from ask(closing)
+    if mtime is not None:
+        yield from set_time(path, mtime)
 
 
 def copy(old: bytes, new: bytes, found: Attributes) -> Job[None]:
     """Copy a file to ``new``, where there is nothing, on the server; ``found`` is what is known of it."""
     mode = found.mode & 0o777
     source = text((yield from opened(old, READING)).text())
+    leaving = Request(CLOSE, source, STATUS, old)
     try:
         target = text((yield from opened(new, WRITING | CREATING | EXCLUSIVE, mode)).text())
     except RemoteError:
-        yield from post(Request(CLOSE, source, STATUS, old))
+        yield from post(leaving)
         raise
-    everything = struct.pack(">QQ", 0, 0)
-    copying = text(b"copy-data") + source + everything + target + struct.pack(">Q", 0)
+    closing = Request(CLOSE, target, STATUS, new)
     try:
+        # A server says nothing while it copies, and is not to be taken for one that hangs.
+        for at in range(0, found.size, SLICE):
+            size = min(SLICE, found.size - at)
+            copying = source + struct.pack(">QQ", at, size) + target + struct.pack(">Q", at)
+            yield from ask(Request(EXTENDED, text(b"copy-data") + copying, STATUS, new))
         yield from ask_all(
             [
-                Request(EXTENDED, copying, STATUS, new),
                 Request(FSETSTAT, target + permissions(mode), STATUS, new),
                 Request(FSETSTAT, target + times(found.mtime), STATUS, new),
             ]
         )
-    finally:
-        yield from post(Request(CLOSE, source, STATUS, old), Request(CLOSE, target, STATUS, new))
+    except Exception:
+        yield from post(leaving, closing)
+        raise
+    yield from post(leaving)
+    yield from ask(closing)
 
 
 def link(old: bytes, new: bytes) -> Job[None]:

@@ -31,22 +31,27 @@ def send(client: Client, directory: bytes, transfer: Transfer) -> None:
                     yield from requests.write(path, content(transfer, entry), entry.mode, client, time)
 
         with transfer.step(entry):
-            yield from explained(patient(make), path, client)
+            yield from explained(patient(make, entry.path.count("/")), path, client)
 
     client.flow(map(one, transfer.entries))
 
 
-def patient(make: Callable[[], Job[None]]) -> Job[None]:
+def patient(make: Callable[[], Job[None]], depth: int) -> Job[None]:
     """A job that is done again when all before it is done, where its directory is not there yet.
+
+    So often as directories, ``depth`` of them, lead to it.
 
     The requests that make directories go out before those about what is in them, and most servers take one after the
     other.
     """
-    try:
-        yield from make()
-    except RemoteMissing:
-        yield LATER
-        yield from make()
+    for _ in range(depth):
+        try:
+            yield from make()
+        except RemoteMissing:
+            yield LATER
+        else:
+            return
+    yield from make()
 
 
 def content(transfer: Transfer, entry: Entry) -> Iterator[bytes]:

@@ -53,7 +53,7 @@ def account_home() -> Path | None:
 
 def asked(program: str, address: Address, file: Path | None) -> dict[str, list[str]]:
     """What ``program``, an ssh, says."""
-    argv = [program, "-G"]
+    argv = [program, "-T", "-G"]
     argv += ["-F", str(file)] if file else []
     argv += ["-l", address.user] if address.user else []
     argv += ["-p", str(address.port)] if address.port else []
@@ -88,6 +88,11 @@ def read(address: Address, file: Path) -> Configuration:
         with file.open(encoding="utf-8", errors="surrogateescape") as stream:
             config = paramiko.SSHConfig.from_file(stream)
         found = config.lookup(address.host)
+        if "proxycommand" in found and (address.user or address.port):
+            raise TargetError(
+                f"{file}: a ProxyCommand needs the ssh program where the Pushfile names a user or a port",
+                hint="install ssh, or name them in that file alone",
+            )
     except FileNotFoundError:
         return {}
     except (OSError, paramiko.SSHException, ImportError) as error:

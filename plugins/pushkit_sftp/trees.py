@@ -12,6 +12,7 @@ from pushkit.files import Found, RemoteError, RemoteMissing, Stat, safe_name
 from pushkit_sftp import requests
 from pushkit_sftp.client import Client, Job, ask_all
 from pushkit_sftp.packets import REMOVE, STATUS, Attributes, Request, text
+from pushkit_sftp.requests import explained
 
 KINDS = {stat.S_IFREG: Kind.FILE, stat.S_IFDIR: Kind.DIRECTORY, stat.S_IFLNK: Kind.SYMLINK}
 OWNER = 0o700
@@ -143,7 +144,7 @@ def remove_tree(client: Client, path: bytes) -> None:
     if top is None:
         return
     if kind_of(top.mode) is not Kind.DIRECTORY:
-        client.run(requests.remove(path))
+        client.run(explained(requests.remove(path), path, client))
         return
 
     def clear(directory: bytes, mode: int) -> Job[list[tuple[bytes, int]]]:
@@ -157,9 +158,11 @@ def remove_tree(client: Client, path: bytes) -> None:
 
     levels = [[(path, top.mode)]]
     while levels[-1]:
-        levels.append(list(chain.from_iterable(client.gather([clear(*each) for each in levels[-1]]))))
+        levels.append(
+            list(chain.from_iterable(client.gather([explained(clear(*each), each[0], client) for each in levels[-1]])))
+        )
     for level in reversed(levels):
-        client.flow(requests.remove_directory(directory) for directory, _mode in level)
+        client.flow(explained(requests.remove_directory(path), path, client) for path, _mode in level)
 
 
 def described(name: str, found: Attributes) -> Stat:

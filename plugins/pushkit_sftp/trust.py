@@ -40,10 +40,13 @@ def command(host: str, known_hosts: Path | None, jump: str, ssh_config: Path | N
     shown: list[HostKey] = []
     hang_up(meet(there, options, here, user, shown.append))
     key = shown[0]
+    expect(key.fingerprint, fingerprint)
     try:
         HostKeys(there).check(key)
     except UnknownHostKey:
-        ask(f"{there.where} shows the host key {key.type} {key.fingerprint}", key.fingerprint, fingerprint)
+        click.echo(f"{there.where} shows the host key {key.type} {key.fingerprint}", err=True)
+        if not fingerprint:
+            ask()
         file = remember(there, key)
         click.echo(f"{there.where}: {key.type} is trusted, and written to {file}", err=True)
     else:
@@ -51,21 +54,23 @@ def command(host: str, known_hosts: Path | None, jump: str, ssh_config: Path | N
     click.echo(key.fingerprint)
 
 
-def ask(shown: str, fingerprint: str, expected: str) -> None:
-    """Raise `PushRefused` unless the key is ``expected``, or where nothing is, a person says that it is right."""
-    click.echo(shown, err=True)
-    if expected:
-        if expected.rstrip("=") != fingerprint:
-            raise PushRefused(
-                f"that is not {expected}; nothing was written",
-                hint="somebody may be between you and the server: find out before you trust it",
-            )
-    elif not sys.stdin.isatty():
+def expect(shown: str, expected: str) -> None:
+    """Raise `PushRefused` for a fingerprint that is not ``expected``, where one is."""
+    if expected and expected.rstrip("=") != shown:
+        raise PushRefused(
+            f"the server shows {shown}, and that is not {expected}; nothing was written",
+            hint="somebody may be between you and the server: find out before you trust it",
+        )
+
+
+def ask() -> None:
+    """Raise `PushRefused` unless a person says that it is the right key."""
+    if not sys.stdin.isatty():
         raise PushRefused(
             "nobody is there to say whether it is the right one; nothing was written",
             hint="give the fingerprint that it must have: --fingerprint SHA256:...",
         )
-    elif not click.confirm("Is it the one that the server's owner gave you?", err=True):
+    if not click.confirm("Is it the one that the server's owner gave you?", err=True):
         raise PushRefused("it is not trusted; nothing was written")
 
 

@@ -101,6 +101,12 @@ def test_who_is_no_authority_and_what_was_altered_is_not_believed(place: Path, a
     found = parse(blob)
     assert found
     assert found.fault("127.0.0.1") == ""
+    cut = parse(blob[:60])
+    assert cut is None or cut.fault("127.0.0.1") == "its signature is wrong"
+    assert parse(blob.replace(b"127.0.0.1", b"\xff27.0.0.1")) is None
+    # What nobody has signed is not looked at, nor are patterns that take long.
+    assert found._replace(principals=("*a" * 40,), signed=b"").fault("a" * 60) == "its signature is wrong"
+    assert found._replace(signature=b"").fault("127.0.0.1") == "its signature is wrong"
     assert found._replace(type=1).fault("127.0.0.1") == "it is none of a host"
     assert found._replace(critical=b"x").fault("127.0.0.1") == "it has a condition that is not known"
     assert found._replace(principals=()).fault("127.0.0.1") == "it is for no host, and not for 127.0.0.1"

@@ -143,6 +143,28 @@ def test_a_packet_that_promises_more_than_it_holds_is_an_error(size: int) -> Non
         names_on(transport)
 
 
+@pytest.mark.parametrize("status", [0, 1], ids=["empty", "end of file"])
+def test_a_file_that_ends_before_it_is_over_ends(status: int) -> None:
+    def answer(kind: int, number: int) -> bytes:
+        head = struct.pack(">I", number)
+        if kind == packets.FSTAT:
+            return bytes([packets.ATTRS]) + head + struct.pack(">IQ", packets.SIZE, 1000)
+        if kind == packets.OPEN:
+            return bytes([HANDLE]) + head + text(b"handle")
+        if kind == packets.READ and status == 0:
+            return bytes([packets.DATA]) + head + text(b"")
+        if kind == packets.INIT:
+            return struct.pack(">BI", VERSION, 3)
+        return bytes([packets.STATUS]) + head + struct.pack(">I", status) + text(b"") + text(b"")
+
+    with hostile(answer) as transport, session(transport).one() as client:
+        assert client.run(requests.read(b"/file", 2000, 100)) == b""
+        if status:
+            # Only what reads has an end.
+            with pytest.raises(RemoteError, match="status 1"):
+                client.run(requests.remove(b"/file"))
+
+
 @pytest.mark.parametrize("script", ["exec yes", "exec yes >&2"], ids=["output", "errors"])
 def test_a_command_that_never_stops_writing_is_given_up(
     ssh_server: Sshd, monkeypatch: pytest.MonkeyPatch, script: str

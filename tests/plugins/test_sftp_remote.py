@@ -5,16 +5,16 @@ from __future__ import annotations
 import os
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
 
 from plugins.given import Given, lying, odd_names
 from plugins.sftp_target import remote_on
-from pushkit import Interrupted, Kind, TargetError
+from pushkit import Entry, Interrupted, Kind, Step, TargetError
 from pushkit.files import (
     Capabilities,
     Remote,
@@ -23,6 +23,9 @@ from pushkit.files import (
     RemoteExists,
     RemoteFull,
     RemoteMissing,
+    Remove,
+    Rename,
+    SetMode,
     ShellRemote,
 )
 from pushkit.testing import ServerDirectory, Sshd
@@ -276,6 +279,65 @@ def test_a_full_disk_is_told_and_stops_the_stream(place: tuple[Remote, Path]) ->
         assert {str(error) for error in failures_of(caught.value)} == {text for _path, text in given.failed}
         assert given.failed
         assert len(given.finished) < 200
+    finally:
+        subprocess.run(["umount", "-l", local], check=True)
+
+
+def quiet(_: Step) -> AbstractContextManager[None]:
+    return nullcontext()
+
+
+def test_copies_that_fail_together_are_one_failure(place: tuple[Remote, Path]) -> None:
+    remote, _local = place
+    assert isinstance(remote, SftpRemote)
+    remote.make_directory("one", 0o755)
+    remote.make_directory("two", 0o755)
+    entries = [Entry(f"gone-{number}", Kind.FILE, 0o644) for number in range(3)]
+    with pytest.raises(RemoteMissing, match="gone-"):
+        SftpRemote.copy(remote, "one", "two", entries)
+
+
+def test_who_asks_to_stop_is_heard_between_two_copies(ssh_server: Sshd, ssh_directory: ServerDirectory) -> None:
+    cancelled = threading.Event()
+    with remote_on(ssh_server, ssh_directory.path, cancelled=cancelled) as remote:
+        assert isinstance(remote, SftpRemote)
+        done: list[int] = []
+
+        def job(number: int) -> Job[None]:
+            yield from requests.look(b"/")
+            done.append(number)
+            cancelled.set()
+
+        with remote._sessions.one() as client:
+            with pytest.raises(Interrupted):
+                client.flow(job(number) for number in range(10_000))
+            assert 0 < len(done) < 1000
+            # What is begun after that cleans up.
+            client.flow(job(number) for number in range(5))
+
+
+@pytest.mark.parametrize("place", ["ssh", "sftp_only"], indirect=True)
+def test_a_read_only_file_system_is_told_whatever_was_to_be_changed(place: tuple[Remote, Path]) -> None:
+    remote, local = place
+    assert isinstance(remote, SftpRemote)
+    if os.geteuid() != 0:
+        pytest.skip("only root may mount a small file system")
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=777", "tmpfs", local], check=True)
+    try:
+        remote.make_directory("tree", 0o755)
+        remote.write("tree/file", [b"x"], 0o644)
+        subprocess.run(["mount", "-o", "remount,ro", local], check=True)
+        changes: list[Callable[[], object]] = [
+            lambda: SftpRemote.together(remote, [Remove("tree/file")], quiet),
+            lambda: SftpRemote.together(remote, [SetMode("tree", 0o700)], quiet),
+            lambda: SftpRemote.together(remote, [Rename("tree/file", "new")], quiet),
+            lambda: SftpRemote.remove_tree(remote, "tree"),
+            lambda: remote.make_directory("other", 0o755),
+            lambda: remote.write("other", [b"x"], 0o644),
+        ]
+        for change in changes:
+            with pytest.raises(RemoteDenied, match="read-only"):
+                change()
     finally:
         subprocess.run(["umount", "-l", local], check=True)
 

@@ -187,6 +187,31 @@ def test_a_way_that_leads_nowhere_is_told(home: Path, gate: Sshd, ssh_server: Ss
         pass
 
 
+def test_a_server_behind_another_port_of_the_same_host_is_reached_through_it(
+    home: Path, gate: Sshd, ssh_server: Sshd
+) -> None:
+    gate.known_hosts.write_text(gate.known_hosts.read_text() + ssh_server.known_hosts.read_text())
+    lines = {"Port": gate.port, "IdentityFile": gate.key, "UserKnownHostsFile": gate.known_hosts, "User": gate.user}
+    configure(home, block("127.0.0.1", gate, **lines), block("blog", ssh_server, ProxyJump="127.0.0.1"))
+    with remote_on(ssh_server, **BARE):
+        pass
+    assert "Accepted publickey" in gate.log
+
+
+@pytest.mark.usefixtures("_reader")
+def test_mistakes_are_told_as_such(home: Path, ssh_server: Sshd) -> None:
+    configure(home, block("blog", ssh_server, ConnectTimeout=0))
+    with remote_on(ssh_server, **BARE):
+        pass
+    configure(home, block("blog", ssh_server, IdentityFile="~nobody-at-all/key"))
+    with pytest.raises(TargetError, match=r"there is no such user|does not let"):
+        remote_on(ssh_server, **BARE).__enter__()
+    configure(home, block("blog", ssh_server))
+    ssh_server.known_hosts.write_text("ein alter schl\u00fcssel\n" + ssh_server.known_hosts.read_text())
+    with remote_on(ssh_server, **BARE):
+        pass
+
+
 @pytest.mark.usefixtures("_reader")
 def test_a_command_leads_to_a_server(home: Path, ssh_server: Sshd) -> None:
     configure(home, block("blog", ssh_server, ProxyCommand=f"{shutil.which('busybox')} nc %h %p"))

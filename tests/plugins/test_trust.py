@@ -126,6 +126,15 @@ def test_a_key_that_changed_or_is_revoked_is_never_trusted(
     assert person.known.read_text() == line
 
 
+def test_a_fingerprint_is_compared_though_the_key_is_known(person: Person, ssh_server: Sshd, tmp_path: Path) -> None:
+    right = person.trust(address(ssh_server), "--fingerprint", fingerprint(ssh_server, tmp_path))
+    assert right.returncode == 0, right.stderr
+    wrong = person.trust(address(ssh_server), "--fingerprint", "SHA256:" + "A" * 43)
+    assert (wrong.returncode, wrong.stdout) == (6, "")
+    jump = person.trust(address(ssh_server), "--jump", "a b")
+    assert (jump.returncode, "is no host to jump through" in jump.stderr) == (7, True)
+
+
 def test_what_is_no_host_is_a_wrong_command_line(person: Person) -> None:
     done = person.trust("sftp://web1/srv")
     assert (done.returncode, "expected a host such as" in done.stderr) == (2, True)
