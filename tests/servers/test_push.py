@@ -135,7 +135,7 @@ def test_an_unknown_host_key_is_refused_before_anything_is_said(project: Project
         ["ssh-keygen", "-lf", "-"], input=ssh_server.host_key, capture_output=True, text=True, check=True
     ).stdout.split()[1]
     assert fingerprint in done.stderr
-    assert "ssh-keyscan" in done.stderr
+    assert f"push trust --known-hosts {project.home}/none " in done.stderr
     assert "hunter2" not in done.stderr
     said = ssh_server.log[len(before) :]
     assert "Accepted" not in said
@@ -143,15 +143,21 @@ def test_an_unknown_host_key_is_refused_before_anything_is_said(project: Project
     assert "userauth" not in said
 
 
+def accepting_command(said: str) -> str:
+    """The command in the message about an unknown host key, as a script has it that knows the fingerprint."""
+    command, shown = re.search(r"push trust .*", said), re.search(r"SHA256:\S{43}", said)
+    return f"{command[0]} --fingerprint {shown[0]}" if command and shown else ""
+
+
 def test_a_host_key_that_was_compared_and_accepted_lets_the_push_go_on(
     project: Project, ssh_directory: ServerDirectory
 ) -> None:
     refused = project.push(known_hosts=None)
     assert refused.returncode == 7
-    command = re.search(r"ssh-keyscan .*known_hosts", refused.stderr)
-    assert command, refused.stderr
-    (project.home / ".ssh").mkdir(mode=0o700)
-    subprocess.run(command[0], shell=True, check=True, env=project.environment, capture_output=True)
+    accepting = accepting_command(refused.stderr)
+    assert accepting, refused.stderr
+    environment = project.environment | {"PATH": f"{Path(PUSH).parent}:{os.environ['PATH']}"}
+    subprocess.run(["sh", "-c", accepting], check=True, env=environment, capture_output=True)
     done = project.push(known_hosts=None)
     assert done.returncode == 0, done.stderr
     assert (ssh_directory.local / "current/index.html").read_text() == "one"
@@ -297,6 +303,25 @@ def test_other_servers_take_pushes_too(account: str, tmp_path: Path, request: py
     assert "nothing to do" in project.push().stderr
     assert project.push("rollback").returncode == 0
     assert (directory.local / "current/a").read_text() == "1"
+
+
+@pytest.mark.parametrize("hard_links", [False, True])
+def test_what_is_gone_from_the_live_release_is_sent_again_without_a_shell_too(
+    tmp_path: Path, sftp_only_server: SshServer, sftp_only_directory: ServerDirectory, hard_links: bool
+) -> None:
+    project = Project(tmp_path / "blog", tmp_path / "home", sftp_only_server, sftp_only_directory.path)
+    for number in range(8):
+        (project.root / f"file-{number}").write_text(f"{number}")
+    assert project.push(hard_links=hard_links).returncode == 0
+    live = (sftp_only_directory.local / "current").resolve()
+    for number in (1, 3, 5):
+        (live / f"file-{number}").unlink()
+    (project.root / "file-0").write_text("changed")
+    done = project.push(hard_links=hard_links)
+    assert done.returncode == 0, done.stderr
+    assert "3 paths of" in done.stderr
+    (project.root / "Pushfile").unlink()
+    assert described(sftp_only_directory.local / "current") == described(project.root)
 
 
 class Limited(Sshd):
@@ -455,9 +480,9 @@ def test_the_five_minutes_of_the_readme(tmp_path: Path, ssh_server: Sshd, ssh_di
         if command == "push check":
             # The first time the host key is unknown; the command that accepts it is in what is printed.
             assert done.returncode == 7
-            accept = re.search(r"ssh-keyscan .*known_hosts", done.stderr + done.stdout)
-            assert accept, done.stderr
-            assert type_in(accept[0]).returncode == 0
+            accepting = accepting_command(done.stderr + done.stdout)
+            assert accepting, done.stderr
+            assert type_in(accepting).returncode == 0
             done = type_in(typed)
             checked += 1
         if command == "push":
