@@ -181,9 +181,11 @@ class Client:
                     running, answers = self._ready.popleft()
                     self._go_on(running, answers, live, later, failures)
                 if not self._ready:
-                    if self._may_stop and self._cancelled.is_set() and not failures:
-                        failures.append(Interrupted("stopped"))
                     if len(live) < self.width and not failures and (job := next(todo, None)) is not None:
+                        # What was all begun is done, and is not called stopped.
+                        if self._may_stop and self._cancelled.is_set():
+                            failures.append(Interrupted("stopped"))
+                            continue
                         running = Running(job)
                         live.add(running)
                         self._ready.append((running, ()))

@@ -314,6 +314,10 @@ def test_who_asks_to_stop_is_heard_between_two_copies(ssh_server: Sshd, ssh_dire
             assert 0 < len(done) < 1000
             # What is begun after that cleans up.
             client.flow(job(number) for number in range(5))
+            # What was all begun when somebody asked is done.
+            cancelled.clear()
+            client.run(job(20_000))
+            assert done[-1] == 20_000
 
 
 @pytest.mark.parametrize("place", ["ssh", "sftp_only"], indirect=True)
