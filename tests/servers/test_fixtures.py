@@ -184,8 +184,7 @@ def test_embedded_server_ends_with_its_threads_commands_and_keys(tmp_path: Path)
         process = int(stdout.readline())
         session = client.open_sftp()
         session.listdir(".")
-    session.close()
-    client.close()
+    client.close()  # not the session: its farewell meets a server that has just gone, or not yet
     assert not running(process)
     for thread in set(threading.enumerate()) - before:
         thread.join(10)
