@@ -18,7 +18,7 @@ OK, END_OF_FILE = 0, 1
 # Flags of attributes, section 5 of the draft.
 SIZE, OWNERS, PERMISSIONS, TIMES, EXTENSIONS = 1, 2, 4, 8, 0x80000000
 # Flags of OPEN, section 6.3.
-READING, WRITING, CREATING, TRUNCATING, EXCLUSIVE = 0x1, 0x2, 0x8, 0x10, 0x20
+READING, WRITING, APPENDING, CREATING, TRUNCATING, EXCLUSIVE = 0x1, 0x2, 0x4, 0x8, 0x10, 0x20
 
 
 class Broken(RemoteError):

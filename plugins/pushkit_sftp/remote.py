@@ -83,6 +83,10 @@ class SftpRemote(Remote):
         """Make a file, or replace its content."""
         self._do(path, lambda client, full: requests.write(full, chunks, mode, client))
 
+    def append(self, path: str, data: bytes) -> None:
+        """Add to a file."""
+        self._do(path, lambda _client, full: requests.append(full, data))
+
     def make_directory(self, path: str, mode: int) -> None:
         """Make one directory."""
         self._do(path, lambda _client, full: requests.make_directory(full, mode))

@@ -10,6 +10,7 @@ from typing import NamedTuple, TypeVar
 from pushkit.files import RemoteDenied, RemoteError, RemoteExists, RemoteFull, RemoteMissing
 from pushkit_sftp.client import Asked, Client, Job, ask, ask_all, post
 from pushkit_sftp.packets import (
+    APPENDING,
     ATTRS,
     CLOSE,
     CREATING,
@@ -165,6 +166,24 @@ def write(path: bytes, chunks: Iterable[bytes], mode: int, client: Client, mtime
     yield from ask(closing)
     if mtime is not None:
         yield from set_time(path, mtime)
+
+
+def append(path: bytes, data: bytes) -> Job[None]:
+    """Add to a file, which is made where there is none; all of ``data``, or nothing."""
+    handle = text((yield from opened(path, WRITING | CREATING | APPENDING, 0o600)).text())
+    closing = Request(CLOSE, handle, STATUS, path)
+    try:
+        size = (yield from ask(Request(FSTAT, handle, ATTRS, path))).attributes().size
+        try:
+            # A server that appends does not heed the place; to one that does not know how, it says all.
+            yield from ask(Request(WRITE, handle + struct.pack(">Q", size) + text(data), STATUS, path))
+        except Exception:
+            yield from post(Request(FSETSTAT, handle + struct.pack(">IQ", SIZE, size), STATUS, path))
+            raise
+    except Exception:
+        yield from post(closing)
+        raise
+    yield from ask(closing)
 
 
 def copy(old: bytes, new: bytes, found: Attributes) -> Job[None]:

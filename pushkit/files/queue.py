@@ -138,8 +138,9 @@ class Queue:
             }
         return [
             MakeDirectory(f"{place}/{END}", 0o700),
-            Write(f"{place}/{OUTCOME}", encoded(record)),
+            # Who finds no outcome says it once more, and twice in the log is once; what has one is in the log.
             Append(self._state / "log", encoded(record)),
+            Write(f"{place}/{OUTCOME}", encoded(record)),
         ]
 
     def end(self, ticket: Ticket, outcome: str) -> bool:

@@ -214,6 +214,8 @@ class Site:
         # Who comes next may vouch for a push at the very moment at which that says the same.
         ended = {(each["number"], each["outcome"]) for each in logged}
         assert len(ended) == len({number for number, _ in ended}), f"ended twice: {sorted(ended)}"
+        told = {int(path.parent.parent.name) for path in state.glob("pushes/*/end/outcome.json")}
+        assert told <= {number for number, _ in ended}, f"not in the log: {told - {number for number, _ in ended}}"
 
     def _check_live(self, state: Path) -> None:
         """The releases are whole, each has its manifest, and the newest is live."""

@@ -89,6 +89,18 @@ def test_a_file_is_written_replaced_and_read(place: tuple[Remote, Path]) -> None
     assert remote.read("empty", 0) == b""
 
 
+def test_lines_are_added_to_a_file_that_need_not_be_there(place: tuple[Remote, Path]) -> None:
+    remote, local = place
+    remote.append("log", b"one\n")
+    remote.append("log", b"two\n" * 20_000)
+    remote.append("log", b"three\n")
+    assert (local / "log").read_bytes() == b"one\n" + b"two\n" * 20_000 + b"three\n"
+    assert (local / "log").stat().st_mode & 0o777 == 0o600
+    assert [path.name for path in local.iterdir()] == ["log"]
+    with pytest.raises(RemoteMissing):
+        remote.append("missing/log", b"one\n")
+
+
 def test_stat_sees_what_is_there_and_follows_no_link(place: tuple[Remote, Path]) -> None:
     remote, local = place
     remote.write("file", [b"12345"], 0o751)
@@ -265,9 +277,16 @@ def test_a_full_disk_is_told_and_stops_the_stream(place: tuple[Remote, Path]) ->
         free = remote.free_space()
         assert free is not None
         assert 0 < free <= 1024 * 1024
+        remote.append("log", b"one\n")
         with pytest.raises(RemoteFull, match="no space left on the target"):
             remote.write("large", [bytes(100_000)] * 20, 0o644)
+        # What fits of it is taken back: half a line would spoil the next one as well.
+        if not isinstance(remote, ShellRemote):
+            with pytest.raises(RemoteFull, match="no space left on the target"):
+                remote.append("log", bytes(100_000))
+            assert (local / "log").read_bytes() == b"one\n"
         remote.remove("large")
+        remote.append("log", b"two\n")
         given = Given()
         for number in range(200):
             given.file(f"file-{number}", os.urandom(50_000))
@@ -279,6 +298,7 @@ def test_a_full_disk_is_told_and_stops_the_stream(place: tuple[Remote, Path]) ->
         assert {str(error) for error in failures_of(caught.value)} == {text for _path, text in given.failed}
         assert given.failed
         assert len(given.finished) < 200
+        assert (local / "log").read_bytes() == b"one\ntwo\n"
     finally:
         subprocess.run(["umount", "-l", local], check=True)
 
