@@ -15,7 +15,14 @@ from pushkit.testing import Fault, FaultProxy, Way
 FAULTS = 100 if FULL else 3
 LOST = re.compile(r"lost|answer|reach|closed|ended|SSH server|hung up|gone|timed out", re.IGNORECASE)
 # A silent server is given up after more than a minute; here after a few seconds.
-IMPATIENT = "import pushkit_sftp.connection as it\nit.SILENCE, it.KEEPALIVE = 3, 1\n"
+IMPATIENT = """
+import pushkit.files.shell, pushkit_sftp.channel, pushkit_sftp.connection, pushkit_sftp.destination
+import pushkit_sftp.sessions
+
+pushkit_sftp.destination.KEEPALIVE = 1
+pushkit_sftp.connection.SILENCE = 3
+pushkit.files.shell.PATIENCE = pushkit_sftp.channel.PATIENCE = pushkit_sftp.sessions.PATIENCE = 4
+"""
 
 
 @pytest.fixture
