@@ -12,7 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from pushkit import Interrupted
 from pushkit.files import RemoteError
@@ -34,32 +34,20 @@ from pushkit_sftp.packets import (
     error_of,
     text,
 )
+from pushkit_sftp.transport import Channel
 
 T = TypeVar("T")
 #: Jobs at a time, and bytes of requests that are not answered: enough for a long fat line.
 WIDTH, UNANSWERED = 128, 4 * 1024 * 1024
-#: Bytes that are queued before they are sent; that a packet of SSH takes; and that are asked for.
-PIECE, PACKET, BUFFER = 128 * 1024, 32 * 1024, 1024 * 1024
+#: Bytes that are queued before they are sent, and that are asked for.
+PIECE, BUFFER = 128 * 1024, 1024 * 1024
 #: Bytes of the longest packet: 256 KiB of content, as OpenSSH has it, and what belongs to it.
 LONGEST = 320 * 1024
 #: Bytes in one READ or WRITE that every server takes.
 SAFE = 32 * 1024
-#: Seconds between two looks at whether somebody wants to stop, and for the answers that are on their way then.
-TICK, GRACE = 0.2, 5.0
+#: Seconds for the answers that are on their way when somebody wants to stop.
+GRACE = 5.0
 HEAD = struct.Struct(">IBI")
-
-
-class Channel(Protocol):
-    """A stream of bytes to the server and back; see `socket.socket`. `TimeoutError` says that `TICK` has passed."""
-
-    def send(self, data: bytes, /) -> int:
-        """Send some of ``data``; how much."""
-
-    def recv(self, size: int, /) -> bytes:
-        """What there is, at most ``size`` bytes; empty at the end."""
-
-    def close(self) -> None:
-        """End it."""
 
 
 class Asked(NamedTuple):
@@ -270,7 +258,7 @@ class Client:
         with self._broken(), memoryview(data) as view:
             while at < len(data):
                 try:
-                    at += self._sent(self._channel.send(bytes(view[at : at + PACKET])))
+                    at += self._sent(self._channel.send(view[at:]))
                 except TimeoutError:
                     self._wait()
 

@@ -26,11 +26,10 @@ from pushkit.files import (
 )
 from pushkit_sftp import requests
 from pushkit_sftp.client import Client, Job
-from pushkit_sftp.connection import WINDOW, hang_up, weaknesses
-from pushkit_sftp.library import paramiko
 from pushkit_sftp.requests import explained
 from pushkit_sftp.sending import send, take
 from pushkit_sftp.sessions import Sessions
+from pushkit_sftp.transport import Transport
 from pushkit_sftp.trees import collect, decoded, described, encoded, kinds, listing, remove_tree, sizes
 
 T = TypeVar("T")
@@ -43,13 +42,11 @@ class SftpRemote(Remote):
     that does not answer is not waited for.
     """
 
-    def __init__(
-        self, transport: paramiko.Transport, where: str, path: str, cancelled: threading.Event, home: str = ""
-    ) -> None:
+    def __init__(self, transport: Transport, path: str, cancelled: threading.Event, home: str = "") -> None:
         self.transport = transport
-        self.where = where
+        self.where = transport.where
         self.round_trips = 0
-        self._sessions = Sessions(transport, where, WINDOW, cancelled)
+        self._sessions = Sessions(transport, cancelled)
         self.root = absolute(path, home or self._home())
 
     def _home(self) -> str:
@@ -129,12 +126,11 @@ class SftpRemote(Remote):
 
     def findings(self) -> Sequence[Finding]:
         """Who answered, and what the account cannot do."""
-        shown = self.transport.get_remote_server_key()
         return [
-            Finding(Severity.OK, self.where, f"{self.transport.remote_version}, host key {shown.fingerprint}"),
+            Finding(Severity.OK, self.where, self.transport.greeting),
             *(
                 Finding(Severity.WARNING, self.where, f"the server uses {what}, which is weak", "let it offer better")
-                for what in weaknesses(self.transport)
+                for what in self.transport.weaknesses
             ),
             *self.limits(),
         ]
@@ -216,7 +212,7 @@ class SftpRemote(Remote):
         """Hang up."""
         with suppress(Exception):
             self._sessions.close()
-        hang_up(self.transport)
+        self.transport.close()
 
     @contextmanager
     def _client(self) -> Iterator[Client]:

@@ -12,8 +12,10 @@ from pushkit_sftp.destination import Destination, destination, hop
 from pushkit_sftp.library import paramiko
 from pushkit_sftp.login import log_in
 from pushkit_sftp.options import SftpOptions
+from pushkit_sftp.paramiko_transport import ParamikoTransport
 from pushkit_sftp.remote import SftpRemote, from_home
 from pushkit_sftp.shell_remote import SftpShellRemote
+from pushkit_sftp.transport import Transport
 
 
 def open_remote(
@@ -25,23 +27,32 @@ def open_remote(
     Raises `TargetError`.
     """
     there = destination(options, project, local_user)
-    transport = meet(there, options, project, local_user, known(there))
+    transport = connected(there, options, project, local_user)
     try:
-        log_in(transport, there)
         path = from_home(options.path)
-        where = there.where
-        result = probe(transport, where, probing(path, opening), there.timeout)
+        result = probe(transport, probing(path, opening), there.timeout)
         shell = shell_of(result) if result else None
         if result is None or shell is None:
-            return SftpRemote(transport, where, path, cancelled)
-        remote = SftpShellRemote(transport, where, path, shell, cancelled)
+            return SftpRemote(transport, path, cancelled)
+        remote = SftpShellRemote(transport, path, shell, cancelled)
         remote.round_trips = 1  # the probe
         if (output := foreseen(result)) is not None:
             remote.foresee(opening, output)
         return remote
     except BaseException:
-        hang_up(transport)
+        transport.close()
         raise
+
+
+def connected(there: Destination, options: SftpOptions, project: Path, local_user: str) -> Transport:
+    """A connection to ``there`` in which somebody is logged in."""
+    connection = meet(there, options, project, local_user, known(there))
+    try:
+        log_in(connection, there)
+    except BaseException:
+        hang_up(connection)
+        raise
+    return ParamikoTransport(connection, there.where)
 
 
 def meet(there: Destination, options: SftpOptions, project: Path, local_user: str, check: Check) -> paramiko.Transport:

@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from pushkit.files import RemoteError
-from pushkit_sftp.channel import PATIENCE, answered, connection_told
-from pushkit_sftp.client import TICK, Client
-from pushkit_sftp.library import paramiko
+from pushkit_sftp.client import Client
+from pushkit_sftp.transport import PATIENCE, Transport, connection_told
 
 # OpenSSH lets ten sessions share a connection; some are left for commands.
 MOST = 4
@@ -21,10 +20,8 @@ class Sessions:
     One is enough for what is done at once; another lets a heartbeat go on meanwhile.
     """
 
-    def __init__(self, transport: paramiko.Transport, where: str, window: int, cancelled: threading.Event) -> None:
+    def __init__(self, transport: Transport, cancelled: threading.Event) -> None:
         self._transport = transport
-        self._where = where
-        self._window = window
         self._cancelled = cancelled
         self._idle: list[Client] = []
         self._changed = threading.Condition()
@@ -64,19 +61,15 @@ class Sessions:
                     self._count -= 1
                     self._changed.notify_all()
                     # Without any, or without a server, there is no hope.
-                    if not isinstance(error, RemoteError) or not self._count or not self._transport.is_active():
+                    if not isinstance(error, RemoteError) or not self._count or not self._transport.active:
                         raise
                     # The server allows no more than there are.
                     self._most = self._count
 
     def _open(self) -> Client:
-        with connection_told(self._where):
-            channel = self._transport.open_session(window_size=self._window, timeout=PATIENCE)
+        channel = self._transport.open(b"sftp", PATIENCE, subsystem=True)
         try:
-            with connection_told(self._where), answered(channel, PATIENCE):
-                channel.invoke_subsystem("sftp")
-            channel.settimeout(TICK)
-            return Client(channel, lambda: connection_told(self._where), PATIENCE, self._cancelled)
+            return Client(channel, lambda: connection_told(self._transport.where), PATIENCE, self._cancelled)
         except BaseException:
             channel.close()
             raise

@@ -9,8 +9,8 @@ from pushkit import Finding, Interrupted, Severity
 from pushkit.files import Shell, ShellRemote, ShellResult
 from pushkit_sftp.channel import nothing, run
 from pushkit_sftp.command import stream
-from pushkit_sftp.library import paramiko
 from pushkit_sftp.remote import SftpRemote
+from pushkit_sftp.transport import Transport
 
 
 class SftpShellRemote(ShellRemote, SftpRemote):
@@ -19,10 +19,8 @@ class SftpShellRemote(ShellRemote, SftpRemote):
     Its scripts end when ``cancelled`` is set; those that are begun after that clean up, and are let run.
     """
 
-    def __init__(
-        self, transport: paramiko.Transport, where: str, path: str, shell: Shell, cancelled: threading.Event
-    ) -> None:
-        super().__init__(transport, where, path, cancelled, shell.home)
+    def __init__(self, transport: Transport, path: str, shell: Shell, cancelled: threading.Event) -> None:
+        super().__init__(transport, path, cancelled, shell.home)
         self._cancelled = cancelled
         self.shell = shell
         self.capabilities = shell.capabilities
@@ -46,14 +44,14 @@ class SftpShellRemote(ShellRemote, SftpRemote):
         """Run a script on a channel of its own."""
         self.round_trips += 1
         check = nothing if self._cancelled.is_set() else self._check
-        return run(self.transport, self.where, script, patience=patience, stdin=stdin, failed=failed, check=check)
+        return run(self.transport, script, patience=patience, stdin=stdin, failed=failed, check=check)
 
     def stream_script(
         self, script: str, take: Callable[[bytes], object], timeout: float, cancelled: threading.Event
     ) -> int | None:
         """Run a script on a channel of its own, and pass on what it prints."""
         self.round_trips += 1
-        return stream(self.transport, self.where, script, take, timeout, cancelled)
+        return stream(self.transport, script, take, timeout, cancelled)
 
     def _check(self) -> None:
         if self._cancelled.is_set():

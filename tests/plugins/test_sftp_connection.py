@@ -16,12 +16,10 @@ from plugins.sftp_target import remote_on, table
 from pushkit import Severity, TargetError
 from pushkit.testing import Account, Dropbear, KeyPair, Sshd, can_make_accounts, known_host
 from pushkit_sftp.channel import probe
-from pushkit_sftp.connection import hang_up, known
 from pushkit_sftp.destination import destination
 from pushkit_sftp.host_keys import HostKey
-from pushkit_sftp.login import log_in
 from pushkit_sftp.options import SftpOptions
-from pushkit_sftp.session import meet
+from pushkit_sftp.session import connected
 
 
 @pytest.fixture(autouse=True)
@@ -317,12 +315,11 @@ def test_an_account_that_answers_no_command_has_no_shell(tmp_path: Path) -> None
     with Hanging(directory) as server:
         options = SftpOptions.model_validate(table(server))
         there = destination(options, tmp_path, server.user)
-        transport = meet(there, options, tmp_path, server.user, known(there))
+        transport = connected(there, options, tmp_path, server.user)
         try:
-            log_in(transport, there)
-            assert probe(transport, "here", "echo", 0.3) is None
+            assert probe(transport, "echo", 0.3) is None
         finally:
-            hang_up(transport)
+            transport.close()
 
 
 def test_dropbear_lets_us_in(dropbear_server: Dropbear) -> None:

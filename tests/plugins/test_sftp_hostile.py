@@ -17,8 +17,10 @@ from pushkit.testing import Sshd
 from pushkit_sftp import channel, packets, requests, sessions
 from pushkit_sftp.channel import run
 from pushkit_sftp.packets import HANDLE, NAME, VERSION, Listed, text
+from pushkit_sftp.paramiko_transport import ParamikoTransport
 from pushkit_sftp.remote import SftpRemote
 from pushkit_sftp.sessions import Sessions
+from pushkit_sftp.transport import Transport
 
 Answer = Callable[[int, int], bytes]
 
@@ -61,7 +63,7 @@ class Hostile(paramiko.ServerInterface):
 
 
 @contextmanager
-def hostile(answer: Answer | None = None) -> Iterator[paramiko.Transport]:
+def hostile(answer: Answer | None = None) -> Iterator[Transport]:
     """A connection to a hostile server, with somebody logged in."""
     ours, theirs = socket.socketpair()
     server = paramiko.Transport(theirs)
@@ -72,7 +74,7 @@ def hostile(answer: Answer | None = None) -> Iterator[paramiko.Transport]:
     try:
         client.start_client(timeout=20)
         client.auth_none("anybody")
-        yield client
+        yield ParamikoTransport(client, "here")
     finally:
         behaviour.over.set()
         client.close()
@@ -81,18 +83,18 @@ def hostile(answer: Answer | None = None) -> Iterator[paramiko.Transport]:
         server.join(5)
 
 
-def session(transport: paramiko.Transport) -> Sessions:
-    return Sessions(transport, "here", 1 << 20, threading.Event())
+def session(transport: Transport) -> Sessions:
+    return Sessions(transport, threading.Event())
 
 
-def names_on(transport: paramiko.Transport) -> list[Listed]:
+def names_on(transport: Transport) -> list[Listed]:
     with session(transport).one() as client:
         return client.run(requests.names(b"/srv"))
 
 
 def test_a_command_that_the_server_does_not_answer_is_given_up() -> None:
     with hostile() as transport, pytest.raises(RemoteError, match="no answer in time"):
-        run(transport, "here", "true", patience=0.5)
+        run(transport, "true", patience=0.5)
 
 
 def test_a_session_that_the_server_does_not_answer_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -173,4 +175,4 @@ def test_a_command_that_never_stops_writing_is_given_up(
     with remote_on(ssh_server) as remote:
         assert isinstance(remote, SftpRemote)
         with pytest.raises(RemoteError, match=r"wrote over 1,0\d\d,\d{3} bytes, which cannot be right"):
-            run(remote.transport, remote.where, script, patience=20, failed=lambda _: False)
+            run(remote.transport, script, patience=20, failed=lambda _: False)

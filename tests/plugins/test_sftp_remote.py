@@ -410,7 +410,8 @@ def test_a_server_that_allows_few_sessions_is_enough(tmp_path: Path) -> None:
         remote.make_directory("", 0o755)
         remote.put("", given)
         assert lying(tmp_path / "site") == given.expected()
-        remote.transport.sock.close()  # type: ignore[attr-defined]
+        assert isinstance(remote, SftpRemote)
+        remote.transport.close()
         with pytest.raises((RemoteError, ExceptionGroup)) as caught:
             remote.put("", given)
         assert all("connection was lost" in str(error) for error in failures_of(caught.value))
@@ -429,7 +430,8 @@ def test_the_root_may_be_relative_to_the_login_directory(ssh_server: Sshd) -> No
 
 def test_a_connection_that_is_gone_is_told(ssh_server: Sshd, ssh_directory: ServerDirectory) -> None:
     with remote_on(ssh_server, ssh_directory.path) as remote:
-        remote.transport.sock.close()  # type: ignore[attr-defined]
+        assert isinstance(remote, SftpRemote)
+        remote.transport.close()
         with pytest.raises(RemoteError, match="connection was lost"):
             remote.list("")
         with pytest.raises(RemoteError, match="connection was lost"):
@@ -445,10 +447,10 @@ def test_a_script_that_does_nothing_is_given_up(ssh_server: Sshd) -> None:
         assert isinstance(remote, SftpRemote)
         for stdin in ([], [bytes(1024 * 1024)] * 64):
             with pytest.raises(RemoteError, match=r"did nothing for 1 s"):
-                run(remote.transport, remote.where, "exec sleep 30", patience=1, stdin=stdin)
+                run(remote.transport, "exec sleep 30", patience=1, stdin=stdin)
         # One that is slow and says so is let run.
         slow = "for each in 1 2 3 4; do sleep 0.5; echo $each; done"
-        assert run(remote.transport, remote.where, slow, patience=1).stdout == b"1\n2\n3\n4\n"
+        assert run(remote.transport, slow, patience=1).stdout == b"1\n2\n3\n4\n"
 
 
 def test_a_script_that_hangs_is_left_when_somebody_asks_to_stop(

@@ -1,0 +1,150 @@
+"""`ParamikoTransport`: a connection of paramiko, which is always there."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+
+from pushkit_sftp.connection import hang_up, weaknesses
+from pushkit_sftp.library import paramiko
+from pushkit_sftp.transport import TICK, Channel, Transport
+
+# Bytes that a packet of SSH takes.
+PACKET = 32 * 1024
+
+
+class ParamikoTransport(Transport):
+    """``connection``, in which somebody is logged in; it is closed in the end."""
+
+    def __init__(self, connection: paramiko.Transport, where: str) -> None:
+        super().__init__(where)
+        self.connection = connection
+
+    @property
+    def active(self) -> bool:
+        """Whether it lasts."""
+        return self.connection.is_active()
+
+    @property
+    def greeting(self) -> str:
+        """Who answered."""
+        shown = self.connection.get_remote_server_key()
+        return f"{self.connection.remote_version}, host key {shown.fingerprint}"
+
+    @property
+    def weaknesses(self) -> Sequence[str]:
+        """What of it is weaker than it need be."""
+        return weaknesses(self.connection)
+
+    def close(self) -> None:
+        """Hang up."""
+        with suppress(Exception):
+            hang_up(self.connection)
+
+    def _open(self, command: bytes, within: float, *, subsystem: bool) -> Channel:
+        with speaking(), self._round_trip():
+            channel = self.connection.open_session(timeout=within)
+        try:
+            with speaking(), answered(channel, within):
+                if subsystem:
+                    channel.invoke_subsystem(command.decode())
+                else:
+                    channel.exec_command(command)
+        except BaseException:
+            channel.close()
+            raise
+        channel.settimeout(TICK)
+        return ParamikoChannel(channel)
+
+
+class ParamikoChannel(Channel):
+    """A channel of paramiko on which a program was started."""
+
+    def __init__(self, channel: paramiko.Channel) -> None:
+        self._channel = channel
+
+    def send(self, data: bytes | memoryview, /) -> int:
+        """Send one packet."""
+        try:
+            return self._channel.send(bytes(data[:PACKET]))
+        except TimeoutError:
+            raise
+        except OSError:
+            # The program has closed its input, and the channel with it.
+            if not self._channel.closed or not self._channel.get_transport().is_active():
+                raise
+            return 0
+
+    def recv(self, size: int, /) -> bytes:
+        """What it printed."""
+        return self._channel.recv(size)
+
+    def recv_there(self, size: int, /) -> tuple[bytes, bytes]:
+        """What is there already."""
+        channel = self._channel
+        # Both outputs share one window: neither may be left full while the other is waited for.
+        out = channel.recv(size) if channel.recv_ready() else b""
+        return out, channel.recv_stderr(size) if channel.recv_stderr_ready() else b""
+
+    def finish(self) -> None:
+        """End its standard input."""
+        with suppress(OSError, EOFError):
+            self._channel.shutdown_write()
+
+    @property
+    def over(self) -> bool:
+        """Whether it is known how it ended."""
+        return self._channel.exit_status_ready()
+
+    def exit_code(self) -> int:
+        """How it ended."""
+        if not self._channel.status_event.wait(TICK):
+            raise TimeoutError("the server did not say how a command ended")
+        code = self._channel.recv_exit_status()
+        if code == -1:
+            # A connection that is lost ends its channels first, and is called active for a moment more.
+            connection = self._channel.get_transport()
+            connection.join(TICK)
+            if not connection.is_active():
+                raise EOFError("the server is gone")
+        return code
+
+    def close(self) -> None:
+        """End it."""
+        with suppress(Exception):  # a connection that is gone cannot be told so
+            self._channel.close()
+
+
+@contextmanager
+def speaking() -> Iterator[None]:
+    """Turn what only paramiko raises into what every connection does."""
+    try:
+        yield
+    except paramiko.SSHException as error:
+        raise EOFError(str(error)) from error
+
+
+@contextmanager
+def answered(channel: paramiko.Channel, within: float) -> Iterator[None]:
+    """Raise `TimeoutError` when the server does not answer the request of a channel that is made here.
+
+    paramiko itself would wait for ever; a channel that is closed ends its wait.
+    """
+    late = threading.Event()
+
+    def give_up() -> None:
+        late.set()
+        channel.close()
+
+    timer = threading.Timer(within, give_up)
+    timer.start()
+    try:
+        yield
+    except paramiko.SSHException as error:
+        if late.is_set():
+            raise TimeoutError("the server did not answer the request of a channel") from error
+        raise
+    finally:
+        timer.cancel()
+        timer.join()

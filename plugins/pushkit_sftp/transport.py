@@ -1,0 +1,117 @@
+"""`Transport`: a connection to a server in which somebody is logged in, and the `Channel`s that it carries."""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from pushkit.files import RemoteError
+
+#: Seconds between two looks at whether somebody wants to stop; and for the answer to one request.
+TICK, PATIENCE = 0.2, 60.0
+
+
+class Channel(ABC):
+    """A program on the server: what it is given, what it prints, and how it ended.
+
+    What waits does so for `TICK`, and then raises `TimeoutError`. `OSError` and `EOFError` say that the connection
+    failed.
+    """
+
+    @abstractmethod
+    def send(self, data: bytes | memoryview, /) -> int:
+        """Send some of ``data``; how many bytes; 0 when the program does not take any more."""
+
+    @abstractmethod
+    def recv(self, size: int, /) -> bytes:
+        """What it printed, at most ``size`` bytes; empty at the end."""
+
+    @abstractmethod
+    def recv_there(self, size: int, /) -> tuple[bytes, bytes]:
+        """What is there already of what it printed and of what it wrote to standard error, at most ``size`` bytes each.
+
+        Does not wait.
+        """
+
+    @abstractmethod
+    def finish(self) -> None:
+        """End its standard input. Never raises."""
+
+    @property
+    @abstractmethod
+    def over(self) -> bool:
+        """Whether it is known how it ended."""
+
+    @abstractmethod
+    def exit_code(self) -> int:
+        """How it ended; -1 when a signal ended it, or nobody says. Raises `EOFError` when the connection is lost."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """End it. Never raises."""
+
+
+class Transport(ABC):
+    """A connection to the server ``where``, which is a name for messages.
+
+    ``round_trip`` is the shortest time, in seconds, that the server took to answer; 0 before it did.
+    """
+
+    def __init__(self, where: str) -> None:
+        self.where = where
+        self.round_trip = 0.0
+
+    def open(self, command: bytes, within: float = PATIENCE, *, subsystem: bool = False) -> Channel:
+        """Start a program on the server by its ``command``, or by the name of a ``subsystem``.
+
+        Raises `RemoteError` when the server does not start it, or does not answer within so many seconds.
+        """
+        with connection_told(self.where):
+            return self._open(command, within, subsystem=subsystem)
+
+    @property
+    @abstractmethod
+    def active(self) -> bool:
+        """Whether it lasts."""
+
+    @property
+    @abstractmethod
+    def greeting(self) -> str:
+        """Who answered: software, and the fingerprint of the host key."""
+
+    @property
+    def weaknesses(self) -> Sequence[str]:
+        """What of it is weaker than it need be."""
+        return ()
+
+    @abstractmethod
+    def close(self) -> None:
+        """Hang up. Never raises."""
+
+    @abstractmethod
+    def _open(self, command: bytes, within: float, *, subsystem: bool) -> Channel:
+        """As `open`; the connection's errors as they are."""
+
+    @contextmanager
+    def _round_trip(self) -> Iterator[None]:
+        """What happens in here takes one round trip, and hardly more."""
+        start = time.monotonic()
+        yield
+        took = time.monotonic() - start
+        self.round_trip = min(took, self.round_trip or took)
+
+
+@contextmanager
+def connection_told(where: str) -> Iterator[None]:
+    """Turn what is raised when the connection fails into a `RemoteError`."""
+    try:
+        yield
+    except TimeoutError as error:
+        raise RemoteError(f"{where}: no answer in time", hint="push again") from error
+    except (EOFError, OSError) as error:
+        raise RemoteError(
+            f"{where}: the connection was lost: {str(error) or type(error).__name__}",
+            hint="push again",
+        ) from error
