@@ -7,6 +7,7 @@ import os
 import socket
 import struct
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -23,7 +24,7 @@ Check = Callable[[HostKey], None]
 Hop = Callable[[str, tuple[str, ...]], Destination]
 LogIn = Callable[[paramiko.Transport, Destination], None]
 
-# A peer that acknowledges nothing for so long is gone; keepalives make sure that there is something to acknowledge.
+# Seconds after which a peer that acknowledges nothing is gone, for the system.
 SILENCE = 75
 # Bits of an RSA key that is not called weak (NIST SP 800-57: 128 bits of security).
 STRONG_RSA = 3072
@@ -32,6 +33,8 @@ HOPS = 8
 # Seconds for a process that leads to a server to end by itself.
 LAST_SECONDS = 2.0
 WINDOW = 16 * 1024 * 1024
+# So many signs of life may stay without an answer.
+MISSED = 3
 
 # What paramiko has to say is raised; without a handler its logger would also write to standard error.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
@@ -66,10 +69,11 @@ def known(there: Destination) -> Check:
 def dial(there: Destination, sock: Any, check: Check) -> paramiko.Transport:
     """Exchange keys over ``sock``, which is closed in the end, and ``check`` that of the server."""
     transport = None
+    line: Any = Line(sock)
     timeout = there.timeout
     try:
         with handshake_told(there.where, timeout):
-            transport = paramiko.Transport(sock, default_window_size=WINDOW)
+            transport = paramiko.Transport(line, default_window_size=WINDOW)
             transport.banner_timeout = transport.handshake_timeout = timeout
             prefer(transport.get_security_options(), HostKeys(there))
             # A second later than its own limits, so that it is those that speak.
@@ -77,9 +81,9 @@ def dial(there: Destination, sock: Any, check: Check) -> paramiko.Transport:
             shown = transport.get_remote_server_key()
         certificate = shown.public_blob.key_blob if shown.public_blob else b""
         check(HostKey(shown.get_name(), shown.asbytes(), certificate))
-        transport.set_keepalive(there.keepalive)
+        line.watch(transport, there.keepalive)
     except BaseException:
-        sock.close()
+        line.close()
         if transport is not None:
             hang_up(transport)
         raise
@@ -97,6 +101,56 @@ def passage(gate: paramiko.Transport, by: Destination, there: Destination) -> pa
             f"{by.where} does not lead to {there.where}: {said}",
             hint="does the host answer from there, and may this account go through (AllowTcpForwarding)?",
         ) from error
+
+
+class Line:
+    """What carries a connection, a socket or a channel. Knows when something was heard last."""
+
+    def __init__(self, carrier: Any) -> None:
+        self.carrier = carrier
+        self._heard = time.monotonic()
+        self._over = threading.Event()
+        self._watch: threading.Thread | None = None
+
+    def recv(self, size: int) -> bytes:
+        """What the other side said."""
+        data: bytes = self.carrier.recv(size)
+        self._heard = time.monotonic()
+        return data
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.carrier, name)
+
+    def watch(self, transport: paramiko.Transport, interval: float) -> None:
+        """Ask for a sign of life when the other side was silent for so many seconds, and end what has none to give."""
+
+        def ask() -> None:
+            # paramiko waits for the answer; what it is does not matter.
+            with suppress(paramiko.SSHException, OSError, EOFError):
+                transport.global_request("keepalive@openssh.com", wait=True)
+
+        def watch() -> None:
+            asking: threading.Thread | None = None
+            while not self._over.wait(interval / MISSED):
+                silent = time.monotonic() - self._heard
+                if silent > interval * MISSED:
+                    self.carrier.close()
+                    break
+                if silent > interval and (asking is None or not asking.is_alive()):
+                    asking = threading.Thread(target=ask, name="sign of life", daemon=True)
+                    asking.start()
+            if asking is not None:
+                asking.join(1)
+
+        self._watch = threading.Thread(target=watch, name="watch", daemon=True)
+        self._watch.start()
+
+    def close(self) -> None:
+        """End it, and whoever watches it."""
+        self._over.set()
+        self.carrier.close()
+        if self._watch is not None and self._watch is not threading.current_thread():
+            self._watch.join(5)
 
 
 class Proxied(socket.socket):
@@ -224,5 +278,5 @@ def hang_up(transport: paramiko.Transport) -> None:
     way.close()
     if transport.ident is not None:
         transport.join(5)
-    if isinstance(way, paramiko.Channel):
-        hang_up(way.get_transport())
+    if isinstance(way, Line) and isinstance(way.carrier, paramiko.Channel):
+        hang_up(way.carrier.get_transport())

@@ -43,9 +43,11 @@ class Destination:
     """A server. ``name`` is what known_hosts files call it, ``known_hosts`` are those files, ``pin`` a fingerprint.
 
     It is reached through the servers ``jumps``, the last of which is next to it, or through what ``command`` prints
-    and reads; by itself where both are empty. ``hop`` says that it is only passed. Times are in seconds.
+    and reads; by itself where both are empty. ``hop`` says that it is only passed. ``said`` is the address before ssh's
+    configuration was asked. Times are in seconds.
     """
 
+    said: Address
     address: Address
     name: str
     known_hosts: tuple[Path, ...]
@@ -137,6 +139,7 @@ def resolved(
     )
     patience = one("connecttimeout")
     return Destination(
+        said=address,
         address=Address(user, host, port),
         name=(alias or host).lower() if alias or port == 22 else f"[{host.lower()}]:{port}",
         known_hosts=known

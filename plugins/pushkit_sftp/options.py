@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Literal, NamedTuple, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
@@ -71,6 +71,11 @@ class SftpOptions(FileOptions):
         default="",
         pattern=r"^(SHA256:[A-Za-z0-9+/]{43}=?)?$",
         description='The fingerprint of the server\'s host key, "SHA256:..."; then known_hosts is not asked.',
+    )
+    transport: Literal["auto", "paramiko", "openssh"] = Field(
+        default="auto",
+        description="What connects: the ssh program of this machine (openssh), or a library that is always there "
+        "(paramiko). auto takes ssh where it is found and can do what the target asks.",
     )
     connect_timeout: float = Field(
         default=15, gt=0, description="Seconds that each of connecting, key exchange and a login may take."

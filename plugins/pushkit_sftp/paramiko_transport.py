@@ -5,13 +5,42 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
-from pushkit_sftp.connection import hang_up, weaknesses
+from pushkit_sftp.connection import Check, hang_up, known, reach, weaknesses
+from pushkit_sftp.destination import Destination, hop
 from pushkit_sftp.library import paramiko
+from pushkit_sftp.login import log_in
+from pushkit_sftp.options import SftpOptions
 from pushkit_sftp.transport import TICK, Channel, Transport
 
 # Bytes that a packet of SSH takes.
 PACKET = 32 * 1024
+
+
+def meet(there: Destination, options: SftpOptions, project: Path, local_user: str, check: Check) -> paramiko.Transport:
+    """A connection to a server, nobody logged in; its host key is what ``check`` raises nothing for."""
+
+    def hop_of(text: str, before: tuple[str, ...]) -> Destination:
+        return hop(text, before, options, project, local_user)
+
+    return reach(there, hop_of, log_in, check)
+
+
+def logged_in(there: Destination, options: SftpOptions, project: Path, local_user: str) -> ParamikoTransport:
+    """A connection to a server whose host key is known, and in which somebody is logged in."""
+    connection = meet(there, options, project, local_user, known(there))
+    try:
+        log_in(connection, there)
+    except BaseException:
+        hang_up(connection)
+        raise
+    return ParamikoTransport(connection, there.where)
+
+
+def check_host_key(there: Destination, options: SftpOptions, project: Path, local_user: str) -> None:
+    """Raise `TargetError` unless the host key of a server is the right one. Nobody logs in."""
+    hang_up(meet(there, options, project, local_user, known(there)))
 
 
 class ParamikoTransport(Transport):

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from pathlib import Path
 
+from pushkit import TargetError
 from pushkit.files import Remote, foreseen, probing, shell_of
 from pushkit_sftp.channel import probe
-from pushkit_sftp.connection import Check, hang_up, known, reach
-from pushkit_sftp.destination import Destination, destination, hop
-from pushkit_sftp.library import paramiko
-from pushkit_sftp.login import log_in
+from pushkit_sftp.destination import Destination, destination
+from pushkit_sftp.openssh_transport import OpensshTransport, obstacle
 from pushkit_sftp.options import SftpOptions
-from pushkit_sftp.paramiko_transport import ParamikoTransport
 from pushkit_sftp.remote import SftpRemote, from_home
 from pushkit_sftp.shell_remote import SftpShellRemote
 from pushkit_sftp.transport import Transport
@@ -45,20 +44,14 @@ def open_remote(
 
 
 def connected(there: Destination, options: SftpOptions, project: Path, local_user: str) -> Transport:
-    """A connection to ``there`` in which somebody is logged in."""
-    connection = meet(there, options, project, local_user, known(there))
-    try:
-        log_in(connection, there)
-    except BaseException:
-        hang_up(connection)
-        raise
-    return ParamikoTransport(connection, there.where)
+    """A connection to ``there`` in which somebody is logged in, made by what the target asks for."""
+    program = shutil.which("ssh") if options.transport != "paramiko" else None
+    why = obstacle(options, there) if program else "there is no ssh program on this machine"
+    if options.transport == "openssh" and why:
+        raise TargetError(f'{there.where}: transport = "openssh" cannot be: {why}', hint='set transport = "auto"')
+    if program and not why:
+        return OpensshTransport(program, there, options, project, local_user)
+    # paramiko takes a quarter of a second to import.
+    from pushkit_sftp.paramiko_transport import logged_in  # noqa: PLC0415
 
-
-def meet(there: Destination, options: SftpOptions, project: Path, local_user: str, check: Check) -> paramiko.Transport:
-    """A connection to a server, nobody logged in; its host key is what ``check`` raises nothing for."""
-
-    def hop_of(text: str, before: tuple[str, ...]) -> Destination:
-        return hop(text, before, options, project, local_user)
-
-    return reach(there, hop_of, log_in, check)
+    return logged_in(there, options, project, local_user)

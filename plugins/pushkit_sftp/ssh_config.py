@@ -14,13 +14,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pushkit import TargetError
-from pushkit_sftp.library import paramiko
 from pushkit_sftp.options import Address
 
 #: Keywords in lower case, each with its values; one that may be there several times has several.
 Configuration = Mapping[str, Sequence[str]]
 
-USUAL = Path("~/.ssh/config")
+USUAL, SYSTEM = Path("~/.ssh/config"), Path("/etc/ssh/ssh_config")
 # Seconds for ssh to read its configuration and to run what it is told to (`Match exec`).
 PATIENCE = 20
 
@@ -84,6 +83,9 @@ def asked(program: str, address: Address, file: Path | None) -> dict[str, list[s
 
 def read(address: Address, file: Path) -> Configuration:
     """What paramiko finds in ``file``; a file that is not there says nothing."""
+    # Where ssh connects, paramiko is not needed, and takes a quarter of a second to import.
+    from pushkit_sftp.library import paramiko  # noqa: PLC0415
+
     try:
         with file.open(encoding="utf-8", errors="surrogateescape") as stream:
             config = paramiko.SSHConfig.from_file(stream)

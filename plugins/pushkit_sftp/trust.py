@@ -28,7 +28,7 @@ def command(host: str, known_hosts: Path | None, jump: str, ssh_config: Path | N
     from pushkit_sftp.connection import hang_up  # noqa: PLC0415
     from pushkit_sftp.destination import destination  # noqa: PLC0415
     from pushkit_sftp.host_keys import HostKey, HostKeys, UnknownHostKey, remember  # noqa: PLC0415
-    from pushkit_sftp.session import meet  # noqa: PLC0415
+    from pushkit_sftp.paramiko_transport import meet  # noqa: PLC0415
 
     try:
         parse_host(host)

@@ -14,14 +14,11 @@ from pushkit.testing import Fault, FaultProxy, Way
 
 FAULTS = 100 if FULL else 3
 LOST = re.compile(r"lost|answer|reach|closed|ended|SSH server|hung up|gone|timed out", re.IGNORECASE)
-# A silent server is given up after more than a minute; here after a few seconds.
+# A silent server is given up after three quarters of a minute; here after a few seconds.
 IMPATIENT = """
-import pushkit.files.shell, pushkit_sftp.channel, pushkit_sftp.connection, pushkit_sftp.destination
-import pushkit_sftp.sessions
+import pushkit_sftp.destination
 
 pushkit_sftp.destination.KEEPALIVE = 1
-pushkit_sftp.connection.SILENCE = 3
-pushkit.files.shell.PATIENCE = pushkit_sftp.channel.PATIENCE = pushkit_sftp.sessions.PATIENCE = 4
 """
 
 

@@ -1,0 +1,331 @@
+"""`OpensshTransport`: a connection of the system's ssh program, which every channel shares.
+
+One ssh process, the master, keeps the connection; see `Multiplexed` for its channels. All that the user's configuration
+of ssh says is so; what a target says goes before it, and host keys are always checked strictly.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from pushkit import TargetError
+from pushkit_sftp.destination import Destination
+from pushkit_sftp.multiplexing import Multiplexed
+from pushkit_sftp.options import SftpOptions
+from pushkit_sftp.prompts import Prompts
+from pushkit_sftp.ssh_config import SYSTEM, USUAL, account_home
+from pushkit_sftp.transport import Channel, Transport
+
+# Ends what it runs when its standard input ends: when push does, however that came.
+LEASH = """
+exec 3<&0
+"$@" 3<&- </dev/null &
+pid=$!
+{ cat <&3 >/dev/null; kill "$pid"; } 2>/dev/null &
+exec 3<&-
+wait "$pid"
+"""
+#: What is so of every connection, also of those to the servers on the way.
+ALWAYS = (
+    "StrictHostKeyChecking yes",
+    "VerifyHostKeyDNS no",
+    "NoHostAuthenticationForLocalhost no",
+    "UpdateHostKeys no",
+    "VisualHostKey no",
+    "NumberOfPasswordPrompts 1",
+)
+#: What is so of the connection to the target: nothing that the configuration wants of a person's own session.
+OURS = (
+    "IgnoreUnknown=ForkAfterAuthentication,StdinNull,SessionType",
+    "ControlMaster=yes",
+    "ControlPersist=no",
+    "ForkAfterAuthentication=no",
+    "ClearAllForwardings=yes",
+    "ForwardAgent=no",
+    "ForwardX11=no",
+    "PermitLocalCommand=no",
+    "RemoteCommand=none",
+    "RequestTTY=no",
+    "Tunnel=no",
+)
+#: Seconds between two looks at whether the connection is there, and for ssh to end when it is told to.
+LOOK, LAST_SECONDS = 0.004, 5.0
+#: Bytes of the name of a socket that every system takes, with what ssh appends to it.
+SHORT = 60
+DEBUG = re.compile(r"^debug\d: ")
+
+
+class OpensshTransport(Transport):
+    """A connection to ``there``, made by the ``program`` ssh. Raises `TargetError` when it cannot be made."""
+
+    def __init__(self, program: str, there: Destination, options: SftpOptions, project: Path, local_user: str) -> None:
+        super().__init__(there.where)
+        self._project = project
+        self._local_user = local_user
+        self._there = there
+        self._options = options
+        self._directory = Path(tempfile.mkdtemp(prefix="push-", dir=short_directory()))
+        self._log = self._directory / "log"
+        self._socket = str(self._directory / "s")
+        self._prompts: Prompts | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._asked: list[str] = []
+        try:
+            (self._directory / "config").write_text(configured(there, options, project), "utf-8", "surrogateescape")
+            self._prompts = Prompts(self._directory, self._answer)
+            self._process = self._start(program, self._prompts)
+            self._wait()
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def active(self) -> bool:
+        """Whether it lasts."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def greeting(self) -> str:
+        """Who answered."""
+        software = found_last(r"remote software version (\S+)", self._said())
+        key = found_last(r"Server host key: \S+ (SHA256:\S+)", self._said())
+        return f"SSH-2.0-{software}, host key {key}"
+
+    def close(self) -> None:
+        """Hang up."""
+        if self._process is not None:
+            assert self._process.stdin
+            with suppress(OSError):
+                self._process.stdin.close()
+            try:
+                self._process.wait(LAST_SECONDS)
+            except subprocess.TimeoutExpired:
+                with suppress(ProcessLookupError):
+                    os.killpg(self._process.pid, signal.SIGKILL)
+                self._process.wait()
+        if self._prompts is not None:
+            self._prompts.close()
+            self._prompts = None
+        shutil.rmtree(self._directory, ignore_errors=True)
+
+    def _open(self, command: bytes, within: float, *, subsystem: bool) -> Channel:
+        if not self.active:
+            raise EOFError(self._last_words() or "ssh has ended")
+        with self._round_trip():
+            return Multiplexed(self._socket, command, within, self._lost, subsystem=subsystem)
+
+    def _lost(self) -> bool:
+        """Whether the connection is at its end; ssh says so to its channels a moment before it ends."""
+        assert self._process
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(LOOK * 50)
+        return not self.active
+
+    def _start(self, program: str, prompts: Prompts) -> subprocess.Popen[bytes]:
+        """Start the master."""
+        argv = [program, "-F", str(self._directory / "config"), "-v", "-N", "-T", "-S", self._socket]
+        for option in (*OURS, *said_of(self._options)):
+            argv += ["-o", option]
+        address = self._there.said
+        argv += ["-l", address.user] if address.user else []
+        argv += ["-p", str(address.port)] if address.port else []
+        with self._log.open("wb") as log:
+            try:
+                return subprocess.Popen(
+                    ["/bin/sh", "-c", LEASH, "sh", *argv, "--", address.host],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.DEVNULL,
+                    stderr=log,
+                    env={**os.environ, **prompts.environment},
+                    start_new_session=True,  # Ctrl-C is for push, which stops in its own time
+                )
+            except OSError as error:
+                raise TargetError(
+                    f"{program} cannot be run: {error.strerror}", hint='set transport = "paramiko"'
+                ) from error
+
+    def _wait(self) -> None:
+        """Until the connection is there."""
+        assert self._process
+        assert self._prompts
+        # Each of connecting, key exchange and login may take its time; a person may think.
+        left = 3 * self._there.timeout
+        before = time.monotonic()
+        while not os.path.exists(self._socket):
+            if not self.active:
+                raise self._failed()
+            time.sleep(LOOK)
+            now = time.monotonic()
+            left -= 0 if self._prompts.asking.is_set() else now - before
+            before = now
+            if left < 0:
+                raise TargetError(
+                    f"{self.where}: the server did not let anybody in within {3 * self._there.timeout:g} s",
+                    hint="look at the server's log; or give it more time: `connect_timeout`",
+                )
+
+    def _answer(self, question: str, wanted: bool) -> str | None:
+        """What to say to a ``question`` of ssh."""
+        self._asked.append(question)
+        options, user = self._options, self._there.credentials.user
+        if not wanted:
+            return None
+        if "passphrase" in question.lower():
+            return options.passphrase.get_secret_value() if options.passphrase else None
+        # A server on the way is shown no password.
+        there = self._there
+        hosts = "|".join(re.escape(host) for host in {there.said.host.lower(), there.address.host.lower()})
+        whose = re.match(r"\(?([^\s@]+)@([^\s)]+?)(?:\)|'s password)", question)
+        mine = whose is not None and whose[1] == user and re.fullmatch(hosts, whose[2].lower()) is not None
+        alone = whose is None and not there.jumps and not there.command and "PIN" not in question
+        if options.password and (mine or alone):
+            return options.password.get_secret_value()
+        return None
+
+    def _said(self) -> str:
+        """What ssh wrote up to now."""
+        return self._log.read_text("utf-8", "replace") if self._log.exists() else ""
+
+    def _last_words(self) -> str:
+        """What ssh wrote to a person."""
+        lines = [line.strip() for line in self._said().splitlines() if not DEBUG.match(line)]
+        return "; ".join(line for line in lines if line and not chatter(line))
+
+    def _failed(self) -> TargetError:
+        """The error that says why there is no connection."""
+        words, where = self._last_words(), self.where
+        if "Host key verification failed" in words or "host key" in words.lower():
+            # ssh says little; who asks again is told which key is known, where, and what to do. Nobody logs in.
+            from pushkit_sftp.paramiko_transport import check_host_key  # noqa: PLC0415
+
+            check_host_key(self._there, self._options, self._project, self._local_user)
+            return TargetError(
+                f"{where}: ssh does not accept the host key: {words}", hint="look at it: push trust HOST"
+            )
+        if refused := re.search(r"(?:(\S+)@(\S+): )?Permission denied \(([^)]*)\)", words):
+            return self._refused(*refused.groups())
+        for pattern, message, hint in SAYINGS:
+            if found := re.search(pattern, words):
+                said = message.format(*found.groups(), where=where, timeout=self._there.timeout)
+                return TargetError(said, hint=hint)
+        return TargetError(f"{where}: ssh cannot connect: {words or 'it says nothing'}", hint=f"what says ssh {where}?")
+
+    def _refused(self, user: str | None, host: str | None, takes: str) -> TargetError:
+        """The error that says what a server does not take."""
+        words, file = self._last_words(), self._there.credentials.key
+        if file and f'Load key "{file}": incorrect passphrase' in words and self._options.passphrase is None:
+            return TargetError(
+                f"the key {file} is encrypted, and there is no passphrase",
+                hint='add it to the agent (ssh-add), or set passphrase = "${env:...}"',
+            )
+        if file and (why := re.search(rf'Load key "{re.escape(str(file))}": ([^;]+)', words)):
+            said = {
+                "incorrect passphrase supplied to decrypt private key": "the passphrase is wrong",
+                "bad permissions": "others may read it",
+            }.get(why[1], "it is no private key that is known")
+            hint = f"chmod 600 {file}" if why[1] == "bad permissions" else "ssh-keygen -y -f FILE says more"
+            return TargetError(f"the key {file} cannot be used: {said}", hint=hint)
+        tried = [
+            f"key {name} of the agent" if "agent" in more else f"key {name}"
+            for name, more in re.findall(r"Offering public key: (\S+) \S+ \S+(.*)", self._said())
+        ]
+        if any("assword" in question for question in self._asked) and self._options.password:
+            tried.append("password")
+        tried += [line for line in words.split("; ") if line.startswith("Load key")]
+        # Between user and host ssh leaves out the port.
+        other = host is not None and host != self._there.said.host
+        return TargetError(
+            f"{host if other else self.where}: the server does not let {user or self._there.credentials.user} in. "
+            f"Tried: {'; '.join(tried) or 'nothing, since there is no key, agent or password for it'}. "
+            f"It takes: {takes.replace(',', ', ')}",
+            hint="check `user`, `key` and `password`; is the public key in ~/.ssh/authorized_keys on the server?",
+        )
+
+
+REACH = "check the port; is it that of an SSH server?"
+#: What ssh says, what is told then, and what to do.
+SAYINGS = (
+    (r"Could not resolve hostname (\S+):", "{0}: there is no such host",
+     "check `host`, and that this machine can look names up"),
+    (r"connect to host \S+ port \d+: Connection refused", "{where}: the connection was refused",
+     "check the port, and that the SSH server runs"),
+    (r"connect to host \S+ port \d+: (?:Connection|Operation) timed out", "{where}: no answer within {timeout:g} s",
+     "check the host and the port, and that no firewall drops the connection"),
+    (r"connect to host \S+ port \d+: ([^;]+)", "{where}: cannot be reached: {0}", ""),
+    (r"timed out during banner exchange|Connection to \S+ port \d+ timed out",
+     "{where}: is open, but no SSH server introduced itself within {timeout:g} s", REACH),
+    (r"kex_exchange_identification|banner line",
+     "{where}: is open, but what listens there hung up, or is no SSH server", REACH),
+    (r"Unable to negotiate with \S+ port \d+: ([^;]+)", "{where}: the server shares no algorithm with this client: {0}",
+     REACH),
+    (r"Received disconnect from \S+ port \d+:\d+: (Too many authentication failures)",
+     "{where}: the server ended the login: {0}",
+     "it takes only so many keys: name the right one with `key`, and set `agent = false`"),
+)  # fmt: skip
+
+
+def configured(there: Destination, options: SftpOptions, project: Path) -> str:
+    """The configuration of an ssh that does what a target asks, and beyond that what the user's own says."""
+    lines = ["Host *", *ALWAYS, f"ConnectTimeout {max(1, round(there.timeout))}"]
+    if options.known_hosts:
+        lines += [f"UserKnownHostsFile {quoted(there.known_hosts[0])}", "GlobalKnownHostsFile /dev/null"]
+    if there.credentials.key:
+        lines += [f"IdentityFile {quoted(there.credentials.key)}", "IdentitiesOnly yes"]
+    if not options.agent:
+        lines.append("IdentityAgent none")
+    files = (project / options.ssh_config.expanduser(),) if options.ssh_config else (USUAL.expanduser(), SYSTEM)
+    lines += [f"Include {quoted(file)}" for file in files if file.exists()]
+    # What follows is so where nothing else was said.
+    lines += ["Host *", f"ServerAliveInterval {there.keepalive}"]
+    if account_home() != Path.home():
+        # ssh goes by the account, and not by HOME.
+        known = " ".join(quoted(file) for file in there.known_hosts)
+        lines += [f"UserKnownHostsFile {known or 'none'}"]
+        lines += [f"IdentityFile {quoted(file)}" for file in there.credentials.keys if file.exists()]
+    return "\n".join([*lines, ""])
+
+
+def said_of(options: SftpOptions) -> Sequence[str]:
+    """The options of ssh that a target's own are, for the connection to it alone."""
+    if options.jump.lower() == "none":
+        return ["ProxyJump=none", "ProxyCommand=none"]
+    return [f"ProxyJump={options.jump}"] if options.jump else []
+
+
+def obstacle(options: SftpOptions, there: Destination) -> str:
+    """Why ssh cannot do what a target asks; empty when it can."""
+    if options.host_key:
+        return "ssh knows no fingerprints of hosts (`host_key`)"
+    files = (*there.known_hosts, there.credentials.key or Path(), options.ssh_config or Path())
+    strange = [file for file in files if re.search(r'["\\$\n\r]', str(file))]
+    return f"ssh takes no such path in its configuration: {strange[0]}" if strange else ""
+
+
+def quoted(file: Path) -> str:
+    """``file`` for a configuration of ssh."""
+    return '"{}"'.format(str(file.absolute()).replace("%", "%%"))
+
+
+def short_directory() -> str | None:
+    """Where a directory is made that a socket goes into; None for the usual place. Its name must not be long."""
+    return None if len(tempfile.gettempdir()) < SHORT else "/tmp"  # noqa: S108  (it is made with mkdtemp)
+
+
+def found_last(pattern: str, text: str) -> str:
+    """What ``pattern`` found last: what concerns servers on the way comes before. Empty when there is nothing."""
+    found = re.findall(pattern, text)
+    return found[-1] if found else ""
+
+
+def chatter(line: str) -> bool:
+    """Whether a line of ssh tells nothing of a failure."""
+    return line.startswith(("OpenSSH_", "Authenticated to ", "Transferred: ", "Bytes per second: ", "Pseudo-terminal"))
