@@ -14,22 +14,16 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from pushkit import TargetError
-from pushkit_sftp.destination import Destination
-from pushkit_sftp.host_keys import HostKey, HostKeys
+from pushkit_sftp.destination import HOPS, Destination, Hop, check_left
+from pushkit_sftp.host_keys import STRONG_RSA, HostKey, HostKeys
 from pushkit_sftp.library import paramiko
 
 #: Raises `TargetError` for a host key that is not the right one.
 Check = Callable[[HostKey], None]
-#: From what a configuration calls a server on the way, and those before it, to that server.
-Hop = Callable[[str, tuple[str, ...]], Destination]
 LogIn = Callable[[paramiko.Transport, Destination], None]
 
 # Seconds after which a peer that acknowledges nothing is gone, for the system.
 SILENCE = 75
-# Bits of an RSA key that is not called weak (NIST SP 800-57: 128 bits of security).
-STRONG_RSA = 3072
-# Servers that may lead to one.
-HOPS = 8
 # Seconds for a process that leads to a server to end by itself.
 LAST_SECONDS = 2.0
 WINDOW = 16 * 1024 * 1024
@@ -48,8 +42,7 @@ def reach(there: Destination, hop_of: Hop, log_in: LogIn, check: Check, left: in
     """
     if not there.jumps:
         return dial(there, proxied(there) if there.command else connect(there), check)
-    if not left:
-        raise TargetError(f"{there.where}: over {HOPS} servers lead to it", hint="does a `ProxyJump` lead to itself?")
+    check_left(there, left)
     last = hop_of(there.jumps[-1], there.jumps[:-1])
     gate = reach(last, hop_of, log_in, known(last), left - 1)
     try:

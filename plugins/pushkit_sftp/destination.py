@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from pushkit_sftp.ssh_config import Configuration, configuration
 DEFAULT_KEYS = ("id_ed25519", "id_ecdsa", "id_rsa")
 USER_FILES = ("~/.ssh/known_hosts",)
 SYSTEM_FILES = ("/etc/ssh/ssh_known_hosts",)
+#: Servers that may lead to one.
+HOPS = 8
 # Seconds between two signs of life where nothing else is configured.
 KEEPALIVE = 15
 # What a shell would not take for a part of a word, and the beginning of an option.
@@ -44,7 +47,7 @@ class Destination:
 
     It is reached through the servers ``jumps``, the last of which is next to it, or through what ``command`` prints
     and reads; by itself where both are empty. ``hop`` says that it is only passed. ``said`` is the address before ssh's
-    configuration was asked. Times are in seconds.
+    configuration was asked, which ``loops`` when it leads to the server through itself. Times are in seconds.
     """
 
     said: Address
@@ -59,6 +62,7 @@ class Destination:
     keepalive: int = KEEPALIVE
     hashes: bool = False
     hop: bool = False
+    loops: bool = False
 
     @property
     def host_name(self) -> str:
@@ -69,6 +73,10 @@ class Destination:
     def where(self) -> str:
         """The server, for messages."""
         return f"{self.address.host}:{self.address.port}"
+
+
+#: From what a configuration calls a server on the way, and those before it, to that server.
+Hop = Callable[[str, tuple[str, ...]], Destination]
 
 
 def destination(options: SftpOptions, project: Path, local_user: str) -> Destination:
@@ -85,6 +93,30 @@ def hop(text: str, before: tuple[str, ...], options: SftpOptions, project: Path,
     except ValueError as error:
         raise TargetError(f"{text!r} is no host to jump through: {error}") from error
     return resolved(address, options, project, local_user, before=before, passed=True)
+
+
+def hops(options: SftpOptions, project: Path, local_user: str) -> Hop:
+    """How the servers on the way to a target are found."""
+
+    def hop_of(text: str, before: tuple[str, ...]) -> Destination:
+        return hop(text, before, options, project, local_user)
+
+    return hop_of
+
+
+def way(there: Destination, hop_of: Hop, left: int = HOPS) -> list[Destination]:
+    """The servers that lead to one, the last of them first. Raises `TargetError` when they are more than ``left``."""
+    if not there.jumps:
+        return []
+    check_left(there, left)
+    last = hop_of(there.jumps[-1], there.jumps[:-1])
+    return [last, *way(last, hop_of, left - 1)]
+
+
+def check_left(there: Destination, left: int) -> None:
+    """Raise `TargetError` when no more servers may lead to one."""
+    if not left:
+        raise TargetError(f"{there.where}: over {HOPS} servers lead to it", hint="does a `ProxyJump` lead to itself?")
 
 
 def resolved(
@@ -120,8 +152,10 @@ def resolved(
 
     jumps = options.jump if options.jump and not passed else one("proxyjump")
     ways = before or tuple(part.strip() for part in jumps.split(",") if part.strip() and jumps.lower() != "none")
-    if ways and not before and not options.jump and ways[-1] == written(address):
-        ways = ()  # a `Host *` means the server on the way too
+    # A `Host *` means the server on the way too.
+    loops = bool(ways) and not before and not options.jump and ways[-1] == written(address)
+    if loops:
+        ways = ()
     command = "" if ways or (options.jump and not passed) else one("proxycommand")
     for word in (address.host, host, user, alias) if command else ():
         if active := ACTIVE.search(word):
@@ -157,6 +191,7 @@ def resolved(
         keepalive=number(found, "serveraliveinterval") or KEEPALIVE,
         hashes=one("hashknownhosts") == "yes",
         hop=passed,
+        loops=loops,
     )
 
 

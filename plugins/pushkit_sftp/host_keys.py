@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
+import re
 from base64 import b64decode, b64encode
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,9 +16,11 @@ from shlex import quote
 from typing import NamedTuple
 
 from pushkit import TargetError
-from pushkit_sftp.certificate import SUFFIX, matches, parse
+from pushkit_sftp.certificate import SUFFIX, parse
 from pushkit_sftp.destination import USER_FILES, Destination
 
+#: Bits of an RSA key that is not called weak (NIST SP 800-57: 128 bits of security).
+STRONG_RSA = 3072
 REVOKED, AUTHORITY = "@revoked", "@cert-authority"
 
 
@@ -35,6 +38,16 @@ class HostKey(NamedTuple):
     def bare(self) -> HostKey:
         """The key without its certificate."""
         return self._replace(certificate=b"")
+
+    @property
+    def rsa_bits(self) -> int:
+        """How long an RSA key is; 0 for another type."""
+        parts, rest = [], self.blob
+        while self.type == "ssh-rsa" and len(rest) >= 4:
+            end = 4 + int.from_bytes(rest[:4], "big")
+            parts.append(rest[4:end])
+            rest = rest[end:]
+        return int.from_bytes(parts[2], "big").bit_length() if len(parts) == 3 else 0
 
     @property
     def fingerprint(self) -> str:
@@ -201,6 +214,12 @@ def names_host(patterns: str, name: str) -> bool:
                 return False
             matched = True
     return matched
+
+
+def matches(pattern: str, name: str) -> bool:
+    """Whether a pattern with ``*`` and ``?`` means ``name``."""
+    pattern = re.sub(r"\*+", "*", pattern)
+    return re.fullmatch(re.escape(pattern).replace(r"\*", ".*").replace(r"\?", "."), name) is not None
 
 
 def hashed_name_is(field: str, name: str) -> bool:

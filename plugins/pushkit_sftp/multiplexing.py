@@ -27,6 +27,8 @@ NO_ESCAPE = 0xFFFFFFFF
 REQUEST = 1
 # The code of a program of which the server does not say how it ended.
 NOBODY_SAYS = -1
+# In the place of a file that is closed.
+CLOSED = -1
 #: Bytes of the longest message that a master sends, and that a pipe is asked to hold.
 LONGEST, PIPE = 256 * 1024, 1024 * 1024
 # What tells Linux how much a pipe is to hold; other systems decide by themselves.
@@ -186,9 +188,9 @@ class Multiplexed(Channel):
 
     def finish(self) -> None:
         """End its standard input."""
-        if self._files[0] >= 0:
+        if self._files[0] != CLOSED:
             os.close(self._files[0])
-            self._files[0] = -1
+            self._files[0] = CLOSED
 
     @property
     def over(self) -> bool:
@@ -215,13 +217,16 @@ class Multiplexed(Channel):
     def close(self) -> None:
         """End it."""
         self._control.close()
-        while self._files:
-            if (file := self._files.pop()) >= 0:
+        for number, file in enumerate(self._files):
+            self._files[number] = CLOSED
+            if file != CLOSED:
                 os.close(file)
 
 
 def ready(file: int, event: int, seconds: float) -> bool:
     """Whether a file can be read or written, or has come to its end, within so many seconds."""
+    if file == CLOSED:
+        raise EOFError("the channel is closed")
     poll = select.poll()
     poll.register(file, event)
     return bool(poll.poll(seconds * 1000))

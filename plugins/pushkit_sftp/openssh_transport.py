@@ -18,7 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from pushkit import TargetError
-from pushkit_sftp.destination import Destination
+from pushkit_sftp.destination import Destination, Hop, way
 from pushkit_sftp.multiplexing import Multiplexed
 from pushkit_sftp.options import SftpOptions
 from pushkit_sftp.prompts import Prompts
@@ -71,6 +71,7 @@ class OpensshTransport(Transport):
         super().__init__(there.where)
         self._project = project
         self._local_user = local_user
+        self._hop_of = hops(options, project, local_user)
         self._there = there
         self._options = options
         self._directory = Path(tempfile.mkdtemp(prefix="push-", dir=short_directory()))
@@ -80,6 +81,8 @@ class OpensshTransport(Transport):
         self._process: subprocess.Popen[bytes] | None = None
         self._asked: list[str] = []
         try:
+            if there.credentials.key:
+                check_readable(there.credentials.key)
             (self._directory / "config").write_text(configured(there, options, project), "utf-8", "surrogateescape")
             self._prompts = Prompts(self._directory, self._answer)
             self._process = self._start(program, self._prompts)
@@ -99,6 +102,21 @@ class OpensshTransport(Transport):
         software = found_last(r"remote software version (\S+)", self._said())
         key = found_last(r"Server host key: \S+ (SHA256:\S+)", self._said())
         return f"SSH-2.0-{software}, host key {key}"
+
+    @property
+    def weaknesses(self) -> Sequence[str]:
+        """What of it is weaker than it need be."""
+        # What knows host keys imports paramiko, and a push does not ask.
+        from pushkit_sftp.host_keys import STRONG_RSA, HostKeys  # noqa: PLC0415
+
+        said = self._said()
+        shown = found_last(r"Server host key: \S+ (SHA256:\S+)", said)
+        bits = next((each.key.rsa_bits for each in HostKeys(self._there).known if each.key.fingerprint == shown), 0)
+        found = [f"a host key of {bits} bits RSA"] if 0 < bits < STRONG_RSA else []
+        mac = found_last(r"kex: client->server cipher: \S+ MAC: (\S+)", said)
+        if "sha1" in mac:
+            found.append(f"the MAC {mac}")
+        return found
 
     def close(self) -> None:
         """Hang up."""
@@ -168,6 +186,11 @@ class OpensshTransport(Transport):
             left -= 0 if self._prompts.asking.is_set() else now - before
             before = now
             if left < 0:
+                if "remote software version" not in self._said():
+                    raise TargetError(
+                        f"{self.where}: is open, but no SSH server introduced itself within {self._there.timeout:g} s",
+                        hint=REACH,
+                    )
                 raise TargetError(
                     f"{self.where}: the server did not let anybody in within {3 * self._there.timeout:g} s",
                     hint="look at the server's log; or give it more time: `connect_timeout`",
@@ -213,6 +236,13 @@ class OpensshTransport(Transport):
             )
         if refused := re.search(r"(?:(\S+)@(\S+): )?Permission denied \(([^)]*)\)", words):
             return self._refused(*refused.groups())
+        if led := re.search(r"open failed: (?:connect failed: )?([^;]+)", words):
+            gates = way(self._there, self._hop_of)
+            gate = gates[0].where if gates else "the way"
+            return TargetError(
+                f"{gate} does not lead to {where}: {led[1]}",
+                hint="does the host answer from there, and may this account go through (AllowTcpForwarding)?",
+            )
         for pattern, message, hint in SAYINGS:
             if found := re.search(pattern, words):
                 said = message.format(*found.groups(), where=where, timeout=self._there.timeout)
@@ -222,16 +252,18 @@ class OpensshTransport(Transport):
     def _refused(self, user: str | None, host: str | None, takes: str) -> TargetError:
         """The error that says what a server does not take."""
         words, file = self._last_words(), self._there.credentials.key
-        if file and f'Load key "{file}": incorrect passphrase' in words and self._options.passphrase is None:
-            return TargetError(
-                f"the key {file} is encrypted, and there is no passphrase",
-                hint='add it to the agent (ssh-add), or set passphrase = "${env:...}"',
-            )
+        locked = any("passphrase" in question and str(file) in question for question in self._asked)
+        if file and locked:
+            # Only for a key that the server takes ssh asks what it is encrypted with.
+            if self._options.passphrase is None:
+                return TargetError(
+                    f"the key {file} is encrypted, and there is no passphrase",
+                    hint='add it to the agent (ssh-add), or set passphrase = "${env:...}"',
+                )
+            hint = "ssh-keygen -y -f FILE says more"
+            return TargetError(f"the key {file} cannot be used: the passphrase is wrong", hint=hint)
         if file and (why := re.search(rf'Load key "{re.escape(str(file))}": ([^;]+)', words)):
-            said = {
-                "incorrect passphrase supplied to decrypt private key": "the passphrase is wrong",
-                "bad permissions": "others may read it",
-            }.get(why[1], "it is no private key that is known")
+            said = "others may read it" if why[1] == "bad permissions" else "it is no private key that is known"
             hint = f"chmod 600 {file}" if why[1] == "bad permissions" else "ssh-keygen -y -f FILE says more"
             return TargetError(f"the key {file} cannot be used: {said}", hint=hint)
         tried = [
@@ -246,7 +278,7 @@ class OpensshTransport(Transport):
         return TargetError(
             f"{host if other else self.where}: the server does not let {user or self._there.credentials.user} in. "
             f"Tried: {'; '.join(tried) or 'nothing, since there is no key, agent or password for it'}. "
-            f"It takes: {takes.replace(',', ', ')}",
+            f"It takes: {', '.join(sorted(takes.split(',')))}",
             hint="check `user`, `key` and `password`; is the public key in ~/.ssh/authorized_keys on the server?",
         )
 
@@ -265,6 +297,7 @@ SAYINGS = (
      "{where}: is open, but no SSH server introduced itself within {timeout:g} s", REACH),
     (r"kex_exchange_identification|banner line",
      "{where}: is open, but what listens there hung up, or is no SSH server", REACH),
+    (r"tilde_expand: No such user (\S+)", "~{0}: there is no such user", "look at ssh's configuration"),
     (r"Unable to negotiate with \S+ port \d+: ([^;]+)", "{where}: the server shares no algorithm with this client: {0}",
      REACH),
     (r"Received disconnect from \S+ port \d+:\d+: (Too many authentication failures)",
@@ -294,6 +327,14 @@ def configured(there: Destination, options: SftpOptions, project: Path) -> str:
     return "\n".join([*lines, ""])
 
 
+def check_readable(file: Path) -> None:
+    """Raise `TargetError` unless a key can be read."""
+    try:
+        file.open("rb").close()
+    except OSError as error:
+        raise TargetError(f"the key {file} cannot be read: {error.strerror or error}") from error
+
+
 def said_of(options: SftpOptions) -> Sequence[str]:
     """The options of ssh that a target's own are, for the connection to it alone."""
     if options.jump.lower() == "none":
@@ -301,8 +342,12 @@ def said_of(options: SftpOptions) -> Sequence[str]:
     return [f"ProxyJump={options.jump}"] if options.jump else []
 
 
-def obstacle(options: SftpOptions, there: Destination) -> str:
-    """Why ssh cannot do what a target asks; empty when it can."""
+def obstacle(options: SftpOptions, there: Destination, hop_of: Hop) -> str:
+    """Why ssh cannot do what a target asks; empty when it can. Raises `TargetError` when nobody can."""
+    for each in (there, *way(there, hop_of)):
+        if each.loops:
+            # It would start itself over and over.
+            return f"ssh's configuration leads to {each.said.host} through {each.said.host} itself (ProxyJump)"
     if options.host_key:
         return "ssh knows no fingerprints of hosts (`host_key`)"
     files = (*there.known_hosts, there.credentials.key or Path(), options.ssh_config or Path())

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pushkit_sftp.connection import Check, hang_up, known, reach, weaknesses
-from pushkit_sftp.destination import Destination, hop
+from pushkit_sftp.destination import Destination, hops
 from pushkit_sftp.library import paramiko
 from pushkit_sftp.login import log_in
 from pushkit_sftp.options import SftpOptions
@@ -20,11 +20,7 @@ PACKET = 32 * 1024
 
 def meet(there: Destination, options: SftpOptions, project: Path, local_user: str, check: Check) -> paramiko.Transport:
     """A connection to a server, nobody logged in; its host key is what ``check`` raises nothing for."""
-
-    def hop_of(text: str, before: tuple[str, ...]) -> Destination:
-        return hop(text, before, options, project, local_user)
-
-    return reach(there, hop_of, log_in, check)
+    return reach(there, hops(options, project, local_user), log_in, check)
 
 
 def logged_in(there: Destination, options: SftpOptions, project: Path, local_user: str) -> ParamikoTransport:

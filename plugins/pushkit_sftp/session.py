@@ -9,7 +9,7 @@ from pathlib import Path
 from pushkit import TargetError
 from pushkit.files import Remote, foreseen, probing, shell_of
 from pushkit_sftp.channel import probe
-from pushkit_sftp.destination import Destination, destination
+from pushkit_sftp.destination import Destination, destination, hops
 from pushkit_sftp.openssh_transport import OpensshTransport, obstacle
 from pushkit_sftp.options import SftpOptions
 from pushkit_sftp.remote import SftpRemote, from_home
@@ -46,7 +46,8 @@ def open_remote(
 def connected(there: Destination, options: SftpOptions, project: Path, local_user: str) -> Transport:
     """A connection to ``there`` in which somebody is logged in, made by what the target asks for."""
     program = shutil.which("ssh") if options.transport != "paramiko" else None
-    why = obstacle(options, there) if program else "there is no ssh program on this machine"
+    hop_of = hops(options, project, local_user)
+    why = obstacle(options, there, hop_of) if program else "there is no ssh program on this machine"
     if options.transport == "openssh" and why:
         raise TargetError(f'{there.where}: transport = "openssh" cannot be: {why}', hint='set transport = "auto"')
     if program and not why:

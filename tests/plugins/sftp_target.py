@@ -13,6 +13,10 @@ from pushkit.testing import SshServer
 from pushkit_sftp.options import SftpOptions
 from pushkit_sftp.session import open_remote
 
+#: What connects, where a test does not say; a fixture sets it.
+TRANSPORTS = ["paramiko", "openssh"]
+usual = {"transport": "auto"}
+
 
 def table(server: SshServer, path: str = "site", **more: Any) -> dict[str, Any]:
     """The target's table for `server`; ``more`` changes it, and None leaves a key out."""
@@ -24,6 +28,7 @@ def table(server: SshServer, path: str = "site", **more: Any) -> dict[str, Any]:
         "agent": False,
         "known_hosts": str(server.known_hosts),
         "path": path,
+        **usual,
         **more,
     }
     return {key: value for key, value in found.items() if value is not None}

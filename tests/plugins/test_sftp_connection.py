@@ -21,6 +21,10 @@ from pushkit_sftp.host_keys import HostKey
 from pushkit_sftp.options import SftpOptions
 from pushkit_sftp.session import connected
 
+pytestmark = pytest.mark.usefixtures("transport")
+# Of a pin ssh knows nothing: then auto takes what does.
+PINNED: dict[str, Any] = {"transport": "auto"}
+
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -100,7 +104,7 @@ def test_a_revoked_host_key_is_refused_though_it_is_known_too(ssh_server: Sshd, 
     line = known_host(ssh_server.host, ssh_server.port, ssh_server.host_key)
     known.write_text(f"{line}@revoked * {ssh_server.host_key}\n")
     for pin in ("", fingerprint(ssh_server)):
-        error, log = refused(ssh_server, known_hosts=str(known), host_key=pin)
+        error, log = refused(ssh_server, known_hosts=str(known), host_key=pin, **(PINNED if pin else {}))
         assert "revoked" in error.message
         assert nobody_tried(log), log
 
@@ -116,13 +120,20 @@ def test_a_hashed_name_is_found(ssh_server: Sshd, tmp_path: Path) -> None:
 
 def test_a_pinned_fingerprint_needs_no_known_hosts(ssh_server: Sshd, tmp_path: Path) -> None:
     missing = str(tmp_path / "missing")
-    with remote_on(ssh_server, known_hosts=missing, host_key=fingerprint(ssh_server)):
+    with remote_on(ssh_server, known_hosts=missing, host_key=fingerprint(ssh_server), **PINNED):
         pass
     wrong = HostKey("ssh-ed25519", b"another").fingerprint
-    error, log = refused(ssh_server, known_hosts=missing, host_key=wrong)
+    error, log = refused(ssh_server, known_hosts=missing, host_key=wrong, **PINNED)
     assert wrong in error.message
     assert fingerprint(ssh_server) in error.message
     assert nobody_tried(log), log
+
+
+def test_a_pin_is_more_than_ssh_can_do(ssh_server: Sshd) -> None:
+    error, log = refused(ssh_server, host_key=fingerprint(ssh_server), transport="openssh")
+    assert "ssh knows no fingerprints" in error.message
+    assert "auto" in error.hint
+    assert not log
 
 
 class TwoKeys(Sshd):
@@ -154,9 +165,9 @@ def test_a_pin_turns_known_hosts_off(tmp_path: Path) -> None:
     with TwoKeys(directory) as server:
         rsa = " ".join((directory / "rsa.pub").read_text().split()[:2])
         server.known_hosts.write_text(known_host(server.host, server.port, rsa))
-        with remote_on(server, host_key=fingerprint(server)):
+        with remote_on(server, host_key=fingerprint(server), **PINNED):
             pass
-        with remote_on(server, known_hosts=str(directory), host_key=fingerprint(server)):
+        with remote_on(server, known_hosts=str(directory), host_key=fingerprint(server), **PINNED):
             pass
         with pytest.raises(TargetError, match="cannot be read"), remote_on(server, known_hosts=str(directory)):
             pass
@@ -213,6 +224,7 @@ def test_without_any_credential_the_message_says_so(ssh_server: Sshd) -> None:
 
 def test_a_usual_key_of_the_home_directory_is_tried(ssh_server: Sshd, home: Path) -> None:
     (home / ".ssh/id_ed25519").write_bytes(ssh_server.key.read_bytes())
+    (home / ".ssh/id_ed25519").chmod(0o600)
     with remote_on(ssh_server, key=None):
         pass
 

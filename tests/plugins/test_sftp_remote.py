@@ -39,7 +39,7 @@ SERVERS = ["ssh", "sftp_only", "dropbear"]
 
 
 @pytest.fixture(params=SERVERS)
-def place(request: pytest.FixtureRequest) -> tuple[Remote, Path]:
+def place(request: pytest.FixtureRequest, transport: str) -> tuple[Remote, Path]:
     """A remote whose root is a fresh directory, and the same directory on this machine."""
     server = request.getfixturevalue(f"{request.param}_server")
     directory: ServerDirectory = request.getfixturevalue(f"{request.param}_directory")
