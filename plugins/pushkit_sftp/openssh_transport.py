@@ -18,7 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from pushkit import TargetError
-from pushkit_sftp.destination import Destination, Hop, way
+from pushkit_sftp.destination import Destination, Hop, hops, way
 from pushkit_sftp.multiplexing import Multiplexed
 from pushkit_sftp.options import SftpOptions
 from pushkit_sftp.prompts import Prompts
