@@ -41,6 +41,7 @@ from pushkit.model import (
     Status,
 )
 from pushkit.observer import Audience
+from pushkit.questions import Ask, Questions
 from pushkit.secrets.redaction import Redactor
 from pushkit.session import Session, Tally
 from pushkit.snapshot import Snapshot, take
@@ -56,8 +57,9 @@ class Engine:
     """Runs the commands of one project.
 
     ``listeners`` hear every event, and who asks gets every answer, redacted. ``confirm`` is asked before anything
-    unusual and returns yes or no, or raises `PushRefused`. ``environment`` is what commands on this machine run with.
-    ``person`` is ``user@host``. ``wait``, ``prepare``, ``repair`` and ``adopt`` are as in `Run`.
+    unusual and returns yes or no, or raises `PushRefused`. ``ask`` puts a question of `Run.ask` to a person; an empty
+    answer is none. ``environment`` is what commands on this machine run with. ``person`` is ``user@host``. ``wait``,
+    ``prepare``, ``repair`` and ``adopt`` are as in `Run`.
 
     What a strategy cannot do raises `UsageError`.
     """
@@ -69,6 +71,7 @@ class Engine:
         listeners: tuple[Emit, ...],
         cancelled: threading.Event,
         confirm: Callable[[str], bool],
+        ask: Ask,
         environment: Mapping[str, str],
         person: str,
         wait: float = 0.0,
@@ -81,6 +84,7 @@ class Engine:
         self._listeners = listeners
         self._cancelled = cancelled
         self._confirm = confirm
+        self._questions = Questions(ask, self.redactor)
         self._environment = environment
         self._person = person
         self._wait = wait
@@ -249,6 +253,7 @@ class Engine:
                 prepare=self._prepare,
                 repair=self._repair,
                 adopt=self._adopt,
+                ask=self._questions,
             )
             session = Session(target, kind(options, run), emit, tally)
             try:

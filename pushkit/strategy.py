@@ -28,6 +28,7 @@ from pushkit.events import (
 from pushkit.model import Finding, Hold, LogEntry, Plan, Project, Release, Status, Step, Target
 from pushkit.options import Options
 from pushkit.process import Command, execute
+from pushkit.questions import Ask, nobody
 from pushkit.snapshot import Snapshot
 
 OptionsT = TypeVar("OptionsT", bound=Options)
@@ -42,7 +43,7 @@ class Run:
     ``person`` is who pushes, as ``user@host``. ``environment`` is what commands on this machine run with.
     ``wait`` is how many seconds to wait for a target that is busy. ``prepare``: `Preparable` is asked for. ``repair``:
     what is live is looked at itself, and not only what is remembered of it. ``adopt``: files on the target that no push
-    put there are taken over.
+    put there are taken over. The function ``ask`` puts a question of `ask` to a person; by default there is nobody.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class Run:
         prepare: bool = False,
         repair: bool = False,
         adopt: bool = False,
+        ask: Ask = nobody,
     ) -> None:
         self.project = project
         self.target = target
@@ -73,6 +75,7 @@ class Run:
         self.prepare = prepare
         self.repair = repair
         self.adopt = adopt
+        self._ask = ask
 
     def sleep(self, seconds: float) -> None:
         """Wait, but no longer than until the user asks to stop, which raises `Interrupted`."""
@@ -180,6 +183,17 @@ class Run:
         runs over its time, `Interrupted` when the user asks to stop.
         """
         return execute(command, self.output, self.cancelled, self.redact.cut)
+
+    def ask(self, question: str) -> str:
+        """Ask a person for a secret, on their terminal and without echo: "password of the vault".
+
+        A question is asked once in a command, whatever target or thread it comes from; who has to ask again asks
+        differently. The answer is hidden wherever it turns up. Ask in `Strategy.connect` or `Strategy.plan`: raises
+        `PushRefused`, which says that nothing changed, when there is nobody to ask or nothing is given, and
+        `Interrupted` when the user asks to stop.
+        """
+        self.check()
+        return self._ask(question)
 
     def tell(self, event: Event) -> None:
         """Emit an event of a strategy's own."""

@@ -7,7 +7,7 @@ import os
 import socket
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from typing import TYPE_CHECKING
 
 import click
@@ -19,6 +19,8 @@ from pushkit.commands import COMMANDS
 from pushkit.errors import PushkitError, PushRefused, UsageError
 from pushkit.events import Event, PushFinished
 from pushkit.model import Project
+from pushkit.questions import nobody
+from pushkit.ui.prompt import Prompt
 from pushkit.ui.reporter import Lines, reporters
 
 if TYPE_CHECKING:
@@ -73,18 +75,30 @@ def engine(settings: Settings, project: Project, *, quiet: bool = False) -> Iter
     def confirm(question: str) -> bool:
         if settings.yes:
             return True
-        if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        if not on_terminal():
             raise PushRefused(f"this needs a yes: {question}", hint="say it beforehand: --yes")
         with interrupts.asking():
             return click.confirm(question, err=True)
 
+    @contextmanager
+    def aside() -> Iterator[None]:
+        with ExitStack() as stack:
+            for teller in tellers:
+                stack.enter_context(teller.aside())
+            yield
+
+    def ask(question: str) -> str:
+        # Who reads events is a program, also where it has a terminal.
+        return nobody(question) if settings.json or not on_terminal() else prompt(question)
+
     try:
-        with Interrupts() as interrupts:
+        with Interrupts() as interrupts, closing(Prompt(interrupts.cancelled, aside)) as prompt:
             made = Engine(
                 project,
                 listeners=(remember, *tellers),
                 cancelled=interrupts.cancelled,
                 confirm=confirm,
+                ask=ask,
                 environment=dict(os.environ),
                 person=f"{user()}@{socket.gethostname()}",
                 wait=settings.wait,
@@ -97,6 +111,11 @@ def engine(settings: Settings, project: Project, *, quiet: bool = False) -> Iter
     finally:
         for teller in tellers:
             teller.close()
+
+
+def on_terminal() -> bool:
+    """Whether there is a person to ask something: who reads what is asked and can type an answer."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
 
 
 def user() -> str:

@@ -14,7 +14,8 @@ and then, in a test, by the name of a fixture::
 Dropbear, ``proftpd_server`` is ProFTPD with SFTP and nothing else, on which a rename replaces nothing; each has a
 ``..._directory``, fresh for every test. ``embedded_ssh`` is a server in the test's own process: it needs neither a
 program nor root, and is the one that works everywhere. ``fault_proxy(host, port)`` is a relay to any of them that can
-be told to be slow, to cut connections or to fall silent. Without pytest each server is a context manager::
+be told to be slow, to cut connections or to fall silent. `Person` answers what a strategy asks. Without pytest each
+server is a context manager::
 
     with EmbeddedSsh(Path("somewhere")) as server:
         print(server.host, server.port, server.key, server.known_hosts)
@@ -28,6 +29,7 @@ from pushkit.testing.account import Account, can_make_accounts
 from pushkit.testing.dropbear import Dropbear
 from pushkit.testing.embedded import EmbeddedSsh
 from pushkit.testing.keypair import KeyPair, known_host
+from pushkit.testing.person import Person
 from pushkit.testing.proftpd import ProFtpd
 from pushkit.testing.proxy import Fault, FaultProxy, Way
 from pushkit.testing.server import ServerDirectory, SshServer
@@ -40,6 +42,7 @@ __all__ = [
     "Fault",
     "FaultProxy",
     "KeyPair",
+    "Person",
     "ProFtpd",
     "ServerDirectory",
     "SshServer",

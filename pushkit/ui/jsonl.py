@@ -6,6 +6,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import fields, is_dataclass
 from datetime import datetime
 from typing import Any
@@ -43,6 +44,10 @@ class JsonLines:
             self._travelled.pop(event.step, None)
         values = {each.name: getattr(event, each.name) for each in fields(event)}
         self._write(line(event_name(type(event)), **values))
+
+    def aside(self) -> AbstractContextManager[None]:
+        """A program's lines are on nobody's way."""
+        return nullcontext()
 
     def close(self) -> None:
         """Nothing is held."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from enum import StrEnum
 
 from pushkit.amount import amount, counted
@@ -21,6 +22,7 @@ from pushkit.events import (
     Warned,
 )
 from pushkit.model import Action, Outcome, Plan, Receipt, Step
+from pushkit.ui.pause import Pause
 from pushkit.ui.progress import Progress, sends
 from pushkit.ui.text import duration, output_line, visible
 
@@ -60,7 +62,7 @@ class Plain:
         interval: float = INTERVAL,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._write = write
+        self._write = Pause(write)
         self._quiet = quiet
         self._verbose = verbose
         self._interval = interval
@@ -97,6 +99,10 @@ class Plain:
                 self._say(f"{name}: {visible(message)}")
             case PushFinished(receipt=receipt):
                 self._tell_receipt(name, receipt)
+
+    def aside(self) -> AbstractContextManager[None]:
+        """While somebody else has the terminal: what there is to tell meanwhile is told at the end."""
+        return self._write.aside()
 
     def close(self) -> None:
         """Nothing is held."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import AbstractContextManager
 from typing import Protocol, TextIO
 
 from pushkit.events import Event
@@ -12,9 +13,10 @@ from pushkit.ui.plain import Plain, Tone
 
 
 class Reporter(Protocol):
-    """A listener that is closed at the end."""
+    """A listener that is closed at the end, and leaves the terminal to somebody else within `aside`."""
 
     def __call__(self, event: Event) -> None: ...
+    def aside(self) -> AbstractContextManager[None]: ...
     def close(self) -> None: ...
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TextIO
 
 from rich.console import Console
@@ -29,24 +32,44 @@ class Rich:
         self._plain = Plain(self._write, verbose=verbose, interval=0.0)
         self._bars: Bars | None = None
         self._updated = 0.0
+        self._aside = False
+        self._lock = threading.RLock()
 
     def __call__(self, event: Event) -> None:
         """Tell ``event``."""
-        if isinstance(event, PushFinished):
-            self.close()
-        self._plain(event)
-        if isinstance(event, StepStarted) and self._bars is None and self._unfinished():
-            # Not with the plan already: a person may be asked whether to go on with it.
-            self._show(event.target)
-        elif self._bars is not None and time.monotonic() - self._updated >= INTERVAL:
-            self._update(self._bars)
+        with self._lock:
+            if isinstance(event, PushFinished):
+                self.close()
+            self._plain(event)
+            if isinstance(event, StepStarted) and self._bars is None and self._unfinished():
+                # Not with the plan already: a person may be asked whether to go on with it.
+                self._show(event.target)
+            elif self._bars is not None and time.monotonic() - self._updated >= INTERVAL:
+                self._update(self._bars)
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Take the bar away, and tell nothing; at the end it comes back, under what there was to tell meanwhile."""
+        with self._lock:
+            self._aside = True
+            if self._bars is not None:
+                self._bars.stop()
+        try:
+            with self._plain.aside():
+                yield
+        finally:
+            with self._lock:
+                self._aside = False
+                if self._bars is not None:
+                    self._bars.start()
 
     def close(self) -> None:
         """Take the bar away."""
-        bars, self._bars = self._bars, None
-        if bars is not None:
-            self._update(bars)
-            bars.stop()
+        with self._lock:
+            bars, self._bars = self._bars, None
+            if bars is not None:
+                self._update(bars)
+                bars.stop()
 
     def _unfinished(self) -> bool:
         progress = self._plain.progress
@@ -69,7 +92,8 @@ class Rich:
             redirect_stderr=False,
         )
         self._bars.add_task(visible(target), total=1.0, detail="")
-        self._bars.start()
+        if not self._aside:
+            self._bars.start()
         self._update(self._bars)
 
     def _update(self, bars: Bars) -> None:

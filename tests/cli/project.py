@@ -35,6 +35,13 @@ class AcmeStrategy(Strategy[AcmeOptions]):
     name = "acme"
     Options = AcmeOptions
 
+    def connect(self):
+        if self.options.do == "ask":
+            self.ask("word")
+
+    def ask(self, question):
+        self.run.note(f"{question}: {self.run.ask(question)}")
+
     def plan(self, snapshot):
         if self.options.do == "nothing":
             return Plan(self.run.target.name, (), kept=snapshot.files, live="000001-acme")
@@ -59,6 +66,12 @@ class AcmeStrategy(Strategy[AcmeOptions]):
                 together.wait(30)
                 raise TargetError(f"{step.subject} was not taken {secret}")
             self.run.each(plan.steps, fail, workers=3, step=lambda step: step)
+        if do == "ask-together":
+            def ask(step):
+                self.ask("word")
+                self.ask(step.subject)
+            self.run.each(plan.steps, ask, workers=3, step=lambda step: step)
+            return Release("000002-acme", snapshot.revision, datetime.now(UTC), self.run.person)
         if do == "alone":
             def refuse(step):
                 raise TargetError("part-0 was not taken", hint="is there room?")
@@ -75,6 +88,8 @@ class AcmeStrategy(Strategy[AcmeOptions]):
                         time.sleep(0.05)
                         self.run.progress(step, 100)
                     continue
+                if do == "ask-late" and step.subject == "part-1":
+                    self.ask("word")
                 if do in ("slow", "stuck"):
                     self.slowly(step)
                 self.run.progress(step, step.size)

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import pushkit
+from cli.terminal import Terminal
 from pushkit import errors, hookspecs, pushfile, registry
 from pushkit.cli.failure import OUTPUT_CLOSED
 
@@ -50,8 +51,8 @@ def test_every_pushfile_in_the_documentation_is_valid(name: str, text: str, tmp_
 
 
 def test_the_strategy_of_the_plugin_page_pushes_and_its_observer_hears_of_it(tmp_path: Path) -> None:
-    strategy, observer, _ = blocks(TOP / "docs/plugins.md", "python")
-    points, target, more_points, notified = blocks(TOP / "docs/plugins.md", "toml")
+    strategy, _, observer, _ = blocks(TOP / "docs/plugins.md", "python")
+    points, target, _, more_points, notified = blocks(TOP / "docs/plugins.md", "toml")
     site = tmp_path / "site"
     installed(site, "flat", strategy, points)
     installed(site, "paper", observer, more_points)
@@ -75,6 +76,34 @@ def test_the_strategy_of_the_plugin_page_pushes_and_its_observer_hears_of_it(tmp
     assert done.returncode == 0, done.stderr
     assert sorted(os.listdir(there)) == ["a.txt", "b.txt"]
     assert told.read_text() == f"there done {done.stdout}"
+
+
+def test_the_strategy_of_the_plugin_page_that_asks_takes_the_right_word_and_refuses_without_anybody(
+    tmp_path: Path,
+) -> None:
+    flat, locked, *_ = blocks(TOP / "docs/plugins.md", "python")
+    flat_points, target, locked_points, *_ = blocks(TOP / "docs/plugins.md", "toml")
+    installed(tmp_path / "site", "flat", flat, flat_points)
+    installed(tmp_path / "site", "locked", locked, locked_points)
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project/a.txt").write_text("a")
+    (tmp_path / "there").mkdir()
+    table = target.replace("/tmp/there", str(tmp_path / "there")).replace('"flat"', '"locked"')
+    (tmp_path / "project/Pushfile").write_text(table)
+    command = [sys.executable, "-m", "pushkit", "--no-color"]
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path / "site"), "HOME": str(tmp_path)}
+    for last, code in (("nothing at all", 7), ("open sesame", 0)):
+        with Terminal(command, tmp_path / "project", environment) as terminal:
+            terminal.wait_for("the word: ")
+            terminal.type("sesame\n")
+            terminal.wait_for("the word (that was not it): ")
+            terminal.type(f"{last}\n")
+            assert terminal.end()[0] == code
+        assert os.listdir(tmp_path / "there") == ["a.txt"] * (code == 0)
+    done = subprocess.run(
+        command, cwd=tmp_path / "project", env=environment, stdin=subprocess.DEVNULL, capture_output=True, check=False
+    )
+    assert (done.returncode, b"there is nobody to ask: the word" in done.stderr) == (6, True)
 
 
 def installed(site: Path, name: str, code: str, entry_points: str) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pushkit.errors import Interrupted, TargetError
+from pushkit.errors import Interrupted, PushRefused, TargetError
 from pushkit.events import Event, StepFailed, StepFinished, StepStarted
 from pushkit.model import Action, Project, Step, Target
 from pushkit.secrets.redaction import Redactor
@@ -115,3 +115,11 @@ def test_items_that_cannot_be_told_end_the_work_with_what_they_raise(run: Run) -
 
     with pytest.raises(TargetError, match="no more can be listed"):
         run.each(numbers(), lambda _: None, workers=2)
+
+
+def test_without_anybody_to_ask_a_question_is_refused_and_after_a_wish_to_stop_none_is_asked(run: Run) -> None:
+    with pytest.raises(PushRefused, match="there is nobody to ask: the word"):
+        run.ask("the word")
+    run.cancelled.set()
+    with pytest.raises(Interrupted):
+        run.ask("the word")

@@ -166,3 +166,15 @@ def test_the_rate_follows_the_last_seconds() -> None:
         progress(StepProgress("web", big, 100))
     assert progress.rate == 100.0
     assert progress.left == 70.0
+
+
+def test_what_happens_while_somebody_else_has_the_terminal_is_told_afterwards_in_its_order() -> None:
+    lines: list[str] = []
+    reporter = Plain(lambda line, _: lines.append(line), clock=Clock())
+    reporter(Note("web", "one"))
+    with reporter.aside():
+        reporter(Note("web", "two"))
+        reporter(Warned("web", "three"))
+        assert lines == ["web: one"]
+    reporter(Note("web", "four"))
+    assert lines == ["web: one", "web: two", "web: warning: three", "web: four"]
