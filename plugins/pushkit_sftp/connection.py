@@ -125,6 +125,11 @@ class Line:
         def watch() -> None:
             asking: threading.Thread | None = None
             while not self._over.wait(interval / MISSED):
+                if not transport.is_authenticated():
+                    # A server takes no such question before a login, whose steps have limits of their own; a person who
+                    # is asked for a passphrase has none.
+                    self._heard = time.monotonic()
+                    continue
                 silent = time.monotonic() - self._heard
                 if silent > interval * MISSED:
                     self.carrier.close()

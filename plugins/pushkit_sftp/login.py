@@ -5,26 +5,37 @@ from __future__ import annotations
 from base64 import b64decode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from pushkit import TargetError
+from pushkit import PushRefused, TargetError
 from pushkit_sftp.destination import Credentials, Destination
 from pushkit_sftp.library import paramiko
 
+#: Asks a person for a secret. Raises `PushRefused` when there is nobody, or no answer.
+Ask = Callable[[str], str]
+
+# How the questions for a passphrase end: as many as ssh asks, and each differs.
+TRIES = ("", " (that was wrong)", " (that was wrong too)")
 KEY_CLASSES: tuple[type[paramiko.PKey], ...] = (paramiko.Ed25519Key, paramiko.ECDSAKey, paramiko.RSAKey)
+
+
+class Locked(TargetError):
+    """A private key is encrypted, and nobody has said what with."""
 
 
 @dataclass
 class Login:
-    """One attempt to log in: what the server takes, and what was tried."""
+    """One attempt to log in: what the server takes, what was tried, and which keys of the agent it was shown."""
 
     transport: paramiko.Transport
     credentials: Credentials
     where: str
+    ask: Ask | None = None
     offered: set[str] = field(default_factory=set)
     tried: list[str] = field(default_factory=list)
+    shown: set[bytes] = field(default_factory=set)
 
     def run(self) -> None:
         """Log in, or raise `TargetError`."""
@@ -59,19 +70,21 @@ class Login:
                 self.offered = set(more)
         return self.transport.is_authenticated()
 
-    def _with_agent(self) -> bool:
+    def _with_agent(self, alone: Path | None = None) -> bool:
+        """Try the keys of the agent that were not tried yet, or that of the file ``alone``."""
         if not self.credentials.agent or "publickey" not in self.offered:
             return False
-        user = self.credentials.user
-        wanted = [blob for file in self.credentials.keys for blob in public_keys(file)]
-        with agent_keys() as keys:
+        wanted = [blob for file in ([alone] if alone else self.credentials.keys) for blob in public_keys(file)]
+        with agent_keys() as all_keys:
+            keys = [key for key in all_keys if key.asbytes() not in self.shown]
             first = [key for key in keys if key.asbytes() in wanted]
-            others = [] if self.credentials.only else [key for key in keys if key not in first]
-            return any(
-                self._attempt(f"key {key.fingerprint} of the agent", partial(self.transport.auth_publickey, user, key))
-                for key in (*first, *others)
-                if "publickey" in self.offered
-            )
+            others = [] if alone or self.credentials.only else [key for key in keys if key not in first]
+            return any(self._with_agent_key(key) for key in (*first, *others) if "publickey" in self.offered)
+
+    def _with_agent_key(self, key: paramiko.AgentKey) -> bool:
+        self.shown.add(key.asbytes())
+        authenticate = partial(self.transport.auth_publickey, self.credentials.user, key)
+        return self._attempt(f"key {key.fingerprint} of the agent", authenticate)
 
     def _with_files(self) -> bool:
         # The key that the Pushfile names, and no other; those of ssh where it names none, or on the way.
@@ -80,16 +93,43 @@ class Login:
             if "publickey" not in self.offered or (not explicit and not file.exists()):
                 continue
             try:
-                keys = load_keys(file, self.credentials)
+                if self._with_file(file):
+                    return True
             except TargetError as error:
                 if explicit:
                     raise
                 self.tried.append(error.message)
-                continue
-            for what, key in keys:
-                if self._attempt(what, partial(self.transport.auth_publickey, self.credentials.user, key)):
-                    return True
         return False
+
+    def _with_file(self, file: Path) -> bool:
+        try:
+            keys = load_keys(file, self.credentials)
+        except Locked as locked:
+            # The agent may hold it, and nobody need be asked: neither when that lets us in, nor when it does not.
+            if self._with_agent(file):
+                return True
+            if not self.shown.isdisjoint(public_keys(file)):
+                return False
+            keys = self._unlocked(file, locked)
+        user = self.credentials.user
+        return any(self._attempt(what, partial(self.transport.auth_publickey, user, key)) for what, key in keys)
+
+    def _unlocked(self, file: Path, locked: Locked) -> list[tuple[str, paramiko.PKey]]:
+        """The key in ``file``, as `load_keys` has it, once a person has said what it is encrypted with."""
+        # A key of ssh need not be the right one: where there is a password, it is no reason to ask.
+        if self.ask is None or (self.credentials.password and not self.credentials.key):
+            raise locked
+        error: TargetError = locked
+        for end in TRIES:
+            try:
+                passphrase = self.ask(f"passphrase of the key {file}{end}")
+            except PushRefused:
+                break
+            try:
+                return load_keys(file, replace(self.credentials, passphrase=passphrase))
+            except TargetError as wrong:
+                error = wrong
+        raise error
 
     def _with_password(self) -> bool:
         user, password = self.credentials.user, self.credentials.password
@@ -125,10 +165,13 @@ class Login:
         )
 
 
-def log_in(transport: paramiko.Transport, there: Destination) -> None:
-    """Log in on a connection whose host key was checked, each attempt within the time of the destination."""
+def log_in(transport: paramiko.Transport, there: Destination, ask: Ask | None = None) -> None:
+    """Log in on a connection whose host key was checked, each attempt within the time of the destination.
+
+    A passphrase that nobody gave is what ``ask`` says.
+    """
     transport.auth_timeout = there.timeout
-    Login(transport, there.credentials, there.where).run()
+    Login(transport, there.credentials, there.where, ask).run()
 
 
 @contextmanager
@@ -146,12 +189,12 @@ def agent_keys() -> Iterator[tuple[paramiko.AgentKey, ...]]:
 
 
 def load_key(file: Path, passphrase: str) -> paramiko.PKey:
-    """The private key in ``file``. Raises `TargetError` when it cannot be read or is of no known kind."""
+    """The private key in ``file``. Raises `TargetError` when it cannot be read or is of no known kind, or `Locked`."""
     for kind in KEY_CLASSES:
         try:
             return kind.from_private_key_file(str(file), passphrase or None)
         except paramiko.PasswordRequiredException as error:
-            raise TargetError(
+            raise Locked(
                 f"the key {file} is encrypted, and there is no passphrase",
                 hint='add it to the agent (ssh-add), or set passphrase = "${env:...}"',
             ) from error

@@ -5,12 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 from pushkit_sftp.connection import Check, hang_up, known, reach, weaknesses
 from pushkit_sftp.destination import Destination, hops
 from pushkit_sftp.library import paramiko
-from pushkit_sftp.login import log_in
+from pushkit_sftp.login import Ask, log_in
 from pushkit_sftp.options import SftpOptions
 from pushkit_sftp.transport import TICK, Channel, Transport
 
@@ -18,16 +19,20 @@ from pushkit_sftp.transport import TICK, Channel, Transport
 PACKET = 32 * 1024
 
 
-def meet(there: Destination, options: SftpOptions, project: Path, local_user: str, check: Check) -> paramiko.Transport:
+def meet(
+    there: Destination, options: SftpOptions, project: Path, local_user: str, check: Check, *, ask: Ask | None = None
+) -> paramiko.Transport:
     """A connection to a server, nobody logged in; its host key is what ``check`` raises nothing for."""
-    return reach(there, hops(options, project, local_user), log_in, check)
+    return reach(there, hops(options, project, local_user), partial(log_in, ask=ask), check)
 
 
-def logged_in(there: Destination, options: SftpOptions, project: Path, local_user: str) -> ParamikoTransport:
+def logged_in(
+    there: Destination, options: SftpOptions, project: Path, local_user: str, ask: Ask | None = None
+) -> ParamikoTransport:
     """A connection to a server whose host key is known, and in which somebody is logged in."""
-    connection = meet(there, options, project, local_user, known(there))
+    connection = meet(there, options, project, local_user, known(there), ask=ask)
     try:
-        log_in(connection, there)
+        log_in(connection, there, ask)
     except BaseException:
         hang_up(connection)
         raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 from pushkit import TargetError
@@ -18,15 +19,21 @@ from pushkit_sftp.transport import Transport
 
 
 def open_remote(
-    options: SftpOptions, project: Path, local_user: str, cancelled: threading.Event, opening: str = ""
+    options: SftpOptions,
+    project: Path,
+    local_user: str,
+    cancelled: threading.Event,
+    opening: str = "",
+    *,
+    ask: Callable[[str], str] | None = None,
 ) -> Remote:
     """Connect, check the host key, log in, and look whether there is a shell; run the script ``opening`` in it.
 
     Relative paths of files on this machine start at ``project``. ``cancelled`` is set when the user asks to stop.
-    Raises `TargetError`.
+    ``ask`` asks them for a secret. Raises `TargetError`.
     """
     there = destination(options, project, local_user)
-    transport = connected(there, options, project, local_user)
+    transport = connected(there, options, project, local_user, ask)
     try:
         path = from_home(options.path)
         result = probe(transport, probing(path, opening), there.timeout)
@@ -43,7 +50,13 @@ def open_remote(
         raise
 
 
-def connected(there: Destination, options: SftpOptions, project: Path, local_user: str) -> Transport:
+def connected(
+    there: Destination,
+    options: SftpOptions,
+    project: Path,
+    local_user: str,
+    ask: Callable[[str], str] | None = None,
+) -> Transport:
     """A connection to ``there`` in which somebody is logged in, made by what the target asks for."""
     program = shutil.which("ssh") if options.transport != "paramiko" else None
     hop_of = hops(options, project, local_user)
@@ -55,4 +68,4 @@ def connected(there: Destination, options: SftpOptions, project: Path, local_use
     # paramiko takes a quarter of a second to import.
     from pushkit_sftp.paramiko_transport import logged_in  # noqa: PLC0415
 
-    return logged_in(there, options, project, local_user)
+    return logged_in(there, options, project, local_user, ask)

@@ -19,4 +19,4 @@ class SftpStrategy(FileStrategy[SftpOptions]):
 
         root = self.run.project.root
         local_user = self.run.person.rpartition("@")[0]
-        return open_remote(self.options, root, local_user, self.run.cancelled, self.opening)
+        return open_remote(self.options, root, local_user, self.run.cancelled, self.opening, ask=self.run.ask)

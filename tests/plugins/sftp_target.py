@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -36,11 +36,16 @@ def table(server: SshServer, path: str = "site", **more: Any) -> dict[str, Any]:
 
 @contextmanager
 def remote_on(
-    server: SshServer, path: str = "site", *, cancelled: threading.Event | None = None, **more: Any
+    server: SshServer,
+    path: str = "site",
+    *,
+    cancelled: threading.Event | None = None,
+    ask: Callable[[str], str] | None = None,
+    **more: Any,
 ) -> Iterator[Remote]:
-    """A connected remote on `server`; somebody may set ``cancelled``."""
+    """A connected remote on `server`; somebody may set ``cancelled``, and answers what they ``ask``."""
     options = SftpOptions(**table(server, path, **more))
-    remote = open_remote(options, Path("/nowhere"), server.user, cancelled or threading.Event())
+    remote = open_remote(options, Path("/nowhere"), server.user, cancelled or threading.Event(), ask=ask)
     try:
         yield remote
     finally:
