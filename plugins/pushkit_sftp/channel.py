@@ -15,6 +15,8 @@ BUFFER = 1024 * 1024
 # error it only says why it failed.
 LONGEST = 256 * 1024 * 1024
 LONGEST_ERROR = 1024 * 1024
+# The beginning of each command.
+START = "exec sh -c"
 
 
 def nothing() -> None:
@@ -24,7 +26,7 @@ def nothing() -> None:
 def shell_command(script: str) -> bytes:
     """The command that runs ``script`` in a POSIX shell."""
     # The account's own shell may be any; it only has to start this one.
-    return f"exec sh -c {quote(script)}".encode("utf-8", "surrogateescape")
+    return f"{START} {quote(script)}".encode("utf-8", "surrogateescape")
 
 
 def run(
@@ -138,6 +140,12 @@ class Running:
                 f"{self._where}: a command on the server did nothing for {self._patience:,.0f} s, and was given up",
                 hint="look at the server: does its disk answer? Then push again",
             )
+
+
+def refusal(result: ShellResult) -> str:
+    """What an account without a shell said to a command: the first line, without the command where it repeats it."""
+    lines = (result.stderr.strip() or result.stdout.strip()).decode("utf-8", "replace").splitlines()
+    return lines[0].partition(START)[0].rstrip(" '\"`:")[:200] if lines else ""
 
 
 def probe(transport: Transport, script: str, within: float) -> ShellResult | None:

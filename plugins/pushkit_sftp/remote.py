@@ -39,17 +39,20 @@ class SftpRemote(Remote):
     """A directory on a server that speaks SFTP and nothing else. Closes ``transport`` in the end.
 
     ``path`` is absolute, or relative to the directory that the login starts in. Once ``cancelled`` is set, a server
-    that does not answer is not waited for.
+    that does not answer is not waited for. Without a ``home`` it is asked for; ``said`` is what the account answered to
+    a command, for the error when it may not use SFTP either.
     """
 
-    def __init__(self, transport: Transport, path: str, cancelled: threading.Event, home: str = "") -> None:
+    def __init__(
+        self, transport: Transport, path: str, cancelled: threading.Event, home: str = "", *, said: str = ""
+    ) -> None:
         self.transport = transport
         self.where = transport.where
         self.round_trips = 0
         self._sessions = Sessions(transport, cancelled)
-        self.root = absolute(path, home or self._home())
+        self.root = absolute(path, home or self._home(said))
 
-    def _home(self) -> str:
+    def _home(self, said: str) -> str:
         """Where the login starts. Finds out too what the server can do beyond the protocol."""
         try:
             with self._sessions.one() as client:
@@ -57,9 +60,13 @@ class SftpRemote(Remote):
                 copies, links = b"copy-data" in client.extensions, b"hardlink@openssh.com" in client.extensions
                 self.capabilities = Capabilities(copies=copies, links=links)
         except RemoteError as error:
+            why = error.message.removeprefix(f"{self.where}: ")
+            if self.transport.active:
+                why = f"it said: {said}" if said else why.removeprefix("the connection was lost: ")
             raise RemoteError(
-                f"{self.where}: the server lets us in but starts no SFTP session ({error.message})",
-                hint="enable the sftp subsystem on the server (`Subsystem sftp internal-sftp` in sshd_config)",
+                f"{self.where}: the server lets us in, but this account may neither run commands nor use SFTP ({why})",
+                hint="let it use SFTP: with `Subsystem sftp internal-sftp` in the server's sshd_config its login shell "
+                "does not matter; or take another account",
             ) from error
         return home.decode("utf-8", "surrogateescape")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pushkit import TargetError
 from pushkit.files import Remote, foreseen, probing, shell_of
-from pushkit_sftp.channel import probe
+from pushkit_sftp.channel import probe, refusal
 from pushkit_sftp.destination import Destination, destination, hops
 from pushkit_sftp.openssh_transport import OpensshTransport, obstacle
 from pushkit_sftp.options import SftpOptions
@@ -39,7 +39,7 @@ def open_remote(
         result = probe(transport, probing(path, opening), there.timeout)
         shell = shell_of(result) if result else None
         if result is None or shell is None:
-            return SftpRemote(transport, path, cancelled)
+            return SftpRemote(transport, path, cancelled, said=refusal(result) if result else "")
         remote = SftpShellRemote(transport, path, shell, cancelled)
         remote.round_trips = 1  # the probe
         if (output := foreseen(result)) is not None:

@@ -28,10 +28,10 @@ class Account:
 
     With ``jail`` the home belongs to root and so does every directory above it, as sshd's ``ChrootDirectory``
     wants it, and the user may write in ``files``, the directory ``www`` below it. Without, ``files`` is the
-    home. Needs root.
+    home. ``shell`` is what a login runs, and each command is given to. Needs root.
     """
 
-    def __init__(self, *, jail: bool = False) -> None:
+    def __init__(self, *, jail: bool = False, shell: str = "/bin/sh") -> None:
         self.user = f"pushkit-{secrets.token_hex(4)}"
         self.password = secrets.token_urlsafe(12)
         # /tmp is writable by everybody, which sshd refuses anywhere above a jail.
@@ -40,7 +40,7 @@ class Account:
         try:
             with account_lock():
                 # Without --no-log-init a high uid makes lastlog a sparse file of gigabytes.
-                call("useradd", "--no-create-home", "--no-log-init", "--shell", "/bin/sh",
+                call("useradd", "--no-create-home", "--no-log-init", "--shell", shell,
                      "--home-dir", str(self.home), self.user)  # fmt: skip
                 call("chpasswd", stdin=f"{self.user}:{self.password}\n")
             self.uid = pwd.getpwnam(self.user).pw_uid
