@@ -18,7 +18,9 @@ LEAST = 64 * 1024
 PLACES, SLICE = 64, 4096
 #: What a sample has to shrink to, at most, for its stream to be compressed.
 GAIN = 0.9
-#: Seconds that a round trip takes at least where gzip pays, for it is slower than a line of a local network.
+#: Seconds that a round trip takes at least where gzip is used: shorter lines are mostly faster than it. To put 10,000
+#: sources took 1.31 of the time without it on the same machine; over 20 ms, 0.94 at 1 Gbit/s and 0.37 at 100 Mbit/s. By
+#: zstd it took 0.98, 0.80 and 0.34.
 FAR = 0.005
 
 

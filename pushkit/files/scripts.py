@@ -24,7 +24,7 @@ case $(cp --version 2>/dev/null) in *coreutils*) echo gnu-cp;; esac
 case $(tar --version 2>/dev/null) in *'GNU tar'*) echo gnu-tar;; esac
 case $(mv --help 2>&1) in *-T*) echo mv-T;; esac
 for tool in zstd gzip; do
-  {{ echo "$tool" | "$tool" -c | "$tool" -dc; }} 2>/dev/null || :
+  case $({{ echo "$tool" | "$tool" -c | "$tool" -dc; }} 2>/dev/null) in "$tool") echo "$tool"; break;; esac
 done
 if printf 'a\\0b\\0' | xargs -0 printf '%s-' >/dev/null 2>&1; then echo xargs-0; fi
 echo "home $PWD"

@@ -77,7 +77,8 @@ def foreseen(result: ShellResult) -> bytes | None:
 class ShellRemote(Remote):
     """A remote whose target runs shell scripts. Its subclass has the primitives and `run_script`.
 
-    It sets ``shell`` to what `PROBE` found, and ``capabilities`` to those of the shell.
+    It sets ``shell`` to what `PROBE` found, and ``capabilities`` to those of the shell. What scripts are sent is
+    compressed where that pays, for which it may tell its ``round_trip``.
     """
 
     shell: Shell
