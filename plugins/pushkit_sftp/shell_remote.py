@@ -25,6 +25,11 @@ class SftpShellRemote(ShellRemote, SftpRemote):
         self.shell = shell
         self.capabilities = shell.capabilities
 
+    @property
+    def round_trip(self) -> float:
+        """What the connection has measured."""
+        return self.transport.round_trip
+
     def limits(self) -> Sequence[Finding]:
         """The tools that the server lacks."""
         missing = (

@@ -86,11 +86,12 @@ class Batch:
         self._stage = stage
         parts = [self._part(number, each) for number, each in enumerate(operations)]
         first = self._first(parts)
-        if first is None:
-            body = "".join(parts)
-        else:
-            body = "".join(parts[:first]) + self._unpack() + self._rest("".join(parts[first:]))
-        self.script = f"{HEAD}cd {quote(root)}\n{body}exit 0\n"
+        self._before = f"{HEAD}cd {quote(root)}\n{''.join(parts[:first])}"
+        self._after = "" if first is None else self._rest("".join(parts[first:]))
+
+    def script(self, undo: str = "") -> str:
+        """The script itself. What it reads is decompressed by the command ``undo``."""
+        return f"{self._before}{self._unpack(undo) if self.reads else ''}{self._after}exit 0\n"
 
     @property
     def reads(self) -> bool:
@@ -126,9 +127,9 @@ class Batch:
         """Whether a script is too long to be told, or holds what not every login shell on the way leaves alone."""
         return sum(map(len, parts)) > LONGEST or any("\\" in part for part in parts)
 
-    def _unpack(self) -> str:
+    def _unpack(self, undo: str) -> str:
         times = bool(self.put and self.put.transfer.keeps_times)
-        return f"(cd {quote(self._stage)} && {untar(self._shell, times=times)})\n"
+        return f"(cd {quote(self._stage)} && {untar(self._shell, times=times, undo=undo)})\n"
 
     def _rest(self, script: str) -> str:
         # However the script ends, but where the unpacking failed: then the papers say what was to be.

@@ -23,6 +23,9 @@ done
 case $(cp --version 2>/dev/null) in *coreutils*) echo gnu-cp;; esac
 case $(tar --version 2>/dev/null) in *'GNU tar'*) echo gnu-tar;; esac
 case $(mv --help 2>&1) in *-T*) echo mv-T;; esac
+for tool in zstd gzip; do
+  case $({{ echo "$tool" | "$tool" -c | "$tool" -dc; }} 2>/dev/null) in "$tool") echo "$tool"; break;; esac
+done
 if printf 'a\\0b\\0' | xargs -0 printf '%s-' >/dev/null 2>&1; then echo xargs-0; fi
 echo "home $PWD"
 """
@@ -81,13 +84,13 @@ def own_output(output: bytes) -> bytes:
     return output.partition(f"{MARKER}\n".encode())[2]
 
 
-def unpack(directory: str, shell: Shell, *, times: bool = False) -> str:
+def unpack(directory: str, shell: Shell, *, times: bool = False, undo: str = "") -> str:
     """Unpack the tar on standard input. Files get the archive's ``times``, or that of their arrival."""
-    return f"{HEAD}cd {quote(directory)}\nexec {untar(shell, times=times)}\n"
+    return f"{HEAD}cd {quote(directory)}\n{'' if undo else 'exec '}{untar(shell, times=times, undo=undo)}\n"
 
 
-def untar(shell: Shell, *, times: bool) -> str:
-    """A command that unpacks the tar on standard input.
+def untar(shell: Shell, *, times: bool, undo: str = "") -> str:
+    """A command that unpacks the tar on standard input, which the command ``undo`` decompresses.
 
     Without ``times`` the time of extraction becomes the files' time (``-m``): the archive's is fixed, and web caches
     would take a changed file of the same size for the old one.
@@ -96,7 +99,17 @@ def untar(shell: Shell, *, times: bool) -> str:
     if times and "gnu-tar" in shell.tools:
         # A file whose time is ahead of the server's clock is no failure.
         options += " --warning=no-timestamp"
-    return f"tar{options} -x -p -o {'' if times else '-m '}-f -"
+    tar = f"tar{options} -x -p -o {'' if times else '-m '}-f -"
+    if not undo:
+        return tar
+    # sh tells of the last command of a pipe alone. That is tar, to which what was cut off between two files is whole.
+    # So how the other ended, unless it was well, is what the pipe prints. And a tar that stops at the archive's end
+    # must not end it: cat takes the rest.
+    pipe = f"{{ {undo} || echo $? >&3; }} | {{ {tar} >&2 && cat >/dev/null; }}"
+    return (
+        f'ended=$( {{ {pipe}; }} 3>&1 ) && {{ [ -z "$ended" ] || '
+        f"{{ echo 'what arrived cannot be decompressed: {undo}' >&2; exit 1; }}; }}"
+    )
 
 
 def copy_files(source: str, directory: str, shell: Shell, *, link: bool = False) -> str:

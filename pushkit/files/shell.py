@@ -15,6 +15,7 @@ from pushkit.archive import tar
 from pushkit.errors import Interrupted, TimedOut
 from pushkit.files import scripts
 from pushkit.files.batch import Batch, expected, names
+from pushkit.files.compression import Compression, chosen, length, sampled
 from pushkit.files.errors import RemoteDenied, RemoteError, RemoteExists, RemoteFull, RemoteMissing, not_switchable
 from pushkit.files.operation import Copy, Operation, Still, Switchable, Verify
 from pushkit.files.remote import Remote
@@ -76,12 +77,18 @@ def foreseen(result: ShellResult) -> bytes | None:
 class ShellRemote(Remote):
     """A remote whose target runs shell scripts. Its subclass has the primitives and `run_script`.
 
-    It sets ``shell`` to what `PROBE` found, and ``capabilities`` to those of the shell.
+    It sets ``shell`` to what `PROBE` found, and ``capabilities`` to those of the shell. What scripts are sent is
+    compressed where that pays, for which it may tell its ``round_trip``.
     """
 
     shell: Shell
     _foreseen: tuple[str, bytes] = ("", b"")
     _free: int | None = None
+
+    @property
+    def round_trip(self) -> float:
+        """Seconds that the target takes to answer, at least; 0 where nobody has measured."""
+        return 0.0
 
     def foresee(self, script: str, output: bytes) -> None:
         """Keep what ``script`` printed in the root until it is asked for: once, for it grows old."""
@@ -165,7 +172,7 @@ class ShellRemote(Remote):
         size = sum(work(each.entries) for each in operations if isinstance(each, (Copy, Verify)))
         with ExitStack() as step:
             try:
-                result = self._run(batch.script, self._stream(batch, step) if batch.reads else (), size)
+                result = self._run(*self._stream(batch, step), size)
             except RemoteError:
                 steps = [each.step for each in operations if each.step and each.step.action is Action.SWITCH]
                 if not (steps and batch.sent):
@@ -199,8 +206,10 @@ class ShellRemote(Remote):
             and ("xargs-0" in self.shell.tools or not any(isinstance(each, Still) for each in operations))
         )
 
-    def _stream(self, batch: Batch, step: ExitStack) -> Iterator[bytes]:
-        """What a batch reads: a tar of its papers, then of the entries that it puts."""
+    def _stream(self, batch: Batch, step: ExitStack) -> tuple[str, Iterable[bytes]]:
+        """The script of a batch, and what it reads: a tar of its papers, then of the entries that it puts."""
+        if not batch.reads:
+            return batch.script(), ()
         papers = {paper.path: paper for paper in batch.papers}
 
         def entries() -> Iterator[Entry]:
@@ -229,7 +238,22 @@ class ShellRemote(Remote):
             kept = batch.put is not None and batch.put.transfer.keeps_times and entry.path.startswith(batch.place)
             return batch.put.transfer.time(unplaced(entry)) if batch.put and kept else 0
 
-        return tar(entries(), opened, time=time)
+        def looked(entry: Entry) -> BinaryIO:
+            if entry.path in papers:
+                return papers[entry.path].open()
+            assert batch.put
+            return batch.put.transfer.look(entry)
+
+        every = [paper.entry for paper in batch.papers] + list(batch.put.transfer.entries if batch.put else ())
+        stream = tar(entries(), opened, time=time)
+        compression = self._compression(every, looked)
+        if compression is None:
+            return batch.script(), stream
+        return batch.script(compression.undo), compression.compressed(stream)
+
+    def _compression(self, entries: Sequence[Entry], look: Callable[[Entry], BinaryIO]) -> Compression | None:
+        """What a tar of ``entries`` is compressed with."""
+        return chosen(self.shell.tools, self.round_trip, length(entries), lambda: sampled(entries, look))
 
     def kinds(self, paths: Sequence[str]) -> dict[str, Kind | None]:
         """Look at all of them with one script."""
@@ -258,8 +282,11 @@ class ShellRemote(Remote):
             def opened(entry: Entry) -> BinaryIO:
                 return step.enter_context(transfer.open(entry))
 
-            script = scripts.unpack(self._full(directory), self.shell, times=transfer.keeps_times)
-            self._done(directory, self._run(script, tar(entries(), opened, time=transfer.time)))
+            compression = self._compression(transfer.entries, transfer.look)
+            undo = compression.undo if compression else ""
+            script = scripts.unpack(self._full(directory), self.shell, times=transfer.keeps_times, undo=undo)
+            stream = tar(entries(), opened, time=transfer.time)
+            self._done(directory, self._run(script, compression.compressed(stream) if compression else stream))
 
     def copy(self, source: str, directory: str, entries: Sequence[Entry], *, link: bool = False) -> None:
         """Copy on the target; nothing travels but the names."""

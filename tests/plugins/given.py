@@ -55,6 +55,9 @@ class Given(Transfer):
             raise
         self.finished.append(entry.path)
 
+    def look(self, entry: Entry) -> BinaryIO:
+        return io.BytesIO(self._contents[entry.path])
+
     @contextmanager
     def open(self, entry: Entry) -> Iterator[BinaryIO]:
         yield io.BytesIO(self._contents[entry.path])

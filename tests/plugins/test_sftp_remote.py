@@ -8,7 +8,9 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
@@ -34,6 +36,7 @@ from pushkit_sftp.channel import run
 from pushkit_sftp.client import Job
 from pushkit_sftp.packets import Attributes, Listed
 from pushkit_sftp.remote import SftpRemote
+from pushkit_sftp.shell_remote import SftpShellRemote
 
 SERVERS = ["ssh", "sftp_only", "dropbear"]
 
@@ -249,6 +252,48 @@ def test_a_tree_of_odd_names_arrives_is_copied_verified_and_removed(place: tuple
     assert remote.stat("one") is None
 
 
+@pytest.mark.parametrize("place", ["ssh", "dropbear"], indirect=True)
+@pytest.mark.parametrize("program", ["zstd", "gzip", ""], ids=["zstd", "gzip", "neither"])
+def test_files_arrive_whole_whatever_they_are_compressed_with(place: tuple[Remote, Path], program: str) -> None:
+    remote, local = place
+    given = odd_names()
+    for number in range(500):
+        given.file(f"text {number}", b"line of a text\n" * number)
+    assert isinstance(remote, SftpShellRemote)
+    assert "zstd" in remote.shell.tools, "not installed on the server: .ci/machine servers"
+    remote.shell = replace(remote.shell, tools=remote.shell.tools - {"zstd"} | ({program} - {""}))
+    remote.transport.round_trip = 1
+    remote.put("", given)
+    assert lying(local) == given.expected()
+    assert given.finished == [entry.path for entry in given.entries]
+
+
+@pytest.mark.parametrize("program", ["zstd", "gzip"])
+def test_a_connection_that_is_cut_while_it_is_compressed_leaves_an_error(
+    ssh_server: Sshd, ssh_directory: ServerDirectory, transport: str, program: str
+) -> None:
+    with remote_on(ssh_server, ssh_directory.path) as remote:
+        assert isinstance(remote, SftpShellRemote)
+        remote.shell = replace(remote.shell, tools=remote.shell.tools - {"zstd"} | {program})
+        remote.transport.round_trip = 1
+
+        class Hangup(Given):
+            @contextmanager
+            def open(self, entry: Entry) -> Iterator[BinaryIO]:
+                if entry.path == "last":
+                    remote.close()
+                with super().open(entry) as stream:
+                    yield stream
+
+        given = Hangup()
+        for number in range(500):
+            given.file(f"text {number}", b"line of a text\n" * 500)
+        given.file("last", b"never sent" * 100_000)
+        with pytest.raises(RemoteError):
+            remote.put("", given)
+    assert not (ssh_directory.local / "last").exists()
+
+
 def test_a_failure_while_reading_goes_on_as_it_is(place: tuple[Remote, Path]) -> None:
     remote, _local = place
 
@@ -266,7 +311,13 @@ def test_a_failure_while_reading_goes_on_as_it_is(place: tuple[Remote, Path]) ->
     assert remote.stat("") is not None
 
 
-def test_a_full_disk_is_told_and_stops_the_stream(place: tuple[Remote, Path]) -> None:
+def text(size: int) -> bytes:
+    """What can be compressed, to about a half."""
+    return os.urandom(size // 2).hex().encode()
+
+
+@pytest.mark.parametrize("content", [os.urandom, text], ids=["as it is", "compressed"])
+def test_a_full_disk_is_told_and_stops_the_stream(place: tuple[Remote, Path], content: Callable[[int], bytes]) -> None:
     remote, local = place
     if os.geteuid() != 0:
         pytest.skip("only root may mount a small file system")
@@ -289,7 +340,7 @@ def test_a_full_disk_is_told_and_stops_the_stream(place: tuple[Remote, Path]) ->
         remote.append("log", b"two\n")
         given = Given()
         for number in range(200):
-            given.file(f"file-{number}", os.urandom(50_000))
+            given.file(f"file-{number}", content(50_000))
         with pytest.raises((RemoteFull, ExceptionGroup)) as caught:
             remote.put("", given)
         for error in failures_of(caught.value):

@@ -42,18 +42,28 @@ class LocalShell(ShellRemote, LocalRemote):
         self._path = path
         self.noise = ""
         self.scripts: list[str] = []
+        #: How far it is, in seconds; how many bytes scripts were given; and what becomes of them on the way.
+        self.distance = 0.0
+        self.given = 0
+        self.line: Callable[[bytes], bytes] = bytes
         shell = shell_of(self.run_script(probing("", ""), (), bool, 60))
         assert shell is not None
         self.shell: Shell = shell
         self.capabilities = shell.capabilities
 
+    @property
+    def round_trip(self) -> float:
+        return self.distance
+
     def run_script(
         self, script: str, stdin: Iterable[bytes], failed: Callable[[bytes], bool], patience: float
     ) -> ShellResult:
         self.scripts.append(script)
+        stream = b"".join(stdin)
+        self.given += len(stream)
         done = subprocess.run(
             [*self._command, "-c", self.noise + script],
-            input=b"".join(stdin),
+            input=self.line(stream),
             capture_output=True,
             env={"PATH": self._path},
             check=False,
@@ -107,6 +117,8 @@ def remote(request: pytest.FixtureRequest, tmp_path: Path) -> LocalShell:
         tools.mkdir()
         for applet in subprocess.run([found, "--list"], check=True, capture_output=True, text=True).stdout.split():
             (tools / applet).symlink_to(found)
+        if zstd := shutil.which("zstd"):
+            (tools / "zstd").symlink_to(zstd)
         path = str(tools)
     root = tmp_path / "a root's $name"
     (root / "old").mkdir(parents=True)
