@@ -38,6 +38,8 @@ class Push:
         cache = self._directory / f"cache-{self._name}"
         if cold:
             shutil.rmtree(cache, ignore_errors=True)
+        if self._layout == "mirror":
+            target.mkdir(exist_ok=True)
         return measure([PUSH, "-q", "-f", self._pushfile(target)], environment={"XDG_CACHE_HOME": str(cache)})
 
     def arrived(self, target: Path) -> Path:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 IN_DIRECTORY = 40
 PIECE = 1 << 20
+#: The directories of a target that hold no files of the tree.
+OWN = {".push", ".htpush"}
 WORDS = (
     "admin",
     "api",
@@ -90,7 +92,7 @@ def make_one(top: Path, size: int) -> None:
 
 
 def measured(top: Path) -> tuple[int, int]:
-    """How many files there are below a directory, and their size together; ``.push`` is not counted."""
+    """How many files there are below a directory, and their size together, without those that a push keeps there."""
     count = size = 0
     pending = [str(top)]
     while pending:
@@ -99,7 +101,7 @@ def measured(top: Path) -> tuple[int, int]:
                 if not entry.is_dir(follow_symlinks=False):
                     count += 1
                     size += entry.stat(follow_symlinks=False).st_size
-                elif entry.name != ".push":
+                elif entry.name not in OWN:
                     pending.append(entry.path)
     return count, size
 
