@@ -5,7 +5,8 @@
 In each round everybody sends the same tree, one after the other, and in the next round in the other order; a ratio is
 of two runs of one round. A first push goes to a fresh directory, with nothing cached; in the others everybody has what
 the round before left. Each command is measured from the start of its process to its end, and counts only when all
-files have arrived. A push compares every file that it sent by sha256, and switches at once; nobody else does.
+files have arrived. A push compares every file that it sent by sha256, and switches at once; nobody else does. The
+shell of the server's account reads no files at its start, which would count once for each command that is run there.
 
 Everybody runs with the algorithms that are usual for it ("defaults"), and once more all with the same ("same crypto").
 Nothing fails because of a target: whether it is met is printed. A peer that is not installed is named and left out.
@@ -34,11 +35,9 @@ from ours import Push
 from peers import Peers, chooses, program_of, versions
 from report import Report
 from room import file_system, room
-from server import Login
+from server import Login, Server
 from side import Side
 from workload import LINK, WORKLOADS, Change, Workload
-
-from pushkit.testing import Sshd
 
 #: Seconds after which a file that was written is not hashed once more.
 SETTLED = 3.0
@@ -47,7 +46,7 @@ SETTLED = 3.0
 class Bench:
     """What is measured, and how often."""
 
-    def __init__(self, directory: Path, server: Sshd, chosen: argparse.Namespace) -> None:
+    def __init__(self, directory: Path, server: Server, chosen: argparse.Namespace) -> None:
         self._directory = directory
         self._server = server
         self._pairs: int = chosen.pairs
@@ -76,20 +75,21 @@ class Bench:
 
     def _measure(self, workload: Workload, amount: int, place: Path, login: Login, title: str) -> None:
         tree = workload.make(place / "tree", amount)
+        cryptos = self._cryptos if workload.matched else (False,)
         ours = {(each, matched): self._ours(workload, place, login, each, matched)
-                for each in self._transports for matched in self._cryptos
+                for each in self._transports for matched in cryptos
                 if not (matched and each == "paramiko")}  # fmt: skip
         theirs: dict[tuple[str, bool], Side] = {}
         for peer in workload.peers:
             if not shutil.which(program_of(peer)):
                 print(f"  {program_of(peer)}: not installed", flush=True)
                 continue
-            for matched in self._cryptos if chooses(peer) else (False,):
+            for matched in cryptos if chooses(peer) else (False,):
                 theirs[peer, matched] = self._theirs(workload, place, login, peer, matched)
-        sides = [side for matched in self._cryptos for both in (ours, theirs)
+        sides = [side for matched in cryptos for both in (ours, theirs)
                  for (_, its), side in both.items() if its == matched]  # fmt: skip
         first = workload.change is Change.FIRST
-        for number in range(-1 if first else -2, self._pairs):
+        for number in range(-1 if first else -2, min(self._pairs, workload.most_pairs)):
             if number == -1 and not first:
                 time.sleep(SETTLED)
             if number > -2:
@@ -171,7 +171,7 @@ def main() -> int:
         directory = Path(name)
         print(heading(directory), end="\n\n", flush=True)
         (directory / "sshd").mkdir()
-        with Sshd(directory / "sshd") as server:
+        with Server(directory / "sshd") as server:
             bench = Bench(directory, server, chosen)
             for workload in workloads:
                 bench.run(workload)
