@@ -54,7 +54,7 @@ docs: $(TEST_VENV)/.ready
 
 bench: setup
 	.ci/machine servers
-	for each in tests/bench/*.py; do echo "== $$each"; $(VENV)/bin/python $$each || exit 1; done
+	for each in $$(grep -l __main__ tests/bench/*.py); do echo "== $$each"; $(VENV)/bin/python $$each || exit 1; done
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -8,20 +8,33 @@ printed beside what was measured.
 
 from __future__ import annotations
 
-import os
-import subprocess
+import shutil
 import sys
 import tempfile
-from dataclasses import dataclass
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
+from hashlib import sha256
+from io import BytesIO
 from pathlib import Path
-from shlex import quote
 
-from latency import PIECE, relay
-from sftp_push import Bench, compare, make_tree
+from latency import relay
+from ours import Push
+from pairs import compare
+from peers import Peers
+from server import Login
+from tree import Tree, make_one, make_small
 
-from pushkit.testing import Sshd, known_host
+from pushkit import Entry, Kind, Project, Run, Snapshot, Target
+from pushkit.files import Transfer
+from pushkit.secrets.redaction import Redactor
+from pushkit.testing import Sshd
+from pushkit_sftp.options import SftpOptions
+from pushkit_sftp.session import open_remote
 
 ROUND_TRIP = 0.02
+LFTP = "lftp mirror -R -P8"
 LARGE = 1 << 30
 
 
@@ -33,47 +46,74 @@ class Only(Sshd):
         return ["ForceCommand internal-sftp", *super()._configuration()]
 
 
-@dataclass
-class Relayed:
-    """A server at another port."""
+class Bench:
+    """One tree, and the ways to get it to a server: seconds of each."""
 
-    host: str
-    port: int
-    user: str
-    key: Path
-    known_hosts: Path
-    files: Path
+    def __init__(self, directory: Path, login: Login, top: Path) -> None:
+        self._directory = directory
+        self._login = login
+        self._tree = Tree(top)
+        self._peers = Peers(directory, login, top)
+        self._push = Push(directory, login, top)
+        self._entries = [self._entry(path) for path in sorted(top.rglob("*"))]
 
+    def _entry(self, path: Path) -> Entry:
+        name, mode = str(path.relative_to(self._tree.top)), path.stat().st_mode & 0o777
+        if path.is_dir():
+            return Entry(name, Kind.DIRECTORY, mode)
+        content = path.read_bytes()
+        return Entry(name, Kind.FILE, mode, len(content), sha256(content).digest())
 
-class Peers(Bench):
-    """The ways to an account without a shell, on ``port`` of this machine."""
+    def peer(self, name: str) -> float:
+        """By another program."""
+        return self._fresh(lambda target: self._peers.run(name, target).seconds)
 
-    def __init__(self, directory: Path, server: Sshd, tree: Path, port: int) -> None:
-        known = directory / f"known-{port}"
-        known.write_text(known_host(server.host, port, server.host_key))
-        super().__init__(directory, Relayed(server.host, port, server.user, server.key, known, server.files), tree)
-        self._options = f"-F none -o IdentityAgent=none -o UserKnownHostsFile={quote(str(known))} -i {server.key}"
+    def push(self) -> float:
+        """By the whole command."""
+        return self._fresh(lambda target: self._push.run(target, cold=True).seconds, self._push.arrived)
 
-    def lftp(self) -> float:
-        """Seconds of ``lftp mirror -R -P8``."""
-        target, server = self.fresh(), self.server
+    def put(self) -> float:
+        """By connecting and sending."""
+        return self._fresh(self._put)
+
+    def _put(self, target: Path) -> float:
         target.mkdir()
-        script = (
-            f"set sftp:connect-program 'ssh -a -x {self._options}'; "
-            f"open -u {server.user},none sftp://{server.host}:{server.port}; "
-            f"mirror -R -P8 {quote(str(self.tree))} {quote(str(target))}"
+        options = SftpOptions(
+            host=self._login.host,
+            port=self._login.port,
+            user=self._login.user,
+            key=self._login.key,
+            known_hosts=self._login.known_hosts,
+            agent=False,
+            path=str(target),
         )
-        return self.timed(lambda: subprocess.run(["lftp", "-c", script], check=True), target)
+        top = self._tree.top
+        run = Run(
+            project=Project("bench", top / "Pushfile", top, ".", (), "", {}),
+            target=Target("bench", "sftp"),
+            emit=lambda _event: None,
+            cancelled=threading.Event(),
+            scratch=self._directory,
+            person="",
+            redact=Redactor(),
+            environment={},
+        )
+        snapshot = Snapshot(self._entries, lambda entry: BytesIO((top / entry.path).read_bytes()), lambda: ("", False))
+        start = time.perf_counter()
+        remote = open_remote(options, self._directory, self._login.user, threading.Event())
+        try:
+            remote.put("", Transfer(snapshot, self._entries, {}, run))
+        finally:
+            remote.close()
+        return time.perf_counter() - start
 
-    def sftp(self) -> float:
-        """Seconds of ``sftp`` with ``put -r``."""
-        target, server = self.fresh(), self.server
-        target.mkdir()
-        command = f"sftp -q -r {self._options} -P {server.port} -b - {server.user}@{server.host}"
-        work = f"put -r {self.tree}/. {target}\n".encode()
-        return self.timed(
-            lambda: subprocess.run(["sh", "-c", command], input=work, check=True, stdout=subprocess.DEVNULL), target
-        )
+    def _fresh(self, work: Callable[[Path], float], found_at: Callable[[Path], Path] = lambda target: target) -> float:
+        target = self._directory / "target"
+        seconds = work(target)
+        missing = self._tree.missing(found_at(target))
+        assert not missing, missing
+        shutil.rmtree(target)
+        return seconds
 
 
 def main() -> None:
@@ -82,23 +122,20 @@ def main() -> None:
     memory = Path("/dev/shm")
     with tempfile.TemporaryDirectory(prefix="push-bench-", dir=memory if memory.is_dir() else None) as name:
         directory = Path(name)
-        small, large = directory / "small", directory / "large"
-        for place in (directory / "sshd", small, large):
-            place.mkdir()
-        make_tree(small, 1000)
-        with (large / "file").open("wb") as file:
-            for _ in range(LARGE // PIECE):
-                file.write(os.urandom(PIECE))
+        (directory / "sshd").mkdir()
+        make_small(directory / "small", 1000)
+        make_one(directory / "large", LARGE)
         with Only(directory / "sshd") as server:
             for round_trip in (0.0, ROUND_TRIP):
                 with relay(server.host, server.port, round_trip) as port:
-                    bench = Peers(directory, server, small, port)
-                    print(f"1,000 files, {sum(entry.size for entry in bench.entries) / 1e6:.0f} MB, {round_trip:g} s:")
-                    compare("put", bench.put, bench.lftp, "lftp mirror -R -P8", pairs=pairs, target=0.12)
-                    compare("push", bench.push, bench.lftp, "lftp mirror -R -P8", pairs=pairs, target=0.12)
-            bench = Peers(directory, server, large, server.port)
+                    small = Bench(directory, Login.at(directory, server, port), directory / "small")
+                    lftp = partial(small.peer, LFTP)
+                    print(f"1,000 files, {round_trip:g} s:")
+                    compare("put", small.put, lftp, LFTP, pairs=pairs, target=0.12)
+                    compare("push", small.push, lftp, LFTP, pairs=pairs, target=0.12)
+            large = Bench(directory, Login.at(directory, server, server.port), directory / "large")
             print("one file of 1 GiB:")
-            compare("put", bench.put, bench.sftp, "sftp put", pairs=pairs, target=1.2)
+            compare("put", large.put, partial(large.peer, "sftp put -r"), "sftp put", pairs=pairs, target=1.2)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from sftp_push import make_tree
+from tree import make_small
 
 from pushkit.testing import FaultProxy, Sshd, Way
 
@@ -91,7 +91,7 @@ def main() -> None:
         directory = Path(scratch)
         os.environ["XDG_CACHE_HOME"] = str(directory / "cache")
         tree = directory / "tree"
-        make_tree(tree, files)
+        make_small(tree, files)
         (directory / "server").mkdir()
         with Sshd(directory / "server") as server:
             ours, theirs = server.files / "ours", server.files / "theirs"

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import random
 import shutil
 import statistics
 import subprocess
@@ -21,41 +20,11 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-FILES, IGNORED, IN_DIRECTORY = 100_000, 50_000, 40
+from tree import make_small
+
+FILES, IGNORED = 100_000, 50_000
 WARM, COLD, MEGABYTES = 2.2, 1.0, 150
 QUIET = 0.93
-WORDS = (
-    "admin",
-    "api",
-    "auth",
-    "cache",
-    "client",
-    "config",
-    "core",
-    "data",
-    "forms",
-    "handlers",
-    "index",
-    "jobs",
-    "lib",
-    "main",
-    "models",
-    "parser",
-    "queue",
-    "report",
-    "schema",
-    "service",
-    "static",
-    "task",
-    "test",
-    "types",
-    "user",
-    "utils",
-    "views",
-    "widget",
-    "worker",
-)
-ENDS = (".py", ".js", ".ts", ".html", ".css", ".md", ".json", ".txt", ".go", ".png")
 IGNORE = "node_modules/\n__pycache__/\n*.py[cod]\n*.log\n*.egg-info/\n.env\n.venv/\n/dist/\n/build/\n.DS_Store\n*~\n"
 
 TAKE = """
@@ -72,32 +41,15 @@ if len(sys.argv) > 3:
 """
 
 
-def make_tree(top: Path, count: int, seed: int) -> None:
-    """``count`` files of 4 KiB on average, log-normal, about forty in a directory."""
-    chance = random.Random(seed)
-    data = chance.randbytes(1 << 20)
-    directories = [top]
-    for number in range(count // IN_DIRECTORY):
-        parent = chance.choice(directories[-200:])
-        directory = parent / f"{chance.choice(WORDS)}_{number}" if len(parent.parts) < 14 else top / f"pkg_{number}"
-        directory.mkdir(parents=True)
-        directories.append(directory)
-        for each in range(IN_DIRECTORY):
-            size = min(int(chance.lognormvariate(7.82, 1.0)), 500_000)
-            start = chance.randrange(len(data) - size)
-            name = f"{chance.choice(WORDS)}_{chance.choice(WORDS)}_{each}{chance.choice(ENDS)}"
-            (directory / name).write_bytes(data[start : start + size])
-
-
 def make_repository(top: Path) -> None:
     """The repository that is measured."""
-    make_tree(top / "src", FILES, 1)
+    make_small(top / "src", FILES, 1)
     (top / ".gitignore").write_text(IGNORE)
     for arguments in (("init", "-q"), ("add", "-A"), ("commit", "-qm", "all")):
         subprocess.run(
             ["git", "-C", top, "-c", "user.name=b", "-c", "user.email=b@example.com", *arguments], check=True
         )
-    make_tree(top / "node_modules", IGNORED, 2)
+    make_small(top / "node_modules", IGNORED, 2)
 
 
 def seconds(argv: Sequence[str | Path]) -> float:

@@ -1,0 +1,114 @@
+"""The other ways to get a tree to a server by SSH, each with the options that its users would give it."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from shlex import join, quote
+
+from meter import Cost, measure
+from server import Login
+
+#: The option of a program that makes it tell its version; OpenSSH tells that of ssh.
+PROGRAMS = {"rsync": "--version", "scp": "", "sftp": "", "lftp": "--version", "rclone": "version", "vagrant": "-v"}
+VAGRANTFILE = """
+Vagrant.configure("2") do |config|
+  config.push.define "ftp" do |push|
+    push.host = "{host}:{port}"
+    push.username = "{user}"
+    push.password = "unused"
+    push.secure = true
+    push.destination = "{target}"
+    push.dir = "{top}"
+  end
+end
+"""
+
+
+def program_of(peer: str) -> str:
+    """The program that a peer is."""
+    return peer.split(maxsplit=1)[0]
+
+
+def chooses(peer: str) -> bool:
+    """Whether a peer takes the algorithms that it is told, since it runs the ssh program."""
+    return program_of(peer) not in {"rclone", "vagrant"}
+
+
+def versions() -> list[str]:
+    """What is installed, and what is not."""
+    said = []
+    for program, option in PROGRAMS.items():
+        if not shutil.which(program):
+            said.append(f"{program}: not installed")
+        elif option:
+            done = subprocess.run([program, option], capture_output=True, text=True, check=False)
+            found = re.search(r"\d+(\.\d+)+", done.stdout)
+            said.append(f"{program} {found[0] if found else 'of an unknown version'}")
+    return said
+
+
+class Peers:
+    """The peers, which send the directory ``top`` to ``login``. ``directory`` is for what they need."""
+
+    def __init__(self, directory: Path, login: Login, top: Path) -> None:
+        self._directory = directory
+        self._login = login
+        self._top = top
+
+    def run(self, name: str, target: Path, *, matched: bool = False, before: Path | None = None) -> Cost:
+        """Send it by the peer with that name. ``before`` is the release before, for those that link to it."""
+        login = self._login
+        ssh = login.options(matched=matched)
+        where = f"{login.user}@{login.host}"
+        top = self._top
+        if name.startswith("rsync"):
+            more = {"rsync -a": [], "rsync -a --delete": ["--delete"]}.get(name, [f"--link-dest={before}"])
+            shell = join(["ssh", "-p", str(login.port), *ssh])
+            return measure(["rsync", "-a", *more, "-e", shell, f"{top}/", f"{where}:{target}/"])
+        if name == "scp -r":
+            return measure(["scp", "-q", "-r", "-P", str(login.port), *ssh, str(top), f"{where}:{target}"])
+        target.mkdir()
+        if name == "sftp put -r":
+            command = ["sftp", "-q", *ssh, "-P", str(login.port), "-b", "-", where]
+            return measure(command, stdin=f"put -r {quote(str(top))}/. {quote(str(target))}\n".encode())
+        if name == "lftp mirror -R -P8":
+            script = (
+                f"set sftp:connect-program {quote(join(['ssh', '-a', '-x', *ssh]))}; "
+                f"open -u {login.user},none sftp://{login.host}:{login.port}; "
+                f"mirror -R -P8 {quote(str(top))} {quote(str(target))}"
+            )
+            return measure(["lftp", "-c", script])
+        if name == "rclone":
+            return self._rclone(target)
+        assert name == "vagrant push"
+        return self._vagrant(target)
+
+    def _rclone(self, target: Path) -> Cost:
+        login = self._login
+        options = {
+            "config": "/dev/null",
+            "sftp-host": login.host,
+            "sftp-port": login.port,
+            "sftp-user": login.user,
+            "sftp-key-file": login.key,
+            "sftp-known-hosts-file": login.known_hosts,
+            "sftp-disable-hashcheck": "true",
+            "transfers": 32,
+            "checkers": 32,
+        }
+        said = [f"--{option}={value}" for option, value in options.items()]
+        return measure(["rclone", "copy", *said, str(self._top), f":sftp:{target}"])
+
+    def _vagrant(self, target: Path) -> Cost:
+        login = self._login
+        home = self._directory / "vagrant"
+        (home / ".ssh").mkdir(parents=True, exist_ok=True)
+        (home / ".ssh" / "config").write_text(
+            f"Host {login.host}\nIdentityFile {login.key}\nUserKnownHostsFile {login.known_hosts}\n"
+        )
+        fields = {"host": login.host, "port": login.port, "user": login.user, "target": target, "top": self._top}
+        (home / "Vagrantfile").write_text(VAGRANTFILE.format(**fields))
+        return measure(["vagrant", "push"], environment={"HOME": str(home)}, directory=home)
