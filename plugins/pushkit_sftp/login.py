@@ -12,12 +12,11 @@ from pathlib import Path
 from pushkit import PushRefused, TargetError
 from pushkit_sftp.destination import Credentials, Destination
 from pushkit_sftp.library import paramiko
+from pushkit_sftp.prompts import TRIES, passphrase_question
 
 #: Asks a person for a secret. Raises `PushRefused` when there is nobody, or no answer.
 Ask = Callable[[str], str]
 
-# How the questions for a passphrase end: as many as ssh asks, and each differs.
-TRIES = ("", " (that was wrong)", " (that was wrong too)")
 KEY_CLASSES: tuple[type[paramiko.PKey], ...] = (paramiko.Ed25519Key, paramiko.ECDSAKey, paramiko.RSAKey)
 
 
@@ -120,9 +119,9 @@ class Login:
         if self.ask is None or (self.credentials.password and not self.credentials.key):
             raise locked
         error: TargetError = locked
-        for end in TRIES:
+        for tries in range(TRIES):
             try:
-                passphrase = self.ask(f"passphrase of the key {file}{end}")
+                passphrase = self.ask(passphrase_question(file, tries))
             except PushRefused:
                 break
             try:

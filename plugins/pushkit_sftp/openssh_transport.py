@@ -13,15 +13,15 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from pushkit import TargetError
+from pushkit import Interrupted, PushRefused, TargetError
 from pushkit_sftp.destination import Destination, Hop, hops, way
 from pushkit_sftp.multiplexing import Multiplexed
 from pushkit_sftp.options import SftpOptions
-from pushkit_sftp.prompts import Prompts
+from pushkit_sftp.prompts import TRIES, Prompts, passphrase_question
 from pushkit_sftp.ssh_config import SYSTEM, USUAL, account_home
 from pushkit_sftp.transport import Channel, Transport
 
@@ -41,7 +41,7 @@ ALWAYS = (
     "NoHostAuthenticationForLocalhost no",
     "UpdateHostKeys no",
     "VisualHostKey no",
-    "NumberOfPasswordPrompts 1",
+    f"NumberOfPasswordPrompts {TRIES}",
 )
 #: What is so of the connection to the target: nothing that the configuration wants of a person's own session.
 OURS = (
@@ -61,14 +61,29 @@ OURS = (
 LOOK, LAST_SECONDS = 0.004, 5.0
 #: Bytes of the name of a socket that every system takes, with what ssh appends to it.
 SHORT = 60
+LOCKED = re.compile(r"^Enter passphrase for (?:key )?'?(.*?)'?: ?$")
 DEBUG = re.compile(r"^debug\d: ")
 
 
 class OpensshTransport(Transport):
-    """A connection to ``there``, made by the ``program`` ssh. Raises `TargetError` when it cannot be made."""
+    """A connection to ``there``, made by the ``program`` ssh. Raises `TargetError` when it cannot be made.
 
-    def __init__(self, program: str, there: Destination, options: SftpOptions, project: Path, local_user: str) -> None:
+    A passphrase that nobody gave is what ``ask`` says.
+    """
+
+    def __init__(
+        self,
+        program: str,
+        there: Destination,
+        options: SftpOptions,
+        project: Path,
+        local_user: str,
+        *,
+        ask: Callable[[str], str] | None = None,
+    ) -> None:
         super().__init__(there.where)
+        self._ask = ask
+        self._stopped: Interrupted | None = None
         self._project = project
         self._local_user = local_user
         self._hop_of = hops(options, project, local_user)
@@ -180,8 +195,10 @@ class OpensshTransport(Transport):
         before = time.monotonic()
         while not os.path.exists(self._socket):
             if not self.active:
-                raise self._failed()
+                raise self._stopped or self._failed()
             time.sleep(LOOK)
+            if self._stopped is not None:
+                raise self._stopped
             now = time.monotonic()
             left -= 0 if self._prompts.asking.is_set() else now - before
             before = now
@@ -198,12 +215,15 @@ class OpensshTransport(Transport):
 
     def _answer(self, question: str, wanted: bool) -> str | None:
         """What to say to a ``question`` of ssh."""
+        before = self._asked.count(question)
         self._asked.append(question)
         options, user = self._options, self._there.credentials.user
         if not wanted:
             return None
-        if "passphrase" in question.lower():
-            return options.passphrase.get_secret_value() if options.passphrase else None
+        if locked := LOCKED.search(question):
+            return self._passphrase(locked[1], before)
+        if before:
+            return None
         # A server on the way is shown no password.
         there = self._there
         hosts = "|".join(re.escape(host) for host in {there.said.host.lower(), there.address.host.lower()})
@@ -212,6 +232,22 @@ class OpensshTransport(Transport):
         alone = whose is None and not there.jumps and not there.command and "PIN" not in question
         if options.password and (mine or alone):
             return options.password.get_secret_value()
+        return None
+
+    def _passphrase(self, file: str, before: int) -> str | None:
+        """What the key in ``file`` is encrypted with; ``before`` so many answers were wrong."""
+        options = self._options
+        if options.passphrase is not None:
+            return None if before else options.passphrase.get_secret_value()
+        # A key of ssh need not be the right one: where there is a password, it is no reason to ask.
+        if self._ask is None or before >= TRIES or (options.password and not options.key):
+            return None
+        try:
+            return self._ask(passphrase_question(file, before))
+        except Interrupted as error:
+            self._stopped = error
+        except PushRefused:
+            pass
         return None
 
     def _said(self) -> str:
@@ -254,8 +290,9 @@ class OpensshTransport(Transport):
         words, file = self._last_words(), self._there.credentials.key
         locked = any("passphrase" in question and str(file) in question for question in self._asked)
         if file and locked:
-            # Only for a key that the server takes ssh asks what it is encrypted with.
-            if self._options.passphrase is None:
+            # ssh asks only for a key that the server takes.
+            # How often it asked shows whether it was given one.
+            if self._options.passphrase is None and sum(str(file) in each for each in self._asked) < 2:
                 return TargetError(
                     f"the key {file} is encrypted, and there is no passphrase",
                     hint='add it to the agent (ssh-add), or set passphrase = "${env:...}"',

@@ -19,6 +19,9 @@ printf '%s\\n%s\\0' "$SSH_ASKPASS_PROMPT" "$1" >"$here/question"
 IFS= read -r answer <"$here/answer"
 case $answer in 1*) printf '%s\\n' "${answer#1}" ;; *) exit 1 ;; esac
 """
+#: How often a passphrase may be given, as ssh has it.
+TRIES = 3
+ENDS = ("", " (that was wrong)", " (that was wrong too)")
 #: Given the question and whether it is one, and not a word to a person: the answer, None when there is none.
 Answer = Callable[[str, bool], str | None]
 
@@ -77,3 +80,8 @@ class Prompts:
         finally:
             self.asking.clear()
         os.write(self._answers, b"0\n" if answer is None else f"1{answer}\n".encode("utf-8", "surrogateescape"))
+
+
+def passphrase_question(file: Path | str, tries: int) -> str:
+    """What a person is asked for the passphrase of a key, when so many were wrong. No two questions are alike."""
+    return f"passphrase of the key {file}{ENDS[tries]}"

@@ -64,7 +64,7 @@ def connected(
     if options.transport == "openssh" and why:
         raise TargetError(f'{there.where}: transport = "openssh" cannot be: {why}', hint='set transport = "auto"')
     if program and not why:
-        return OpensshTransport(program, there, options, project, local_user)
+        return OpensshTransport(program, there, options, project, local_user, ask=ask)
     # paramiko takes a quarter of a second to import.
     from pushkit_sftp.paramiko_transport import logged_in  # noqa: PLC0415
 

@@ -18,7 +18,7 @@ from pushkit import Interrupted, TargetError
 from pushkit.testing import Dropbear, KeyPair, Person, ServerDirectory, Sshd, SshServer
 
 SECRET = "open sesame"
-PARAMIKO: dict[str, Any] = {"transport": "paramiko"}
+pytestmark = pytest.mark.usefixtures("transport")
 
 
 @pytest.fixture(autouse=True)
@@ -55,12 +55,12 @@ def test_a_person_who_mistypes_has_three_tries(ssh_server: Sshd, key: Path) -> N
     first, second, third = asked(key)
     for answers in ({first: SECRET}, {first: "no", second: SECRET}, {first: "no", second: "no", third: SECRET}):
         person = Person(answers)
-        with remote_on(ssh_server, key=str(key), ask=person, **PARAMIKO):
+        with remote_on(ssh_server, key=str(key), ask=person):
             assert person.asked == list(answers)
     person = Person(dict.fromkeys(asked(key), "no"))
     with (
         pytest.raises(TargetError, match="passphrase is wrong"),
-        remote_on(ssh_server, key=str(key), ask=person, **PARAMIKO),
+        remote_on(ssh_server, key=str(key), ask=person),
     ):
         pass
     assert person.asked == [first, second, third]
@@ -68,11 +68,11 @@ def test_a_person_who_mistypes_has_three_tries(ssh_server: Sshd, key: Path) -> N
 
 def test_who_gives_nothing_is_told_what_to_do(ssh_server: Sshd, key: Path) -> None:
     with pytest.raises(TargetError, match="is encrypted, and there is no passphrase") as caught:
-        remote_on(ssh_server, key=str(key), ask=Person({}), **PARAMIKO).__enter__()
+        remote_on(ssh_server, key=str(key), ask=Person({})).__enter__()
     assert "ssh-add" in caught.value.hint
     person = Person({asked(key)[0]: "no"})
     with pytest.raises(TargetError, match="passphrase is wrong"):
-        remote_on(ssh_server, key=str(key), ask=person, **PARAMIKO).__enter__()
+        remote_on(ssh_server, key=str(key), ask=person).__enter__()
 
 
 def test_who_wants_to_stop_is_heard(ssh_server: Sshd, key: Path) -> None:
@@ -80,15 +80,15 @@ def test_who_wants_to_stop_is_heard(ssh_server: Sshd, key: Path) -> None:
         raise Interrupted("stopped")
 
     with pytest.raises(Interrupted):
-        remote_on(ssh_server, key=str(key), ask=ask, **PARAMIKO).__enter__()
+        remote_on(ssh_server, key=str(key), ask=ask).__enter__()
 
 
 def test_a_passphrase_that_was_given_is_not_asked_for(ssh_server: Sshd, key: Path) -> None:
     person = Person({})
-    with remote_on(ssh_server, key=str(key), passphrase=SECRET, ask=person, **PARAMIKO):
+    with remote_on(ssh_server, key=str(key), passphrase=SECRET, ask=person):
         pass
     with pytest.raises(TargetError, match="passphrase is wrong"):
-        remote_on(ssh_server, key=str(key), passphrase="no", ask=person, **PARAMIKO).__enter__()
+        remote_on(ssh_server, key=str(key), passphrase="no", ask=person).__enter__()
     assert person.asked == []
 
 
@@ -97,9 +97,9 @@ def test_a_key_of_ssh_is_asked_for_unless_there_is_a_password(
 ) -> None:
     usual = locked(password_account.key, home / ".ssh/id_ed25519")
     person = Person({asked(usual)[0]: SECRET})
-    with remote_on(password_account, ssh_directory.path, key=None, ask=person, **PARAMIKO):
+    with remote_on(password_account, ssh_directory.path, key=None, ask=person):
         assert person.asked == asked(usual)[:1]
-    with remote_on(password_account, key=None, password=password_account.password, ask=person, **PARAMIKO):
+    with remote_on(password_account, key=None, password=password_account.password, ask=person):
         assert person.asked == asked(usual)[:1]
 
 
@@ -121,14 +121,14 @@ def agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_a_key_that_the_agent_holds_is_not_asked_for(ssh_server: Sshd, key: Path, tmp_path: Path) -> None:
     subprocess.run(["ssh-add", "-q", ssh_server.key], check=True)
     person = Person({})
-    with remote_on(ssh_server, key=str(key), agent=True, ask=person, **PARAMIKO):
+    with remote_on(ssh_server, key=str(key), agent=True, ask=person):
         pass
     # Nor when the server does not take it.
     other = KeyPair.generate(tmp_path / "other").path
     subprocess.run(["ssh-add", "-q", "-D"], check=True, capture_output=True)
     subprocess.run(["ssh-add", "-q", other], check=True)
     with pytest.raises(TargetError, match=r"does not let .* in. Tried: key \S+ of the agent. It"):
-        remote_on(ssh_server, key=str(locked(other, tmp_path / "o")), agent=True, ask=person, **PARAMIKO).__enter__()
+        remote_on(ssh_server, key=str(locked(other, tmp_path / "o")), agent=True, ask=person).__enter__()
     assert person.asked == []
 
 
@@ -146,7 +146,7 @@ def test_a_person_may_type_slowly(name: str, tmp_path: Path, request: pytest.Fix
     copy = locked(server.key, tmp_path / "slow")
     (tmp_path / "config").write_text("Host *\nServerAliveInterval 1\n")
     ask = slow(Person({asked(copy)[0]: SECRET}))
-    with remote_on(server, key=str(copy), ssh_config=str(tmp_path / "config"), ask=ask, **PARAMIKO):
+    with remote_on(server, key=str(copy), ssh_config=str(tmp_path / "config"), ask=ask):
         pass
 
 
