@@ -308,7 +308,12 @@ def test_a_failure_while_reading_goes_on_as_it_is(place: tuple[Remote, Path]) ->
     with pytest.raises(TargetError, match="the file changed"):
         remote.put("", given)
     assert given.failed == [("file", "the file changed")]
-    assert remote.stat("") is not None
+    try:
+        found = remote.stat("")
+    except RemoteError:
+        # Dropbear ends one in some forty sessions that begin when a command on another channel has just been left.
+        found = remote.stat("")
+    assert found is not None
 
 
 def text(size: int) -> bytes:
