@@ -42,6 +42,9 @@ ALWAYS = (
     "UpdateHostKeys no",
     "VisualHostKey no",
     f"NumberOfPasswordPrompts {TRIES}",
+    # A password is for the target, see `said_of`, and shown to no server on the way.
+    "PasswordAuthentication no",
+    "KbdInteractiveAuthentication no",
 )
 #: What is so of the connection to the target: nothing that the configuration wants of a person's own session.
 OURS = (
@@ -217,22 +220,15 @@ class OpensshTransport(Transport):
         """What to say to a ``question`` of ssh."""
         before = self._asked.count(question)
         self._asked.append(question)
-        options, user = self._options, self._there.credentials.user
+        options = self._options
         if not wanted:
             return None
         if locked := LOCKED.search(question):
             return self._passphrase(locked[1], before)
         if before:
             return None
-        # A server on the way is shown no password.
-        there = self._there
-        hosts = "|".join(re.escape(host) for host in {there.said.host.lower(), there.address.host.lower()})
-        whose = re.match(r"\(?([^\s@]+)@([^\s)]+?)(?:\)|'s password)", question)
-        mine = whose is not None and whose[1] == user and re.fullmatch(hosts, whose[2].lower()) is not None
-        alone = whose is None and not there.jumps and not there.command and "PIN" not in question
-        if options.password and (mine or alone):
-            return options.password.get_secret_value()
-        return None
+        # No server on the way may ask for one: see `ALWAYS`.
+        return options.password.get_secret_value() if options.password and "PIN" not in question else None
 
     def _passphrase(self, file: str, before: int) -> str | None:
         """What the key in ``file`` is encrypted with; ``before`` so many answers were wrong."""
@@ -374,9 +370,10 @@ def check_readable(file: Path) -> None:
 
 def said_of(options: SftpOptions) -> Sequence[str]:
     """The options of ssh that a target's own are, for the connection to it alone."""
+    found = ["PasswordAuthentication=yes", "KbdInteractiveAuthentication=yes"] if options.password else []
     if options.jump.lower() == "none":
-        return ["ProxyJump=none", "ProxyCommand=none"]
-    return [f"ProxyJump={options.jump}"] if options.jump else []
+        return [*found, "ProxyJump=none", "ProxyCommand=none"]
+    return [*found, f"ProxyJump={options.jump}"] if options.jump else found
 
 
 def obstacle(options: SftpOptions, there: Destination, hop_of: Hop) -> str:
@@ -387,6 +384,8 @@ def obstacle(options: SftpOptions, there: Destination, hop_of: Hop) -> str:
             return f"ssh's configuration leads to {each.said.host} through {each.said.host} itself (ProxyJump)"
     if options.host_key:
         return "ssh knows no fingerprints of hosts (`host_key`)"
+    if options.password and there.command:
+        return "what the ProxyCommand starts would be told the `password` as well"
     files = (*there.known_hosts, there.credentials.key or Path(), options.ssh_config or Path())
     strange = [file for file in files if re.search(r'["\\$\n\r]', str(file))]
     return f"ssh takes no such path in its configuration: {strange[0]}" if strange else ""

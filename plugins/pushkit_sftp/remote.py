@@ -13,6 +13,7 @@ from pushkit.files import (
     Found,
     Independent,
     Remote,
+    RemoteDenied,
     RemoteError,
     RemoteExists,
     RemoteFull,
@@ -88,8 +89,11 @@ class SftpRemote(Remote):
         self._do(path, lambda client, full: requests.write(full, chunks, mode, client))
 
     def append(self, path: str, data: bytes) -> None:
-        """Add to a file."""
-        self._do(path, lambda _client, full: requests.append(full, data))
+        """Add to a file; some servers (ProFTPD) let nobody do so, and it is written anew."""
+        try:
+            self._do(path, lambda _client, full: requests.append(full, data))
+        except RemoteDenied:
+            super().append(path, data)
 
     def make_directory(self, path: str, mode: int) -> None:
         """Make one directory."""

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -174,6 +175,11 @@ def test_a_password_is_not_shown_to_a_server_on_the_way(home: Path, tmp_path: Pa
         configure(home, block("gate", asking), block("blog", ssh_server, ProxyJump="gate"))
         with pytest.raises(TargetError, match="does not let"):
             remote_on(ssh_server, **BARE, password="secret").__enter__()
+        for _ in range(100):
+            if "[preauth]" in asking.log:
+                break
+            time.sleep(0.05)
+        assert "[preauth]" in asking.log
         assert "password" not in asking.log
 
 
