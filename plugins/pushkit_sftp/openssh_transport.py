@@ -60,8 +60,9 @@ OURS = (
     "RequestTTY=no",
     "Tunnel=no",
 )
-#: Seconds between two looks at whether the connection is there, and for ssh to end when it is told to.
-LOOK, LAST_SECONDS = 0.004, 5.0
+#: Seconds between two looks at whether the connection is there; for ssh to end when its connection is lost, and when it
+#: is told to.
+LOOK, MOMENT, LAST_SECONDS = 0.004, 0.5, 5.0
 #: Bytes of the name of a socket that every system takes, with what ssh appends to it.
 SHORT = 60
 LOCKED = re.compile(r"^Enter passphrase for (?:key )?'?(.*?)'?: ?$")
@@ -154,16 +155,20 @@ class OpensshTransport(Transport):
         shutil.rmtree(self._directory, ignore_errors=True)
 
     def _open(self, command: bytes, within: float, *, subsystem: bool) -> Channel:
-        if not self.active:
-            raise EOFError(self._last_words() or "ssh has ended")
-        with self._round_trip():
-            return Multiplexed(self._socket, command, within, self._lost, subsystem=subsystem)
+        try:
+            with self._round_trip():
+                return Multiplexed(self._socket, command, within, self._lost, subsystem=subsystem)
+        except (EOFError, OSError) as error:
+            # A master that has lost its server takes its socket away before it ends.
+            if isinstance(error, TimeoutError) or not self._lost():
+                raise
+            raise EOFError(self._last_words() or "the server is gone") from error
 
     def _lost(self) -> bool:
         """Whether the connection is at its end; ssh says so to its channels a moment before it ends."""
         assert self._process
         with suppress(subprocess.TimeoutExpired):
-            self._process.wait(LOOK * 50)
+            self._process.wait(MOMENT)
         return not self.active
 
     def _start(self, program: str, prompts: Prompts) -> subprocess.Popen[bytes]:
@@ -328,7 +333,7 @@ SAYINGS = (
     (r"connect to host \S+ port \d+: ([^;]+)", "{where}: cannot be reached: {0}", ""),
     (r"timed out during banner exchange|Connection to \S+ port \d+ timed out",
      "{where}: is open, but no SSH server introduced itself within {timeout:g} s", REACH),
-    (r"kex_exchange_identification|banner line",
+    (r"kex_exchange_identification|banner (?:line|exchange)",
      "{where}: is open, but what listens there hung up, or is no SSH server", REACH),
     (r"tilde_expand: No such user (\S+)", "~{0}: there is no such user", "look at ssh's configuration"),
     (r"Unable to negotiate with \S+ port \d+: ([^;]+)", "{where}: the server shares no algorithm with this client: {0}",
@@ -336,6 +341,8 @@ SAYINGS = (
     (r"Received disconnect from \S+ port \d+:\d+: (Too many authentication failures)",
      "{where}: the server ended the login: {0}",
      "it takes only so many keys: name the right one with `key`, and set `agent = false`"),
+    (r"Connection (?:closed|reset)|Broken pipe|[Dd]isconnect", "{where}: the server hung up before anybody was let in",
+     "push again; or look at the server's log"),
 )  # fmt: skip
 
 

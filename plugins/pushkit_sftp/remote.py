@@ -61,9 +61,10 @@ class SftpRemote(Remote):
                 copies, links = b"copy-data" in client.extensions, b"hardlink@openssh.com" in client.extensions
                 self.capabilities = Capabilities(copies=copies, links=links)
         except RemoteError as error:
-            why = error.message.removeprefix(f"{self.where}: ")
-            if self.transport.active:
-                why = f"it said: {said}" if said else why.removeprefix("the connection was lost: ")
+            if not self.transport.active:
+                raise
+            why = error.message.removeprefix(f"{self.where}: ").removeprefix("the connection was lost: ")
+            why = f"it said: {said}" if said else why
             raise RemoteError(
                 f"{self.where}: the server lets us in, but this account may neither run commands nor use SFTP ({why})",
                 hint="let it use SFTP: with `Subsystem sftp internal-sftp` in the server's sshd_config its login shell "
