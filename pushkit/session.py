@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-from pushkit.events import Emitter, Event, StepFailed, StepFinished, StepProgress, StepStarted
+from pushkit.events import Emitter, Event, PlanReady, StepFailed, StepFinished, StepProgress, StepStarted
 from pushkit.model import Action, Plan, Step, Target
 from pushkit.strategy import Strategy
 
@@ -25,8 +25,16 @@ class Tally:
     def __call__(self, event: Event) -> None:
         """Count ``event``."""
         match event:
-            case StepStarted():
+            case PlanReady():
+                # What became of the steps of a plan before does not count any more.
+                self.begun = self.done = 0
+                self.failed = []
+                self.unsure = False
+            case StepStarted(step=step):
                 self.begun += 1
+                if step in self.failed:
+                    # It is tried again.
+                    self.failed.remove(step)
             case StepFinished(step=step):
                 self.done += 1
                 if step.action in {Action.SWITCH, Action.REVERT}:

@@ -37,17 +37,26 @@ T = TypeVar("T")
 
 
 class SftpRemote(Remote):
-    """A directory on a server that speaks SFTP and nothing else. Closes ``transport`` in the end.
+    """A directory on a server that speaks SFTP and nothing else, reached by ``connect``.
 
-    ``path`` is absolute, or relative to the directory that the login starts in. Once ``cancelled`` is set, a server
-    that does not answer is not waited for. Without a ``home`` it is asked for; ``said`` is what the account answered to
-    a command, for the error when it may not use SFTP either.
+    ``transport`` is the connection that is there already. ``path`` is absolute, or relative to the directory that the
+    login starts in. Once ``cancelled`` is set, a server that does not answer is not waited for. Without a ``home`` it
+    is asked for; ``said`` is what the account answered to a command, for the error when it may not use SFTP either.
     """
 
     def __init__(
-        self, transport: Transport, path: str, cancelled: threading.Event, home: str = "", *, said: str = ""
+        self,
+        transport: Transport,
+        connect: Callable[[], Transport],
+        path: str,
+        cancelled: threading.Event,
+        home: str = "",
+        *,
+        said: str = "",
     ) -> None:
         self.transport = transport
+        self._connect = connect
+        self._cancelled = cancelled
         self.where = transport.where
         self.round_trips = 0
         self._sessions = Sessions(transport, cancelled)
@@ -219,6 +228,12 @@ class SftpRemote(Remote):
         """Remove what is there, and all in it."""
         with self._client() as client:
             remove_tree(client, self._place(path))
+
+    def renew(self) -> None:
+        """Hang up, and connect as before."""
+        self.close()
+        self.transport = self._connect()
+        self._sessions = Sessions(self.transport, self._cancelled)
 
     def close(self) -> None:
         """Hang up."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from pushkit import TargetError
@@ -33,14 +34,15 @@ def open_remote(
     ``ask`` asks them for a secret. Raises `TargetError`.
     """
     there = destination(options, project, local_user)
-    transport = connected(there, options, project, local_user, ask)
+    connect = partial(connected, there, options, project, local_user, ask)
+    transport = connect()
     try:
         path = from_home(options.path)
         result = probe(transport, probing(path, opening), there.timeout)
         shell = shell_of(result) if result else None
         if result is None or shell is None:
-            return SftpRemote(transport, path, cancelled, said=refusal(result) if result else "")
-        remote = SftpShellRemote(transport, path, shell, cancelled)
+            return SftpRemote(transport, connect, path, cancelled, said=refusal(result) if result else "")
+        remote = SftpShellRemote(transport, connect, path, shell, cancelled)
         remote.round_trips = 1  # the probe
         if (output := foreseen(result)) is not None:
             remote.foresee(opening, output)

@@ -19,9 +19,15 @@ class SftpShellRemote(ShellRemote, SftpRemote):
     Its scripts end when ``cancelled`` is set; those that are begun after that clean up, and are let run.
     """
 
-    def __init__(self, transport: Transport, path: str, shell: Shell, cancelled: threading.Event) -> None:
-        super().__init__(transport, path, cancelled, shell.home)
-        self._cancelled = cancelled
+    def __init__(
+        self,
+        transport: Transport,
+        connect: Callable[[], Transport],
+        path: str,
+        shell: Shell,
+        cancelled: threading.Event,
+    ) -> None:
+        super().__init__(transport, connect, path, cancelled, shell.home)
         self.shell = shell
         self.capabilities = shell.capabilities
 

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from pushkit.files import RemoteError
+from pushkit.files import RemoteLost
 
 #: Seconds between two looks at whether somebody wants to stop; and for the answer to one request.
 TICK, PATIENCE = 0.2, 60.0
@@ -66,7 +66,7 @@ class Transport(ABC):
     def open(self, command: bytes, within: float = PATIENCE, *, subsystem: bool = False) -> Channel:
         """Start a program on the server by its ``command``, or by the name of a ``subsystem``.
 
-        Raises `RemoteError` when the server does not start it, or does not answer within so many seconds.
+        Raises `RemoteLost` when the server does not start it, or does not answer within so many seconds.
         """
         with connection_told(self.where):
             return self._open(command, within, subsystem=subsystem)
@@ -105,13 +105,13 @@ class Transport(ABC):
 
 @contextmanager
 def connection_told(where: str) -> Iterator[None]:
-    """Turn what is raised when the connection fails into a `RemoteError`."""
+    """Turn what is raised when the connection fails into a `RemoteLost`."""
     try:
         yield
     except TimeoutError as error:
-        raise RemoteError(f"{where}: no answer in time", hint="push again") from error
+        raise RemoteLost(f"{where}: no answer in time", hint="push again") from error
     except (EOFError, OSError) as error:
-        raise RemoteError(
+        raise RemoteLost(
             f"{where}: the connection was lost: {str(error) or type(error).__name__}",
             hint="push again",
         ) from error

@@ -4,7 +4,7 @@ A strategy that pushes files implements `Remote` (about a dozen primitives) and 
 incremental pushes, verification, the atomic switch, pruning and rollback for nothing.
 """
 
-from pushkit.files.errors import RemoteDenied, RemoteError, RemoteExists, RemoteFull, RemoteMissing
+from pushkit.files.errors import RemoteDenied, RemoteError, RemoteExists, RemoteFull, RemoteLost, RemoteMissing
 from pushkit.files.operation import Independent, Remove, RemoveDirectory, Rename, SetMode
 from pushkit.files.remote import Capabilities, Remote, pieces
 from pushkit.files.scripts import GRACE, Shell, probing
@@ -25,6 +25,7 @@ __all__ = [
     "RemoteError",
     "RemoteExists",
     "RemoteFull",
+    "RemoteLost",
     "RemoteMissing",
     "Remove",
     "RemoveDirectory",

@@ -7,7 +7,8 @@
         ├── RemoteMissing  there is nothing at the path
         ├── RemoteExists   there is something at the path already
         ├── RemoteDenied   this user may not
-        └── RemoteFull     no space, no inodes, or no quota
+        ├── RemoteFull     no space, no inodes, or no quota
+        └── RemoteLost     the connection failed
 """
 
 from __future__ import annotations
@@ -43,6 +44,10 @@ class RemoteDenied(RemoteError):
 
 class RemoteFull(RemoteError):
     """No space, or no inodes, or a quota is used up."""
+
+
+class RemoteLost(RemoteError):
+    """The connection failed, and how far the remote came is not known. `Remote.renew` may make another."""
 
 
 def not_switchable(root: str) -> RemoteError:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, suppress
 from datetime import UTC, datetime
 from typing import Any
 
 from pushkit.amount import amount
-from pushkit.errors import TargetError
-from pushkit.files.errors import RemoteError, RemoteExists, RemoteMissing
+from pushkit.errors import Interrupted, Overtaken, PushRefused, TargetError
+from pushkit.files.errors import RemoteError, RemoteExists, RemoteLost, RemoteMissing
+from pushkit.files.machine import machine
 from pushkit.files.operation import Operation
 from pushkit.files.queue import Queue
 from pushkit.files.remote import Remote
@@ -22,6 +24,10 @@ from pushkit.strategy import Run, one_line
 
 #: The most that is kept of why a push failed, in characters.
 REASON = 300
+#: Seconds that a network is left alone before the target is reached again.
+PAUSE = 1.0
+#: What ends a push whose files are as good as they were: what has arrived whole is taken up by the next one.
+UNDERWAY = (Interrupted, KeyboardInterrupt, RemoteLost)
 
 
 class Layout(ABC):
@@ -33,6 +39,7 @@ class Layout(ABC):
         self._remote = remote
         self._run = run
         self._ticket: Ticket | None = None
+        self._renewed = False
         self._shown: dict[str, str] = {}
 
     @abstractmethod
@@ -104,6 +111,18 @@ class Layout(ABC):
                 self.queue.end(self._ticket, "given up")
             self._ticket = None
 
+    def regained(self, error: BaseException) -> bool:
+        """Whether ``error`` is that the connection was lost, and there is another: once in a push, after a pause."""
+        if self._renewed or not isinstance(error, RemoteLost) or self._run.cancelled.wait(PAUSE):
+            return False
+        self._renewed = True
+        try:
+            self._remote.renew()
+        except (TargetError, PushRefused, Interrupted):
+            return False
+        self._run.warn(f"{error.message}; there is another, and the push goes on with what has arrived")
+        return True
+
     def _describe(self, number: int, snapshot: Snapshot, live: str) -> Ticket:
         created = datetime.now(UTC)
         name = f"{number:06d}-{created:%Y%m%dT%H%M%SZ}-{snapshot.revision.short}"
@@ -112,6 +131,19 @@ class Layout(ABC):
     def _round_trips(self, ahead: int) -> tuple[int, int] | None:
         """Those up to now, and those of a push in which nothing is in the way."""
         return (self._remote.round_trips, ahead) if self._remote.capabilities.scripts else None
+
+    def _enter(self, survey: Survey, describe: Callable[[int], Ticket]) -> tuple[Ticket, Survey]:
+        """A ticket that holds. Raises `Overtaken` when the connection was lost meanwhile, and there is another."""
+        try:
+            return self.queue.enter(survey, describe)
+        except RemoteLost as error:
+            if not self.regained(error):
+                raise
+            # Whether there is a ticket nobody said. It would hold up its own push.
+            for ticket in self.look().open_tickets:
+                if (ticket.machine, ticket.process) == (machine(), os.getpid()):
+                    self.queue.end(ticket, self._failed(error))
+            raise Overtaken(f"{error.message}; this push has to be planned again") from error
 
     def _failed(self, error: BaseException) -> str:
         """The outcome of a push that failed, in words that others may read."""

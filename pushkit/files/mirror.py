@@ -35,7 +35,7 @@ from pushkit.files.arrival import arrived
 from pushkit.files.diff import Difference, difference
 from pushkit.files.errors import RemoteExists
 from pushkit.files.ground import Ground, as_unknown, reach, with_ways
-from pushkit.files.layout import Layout
+from pushkit.files.layout import UNDERWAY, Layout
 from pushkit.files.operation import (
     MakeDirectory,
     Operation,
@@ -285,7 +285,7 @@ class Mirror(Layout):
         self._check_space(plan)
         if self._ticket is None:
             self._make_root(survey)
-            self._ticket, survey = self.queue.enter(survey, lambda number: self._describe(number, snapshot, plan.live))
+            self._ticket, survey = self._enter(survey, lambda number: self._describe(number, snapshot, plan.live))
         if plan.ground is None:
             with self.queue.alive(self._ticket), self._run.step(plan.steps[0]):
                 if JOURNAL in survey.found:
@@ -306,18 +306,26 @@ class Mirror(Layout):
                 told: BaseException = error
                 if isinstance(error, RemoteExists):
                     told = self._lost(ticket, error)
+                switched, again = self._switched, self.regained(error)
+                # Over the new connection the switch is reported anew.
+                self._switched = switched and not again
                 try:
-                    told = self._give_up(ticket, plan, told)
+                    left = self._give_up(ticket, plan, told)
+                    if left is None and again:
+                        return release
+                    told = left or self._late(release.id, told)
                 except (TargetError, PushRefused):
                     # The connection may be what failed; the next push finishes or cleans up then.
-                    if self._switched and isinstance(error, TargetError):
+                    if switched and isinstance(error, TargetError):
                         told = PushFailed(
                             f"{one_line(error)}; {release.id} may be live in part",
                             hint="push again: the next push finishes it first",
                         )
-                if told is error:
-                    raise
-                raise told from error
+                if told is not error:
+                    raise told from error
+                if again:
+                    raise Overtaken(f"{one_line(error)}; this push has to be planned again") from error
+                raise
         return release
 
     def rollback(self, wanted: str = "") -> Release:
@@ -460,8 +468,8 @@ class Mirror(Layout):
 
     # After a death, or a failure.
 
-    def _give_up(self, ticket: Ticket, plan: MirrorPlan, error: BaseException) -> BaseException:
-        """Leave nothing half done, where that can be: the error that says how it ended."""
+    def _give_up(self, ticket: Ticket, plan: MirrorPlan, error: BaseException) -> BaseException | None:
+        """Leave nothing half done, where that can be: the error that says how it ended, None when all of it is live."""
         assert ticket.release
         release = ticket.release.id
         survey = self.look()
@@ -476,13 +484,13 @@ class Mirror(Layout):
                     f"{one_line(error)}; {release} is live in part ({one_line(second)})",
                     hint="push again: the next push finishes it first",
                 )
-            return self._late(release, error)
+            return None
         if self.live(survey) == release:
             with self._reported(plan.steps[-1]) if not self._switched else nullcontext():
                 self.queue.end(ticket, GOOD)
-            return self._late(release, error)
+            return None
         # What has arrived whole is taken up by the next push, unless something was wrong with it.
-        if not isinstance(error, (Interrupted, KeyboardInterrupt)):
+        if not isinstance(error, UNDERWAY):
             self._perform([RemoveTree(stage_of(release)), Remove(STATE.manifest(release))], STATE.name)
         self.queue.end(ticket, self._failed(error))
         return error

@@ -36,7 +36,7 @@ from pushkit.files.commands import AFTER, BEFORE, Commands, When
 from pushkit.files.diff import Difference, difference
 from pushkit.files.errors import RemoteExists
 from pushkit.files.history import before, forgetting, good_in, left, meant, pruning
-from pushkit.files.layout import Layout
+from pushkit.files.layout import UNDERWAY, Layout
 from pushkit.files.merge import merge
 from pushkit.files.operation import (
     Absent,
@@ -258,7 +258,7 @@ class Releases(Layout):
         survey = plan.survey
         if self._ticket is None:
             self._make_root(survey)
-            self._ticket, survey = self.queue.enter(survey, lambda number: self._describe(number, snapshot, plan.live))
+            self._ticket, survey = self._enter(survey, lambda number: self._describe(number, snapshot, plan.live))
         if self.live(survey) != plan.live:
             raise Overtaken(f"another push made {self.live(survey) or 'nothing'} live on {plan.target} meanwhile")
         if not plan.entries:
@@ -279,11 +279,26 @@ class Releases(Layout):
                 else:
                     self._switch(ticket, plan, survey)
             except BaseException as error:
+                again = self.regained(error)
                 # The connection may be what failed; the next push cleans up then.
                 with suppress(TargetError, PushRefused):
                     self._give_up(ticket, error)
-                raise
+                if not again:
+                    raise
+                if self.live() != release.id:
+                    raise Overtaken(f"{one_line(error)}; this push has to be planned again") from error
+                self._completed(ticket, plan, error)
         return release
+
+    def _completed(self, ticket: Ticket, plan: ReleasesPlan, error: BaseException) -> None:
+        """Report the switch, of which nobody said that it was done. Raises `PushFailed` when more is due."""
+        assert ticket.release
+        with self._run.step(next(each for each in plan.steps if each.action is Action.SWITCH)):
+            pass
+        if ticket.after:
+            raise PushFailed(
+                f"{one_line(error)}; {ticket.release.id} is live, and {AFTER} has not ended", hint="push resume"
+            ) from error
 
     def _tidy(self, plan: ReleasesPlan, survey: Survey) -> None:
         """Remove what dead pushes left, for a push that has nothing else to do and whose turn it is."""
@@ -563,7 +578,7 @@ class Releases(Layout):
         if number_of(release) != ticket.number:
             # Another push made it, and it is as good as it was.
             pass
-        elif isinstance(error, (Interrupted, KeyboardInterrupt)):
+        elif isinstance(error, UNDERWAY):
             # What has arrived whole is taken up by the next push.
             self._perform([RemoveTree(f"{RELEASES}/{release}")], STATE.name)
         else:

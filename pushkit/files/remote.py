@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from pushkit.files import primitives
-from pushkit.files.errors import RemoteError, RemoteExists, RemoteMissing
+from pushkit.files.errors import RemoteError, RemoteExists, RemoteLost, RemoteMissing
 from pushkit.files.operation import Independent, Operation
 from pushkit.files.stat import Found, Stat, safe_name
 from pushkit.files.transfer import Transfer
@@ -140,6 +140,10 @@ class Remote(ABC):
     def findings(self) -> Sequence[Finding]:
         """What ``push check`` should say of this remote beyond what every remote is asked."""
         return ()
+
+    def renew(self) -> None:
+        """Reach the target again after `RemoteLost`. Raises `TargetError` when that cannot be."""
+        raise RemoteLost(f"{self.root}: this target cannot be reached again")
 
     def close(self) -> None:  # noqa: B027  (a remote without a connection has nothing to close)
         """Give back connections. Never raises."""

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field, model_validator
 from pushkit.amount import amount
 from pushkit.errors import PushRefused
 from pushkit.files.commands import Commands
+from pushkit.files.errors import RemoteLost
 from pushkit.files.layout import Layout
 from pushkit.files.log import read_log
 from pushkit.files.mirror import LOOK as MIRROR
@@ -153,7 +154,12 @@ class FileStrategy(Strategy[FileOptionsT]):
                 "files in a commit have no times that `mtimes` could keep; nothing was sent",
                 hint="leave out `mtimes`, or push the directory",
             )
-        return self._layout.plan(snapshot)
+        try:
+            return self._layout.plan(snapshot)
+        except RemoteLost as error:
+            if not self._layout.regained(error):
+                raise
+            return self._layout.plan(snapshot)
 
     def push(self, plan: Plan, snapshot: Snapshot) -> Release:
         """Send what changed, verify it, make it live, remove what is old."""

@@ -69,6 +69,45 @@ def test_a_connection_that_breaks_is_told_as_that_and_nothing_else_breaks(
 
 
 @pytest.mark.parametrize("site", REMOTE, indirect=True)
+@pytest.mark.parametrize("fault", [Fault.RESET, Fault.CLOSE])
+def test_a_connection_that_breaks_once_does_not_end_a_push_that_has_begun(
+    site: Site, proxy: FaultProxy, fault: Fault
+) -> None:
+    site.advance()
+    assert site.push().code == 0
+    totals = dict(proxy.carried)
+    generator = random.Random(SEED)
+    regained = 0
+    was = site.version
+    with reading(site.local, site.layout) as seen:
+        for number in range(FAULTS):
+            # Once surely after the login.
+            way = generator.choice(list(Way)) if number else Way.UP
+            after = int(totals[way] * generator.uniform(0.2 if number else 0.6, 0.9))
+            wanted = site.advance()
+            proxy.heal()
+            proxy.cut(fault, after, way, then=proxy.heal)
+            done = finished(site.start())
+            with told(f"seed {SEED}, number {number}: {fault} {way} after {after} of {totals[way]}: {done.said}"):
+                live = site.between(was, wanted)
+                warnings = [event["message"] for event in done.events if event["event"] == "warned"]
+                if any("there is another" in warning for warning in warnings):
+                    regained += 1
+                    assert done.code == 0, done.events
+                    assert done.events[-1]["receipt"]["failed"] == []
+                if done.code:
+                    assert LOST.search(done.said)
+                    assert done.code == 8 or live == was
+                    check_truth(done, live, was, wanted)
+                    assert site.push().code == 0
+                assert site.live == wanted
+                site.check_no_debris()
+            was = wanted
+    assert regained
+    assert seen["problems"] == [], SEED
+
+
+@pytest.mark.parametrize("site", REMOTE, indirect=True)
 def test_a_connection_that_breaks_in_the_switch_is_not_called_harmless(site: Site, proxy: FaultProxy) -> None:
     site.configure(connect_timeout=3)
     for number in range(50 if FULL else 2):
