@@ -9,6 +9,7 @@ import hashlib
 import hmac
 import os
 import re
+import socket
 from base64 import b64decode, b64encode
 from collections.abc import Iterable
 from pathlib import Path
@@ -56,13 +57,14 @@ class HostKey(NamedTuple):
 
 
 class KnownKey(NamedTuple):
-    """A line of a known_hosts file that speaks of one host.
+    """A line of a known_hosts file.
 
-    ``marker`` is empty, ``@revoked`` or ``@cert-authority``.
+    ``marker`` is empty, ``@revoked`` or ``@cert-authority``; ``names`` is the field that says of which hosts it speaks.
     """
 
     key: HostKey
     marker: str
+    names: str
     file: Path
     line: int
 
@@ -142,6 +144,19 @@ class HostKeys:
             f"if the new key is right: ssh-keygen -R {quote(name)} -f {quote(str(same.file))}, then push again",
         )
 
+    def twins(self, fingerprint: str) -> list[KnownKey]:
+        """What is known of other hosts with this key, each a machine of its own by its addresses."""
+        ours = addresses(self._there.host_name)
+        return [
+            known
+            for file in self._there.known_hosts
+            for known in lines_of(file)
+            if not known.marker
+            and known.key.fingerprint == fingerprint
+            and ours
+            and any(ours.isdisjoint(theirs) for name in plain_names(known.names) if (theirs := addresses(name)))
+        ]
+
     def _check_pin(self, where: str, key: HostKey) -> None:
         if self._pin != key.fingerprint:
             raise TargetError(
@@ -177,10 +192,12 @@ def trusting(there: Destination) -> str:
 
 
 def keys_of(name: str, file: Path) -> list[KnownKey]:
-    """The lines of ``file`` that speak of ``name``.
+    """The lines of ``file`` that speak of ``name``, as `lines_of`."""
+    return [known for known in lines_of(file) if names_host(known.names, name)]
 
-    A missing file knows nothing; lines that make no sense are skipped.
-    """
+
+def lines_of(file: Path) -> list[KnownKey]:
+    """The lines of ``file``. A missing file knows nothing; lines that make no sense are skipped."""
     try:
         lines = file.read_text("utf-8", "replace").splitlines()
     except FileNotFoundError:
@@ -197,9 +214,27 @@ def keys_of(name: str, file: Path) -> list[KnownKey]:
             key = HostKey(fields[1], b64decode(fields[2], validate=True))
         except ValueError:
             continue
-        if names_host(fields[0], name):
-            found.append(KnownKey(key, marker, file, number))
+        found.append(KnownKey(key, marker, fields[0], file, number))
     return found
+
+
+def plain_names(names: str) -> list[str]:
+    """The hosts of the first field of a known_hosts line, without ports; neither patterns nor what is hashed."""
+    plain = [name for name in names.split(",") if not re.search(r"[*?!|]", name)]
+    return [name[1:].partition("]")[0] if name.startswith("[") else name for name in plain]
+
+
+def told(keys: Iterable[KnownKey]) -> list[str]:
+    """Each key as the hosts that have it, and where that is said."""
+    return [f"{', '.join(plain_names(key.names))} ({key.file}, line {key.line})" for key in keys]
+
+
+def addresses(host: str) -> frozenset[str]:
+    """Where a host is; empty when nobody says."""
+    try:
+        return frozenset(str(found[4][0]) for found in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM))
+    except (OSError, UnicodeError):
+        return frozenset()
 
 
 def names_host(patterns: str, name: str) -> bool:

@@ -137,6 +137,14 @@ class OpensshTransport(Transport):
             found.append(f"the MAC {mac}")
         return found
 
+    @property
+    def twins(self) -> Sequence[str]:
+        """Other machines that are known to have its host key."""
+        from pushkit_sftp.host_keys import HostKeys, told  # noqa: PLC0415  (as above)
+
+        shown = found_last(r"Server host key: \S+ (SHA256:\S+)", self._said())
+        return told(HostKeys(self._there).twins(shown))
+
     def close(self) -> None:
         """Hang up."""
         if self._process is not None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pushkit_sftp.connection import Check, hang_up, known, reach, weaknesses
 from pushkit_sftp.destination import Destination, hops
+from pushkit_sftp.host_keys import HostKeys, told
 from pushkit_sftp.library import paramiko
 from pushkit_sftp.login import Ask, log_in
 from pushkit_sftp.options import SftpOptions
@@ -36,7 +37,7 @@ def logged_in(
     except BaseException:
         hang_up(connection)
         raise
-    return ParamikoTransport(connection, there.where)
+    return ParamikoTransport(connection, there)
 
 
 def check_host_key(there: Destination, options: SftpOptions, project: Path, local_user: str) -> None:
@@ -45,11 +46,12 @@ def check_host_key(there: Destination, options: SftpOptions, project: Path, loca
 
 
 class ParamikoTransport(Transport):
-    """``connection``, in which somebody is logged in; it is closed in the end."""
+    """``connection`` to ``there``, in which somebody is logged in; it is closed in the end."""
 
-    def __init__(self, connection: paramiko.Transport, where: str) -> None:
-        super().__init__(where)
+    def __init__(self, connection: paramiko.Transport, there: Destination) -> None:
+        super().__init__(there.where)
         self.connection = connection
+        self._there = there
 
     @property
     def active(self) -> bool:
@@ -66,6 +68,11 @@ class ParamikoTransport(Transport):
     def weaknesses(self) -> Sequence[str]:
         """What of it is weaker than it need be."""
         return weaknesses(self.connection)
+
+    @property
+    def twins(self) -> Sequence[str]:
+        """Other machines that are known to have its host key."""
+        return told(HostKeys(self._there).twins(self.connection.get_remote_server_key().fingerprint))
 
     def close(self) -> None:
         """Hang up."""

@@ -153,6 +153,16 @@ class SftpRemote(Remote):
                 Finding(Severity.WARNING, self.where, f"the server uses {what}, which is weak", "let it offer better")
                 for what in self.transport.weaknesses
             ),
+            *(
+                Finding(
+                    Severity.WARNING,
+                    self.where,
+                    f"its host key is also that of {twin}: was one machine copied from the other?",
+                    "who has the key of one can pose as the other: make new ones on each (ssh-keygen -A, after the "
+                    "old /etc/ssh/ssh_host_* are removed)",
+                )
+                for twin in self.transport.twins
+            ),
             *self.limits(),
         ]
 

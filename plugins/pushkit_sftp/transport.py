@@ -86,6 +86,11 @@ class Transport(ABC):
         """What of it is weaker than it need be."""
         return ()
 
+    @property
+    def twins(self) -> Sequence[str]:
+        """Other machines that are known to have its host key, each with where that is said."""
+        return ()
+
     @abstractmethod
     def close(self) -> None:
         """Hang up. Never raises."""

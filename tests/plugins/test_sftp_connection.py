@@ -386,3 +386,26 @@ def test_what_is_weak_is_told_and_what_ssh_has_given_up_is_not_taken(tmp_path: P
         remote_on(server, known_hosts=str(tmp_path / "weak/known_hosts")),
     ):
         pass
+
+
+def test_machines_that_were_copied_are_told_of(ssh_server: Sshd) -> None:
+    key = ssh_server.host_key.split(None, 2)[:2]
+    others = {
+        "127.0.0.99": True,
+        f"[127.0.0.98]:{ssh_server.port},[{ssh_server.host}]:9": True,
+        # The same machine, names that nobody knows, patterns, and another key.
+        f"[{ssh_server.host}]:9": False,
+        "no-such-host.invalid": False,
+        "127.0.1.*": False,
+        f"@revoked {ssh_server.host}.invalid": False,
+    }
+    known = ssh_server.known_hosts.read_text()
+    for names, wanted in others.items():
+        ssh_server.known_hosts.write_text(f"{known}{names} {' '.join(key)}\n")
+        with remote_on(ssh_server) as remote:
+            told = [each for each in remote.findings() if "copied from the other" in each.message]
+        assert [each.severity for each in told] == [Severity.WARNING] * wanted, names
+        assert all("127.0.0.9" in each.message and ", line " in each.message for each in told)
+    ssh_server.known_hosts.write_text(f"{known}127.0.0.99 {key[0]} {'A' * 60}\n")
+    with remote_on(ssh_server) as remote:
+        assert not any("copied" in each.message for each in remote.findings())

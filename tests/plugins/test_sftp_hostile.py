@@ -7,6 +7,7 @@ import struct
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import paramiko
 import pytest
@@ -16,6 +17,8 @@ from pushkit.files import RemoteError
 from pushkit.testing import Sshd
 from pushkit_sftp import channel, packets, requests, sessions
 from pushkit_sftp.channel import run
+from pushkit_sftp.destination import destination
+from pushkit_sftp.options import SftpOptions
 from pushkit_sftp.packets import HANDLE, NAME, VERSION, Listed, text
 from pushkit_sftp.paramiko_transport import ParamikoTransport
 from pushkit_sftp.remote import SftpRemote
@@ -62,6 +65,9 @@ class Hostile(paramiko.ServerInterface):
             return
 
 
+HERE = destination(SftpOptions(host="here", path="/srv", ssh_config=Path("/dev/null")), Path(), "anybody")
+
+
 @contextmanager
 def hostile(answer: Answer | None = None) -> Iterator[Transport]:
     """A connection to a hostile server, with somebody logged in."""
@@ -74,7 +80,7 @@ def hostile(answer: Answer | None = None) -> Iterator[Transport]:
     try:
         client.start_client(timeout=20)
         client.auth_none("anybody")
-        yield ParamikoTransport(client, "here")
+        yield ParamikoTransport(client, HERE)
     finally:
         behaviour.over.set()
         client.close()
