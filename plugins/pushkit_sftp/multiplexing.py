@@ -165,7 +165,7 @@ class Multiplexed(Channel):
         if kind != OPENED:
             raise EOFError("ssh said what cannot be understood")
 
-    def send(self, data: bytes | memoryview, /) -> int:
+    def _send(self, data: bytes | memoryview, /) -> int:
         """Send what the pipe takes."""
         if not ready(self._files[0], select.POLLOUT, TICK):
             raise TimeoutError

@@ -85,7 +85,7 @@ class OpensshTransport(Transport):
         *,
         ask: Callable[[str], str] | None = None,
     ) -> None:
-        super().__init__(there.where)
+        super().__init__(there.where, options.rate_limit)
         self._ask = ask
         self._stopped: Interrupted | None = None
         self._project = project

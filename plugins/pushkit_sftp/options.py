@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Literal, NamedTuple, Self
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import ByteSize, Field, SecretStr, field_validator, model_validator
 
 from pushkit.files import FileOptions
 
@@ -76,6 +76,11 @@ class SftpOptions(FileOptions):
         default="auto",
         description="What connects: the ssh program of this machine (openssh), or a library that is always there "
         "(paramiko). auto takes ssh where it is found and can do what the target asks.",
+    )
+    rate_limit: ByteSize | None = Field(
+        default=None,
+        ge=1,
+        description='Bytes a second that are sent at most, such as 500000 or "2 MB"; by default any.',
     )
     connect_timeout: float = Field(
         default=15, gt=0, description="Seconds that each of connecting, key exchange and a login may take."

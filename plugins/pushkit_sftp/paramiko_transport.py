@@ -37,7 +37,7 @@ def logged_in(
     except BaseException:
         hang_up(connection)
         raise
-    return ParamikoTransport(connection, there)
+    return ParamikoTransport(connection, there, options.rate_limit)
 
 
 def check_host_key(there: Destination, options: SftpOptions, project: Path, local_user: str) -> None:
@@ -48,8 +48,8 @@ def check_host_key(there: Destination, options: SftpOptions, project: Path, loca
 class ParamikoTransport(Transport):
     """``connection`` to ``there``, in which somebody is logged in; it is closed in the end."""
 
-    def __init__(self, connection: paramiko.Transport, there: Destination) -> None:
-        super().__init__(there.where)
+    def __init__(self, connection: paramiko.Transport, there: Destination, rate: int | None = None) -> None:
+        super().__init__(there.where, rate)
         self.connection = connection
         self._there = there
 
@@ -101,7 +101,7 @@ class ParamikoChannel(Channel):
     def __init__(self, channel: paramiko.Channel) -> None:
         self._channel = channel
 
-    def send(self, data: bytes | memoryview, /) -> int:
+    def _send(self, data: bytes | memoryview, /) -> int:
         """Send one packet."""
         try:
             return self._channel.send(bytes(data[:PACKET]))

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from pushkit.files import RemoteLost
+from pushkit_sftp.pace import Pace
 
 #: Seconds between two looks at whether somebody wants to stop; and for the answer to one request.
 TICK, PATIENCE = 0.2, 60.0
@@ -17,12 +18,26 @@ class Channel(ABC):
     """A program on the server: what it is given, what it prints, and how it ended.
 
     What waits does so for `TICK`, and then raises `TimeoutError`. `OSError` and `EOFError` say that the connection
-    failed.
+    failed. ``pace`` is how fast it may send; None for any.
     """
 
-    @abstractmethod
+    pace: Pace | None = None
+
     def send(self, data: bytes | memoryview, /) -> int:
         """Send some of ``data``; how many bytes; 0 when the program does not take any more."""
+        if self.pace is None:
+            return self._send(data)
+        allowed = self.pace.take(len(data), TICK)
+        sent = 0
+        try:
+            sent = self._send(memoryview(data)[:allowed])
+        finally:
+            self.pace.give_back(allowed - sent)
+        return sent
+
+    @abstractmethod
+    def _send(self, data: bytes | memoryview, /) -> int:
+        """As `send`, at any pace."""
 
     @abstractmethod
     def recv(self, size: int, /) -> bytes:
@@ -56,11 +71,13 @@ class Channel(ABC):
 class Transport(ABC):
     """A connection to the server ``where``, which is a name for messages.
 
-    ``round_trip`` is the shortest time, in seconds, that the server took to answer; 0 before it did.
+    ``round_trip`` is the shortest time, in seconds, that the server took to answer; 0 before it did. All its channels
+    together send at most ``rate`` bytes a second; None for any number.
     """
 
-    def __init__(self, where: str) -> None:
+    def __init__(self, where: str, rate: int | None = None) -> None:
         self.where = where
+        self.pace = Pace(rate) if rate else None
         self.round_trip = 0.0
 
     def open(self, command: bytes, within: float = PATIENCE, *, subsystem: bool = False) -> Channel:
@@ -69,7 +86,9 @@ class Transport(ABC):
         Raises `RemoteLost` when the server does not start it, or does not answer within so many seconds.
         """
         with connection_told(self.where):
-            return self._open(command, within, subsystem=subsystem)
+            channel = self._open(command, within, subsystem=subsystem)
+            channel.pace = self.pace
+            return channel
 
     @property
     @abstractmethod

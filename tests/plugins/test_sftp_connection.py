@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shlex
 import socket
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,12 +16,13 @@ import pytest
 
 from plugins.sftp_target import remote_on, table
 from pushkit import Severity, TargetError
-from pushkit.testing import Account, Dropbear, KeyPair, Sshd, can_make_accounts, known_host
+from pushkit.testing import Account, Dropbear, KeyPair, ServerDirectory, Sshd, can_make_accounts, known_host
 from pushkit_sftp.channel import probe
 from pushkit_sftp.destination import destination
 from pushkit_sftp.host_keys import HostKey
 from pushkit_sftp.options import SftpOptions
 from pushkit_sftp.session import connected
+from pushkit_sftp.shell_remote import SftpShellRemote
 
 pytestmark = pytest.mark.usefixtures("transport")
 # Of a pin ssh knows nothing: then auto takes what does.
@@ -409,3 +412,28 @@ def test_machines_that_were_copied_are_told_of(ssh_server: Sshd) -> None:
     ssh_server.known_hosts.write_text(f"{known}127.0.0.99 {key[0]} {'A' * 60}\n")
     with remote_on(ssh_server) as remote:
         assert not any("copied" in each.message for each in remote.findings())
+
+
+@pytest.mark.usefixtures("transport")
+def test_no_more_is_sent_in_a_second_than_the_limit_lets_through(
+    ssh_server: Sshd, ssh_directory: ServerDirectory
+) -> None:
+    pieces = [os.urandom(100_000) for _ in range(6)]
+    with remote_on(ssh_server, ssh_directory.path, rate_limit="400 kB") as remote:
+        assert isinstance(remote, SftpShellRemote)
+        start = time.monotonic()
+        remote.write("file", pieces, 0o600)
+        # The first tenth of a second goes at once.
+        assert time.monotonic() - start >= 600_000 / 400_000 - 0.1 - 0.2
+        start = time.monotonic()
+        result = remote.run_script("cat >" + shlex.quote(f"{remote.root}/there"), pieces, bool, 20)
+        assert time.monotonic() - start >= 600_000 / 400_000 - 0.1 - 0.2
+        assert result.code == 0
+    assert (ssh_directory.local / "file").read_bytes() == b"".join(pieces)
+    assert (ssh_directory.local / "there").read_bytes() == b"".join(pieces)
+
+
+@pytest.mark.parametrize("limit", [0, -5, "fast", "0 MB"])
+def test_a_limit_that_is_none_is_refused(ssh_server: Sshd, limit: object) -> None:
+    with pytest.raises(ValueError, match="rate_limit"):
+        remote_on(ssh_server, rate_limit=limit).__enter__()
