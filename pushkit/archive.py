@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
-from typing import BinaryIO
+from itertools import chain
+from typing import NamedTuple
 
 from pushkit.errors import SnapshotChanged
 from pushkit.model import Entry, Kind
@@ -25,6 +25,7 @@ LONG_NAME, LONG_LINK = b"L", b"K"
 NAME_LENGTH = 100
 OWNER = b"0000000\0" * 2
 MAGIC = b"ustar  \0"
+PADDING = bytes(BLOCK)
 #: What the fields that never change add to a header's checksum, which counts its own eight bytes as spaces.
 CONSTANT = sum(OWNER) + sum(MAGIC) + 8 * ord(" ")
 
@@ -34,20 +35,27 @@ def epoch(_: Entry) -> float:
     return 0
 
 
-def tar(
-    entries: Iterable[Entry],
-    open: Callable[[Entry], BinaryIO],  # noqa: A002
-    *,
-    time: Callable[[Entry], float] = epoch,
-) -> Iterator[bytes]:
-    """The stream, in pieces of about 256 KiB. ``open`` gives the content of a file.
+class Part(NamedTuple):
+    """Entries of an archive, below a directory: ``below`` ends in a slash, or is empty.
 
-    Owner and group are 0 and have no names; ``time`` gives that of an entry, in seconds since 1970. Raises
-    `SnapshotChanged` when a file is shorter or longer than its entry says, before anything follows it.
+    ``content`` gives the bytes of a file, in pieces, ``time`` when an entry was last modified, in seconds since 1970.
+    """
+
+    entries: Iterable[Entry]
+    content: Callable[[Entry], Iterable[bytes]]
+    time: Callable[[Entry], float] = epoch
+    below: str = ""
+
+
+def tar(*parts: Part) -> Iterator[bytes]:
+    """The stream, in pieces of about 256 KiB.
+
+    Owner and group are 0 and have no names. Raises `SnapshotChanged` when a file is shorter or longer than its entry
+    says, before anything follows it.
     """
     buffer: list[bytes] = []
     held = total = 0
-    for piece in pieces(entries, open, time):
+    for piece in chain.from_iterable(map(pieces, parts)):
         buffer.append(piece)
         held += len(piece)
         if held >= PIECE:
@@ -59,32 +67,31 @@ def tar(
     yield b"".join(buffer)
 
 
-def pieces(
-    entries: Iterable[Entry],
-    open: Callable[[Entry], BinaryIO],  # noqa: A002
-    time: Callable[[Entry], float],
-) -> Iterator[bytes]:
-    """The stream up to its end mark, in pieces of any size up to 256 KiB."""
-    for entry in entries:
-        yield from headers(entry, max(0, int(time(entry))))
-        if entry.kind is Kind.FILE and entry.size:
-            with closing(open(entry)) as stream:
-                yield from content(entry, stream)
-            yield bytes(-entry.size % BLOCK)
-
-
-def content(entry: Entry, stream: BinaryIO) -> Iterator[bytes]:
-    """Exactly the bytes that the entry's size promises. Raises `SnapshotChanged`."""
-    left = entry.size
-    while left:
-        # One byte more than there should be shows that a small file grew without a second call.
-        data = stream.read(left + 1 if left < PIECE else PIECE)
-        left -= len(data)
-        if not data or left < 0:
+def pieces(part: Part) -> Iterator[bytes]:
+    """The stream up to its end mark, in pieces of any size."""
+    below = os.fsencode(part.below)
+    for entry in part.entries:
+        head = headers(below, entry, max(0, int(part.time(entry))))
+        if entry.kind is not Kind.FILE or not entry.size:
+            yield head
+            continue
+        left = entry.size
+        for data in filter(None, part.content(entry)):
+            left -= len(data)
+            if left < 0:
+                break
+            if left == 0 and head:
+                # Most files are one piece, and go out as one with what belongs to them.
+                data = b"".join((head, data, PADDING[: -entry.size % BLOCK]))  # noqa: PLW2901
+                head = b""
+            elif head:
+                yield head
+                head = b""
+            elif left == 0:
+                data += PADDING[: -entry.size % BLOCK]  # noqa: PLW2901
+            yield data
+        if left:
             raise changed(entry)
-        yield data
-    if stream.read(1):
-        raise changed(entry)
 
 
 def changed(entry: Entry) -> SnapshotChanged:
@@ -95,17 +102,19 @@ def changed(entry: Entry) -> SnapshotChanged:
     )
 
 
-def headers(entry: Entry, mtime: int) -> list[bytes]:
+def headers(below: bytes, entry: Entry, mtime: int) -> bytes:
     """The header of an entry, after those that hold what is too long for it."""
-    name = os.fsencode(entry.path + "/" if entry.kind is Kind.DIRECTORY else entry.path)
-    link = os.fsencode(entry.link)
+    name = below + os.fsencode(entry.path)
+    if entry.kind is Kind.DIRECTORY:
+        name += b"/"
+    link = os.fsencode(entry.link) if entry.link else b""
+    last = header(name, TYPES[entry.kind], link, mode=entry.mode, size=entry.size, mtime=mtime)
     blocks = []
     if len(link) > NAME_LENGTH:
         blocks += long(LONG_LINK, link)
     if len(name) > NAME_LENGTH:
         blocks += long(LONG_NAME, name)
-    blocks.append(header(name, TYPES[entry.kind], link, mode=entry.mode, size=entry.size, mtime=mtime))
-    return blocks
+    return b"".join((*blocks, last)) if blocks else last
 
 
 def long(kind: bytes, text: bytes) -> list[bytes]:

@@ -25,11 +25,6 @@ class Tally:
     def __call__(self, event: Event) -> None:
         """Count ``event``."""
         match event:
-            case PlanReady():
-                # What became of the steps of a plan before does not count any more.
-                self.begun = self.done = 0
-                self.failed = []
-                self.unsure = False
             case StepStarted(step=step):
                 self.begun += 1
                 if step in self.failed:
@@ -45,6 +40,11 @@ class Tally:
                 self.unsure = self.unsure or step.action in {Action.SWITCH, Action.REVERT}
             case StepProgress(size=size):
                 self.size += size
+            case PlanReady():
+                # What became of the steps of a plan before does not count any more.
+                self.begun = self.done = 0
+                self.failed = []
+                self.unsure = False
 
 
 class Session:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from itertools import islice
 from pathlib import Path
+from types import TracebackType
 from typing import ClassVar, Generic, Protocol, TypeVar, runtime_checkable
 
 from pushkit.errors import Interrupted, PushkitError
@@ -87,18 +88,9 @@ class Run:
         if self.cancelled.is_set():
             raise Interrupted("stopped")
 
-    @contextmanager
-    def step(self, step: Step) -> Iterator[None]:
+    def step(self, step: Step) -> AbstractContextManager[None]:
         """Report one step: started, then finished, or failed with the error, which goes on."""
-        self.check()
-        self.emit(StepStarted(self.target.name, step))
-        start = time.monotonic()
-        try:
-            yield
-        except BaseException as error:
-            self.emit(StepFailed(self.target.name, step, one_line(error)))
-            raise
-        self.emit(StepFinished(self.target.name, step, time.monotonic() - start))
+        return Reported(self, step)
 
     def progress(self, step: Step, size: int) -> None:
         """Report that ``size`` more bytes of ``step`` have travelled."""
@@ -198,6 +190,32 @@ class Run:
     def tell(self, event: Event) -> None:
         """Emit an event of a strategy's own."""
         self.emit(event)
+
+
+class Reported(AbstractContextManager[None]):
+    """Reports a step around what is done in it. A class, since a push may have a hundred thousand of them."""
+
+    __slots__ = ("_run", "_start", "_step")
+
+    def __init__(self, run: Run, step: Step) -> None:
+        self._run = run
+        self._step = step
+        self._start = 0.0
+
+    def __enter__(self) -> None:
+        run = self._run
+        run.check()
+        run.emit(StepStarted(run.target.name, self._step))
+        self._start = time.monotonic()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        run = self._run
+        if error is not None:
+            run.emit(StepFailed(run.target.name, self._step, one_line(error)))
+        else:
+            run.emit(StepFinished(run.target.name, self._step, time.monotonic() - self._start))
 
 
 def one_line(error: BaseException) -> str:

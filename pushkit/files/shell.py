@@ -11,7 +11,7 @@ from io import BytesIO
 from shlex import quote
 from typing import BinaryIO, NamedTuple
 
-from pushkit.archive import tar
+from pushkit.archive import Part, epoch, tar
 from pushkit.errors import Interrupted, TimedOut
 from pushkit.files import scripts
 from pushkit.files.batch import Batch, expected, names
@@ -210,42 +210,20 @@ class ShellRemote(Remote):
         """The script of a batch, and what it reads: a tar of its papers, then of the entries that it puts."""
         if not batch.reads:
             return batch.script(), ()
-        papers = {paper.path: paper for paper in batch.papers}
-
-        def entries() -> Iterator[Entry]:
-            if papers:
-                yield Entry(batch.desk, Kind.DIRECTORY, 0o700)
-            for paper in batch.papers:
-                yield paper.entry
-            if batch.put:
-                for entry in batch.put.transfer.entries:
-                    step.close()
-                    step.enter_context(batch.put.transfer.step(entry))
-                    yield entry._replace(path=batch.place + entry.path)
-            step.close()
-            batch.sent = True
-
-        def unplaced(entry: Entry) -> Entry:
-            return entry._replace(path=entry.path.removeprefix(batch.place))
-
-        def opened(entry: Entry) -> BinaryIO:
-            if entry.path in papers:
-                return papers[entry.path].open()
-            assert batch.put
-            return step.enter_context(batch.put.transfer.open(unplaced(entry)))
-
-        def time(entry: Entry) -> float:
-            kept = batch.put is not None and batch.put.transfer.keeps_times and entry.path.startswith(batch.place)
-            return batch.put.transfer.time(unplaced(entry)) if batch.put and kept else 0
+        desk = [Entry(batch.desk, Kind.DIRECTORY, 0o700)] if batch.papers else []
+        papers = {paper.entry: paper for paper in batch.papers}
+        parts = [Part([*desk, *papers], lambda entry: (papers[entry].content,))]
+        if batch.put:
+            parts.append(sending(batch.put.transfer, step, batch))
 
         def looked(entry: Entry) -> BinaryIO:
-            if entry.path in papers:
-                return papers[entry.path].open()
+            if entry in papers:
+                return papers[entry].open()
             assert batch.put
             return batch.put.transfer.look(entry)
 
-        every = [paper.entry for paper in batch.papers] + list(batch.put.transfer.entries if batch.put else ())
-        stream = tar(entries(), opened, time=time)
+        every = [*papers, *(batch.put.transfer.entries if batch.put else ())]
+        stream = tar(*parts)
         compression = self._compression(every, looked)
         if compression is None:
             return batch.script(), stream
@@ -272,20 +250,10 @@ class ShellRemote(Remote):
             super().put(directory, transfer)
             return
         with ExitStack() as step:
-
-            def entries() -> Iterator[Entry]:
-                for entry in transfer.entries:
-                    step.close()
-                    step.enter_context(transfer.step(entry))
-                    yield entry
-
-            def opened(entry: Entry) -> BinaryIO:
-                return step.enter_context(transfer.open(entry))
-
             compression = self._compression(transfer.entries, transfer.look)
             undo = compression.undo if compression else ""
             script = scripts.unpack(self._full(directory), self.shell, times=transfer.keeps_times, undo=undo)
-            stream = tar(entries(), opened, time=transfer.time)
+            stream = tar(sending(transfer, step))
             self._done(directory, self._run(script, compression.compressed(stream) if compression else stream))
 
     def copy(self, source: str, directory: str, entries: Sequence[Entry], *, link: bool = False) -> None:
@@ -412,3 +380,22 @@ def collected(output: bytes, root: str) -> tuple[dict[str, Found], int | None]:
     except tarfile.TarError as error:
         raise RemoteError(f"{root}: what the target sent cannot be read ({error})", hint="push again") from error
     return found, free
+
+
+def sending(transfer: Transfer, step: ExitStack, batch: Batch | None = None) -> Part:
+    """What is sent as part of a tar; ``step`` is that of the entry under way, of the last one in the end.
+
+    In a ``batch``, whose other operations come after it, that one is over as well.
+    """
+
+    def entries() -> Iterator[Entry]:
+        for entry in transfer.entries:
+            step.close()
+            step.enter_context(transfer.step(entry))
+            yield entry
+        if batch:
+            step.close()
+            batch.sent = True
+
+    time = transfer.time if transfer.keeps_times else epoch
+    return Part(entries(), transfer.content, time, batch.place if batch else "")

@@ -12,6 +12,9 @@ from pushkit.model import Entry, Kind, Step
 from pushkit.snapshot import Snapshot
 from pushkit.strategy import Run
 
+#: Bytes of a file that is read at once, and of a piece of one that is larger.
+WHOLE = 256 * 1024
+
 
 class Transfer:
     """What is to be sent: ``entries`` in walk order, and the plan's step of each that has one.
@@ -62,6 +65,21 @@ class Transfer:
     def look(self, entry: Entry) -> BinaryIO:
         """The content of a file entry, which counts as no progress. Who reads all of it has it verified."""
         return self._snapshot.open(entry)
+
+    def content(self, entry: Entry) -> Iterable[bytes]:
+        """The content of a file entry in pieces, as `open`."""
+        if entry.size > WHOLE:
+            return self._pieces(entry)
+        self._run.check()
+        data = self._snapshot.read(entry)
+        if data and (step := self._steps.get(entry.path)):
+            self._run.progress(step, len(data))
+        return (data,)
+
+    def _pieces(self, entry: Entry) -> Iterator[bytes]:
+        with self.open(entry) as stream:
+            while piece := stream.read(WHOLE):
+                yield piece
 
     @contextmanager
     def open(self, entry: Entry) -> Iterator[BinaryIO]:

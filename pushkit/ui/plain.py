@@ -29,6 +29,9 @@ from pushkit.ui.text import duration, output_line, visible
 # Seconds between two lines that say how far a long push is.
 INTERVAL = 5.0
 
+# Steps of which there may be very many, and that only count.
+_MANY = (Action.ADD, Action.REPLACE)
+
 # Steps that people want to see each of, told when they begin: they may take long.
 _ANNOUNCED = (Action.RUN, Action.VERIFY)
 
@@ -73,6 +76,9 @@ class Plain:
     def __call__(self, event: Event) -> None:
         """Tell ``event``, if it is worth a line."""
         self.progress(event)
+        if not self._verbose and counts(event):
+            self._tell_progress(event.target)
+            return
         name = visible(event.target)
         match event:
             case Warned(message=message):
@@ -87,12 +93,12 @@ class Plain:
             case StepStarted(step=step) if self._verbose or step.action in _ANNOUNCED:
                 self._say(f"{name}: {described(step)}")
             case StepProgress():
-                self._tell_progress(name)
+                self._tell_progress(event.target)
             case StepFinished(step=step):
                 # A switch is told when it is done: from then on it is true.
                 if step.action in {Action.SWITCH, Action.REVERT} and not self._verbose:
                     self._say(f"{name}: {described(step)}")
-                self._tell_progress(name)
+                self._tell_progress(event.target)
             case Output(source=source, line=line):
                 self._say(f"{name}: {visible(source)} | {output_line(line)}", Tone.QUIET)
             case Note(message=message):
@@ -120,10 +126,13 @@ class Plain:
             self._say(f"{name}: {counted(looked, 'round trip')} to look, {ahead} to push")
         self._told = self._clock()
 
-    def _tell_progress(self, name: str) -> None:
-        now = self._clock()
-        if not self._interval or now - self._told < self._interval:
+    def _tell_progress(self, target: str) -> None:
+        if not self._interval or self._quiet:
             return
+        now = self._clock()
+        if now - self._told < self._interval:
+            return
+        name = visible(target)
         self._told = now
         progress = self.progress
         if progress.files >= progress.total_files:
@@ -149,6 +158,13 @@ class Plain:
             sent = f"{counted(self.progress.files, 'file')}, {amount(receipt.size)}"
             self._say(f"prepared {release} on {name}: {sent} in {duration(receipt.seconds)}", Tone.GOOD)
             self._say(f"to make it live: push switch {name} {release}")
+
+
+def counts(event: Event) -> bool:
+    """Whether it is one of very many, which say nothing but how far a push is."""
+    if isinstance(event, (StepStarted, StepFinished)):
+        return event.step.action in _MANY
+    return isinstance(event, StepProgress)
 
 
 def described(step: Step) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from pushkit import Entry, Kind, Project, Run, Target
-from pushkit.files import Transfer
+from pushkit.files import Transfer, pieces
 from pushkit.secrets.redaction import Redactor
 
 
@@ -57,6 +57,10 @@ class Given(Transfer):
 
     def look(self, entry: Entry) -> BinaryIO:
         return io.BytesIO(self._contents[entry.path])
+
+    def content(self, entry: Entry) -> Iterator[bytes]:
+        with self.open(entry) as stream:
+            yield from pieces(stream)
 
     @contextmanager
     def open(self, entry: Entry) -> Iterator[BinaryIO]:

@@ -13,7 +13,7 @@ from typing import BinaryIO, cast
 
 import pytest
 
-from pushkit.archive import PIECE, header, tar
+from pushkit.archive import PIECE, Part, header, tar
 from pushkit.errors import SnapshotChanged
 from pushkit.model import Entry, Kind
 
@@ -40,12 +40,18 @@ ENTRIES = [
 ]
 
 
-def content(entry: Entry) -> BinaryIO:
-    return io.BytesIO(CONTENTS.get(entry.path, b""))
+def content(entry: Entry) -> Iterator[bytes]:
+    return pieces(io.BytesIO(CONTENTS.get(entry.path, b"")))
+
+
+def pieces(stream: BinaryIO) -> Iterator[bytes]:
+    while piece := stream.read(PIECE):
+        yield piece
+    yield b""
 
 
 def test_gnu_tar_restores_every_name_link_mode_and_byte(tmp_path: Path) -> None:
-    stream = b"".join(tar(ENTRIES, content, time=lambda _: 1_000_000_000))
+    stream = b"".join(tar(Part(ENTRIES, content, lambda _: 1_000_000_000)))
     subprocess.run(["tar", "-x", "-p", "--no-same-owner", "-f", "-", "-C", tmp_path], input=stream, check=True)
     for entry in ENTRIES:
         path = tmp_path / entry.path
@@ -60,7 +66,7 @@ def test_gnu_tar_restores_every_name_link_mode_and_byte(tmp_path: Path) -> None:
 
 
 def test_tarfile_reads_the_same() -> None:
-    stream = io.BytesIO(b"".join(tar(ENTRIES, content)))
+    stream = io.BytesIO(b"".join(tar(Part(ENTRIES, content))))
     with tarfile.open(fileobj=stream, errors="surrogateescape") as archive:
         members = archive.getmembers()
         assert [member.name for member in members] == [entry.path for entry in ENTRIES]
@@ -71,8 +77,8 @@ def test_tarfile_reads_the_same() -> None:
 
 
 def test_the_same_entries_give_the_same_bytes_in_whole_records() -> None:
-    stream = b"".join(tar(ENTRIES, content))
-    assert stream == b"".join(tar(ENTRIES, content))
+    stream = b"".join(tar(Part(ENTRIES, content)))
+    assert stream == b"".join(tar(Part(ENTRIES, content)))
     assert len(stream) % 10240 == 0
     assert stream.endswith(bytes(1024))
 
@@ -87,9 +93,9 @@ def test_headers_are_the_ones_that_tarfile_writes() -> None:
 
 def test_small_files_travel_together() -> None:
     entries = [Entry(f"f{number}", Kind.FILE, 0o644, 1000) for number in range(1000)]
-    pieces = list(tar(entries, lambda _: io.BytesIO(bytes(1000))))
-    assert len(pieces) < 10
-    assert max(map(len, pieces)) < PIECE + 2000
+    found = list(tar(Part(entries, lambda _: [bytes(1000)])))
+    assert len(found) < 10
+    assert max(map(len, found)) < PIECE + 2000
 
 
 class Endless(io.RawIOBase):
@@ -109,7 +115,7 @@ class Endless(io.RawIOBase):
 
 def test_a_large_file_is_never_held_whole() -> None:
     size = 200 << 20
-    stream = tar([Entry("large", Kind.FILE, 0o644, size)], lambda _: cast("BinaryIO", Endless(size)))
+    stream = tar(Part([Entry("large", Kind.FILE, 0o644, size)], lambda _: pieces(cast("BinaryIO", Endless(size)))))
     assert max(map(len, stream)) <= 2 * PIECE
 
 
@@ -125,6 +131,17 @@ def test_a_file_that_shrank_or_grew_ends_the_stream_before_the_next_header(size:
             seen += piece
 
     with pytest.raises(SnapshotChanged, match="f is not the") as raised:
-        drain(tar(entries, lambda _: io.BytesIO(bytes(size + change))))
+        drain(tar(Part(entries, lambda _: pieces(io.BytesIO(bytes(size + change))))))
     assert "push again" in raised.value.hint
     assert b"next" not in seen
+
+
+def test_parts_lie_where_they_belong() -> None:
+    below = Part(ENTRIES, content, below="down/here/")
+    stream = io.BytesIO(b"".join(tar(Part(ENTRIES[:2], content), below, Part((), content))))
+    with tarfile.open(fileobj=stream, errors="surrogateescape") as archive:
+        names = [entry.path for entry in ENTRIES[:2]] + [f"down/here/{entry.path}" for entry in ENTRIES]
+        assert archive.getnames() == names
+        found = archive.extractfile("down/here/large")
+        assert found
+        assert found.read() == CONTENTS["large"]

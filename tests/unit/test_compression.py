@@ -18,7 +18,7 @@ import pytest
 
 from plugins.given import Given, lying, odd_names
 from pushkit import Entry, Kind, SnapshotChanged
-from pushkit.archive import tar
+from pushkit.archive import Part, tar
 from pushkit.files import RemoteError, RemoteFull
 from pushkit.files.compression import FAR, GAIN, GZIP, LEAST, ZSTD, Compression, chosen, length, sampled, shrinks
 from pushkit.files.operation import MakeDirectory, Put, Rename, Write
@@ -180,7 +180,7 @@ def test_what_cannot_be_compressed_is_sent_as_it_is(compressing: LocalShell) -> 
     compressing.put("new", given)
     (path,) = lying(Path(compressing.root) / "new").values()
     assert path[2] == NOISE
-    stream = b"".join(tar(given.entries, given.look))
+    stream = b"".join(tar(Part(given.entries, given.content)))
     assert compressing.given == len(stream)
     assert "-dc" not in compressing.scripts[-1]
 
