@@ -23,7 +23,7 @@ from pushkit_sftp.multiplexing import Multiplexed
 from pushkit_sftp.options import SftpOptions
 from pushkit_sftp.prompts import TRIES, Prompts, passphrase_question
 from pushkit_sftp.ssh_config import SYSTEM, USUAL, account_home
-from pushkit_sftp.transport import Channel, Transport
+from pushkit_sftp.transport import LOOK, Channel, Transport
 
 # Ends what it runs when its standard input ends: when push does, however that came.
 LEASH = """
@@ -60,9 +60,8 @@ OURS = (
     "RequestTTY=no",
     "Tunnel=no",
 )
-#: Seconds between two looks at whether the connection is there; for ssh to end when its connection is lost, and when it
-#: is told to.
-LOOK, MOMENT, LAST_SECONDS = 0.004, 0.5, 5.0
+#: Seconds for ssh to end when it is told to.
+LAST_SECONDS = 5.0
 #: Bytes of the name of a socket that every system takes, with what ssh appends to it.
 SHORT = 60
 LOCKED = re.compile(r"^Enter passphrase for (?:key )?'?(.*?)'?: ?$")
@@ -165,19 +164,12 @@ class OpensshTransport(Transport):
     def _open(self, command: bytes, within: float, *, subsystem: bool) -> Channel:
         try:
             with self._round_trip():
-                return Multiplexed(self._socket, command, within, self._lost, subsystem=subsystem)
+                return Multiplexed(self._socket, command, within, self.lost, subsystem=subsystem)
         except (EOFError, OSError) as error:
             # A master that has lost its server takes its socket away before it ends.
-            if isinstance(error, TimeoutError) or not self._lost():
+            if isinstance(error, TimeoutError) or not self.lost():
                 raise
             raise EOFError(self._last_words() or "the server is gone") from error
-
-    def _lost(self) -> bool:
-        """Whether the connection is at its end; ssh says so to its channels a moment before it ends."""
-        assert self._process
-        with suppress(subprocess.TimeoutExpired):
-            self._process.wait(MOMENT)
-        return not self.active
 
     def _start(self, program: str, prompts: Prompts) -> subprocess.Popen[bytes]:
         """Start the master."""

@@ -70,7 +70,7 @@ class SftpRemote(Remote):
                 copies, links = b"copy-data" in client.extensions, b"hardlink@openssh.com" in client.extensions
                 self.capabilities = Capabilities(copies=copies, links=links)
         except RemoteError as error:
-            if not self.transport.active:
+            if self.transport.lost():
                 raise
             why = error.message.removeprefix(f"{self.where}: ").removeprefix("the connection was lost: ")
             why = f"it said: {said}" if said else why

@@ -12,6 +12,8 @@ from pushkit_sftp.pace import Pace
 
 #: Seconds between two looks at whether somebody wants to stop; and for the answer to one request.
 TICK, PATIENCE = 0.2, 60.0
+#: Seconds between two looks at whether a connection is there, and for one that is lost to be seen as that.
+LOOK, MOMENT = 0.004, 0.5
 
 
 class Channel(ABC):
@@ -94,6 +96,13 @@ class Transport(ABC):
     @abstractmethod
     def active(self) -> bool:
         """Whether it lasts."""
+
+    def lost(self) -> bool:
+        """Whether it is at its end. Channels hear of that a moment before, which is waited for."""
+        end = time.monotonic() + MOMENT
+        while self.active and time.monotonic() < end:
+            time.sleep(LOOK)
+        return not self.active
 
     @property
     @abstractmethod
