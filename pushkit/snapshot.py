@@ -18,6 +18,9 @@ from pushkit.source import open_source
 from pushkit.walk import gather, walk
 from pushkit.worktree import PUSH_AGAIN
 
+#: Bytes that are read at once.
+PIECE = 1 << 18
+
 
 class Snapshot:
     """The entries of a project, frozen, in walk order: each directory before what is in it, names by bytes.
@@ -91,6 +94,27 @@ class Snapshot:
         # Something is wrong with it, or it came in pieces.
         with self.open(entry) as content:
             return content.read()
+
+    def part(self, entry: Entry, start: int, end: int) -> Iterator[bytes]:
+        """The bytes of a file entry from ``start`` to before ``end``, in pieces, not verified.
+
+        Raises `SnapshotChanged` when the file ends before.
+        """
+        with closing(self._reader(entry)) as stream:
+            try:
+                skip = 0 if start and stream.seekable() and stream.seek(start) else start
+                left = skip + end - start
+                while left:
+                    piece = stream.read(min(left, PIECE))
+                    if not piece:
+                        raise SnapshotChanged(f"{entry.path} changed after the project was read", hint=PUSH_AGAIN)
+                    left -= len(piece)
+                    passed = min(skip, len(piece))
+                    skip -= passed
+                    if passed < len(piece):
+                        yield piece[passed:]
+            except OSError as error:
+                raise SnapshotError(f"{entry.path} cannot be read: {error.strerror}", hint=PUSH_AGAIN) from error
 
 
 class Content(io.RawIOBase):

@@ -13,6 +13,7 @@ from pushkit.files.errors import RemoteError, RemoteFull
 from pushkit.files.layout import following
 from pushkit.files.operation import Copy, MakeDirectory, Operation, Put, Remove, SetMode, Switchable, Verify, Write
 from pushkit.files.place import RELEASES, STATE, TREE
+from pushkit.files.ranges import LARGE
 from pushkit.files.remote import Remote
 from pushkit.files.survey import FORMAT, Survey
 from pushkit.files.transfer import Transfer
@@ -97,6 +98,7 @@ class Assembly:
                     pass
         arrivals = arrived(self._remote, survey, TREE, found.send)
         arrivals.tell(self._run, plan.steps_of)
+        transfer = self._transfer(plan, snapshot, arrivals.paths)
         operations: list[Operation] = [
             *preparing(survey),
             *first,
@@ -104,7 +106,7 @@ class Assembly:
             MakeDirectory(stage, 0o700),
             MakeDirectory(tree, 0o755),
             Write(STATE.manifest(release), plan.manifest),
-            Put(tree, self._transfer(plan, snapshot, arrivals.paths)),
+            Put(tree, transfer),
         ]
         operations += arrivals.linking(tree) if self._remote.capabilities.links else arrivals.moving(tree)
         if keep := steps.get(Action.KEEP):
@@ -123,7 +125,7 @@ class Assembly:
                 self._fill(tree, error.operation, snapshot)
                 operations = following(operations, error.operation)
         if wrong:
-            self._heal(tree, snapshot, found, wrong)
+            self._heal(tree, snapshot, {entry.path for entry in found.keep} | transfer.patched, wrong)
             self._perform(modes(tree, plan), stage)
 
     def _keeping(self, plan: ReleasesPlan, tree: str, step: Step) -> list[Operation]:
@@ -142,7 +144,8 @@ class Assembly:
         entries = [entry._replace(mode=entry.mode | 0o700) if closed(entry) else entry for entry in entries]
         modes = {entry.path for entry in found.modes}
         steps = {path: step for path, step in plan.steps_of.items() if path not in modes}
-        return Transfer(snapshot, entries, steps, self._run, self._times)
+        bases = {old.path: f"{RELEASES}/{plan.live}/{old.path}" for old in found.replaced if old.size >= LARGE}
+        return Transfer(snapshot, entries, steps, self._run, self._times, bases=bases)
 
     def _fill(self, tree: str, copy: Copy, snapshot: Snapshot) -> None:
         """Send what could not be copied, since it is not there any more."""
@@ -151,10 +154,12 @@ class Assembly:
         self._run.warn(f"{counted(len(gone), 'path')} of {copy.source} are gone from the target and are sent again")
         self._remote.put(tree, Transfer(snapshot, gone, {}, self._run, self._times))
 
-    def _heal(self, tree: str, snapshot: Snapshot, found: Difference, wrong: Sequence[Entry]) -> None:
-        """Send again what had been altered in the live release. Raises `PushFailed` for what does not arrive whole."""
-        copied = {entry.path for entry in found.keep}
-        if altered := [entry for entry in wrong if entry.path in copied]:
+    def _heal(self, tree: str, snapshot: Snapshot, taken: Collection[str], wrong: Sequence[Entry]) -> None:
+        """Send again what had been altered in the live release and was ``taken`` from it, in whole or in part.
+
+        Raises `PushFailed` for what does not arrive whole.
+        """
+        if altered := [entry for entry in wrong if entry.path in taken]:
             # Somebody edited the live release: what is pushed is the snapshot, whole.
             self._run.warn(f"{counted(len(altered), 'file')} had been altered on the target, {altered[0].path!r} first")
             self._perform([Remove(f"{tree}/{entry.path}") for entry in altered], STATE.name)

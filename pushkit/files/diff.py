@@ -14,13 +14,15 @@ class Difference:
 
     ``steps`` are in walk order, removals last and deepest first; the subject of a directory's step ends in a slash.
     ``send`` are the entries whose content has to travel (and new directories and symlinks), ``keep`` the files and
-    symlinks that are there already, ``modes`` those whose mode has to be set.
+    symlinks that are there already, ``modes`` those whose mode has to be set, ``replaced`` the files whose place others
+    take.
     """
 
     steps: tuple[Step, ...]
     send: tuple[Entry, ...]
     keep: tuple[Entry, ...]
     modes: tuple[Entry, ...]
+    replaced: tuple[Entry, ...] = ()
 
 
 def difference(before: Sequence[Entry], after: Sequence[Entry], same: Sequence[Entry] = ()) -> Difference:
@@ -30,6 +32,7 @@ def difference(before: Sequence[Entry], after: Sequence[Entry], same: Sequence[E
     send: list[Entry] = []
     keep = [entry for entry in same if entry.kind is not Kind.DIRECTORY]
     modes: list[Entry] = []
+    replaced: list[Entry] = []
     for entry in after:
         was = old.pop(entry.path, None)
         if was == entry:
@@ -48,9 +51,11 @@ def difference(before: Sequence[Entry], after: Sequence[Entry], same: Sequence[E
         else:
             steps.append(Step(Action.REPLACE, subject(entry), reason(was, entry), entry.size))
             send.append(entry)
+            if was.kind is entry.kind is Kind.FILE:
+                replaced.append(was)
     gone = sorted(old, key=lambda path: path.split("/"), reverse=True)
     steps += [Step(Action.REMOVE, subject(old[path]), "no longer in the project") for path in gone]
-    return Difference(tuple(steps), tuple(send), tuple(keep), tuple(modes))
+    return Difference(tuple(steps), tuple(send), tuple(keep), tuple(modes), tuple(replaced))
 
 
 def subject(entry: Entry) -> str:

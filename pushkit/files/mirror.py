@@ -35,7 +35,7 @@ from pushkit.files.arrival import arrived
 from pushkit.files.diff import Difference, difference
 from pushkit.files.errors import RemoteExists
 from pushkit.files.ground import Ground, as_unknown, reach, with_ways
-from pushkit.files.layout import UNDERWAY, Layout
+from pushkit.files.layout import UNDERWAY, Layout, following
 from pushkit.files.operation import (
     MakeDirectory,
     Operation,
@@ -47,6 +47,7 @@ from pushkit.files.operation import (
     Write,
 )
 from pushkit.files.queue import STALE, Queue, expired, expiring
+from pushkit.files.ranges import LARGE
 from pushkit.files.recovery import (
     JOURNAL,
     LIVE,
@@ -361,6 +362,8 @@ class Mirror(Layout):
         arrivals = arrived(self._remote, survey, TREE, found.send)
         arrivals.tell(self._run, steps)
         written = journals.journal((release, plan.live), plan.before, after, found, plan.ground.kinds)
+        transfer = self._transfer(found, steps, snapshot, arrivals.paths)
+        verifying = Verify(tree, found.send, step=verify)
         operations: list[Operation] = [
             # What is live may have changed since the ticket was written.
             Write(f"{STATE.ticket(ticket.number)}/{RECORD}", ticket.record()),
@@ -368,9 +371,9 @@ class Mirror(Layout):
             MakeDirectory(stage, 0o700),
             MakeDirectory(tree, 0o700),
             Write(STATE.manifest(release), snapshot.manifest),
-            Put(tree, self._transfer(found, steps, snapshot, arrivals.paths)),
+            Put(tree, transfer),
             *arrivals.moving(tree),
-            Verify(tree, found.send, step=verify),
+            verifying,
             *self.queue.holding(ticket),
             Still(plan.ground.guarded, plan.ground.kinds),
             self.queue.switching(ticket),
@@ -380,7 +383,14 @@ class Mirror(Layout):
             *self.queue.ending(ticket, GOOD),
         ]
         then = [RemoveTree(stage), *self._pruning(ticket, survey, release)]
-        if wrong := self._perform(operations, stage, then):
+        wrong = self._perform(operations, stage, then)
+        if wrong and transfer.patched.issuperset(entry.path for entry in wrong):
+            # What they were made from had been altered on the target: they are sent whole.
+            again = Transfer(snapshot, wrong, {}, self._run, self._times)
+            gone = [Remove(f"{tree}/{entry.path}") for entry in wrong]
+            rest = [*gone, Put(tree, again), Verify(tree, wrong), *following(operations, verifying)]
+            wrong = self._perform(rest, stage, then)
+        if wrong:
             raise PushFailed(
                 f"{counted(len(wrong), 'file')} did not arrive whole, {wrong[0].path!r} first; what was live stays",
                 hint="push again; if it happens again, look at the target's disk",
@@ -420,7 +430,8 @@ class Mirror(Layout):
         ]
         modes = {entry.path for entry in found.modes}
         told = {path: step for path, step in steps.items() if path not in modes and path not in there}
-        return Transfer(snapshot, entries, told, self._run, self._times)
+        bases = {old.path: old.path for old in found.replaced if old.size >= LARGE}
+        return Transfer(snapshot, entries, told, self._run, self._times, bases=bases)
 
     def _preparing(self, survey: Survey) -> list[Operation]:
         """Make what the layout needs where it is missing."""

@@ -201,7 +201,7 @@ class Releases(Layout):
             why = "unchanged, but this server cannot copy: sent again"
             steps += [Step(Action.ADD, e.path, why, e.size) for e in found.keep if e in again and e.path not in known]
             modes = tuple(entry for entry in found.modes if entry not in again)
-            found = Difference(found.steps, in_order(entries, found.send, again), taken, modes)
+            found = Difference(found.steps, in_order(entries, found.send, again), taken, modes, found.replaced)
         by_path = {step.subject.rstrip("/"): step for step in steps if step.action in {Action.ADD, Action.REPLACE}}
         how = "by sha256" if self._remote.capabilities.digests else "by size"
         count = sum(entry.kind is Kind.FILE for entry in (*found.send, *found.keep))

@@ -11,13 +11,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from shlex import join, quote
 
+from pushkit.files.ranges import UNIT
 from pushkit.files.remote import Capabilities
 from pushkit.process import Command
 
 MARKER = "pushkit-shell"
 # On both outputs, since login scripts print on both before a script begins.
 HEAD = f"echo {MARKER}\necho {MARKER} >&2\nset -eu\nLC_ALL=C\nexport LC_ALL\numask 022\n"
-PROBE = f"""{HEAD}for tool in tar cp rm chmod grep sed xargs sha256sum shasum df mkdir ln readlink cat rmdir setsid; do
+TOOLS = "tar cp rm chmod grep sed xargs sha256sum shasum df dd mkdir ln readlink cat rmdir setsid"
+PROBE = f"""{HEAD}for tool in {TOOLS}; do
   if command -v "$tool" >/dev/null 2>&1; then echo "$tool"; fi
 done
 case $(cp --version 2>/dev/null) in *coreutils*) echo gnu-cp;; esac
@@ -162,6 +164,41 @@ def digest_each(directory: str, shell: Shell) -> str:
     # A process for each file is slow, and exact whatever the names hold; it is only asked when something is wrong.
     each = f'for name; do {shell.sha256} 2>/dev/null <"$name" || echo; done'
     return f"{HEAD}cd {quote(directory)}\nexec xargs -0 sh -c {quote(each)} sh 2>/dev/null\n"
+
+
+def digest_blocks(root: str, path: str, block: int, count: int, shell: Shell) -> str:
+    """Print the sha256 of each of the first ``count`` blocks of a file, each ``block`` bytes long: so many `UNIT`s.
+
+    Of one that is not there, or no file, nothing.
+    """
+    where, units = quote(path), block // UNIT
+    read = f"dd if={where} bs={UNIT} skip=$((n*{units})) count={units} 2>/dev/null"
+    return (
+        f"{HEAD}cd {quote(root)}\nif [ -L {where} ] || ! [ -f {where} ]; then exit 0; fi\n"
+        f"n=0\nwhile [ $n -lt {count} ]; do {read} | {shell.sha256}; n=$((n+1)); done\n"
+    )
+
+
+def base(root: str, path: str, new: str, size: int, shell: Shell) -> str:
+    """Copy the file ``path`` to ``new``, as one of ``size`` bytes that nobody else can read."""
+    copy = "cp --reflink=auto" if "gnu-cp" in shell.tools else "cp"
+    to = quote(f"./{new}")
+    return (
+        f"{HEAD}cd {quote(root)}\numask 077\n{copy} {quote(f'./{path}')} {to}\nchmod 600 {to}\n"
+        f"{silent(f'dd if=/dev/null of={quote(new)} bs=1 seek={size}')}"
+    )
+
+
+def write_part(root: str, path: str, start: int, undo: str) -> str:
+    """Write standard input, which the command ``undo`` decompresses, into a file from ``start`` on: so many `UNIT`s."""
+    # dd gathers what comes in pieces of any length to blocks that begin where they should.
+    write = f"dd of={quote(path)} ibs=65536 obs={UNIT} seek={start // UNIT} conv=notrunc"
+    return f"{HEAD}cd {quote(root)}\numask 077\n{silent(write, undo)}"
+
+
+def silent(dd: str, undo: str = "") -> str:
+    """The command ``dd``, of whose report nothing is heard unless it fails."""
+    return f'{f"{undo} | " if undo else ""}{{ said=$( {dd} 2>&1 ) || {{ echo "$said" >&2; exit 1; }}; }}\n'
 
 
 def remove(path: str) -> str:

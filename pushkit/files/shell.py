@@ -17,7 +17,8 @@ from pushkit.files import scripts
 from pushkit.files.batch import Batch, expected, names
 from pushkit.files.compression import Compression, chosen, length, sampled
 from pushkit.files.errors import RemoteDenied, RemoteError, RemoteExists, RemoteFull, RemoteMissing, not_switchable
-from pushkit.files.operation import Copy, Operation, Still, Switchable, Verify
+from pushkit.files.large import Large, apart
+from pushkit.files.operation import Copy, Operation, Put, SetMode, Still, Switchable, Verify
 from pushkit.files.remote import Remote
 from pushkit.files.scripts import ALL, MARKER, NEXT, Shell, own_output
 from pushkit.files.stat import Found, Stat
@@ -168,6 +169,9 @@ class ShellRemote(Remote):
         """Do all of it with one script. Steps after the sending are reported when the script has ended."""
         if not self._can(operations):
             return super().perform(operations, reported, stage)
+        for at, operation in enumerate(operations):
+            if isinstance(operation, Put) and (large := apart(operation.transfer, self.shell, self.round_trip)):
+                return self._perform_apart(operations, at, large, reported, stage)
         batch = Batch(operations, self.root, stage, self.shell)
         size = sum(work(each.entries) for each in operations if isinstance(each, (Copy, Verify)))
         with ExitStack() as step:
@@ -197,6 +201,31 @@ class ShellRemote(Remote):
                 error.operation = operation
                 raise error
 
+    def _perform_apart(
+        self,
+        operations: Sequence[Operation],
+        at: int,
+        large: Sequence[Entry],
+        reported: Callable[[Step], AbstractContextManager[None]],
+        stage: str,
+    ) -> Sequence[Entry]:
+        """As `perform`, where the operation ``at`` is a `Put` of which some files are ``large`` and are sent apart."""
+        put = operations[at]
+        assert isinstance(put, Put)
+        names = {entry.path for entry in large}
+        rest = put.transfer.only([entry for entry in put.transfer.entries if entry.path not in names])
+        self.perform([*operations[:at], Put(put.directory, rest, step=put.step)], reported, stage)
+        try:
+            Large(self, put.directory, put.transfer).send(large)
+            if put.transfer.keeps_times:
+                for entry in large:
+                    self.set_time(f"{put.directory}/{entry.path}", put.transfer.time(entry))
+        except RemoteError as error:
+            error.operation = put
+            raise
+        modes = [SetMode(f"{put.directory}/{entry.path}", entry.mode) for entry in large]
+        return self.perform([*modes, *operations[at + 1 :]], reported, stage)
+
     def _can(self, operations: Sequence[Operation]) -> bool:
         """Whether the server has what a script of ``operations`` needs."""
         return (
@@ -224,12 +253,12 @@ class ShellRemote(Remote):
 
         every = [*papers, *(batch.put.transfer.entries if batch.put else ())]
         stream = tar(*parts)
-        compression = self._compression(every, looked)
+        compression = self.compression(every, looked)
         if compression is None:
             return batch.script(), stream
         return batch.script(compression.undo), compression.compressed(stream)
 
-    def _compression(self, entries: Sequence[Entry], look: Callable[[Entry], BinaryIO]) -> Compression | None:
+    def compression(self, entries: Sequence[Entry], look: Callable[[Entry], BinaryIO]) -> Compression | None:
         """What a tar of ``entries`` is compressed with."""
         return chosen(self.shell.tools, self.round_trip, length(entries), lambda: sampled(entries, look))
 
@@ -238,11 +267,13 @@ class ShellRemote(Remote):
         if not paths or "xargs-0" not in self.shell.tools:
             return super().kinds(paths)
         listed = "".join(f"./{path}\0" for path in paths).encode("utf-8", "surrogateescape")
-        script = f"{scripts.HEAD}cd {quote(self.root)}\nexec {scripts.kinds()}\n"
+        root = quote(self.root)
+        script = f"{scripts.HEAD}[ -e {root} ] || exit 0\ncd {root}\nexec {scripts.kinds()}\n"
         letters = self._done("", self._run(script, (listed,))).stdout.decode("ascii", "replace")
-        if len(letters) != len(paths):
+        if letters and len(letters) != len(paths):
             raise RemoteError(f"{self.root}: what the target sent cannot be read", hint="push again")
-        return {path: LETTERS.get(letter) for path, letter in zip(paths, letters, strict=True) if letter != "n"}
+        # Without a root there is nothing.
+        return {path: LETTERS.get(letter) for path, letter in zip(paths, letters, strict=False) if letter != "n"}
 
     def put(self, directory: str, transfer: Transfer) -> None:
         """Send everything as one tar stream: no round trip for a file."""
@@ -250,7 +281,7 @@ class ShellRemote(Remote):
             super().put(directory, transfer)
             return
         with ExitStack() as step:
-            compression = self._compression(transfer.entries, transfer.look)
+            compression = self.compression(transfer.entries, transfer.look)
             undo = compression.undo if compression else ""
             script = scripts.unpack(self._full(directory), self.shell, times=transfer.keeps_times, undo=undo)
             stream = tar(sending(transfer, step))
@@ -324,6 +355,13 @@ class ShellRemote(Remote):
         patience = PATIENCE + size / SLOWEST
         result = self.run_script(script, stdin, lambda stderr: own_output(stderr) != b"", patience)
         return ShellResult(result.code, own_output(result.stdout), own_output(result.stderr))
+
+    def script(self, path: str, script: str, stdin: Iterable[bytes] = (), size: int = 0) -> ShellResult:
+        """What a script left that went well; it is about ``path``, and reads so many bytes without a word.
+
+        Raises `RemoteError`.
+        """
+        return self._done(path, self._run(script, stdin, size))
 
     def _done(self, path: str, result: ShellResult) -> ShellResult:
         """``result``, when the script did what it should; else the error that it told of."""

@@ -5,13 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from copy import copy
+from hashlib import sha256
 from io import RawIOBase
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 from pushkit.model import Entry, Kind, Step
 from pushkit.snapshot import Snapshot
 from pushkit.strategy import Run
 
+T = TypeVar("T")
 #: Bytes of a file that is read at once, and of a piece of one that is larger.
 WHOLE = 256 * 1024
 
@@ -20,10 +23,12 @@ class Transfer:
     """What is to be sent: ``entries`` in walk order, and the plan's step of each that has one.
 
     A directory that only has to be there for what is in it has no step. ``times`` gives the time of a file, where files
-    keep the project's.
+    keep the project's. ``bases`` are the files on the target whose place some take, by path: much of
+    their content may be the same.
     """
 
     _times: Callable[[Entry], float] | None = None
+    bases: Mapping[str, str] = {}
 
     def __init__(
         self,
@@ -32,8 +37,13 @@ class Transfer:
         steps: Mapping[str, Step],
         run: Run,
         times: Callable[[Entry], float] | None = None,
+        *,
+        bases: Mapping[str, str] | None = None,
     ) -> None:
         self.entries = entries
+        self.bases = bases or {}
+        #: The paths of those of which a remote has sent only what differs.
+        self.patched: set[str] = set()
         self._times = times
         self._snapshot = snapshot
         self._steps = steps
@@ -75,6 +85,41 @@ class Transfer:
         if data and (step := self._steps.get(entry.path)):
             self._run.progress(step, len(data))
         return (data,)
+
+    def only(self, entries: Sequence[Entry]) -> Transfer:
+        """The same with other ``entries``, which are among these."""
+        new = copy(self)
+        new.entries = entries
+        return new
+
+    def part(self, entry: Entry, start: int, end: int) -> Iterator[bytes]:
+        """The bytes of a file entry from ``start`` to before ``end``, in pieces, as `content`.
+
+        That they are the right ones who reads them has to find out: see `digests`.
+        """
+        step = self._steps.get(entry.path)
+        for piece in self._snapshot.part(entry, start, end):
+            self._run.check()
+            if step:
+                self._run.progress(step, len(piece))
+            yield piece
+
+    def digests(self, entry: Entry, block: int) -> list[bytes]:
+        """The sha256 of each block of a file entry, ``block`` bytes long. Raises `SnapshotChanged`, as `look` does."""
+        found, digest, left = [], sha256(), block
+        with self.look(entry) as stream:
+            while piece := stream.read(min(left, WHOLE)):
+                self._run.check()
+                digest.update(piece)
+                left -= len(piece)
+                if not left:
+                    found.append(digest.digest())
+                    digest, left = sha256(), block
+        return [*found, digest.digest()] if left < block else found
+
+    def at_once(self, items: Iterable[T], work: Callable[[T], None], *, workers: int) -> None:
+        """Do ``work`` for every item, ``workers`` at a time: see `Run.each`."""
+        self._run.each(items, work, workers=workers)
 
     def _pieces(self, entry: Entry) -> Iterator[bytes]:
         with self.open(entry) as stream:
