@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from itertools import chain
 from shlex import quote
 
 from pushkit.files import RemoteError, ShellResult
@@ -21,6 +22,14 @@ START = "exec sh -c"
 
 def nothing() -> None:
     """The check of a script that nobody may stop."""
+
+
+#: A script that takes another from its standard input: how many lines it has, the lines, and what they read.
+# `read` of a shell takes no byte too many from a pipe.
+WAIT = """LC_ALL=C; export LC_ALL; IFS= read -r n || exit 1; s=
+while [ "$n" -gt 0 ]; do IFS= read -r l || exit 1; s="$s$l
+"; n=$((n-1)); done; eval "$s"
+"""
 
 
 def shell_command(script: str) -> bytes:
@@ -43,7 +52,21 @@ def run(
     ``patience`` is how many seconds the script may take nothing and write nothing. ``check`` is called every `TICK`
     while it is waited for, and raises what is to end the wait.
     """
-    channel = transport.open(shell_command(script), min(patience, PATIENCE))
+    channel = transport.take(WAITING, min(patience, PATIENCE))
+    transport.prepare(WAITING)
+    return ended(transport, channel, chain((sent(script),), stdin), patience=patience, failed=failed, check=check)
+
+
+def ended(
+    transport: Transport,
+    channel: Channel,
+    stdin: Iterable[bytes],
+    *,
+    patience: float,
+    failed: Callable[[bytes], bool],
+    check: Callable[[], None],
+) -> ShellResult:
+    """What the script on ``channel`` left, which is closed."""
     try:
         with connection_told(transport.where):
             running = Running(channel, transport.where, patience, check)
@@ -52,6 +75,10 @@ def run(
             return ShellResult(code, bytes(running.stdout), bytes(running.stderr))
     finally:
         channel.close()
+
+
+#: What `run` starts on a server.
+WAITING = shell_command(WAIT)
 
 
 class Running:
@@ -148,6 +175,12 @@ def refusal(result: ShellResult) -> str:
     return lines[0].partition(START)[0].rstrip(" '\"`:")[:200] if lines else ""
 
 
+def sent(script: str) -> bytes:
+    """``script`` as `WAIT` reads it."""
+    lines = script.removesuffix("\n").split("\n")
+    return "\n".join([str(len(lines)), *lines, ""]).encode("utf-8", "surrogateescape")
+
+
 def probe(transport: Transport, script: str, within: float) -> ShellResult | None:
     """What ``script`` printed in the account's shell.
 
@@ -160,7 +193,8 @@ def probe(transport: Transport, script: str, within: float) -> ShellResult | Non
             raise TimeoutError("the account talks on and on")
 
     try:
-        return run(transport, script, patience=within, check=check)
+        channel = transport.open(shell_command(script), within)
+        return ended(transport, channel, (), patience=within, failed=bool, check=check)
     except RemoteError:
         if not transport.active:
             raise

@@ -144,7 +144,7 @@ class OpensshTransport(Transport):
         shown = found_last(r"Server host key: \S+ (SHA256:\S+)", self._said())
         return told(HostKeys(self._there).twins(shown))
 
-    def close(self) -> None:
+    def _close(self) -> None:
         """Hang up."""
         if self._process is not None:
             assert self._process.stdin

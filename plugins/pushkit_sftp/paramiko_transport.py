@@ -74,7 +74,7 @@ class ParamikoTransport(Transport):
         """Other machines that are known to have its host key."""
         return told(HostKeys(self._there).twins(self.connection.get_remote_server_key().fingerprint))
 
-    def close(self) -> None:
+    def _close(self) -> None:
         """Hang up."""
         with suppress(Exception):
             hang_up(self.connection)

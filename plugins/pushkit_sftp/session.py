@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pushkit import TargetError
 from pushkit.files import Remote, foreseen, probing, shell_of
-from pushkit_sftp.channel import probe, refusal
+from pushkit_sftp.channel import WAITING, probe, refusal
 from pushkit_sftp.destination import Destination, destination, hops
 from pushkit_sftp.openssh_transport import OpensshTransport, obstacle
 from pushkit_sftp.options import SftpOptions
@@ -42,6 +42,7 @@ def open_remote(
         shell = shell_of(result) if result else None
         if result is None or shell is None:
             return SftpRemote(transport, connect, path, cancelled, said=refusal(result) if result else "")
+        transport.prepare(WAITING)
         remote = SftpShellRemote(transport, connect, path, shell, cancelled)
         remote.round_trips = 1  # the probe
         if (output := foreseen(result)) is not None:

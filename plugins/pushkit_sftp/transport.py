@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
@@ -9,6 +10,7 @@ from contextlib import contextmanager
 
 from pushkit.files import RemoteLost
 from pushkit_sftp.pace import Pace
+from pushkit_sftp.spare import Spare
 
 #: Seconds between two looks at whether somebody wants to stop; and for the answer to one request.
 TICK, PATIENCE = 0.2, 60.0
@@ -81,6 +83,8 @@ class Transport(ABC):
         self.where = where
         self.pace = Pace(rate) if rate else None
         self.round_trip = 0.0
+        self._spares: dict[bytes, Spare] = {}
+        self._lock = threading.Lock()
 
     def open(self, command: bytes, within: float = PATIENCE, *, subsystem: bool = False) -> Channel:
         """Start a program on the server by its ``command``, or by the name of a ``subsystem``.
@@ -91,6 +95,29 @@ class Transport(ABC):
             channel = self._open(command, within, subsystem=subsystem)
             channel.pace = self.pace
             return channel
+
+    def prepare(self, command: bytes) -> None:
+        """Begin to start a program that `take` will ask for: that takes the server a round trip or two."""
+        # Dropbear now and then ends a session that begins while another one ends.
+        with self._lock:
+            if command not in self._spares and "OpenSSH" in self.greeting:
+                self._spares[command] = Spare(lambda: self.open(command))
+
+    def take(self, command: bytes, within: float = PATIENCE) -> Channel:
+        """A program, as `open`: the one that `prepare` has started, where it is there."""
+        with self._lock:
+            spare = self._spares.pop(command, None)
+        return (spare and spare.take()) or self.open(command, within)
+
+    def close(self) -> None:
+        """Hang up. Never raises."""
+        with self._lock:
+            spares, self._spares = list(self._spares.values()), {}
+        for spare in spares:
+            spare.give_up()
+        self._close()
+        for spare in spares:
+            spare.wait(MOMENT)
 
     @property
     @abstractmethod
@@ -120,8 +147,8 @@ class Transport(ABC):
         return ()
 
     @abstractmethod
-    def close(self) -> None:
-        """Hang up. Never raises."""
+    def _close(self) -> None:
+        """As `close`."""
 
     @abstractmethod
     def _open(self, command: bytes, within: float, *, subsystem: bool) -> Channel:

@@ -168,16 +168,17 @@ def test_nothing_to_do_takes_one_round_trip_and_ten_changed_files_four(mirror: M
     assert first.returncode == 0, first.stderr
     sessions.new()
     assert "nothing to do" in mirror.push().stderr
-    assert sessions.new() == ["command"]
+    # One is started ahead, and nobody waits for it.
+    assert sessions.new() in (["command"], ["command"] * 2)
     for number in range(10):
         (mirror.root / f"d{number}" / str(number)).write_text("changed")
     ten = mirror.push("-v")
     assert ten.returncode == 0, ten.stderr
     taken = sessions.new()
     assert set(taken) == {"command"}
-    assert len(taken) <= 4
     looked, ahead = map(int, re.findall(r"(\d+) round trips? to look, (\d+) to push", ten.stderr)[0])
-    assert looked + ahead == len(taken)
+    assert looked + ahead <= 4
+    assert 0 <= len(taken) - looked - ahead <= 1
 
 
 @pytest.mark.parametrize("mirror", ["ssh", "sftp_only", "proftpd"], indirect=True)

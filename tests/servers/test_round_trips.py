@@ -42,8 +42,9 @@ def test_nothing_to_do_takes_two_round_trips_at_most_and_ten_changed_files_four(
     assert "nothing to do" in nothing.stderr
     taken = sessions.new()
     assert set(taken) == {"command"}
-    assert len(taken) <= 2
-    assert f"{len(taken)} round trip" in nothing.stderr
+    # One is started ahead, and nobody waits for it.
+    assert 1 <= len(taken) <= 2
+    assert "1 round trip to look, 0 to push" in nothing.stderr
 
     for number in range(10):
         (project.root / f"d{number}" / str(number)).write_text("changed")
@@ -51,8 +52,8 @@ def test_nothing_to_do_takes_two_round_trips_at_most_and_ten_changed_files_four(
     assert ten.returncode == 0, ten.stderr
     taken = sessions.new()
     assert set(taken) == {"command"}
-    assert len(taken) <= 4
     looked, ahead = map(int, re.findall(r"(\d+) round trips? to look, (\d+) to push", ten.stderr)[0])
-    assert looked + ahead == len(taken)
+    assert looked + ahead <= 4
+    assert 0 <= len(taken) - looked - ahead <= 1
     assert (ssh_directory.local / "current/d7/7").read_text() == "changed"
     assert (ssh_directory.local / "current/d7/107").read_text() == "107"
