@@ -22,6 +22,7 @@ class Given(Transfer):
         self.entries: list[Entry] = []
         self.finished: list[str] = []
         self.failed: list[tuple[str, str]] = []
+        self.patched = set()
         self._contents: dict[str, bytes] = {}
         here = Path()
         self._run = Run(
@@ -57,6 +58,9 @@ class Given(Transfer):
 
     def look(self, entry: Entry) -> BinaryIO:
         return io.BytesIO(self._contents[entry.path])
+
+    def part(self, entry: Entry, start: int, end: int) -> Iterator[bytes]:
+        yield from pieces(io.BytesIO(self._contents[entry.path][start:end]))
 
     def content(self, entry: Entry) -> Iterator[bytes]:
         with self.open(entry) as stream:
