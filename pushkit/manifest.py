@@ -14,12 +14,15 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable
+from itertools import islice
 
 from pushkit.model import Entry, Kind
 
 MAGIC = b"pushkit-manifest 1 "
 HEAD = len(MAGIC) + 65
 
+#: Records that are written at once.
+PART = 5000
 OCTAL = [f"{mode:03o}" for mode in range(0o1000)]
 KINDS = {kind[0]: kind for kind in Kind}
 MODE = re.compile(r"[fds][0-7]{3}").fullmatch
@@ -33,12 +36,23 @@ COMPLETE = re.compile(r"(?:(?:[^\0]*\0){4})*+").fullmatch
 
 def encode(entries: Iterable[Entry]) -> bytes:
     """The manifest of ``entries``, in their order."""
-    return sealed(body(entries))
+    todo = iter(entries)
+    # In parts, so that the text of all records is never there at once.
+    parts = [body(part) for part in iter(lambda: list(islice(todo, PART)), [])]
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part)
+    return b"".join((head(digest.hexdigest()), *parts))
 
 
 def sealed(content: bytes) -> bytes:
     """The manifest that has this body."""
-    return MAGIC + hashlib.sha256(content).hexdigest().encode() + b"\n" + content
+    return head(hashlib.sha256(content).hexdigest()) + content
+
+
+def head(digest: str) -> bytes:
+    """The head line of a manifest whose body has this digest."""
+    return MAGIC + digest.encode() + b"\n"
 
 
 def digest(data: bytes) -> str:
@@ -58,7 +72,7 @@ def body(entries: Iterable[Entry]) -> bytes:
 
 def claims(data: bytes, digest: str) -> bool:
     """Whether a manifest says of itself that its body has this digest."""
-    return data[:HEAD] == MAGIC + digest.encode() + b"\n"
+    return data[:HEAD] == head(digest)
 
 
 def decode(data: bytes) -> list[Entry]:

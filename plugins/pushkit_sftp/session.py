@@ -45,7 +45,10 @@ def open_remote(
         transport.prepare(WAITING)
         remote = SftpShellRemote(transport, connect, path, shell, cancelled)
         remote.round_trips = 1  # the probe
-        if (output := foreseen(result)) is not None:
+        output = foreseen(result)
+        # It may be long, and grows by what is made of it.
+        del result
+        if output is not None:
             remote.foresee(opening, output)
         return remote
     except BaseException:

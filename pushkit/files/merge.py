@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from bisect import insort
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -10,6 +11,8 @@ from pushkit import manifest
 from pushkit.manifest import HEAD
 from pushkit.model import Entry, Kind
 
+#: So many entries are put in their places one by one.
+FEW = 1000
 #: The bytes that are compared at once, at first and at most.
 LEAST, MOST = 256, 1 << 20
 
@@ -62,6 +65,19 @@ def merge(before: bytes, after: bytes, entries: Sequence[Entry]) -> Merge:
             mine = record_end(after, mine)
     found.new.extend(entries[index:])
     return found
+
+
+def remembered(before: bytes, after: bytes, entries: Sequence[Entry]) -> list[Entry]:
+    """The entries of the manifest ``before``, in their order; those that are among ``entries`` are shared with them.
+
+    ``after`` is the manifest of ``entries``. Raises ValueError as `merge` does.
+    """
+    found = merge(before, after, entries)
+    if len(found.gone) > FEW:
+        return sorted([*found.same, *found.gone], key=order)
+    for entry in found.gone:
+        insort(found.same, entry, key=order)
+    return found.same
 
 
 def common(before: bytes, theirs: int, after: bytes, mine: int) -> int:

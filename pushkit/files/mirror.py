@@ -36,6 +36,7 @@ from pushkit.files.diff import Difference, difference
 from pushkit.files.errors import RemoteExists
 from pushkit.files.ground import Ground, as_unknown, reach, with_ways
 from pushkit.files.layout import UNDERWAY, Layout, following
+from pushkit.files.merge import remembered
 from pushkit.files.operation import (
     MakeDirectory,
     Operation,
@@ -182,7 +183,7 @@ class Mirror(Layout):
         if same and not self._run.repair and manifest.claims(same.content, snapshot.digest):
             return MirrorPlan(name, self._leftovers(survey), snapshot.files, live, (), self._round_trips(0), survey)
         warnings: list[str] = []
-        before, ground = self._before(survey, snapshot.entries, warnings)
+        before, ground = self._before(survey, snapshot, warnings)
         found = difference(before, snapshot.entries)
         kept = sum(entry.kind is Kind.FILE for entry in found.keep)
         if live and not found.steps and not warnings:  # those tell of records that have to be written anew
@@ -208,23 +209,24 @@ class Mirror(Layout):
             return ()
         return (Step(Action.PRUNE, counted(len(dead), "path"), "left by a push that died"),)
 
-    def _before(self, survey: Survey, after: Sequence[Entry], warnings: list[str]) -> tuple[Sequence[Entry], Ground]:
-        """What is live and a push's, and what else lies at the paths that become ``after``."""
-        remembered = self._remembered(survey, warnings)
-        if remembered is None or self._run.repair:
-            wanted = with_ways(entry.path for entry in (*(remembered or ()), *after))
+    def _before(self, survey: Survey, snapshot: Snapshot, warnings: list[str]) -> tuple[Sequence[Entry], Ground]:
+        """What is live and a push's, and what else lies at the paths that become those of ``snapshot``."""
+        after = snapshot.entries
+        known = self._remembered(survey, warnings, snapshot)
+        if known is None or self._run.repair:
+            wanted = with_ways(entry.path for entry in (*(known or ()), *after))
         else:
-            wanted = reach(remembered, after)
+            wanted = reach(known, after)
         ground = Ground(self._remote, wanted)
-        ground.check_ways(remembered or (), after)
-        if remembered is None:
+        ground.check_ways(known or (), after)
+        if known is None:
             before = ground.compared(after)
         elif self._run.repair:
             if not self._remote.capabilities.digests:
                 warnings.append("this server cannot compare contents: every file is sent again")
-            before = ground.compared(remembered)
+            before = ground.compared(known)
         else:
-            before = ground.present(remembered)
+            before = ground.present(known)
         before = [*before, *ground.directories(before, after)]
         if strange := ground.in_the_way(before, after):
             before += self._adopted(ground, strange, after)
@@ -251,13 +253,14 @@ class Mirror(Layout):
         alike = [entry for entry in strange if ground.kinds[entry.path] is entry.kind]
         return [*ground.compared(alike), *(as_unknown(e, ground.kinds[e.path]) for e in strange if e not in alike)]
 
-    def _remembered(self, survey: Survey, warnings: list[str]) -> list[Entry] | None:
-        """The entries of the last push; None when they are lost."""
+    def _remembered(self, survey: Survey, warnings: list[str], snapshot: Snapshot | None = None) -> list[Entry] | None:
+        """The entries of the last push; None when they are lost. With a ``snapshot`` those that it has are its own."""
         live = self.live(survey)
         if not live and not any(ticket.outcome == GOOD for ticket in survey.tickets):
             return []
         try:
-            return manifest.decode(survey.found[STATE.manifest(live)].content)
+            content = survey.found[STATE.manifest(live)].content
+            return remembered(content, snapshot.manifest, snapshot.entries) if snapshot else manifest.decode(content)
         except (KeyError, ValueError) as error:
             what = "missing" if isinstance(error, KeyError) else f"damaged ({error})"
             warnings.append(

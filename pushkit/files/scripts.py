@@ -83,7 +83,10 @@ def probing(path: str, script: str) -> str:
 
 def own_output(output: bytes) -> bytes:
     """What a script itself wrote to one of its outputs: all that follows the marker of its first line."""
-    return output.partition(f"{MARKER}\n".encode())[2]
+    marker = f"{MARKER}\n".encode()
+    at = output.find(marker)
+    # Not by `partition`: what a server has to say may be long, and is held once.
+    return output[at + len(marker) :] if at >= 0 else b""
 
 
 def unpack(directory: str, shell: Shell, *, times: bool = False, undo: str = "") -> str:

@@ -19,7 +19,7 @@ from pushkit.files.compression import Compression, chosen, length, sampled
 from pushkit.files.errors import RemoteDenied, RemoteError, RemoteExists, RemoteFull, RemoteMissing, not_switchable
 from pushkit.files.large import Large, apart
 from pushkit.files.operation import Copy, Operation, Put, SetMode, Still, Switchable, Verify
-from pushkit.files.remote import Remote
+from pushkit.files.remote import Remote, pieces
 from pushkit.files.scripts import ALL, MARKER, NEXT, Shell, own_output
 from pushkit.files.stat import Found, Stat
 from pushkit.files.transfer import Transfer
@@ -32,6 +32,7 @@ PATIENCE = 3600
 SLOWEST = 1_000_000
 
 MARKED = f"{MARKER}\n".encode()
+AFTER_PROBE = f"{NEXT}\n".encode()
 
 # What the C library says, in the C locale, and what it means. Standard tools end their messages with it.
 SAYINGS: tuple[tuple[str, type[RemoteError], str], ...] = (
@@ -63,7 +64,9 @@ class ShellResult(NamedTuple):
 
 def shell_of(result: ShellResult) -> Shell | None:
     """What `PROBE` found out, or None when it was not a POSIX shell that answered."""
-    found = own_output(result.stdout).partition(f"{NEXT}\n".encode())[0].decode("utf-8", "surrogateescape").split("\n")
+    end = result.stdout.find(AFTER_PROBE)
+    said = result.stdout if end < 0 else result.stdout[:end]
+    found = own_output(said).decode("utf-8", "surrogateescape").split("\n")
     home = next((line.removeprefix("home ") for line in found if line.startswith("home ")), "")
     tools = frozenset(line for line in found if line and not line.startswith("home "))
     return Shell(tools, home) if tools and result.code == 0 else None
@@ -71,8 +74,8 @@ def shell_of(result: ShellResult) -> Shell | None:
 
 def foreseen(result: ShellResult) -> bytes | None:
     """What the script printed that came with `PROBE`; None when there was none."""
-    _, found, output = own_output(result.stdout).partition(f"{NEXT}\n".encode())
-    return output if found else None
+    at = result.stdout.find(AFTER_PROBE)
+    return result.stdout[at + len(AFTER_PROBE) :] if at >= 0 else None
 
 
 class ShellRemote(Remote):
@@ -241,7 +244,7 @@ class ShellRemote(Remote):
             return batch.script(), ()
         desk = [Entry(batch.desk, Kind.DIRECTORY, 0o700)] if batch.papers else []
         papers = {paper.entry: paper for paper in batch.papers}
-        parts = [Part([*desk, *papers], lambda entry: (papers[entry].content,))]
+        parts = [Part([*desk, *papers], lambda entry: pieces(papers[entry].open()))]
         if batch.put:
             parts.append(sending(batch.put.transfer, step, batch))
 
@@ -394,7 +397,9 @@ def collected(output: bytes, root: str) -> tuple[dict[str, Found], int | None]:
         return {}, None
     if not output.endswith(f"{ALL}\n".encode()):
         raise RemoteError(f"{root}: what the target sent was cut off", hint="push again")
-    lines, _, archive = output.removesuffix(f"{ALL}\n".encode()).partition(b"\n\n")
+    # The archive may be long, and is read where it lies.
+    at = output.find(b"\n\n")
+    lines = output[:at]
     found: dict[str, Found] = {}
     free = None
     for line in lines.decode("utf-8", "surrogateescape").split("\n"):
@@ -403,18 +408,20 @@ def collected(output: bytes, root: str) -> tuple[dict[str, Found], int | None]:
             free = int(path) * 1024 if path.isdigit() else free
         elif path:
             found["" if path == "." else path] = Found(Stat(path.rpartition("/")[2], LETTERS.get(letter), 0, 0))
-    if not archive:
+    if at + 2 + len(ALL) + 1 == len(output):
         return found, free
     import tarfile  # noqa: PLC0415  (only who has a target to look at needs it)
 
     try:
-        with tarfile.open(fileobj=BytesIO(archive), mode="r:", errors="surrogateescape") as members:
+        stream = BytesIO(output)
+        stream.seek(at + 2)
+        with tarfile.open(fileobj=stream, mode="r:", errors="surrogateescape") as members:
             for member in members:
                 kind = TYPES.get(member.type)
                 stat = Stat(member.name.rpartition("/")[2], kind, member.mode & 0o777, member.size, member.mtime)
-                stream = members.extractfile(member) if kind is Kind.FILE else None
+                file = members.extractfile(member) if kind is Kind.FILE else None
                 link = member.linkname if kind is Kind.SYMLINK else ""
-                found[member.name] = Found(stat, stream.read() if stream else b"", link)
+                found[member.name] = Found(stat, file.read() if file else b"", link)
     except tarfile.TarError as error:
         raise RemoteError(f"{root}: what the target sent cannot be read ({error})", hint="push again") from error
     return found, free
