@@ -55,6 +55,10 @@ class Sshd(SshServer):
             keys = self._directory / "authorized_keys"
             keys.write_text(self.public_key + "\n")
             lines += [f"AuthorizedKeysFile {keys}", "StrictModes no", "UsePAM no", "PasswordAuthentication no"]
+            # What this machine's user has in its shell's files would be run for each command.
+            home = self._directory / "home"
+            home.mkdir(exist_ok=True)
+            lines += [f"SetEnv HOME={home}"]
         if self._jail:
             lines += [f"ChrootDirectory {self._jail}", f"ForceCommand internal-sftp -d {self.path_of(self.files)}"]
         return lines

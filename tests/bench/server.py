@@ -1,4 +1,4 @@
-"""`Server`, and `Login`: a server as a client reaches it, at a port that may be a relay's."""
+"""`Login`: a server as a client reaches it, at a port that may be a relay's."""
 
 from __future__ import annotations
 
@@ -9,15 +9,6 @@ from pushkit.testing import Sshd, known_host
 
 #: What paramiko takes first, for OpenSSH: the same work on both sides.
 MATCHED = ("KexAlgorithms=curve25519-sha256", "Ciphers=aes128-gcm@openssh.com")
-
-
-class Server(Sshd):
-    """OpenSSH for an account without files of its own: what a shell reads at its start would count for each command."""
-
-    def _configuration(self) -> list[str]:
-        home = self._directory / "home"
-        home.mkdir(exist_ok=True)
-        return [*super()._configuration(), f"SetEnv HOME={home}"]
 
 
 @dataclass(frozen=True, slots=True)

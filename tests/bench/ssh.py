@@ -35,9 +35,11 @@ from ours import Push
 from peers import Peers, chooses, program_of, versions
 from report import Report
 from room import file_system, room
-from server import Login, Server
+from server import Login
 from side import Side
 from workload import LINK, WORKLOADS, Change, Workload
+
+from pushkit.testing import Sshd
 
 #: Seconds after which a file that was written is not hashed once more.
 SETTLED = 3.0
@@ -46,7 +48,7 @@ SETTLED = 3.0
 class Bench:
     """What is measured, and how often."""
 
-    def __init__(self, directory: Path, server: Server, chosen: argparse.Namespace) -> None:
+    def __init__(self, directory: Path, server: Sshd, chosen: argparse.Namespace) -> None:
         self._directory = directory
         self._server = server
         self._pairs: int = chosen.pairs
@@ -171,7 +173,7 @@ def main() -> int:
         directory = Path(name)
         print(heading(directory), end="\n\n", flush=True)
         (directory / "sshd").mkdir()
-        with Server(directory / "sshd") as server:
+        with Sshd(directory / "sshd") as server:
             bench = Bench(directory, server, chosen)
             for workload in workloads:
                 bench.run(workload)
