@@ -44,6 +44,8 @@ from pushkit.model import Entry, Kind
 LONGEST = 48 * 1024
 #: Files up to this size, in bytes, are part of the script.
 INLINE = 2048
+#: So many files are read by two processes.
+MANY = 2000
 #: The name of the directory, in a stage, that all a script reads is in but the entries it puts.
 DESK = re.compile(r"papers-[0-9a-f]{8}")
 #: What the script prints when files are not whole, and ends.
@@ -139,9 +141,9 @@ class Batch:
         self.papers.append(Paper(f"{self.desk}/script", f"set -eu\n{script}".encode("utf-8", "surrogateescape")))
         return f"{trap}sh {quote(f'{self._stage}/{self.desk}/script')}\n"
 
-    def _paper(self, number: int, content: bytes) -> str:
+    def _paper(self, name: object, content: bytes) -> str:
         """The path of a new paper, relative to the root, quoted."""
-        paper = Paper(f"{self.desk}/{number}", content)
+        paper = Paper(f"{self.desk}/{name}", content)
         self.papers.append(paper)
         return quote(f"{self._stage}/{paper.path}")
 
@@ -210,8 +212,7 @@ class Batch:
                 files = [entry for entry in entries if entry.kind is Kind.FILE]
                 if not files:
                     return ""
-                paper = self._paper(number, names(files))
-                found = f"(cd {quote(directory)} && {digests(self._shell)}) <{paper} | {self._shell.sha256}"
+                found = f"{self._digests(number, directory, files)} | {self._shell.sha256}"
                 return f'found=$( {found} )\n[ "${{found%% *}}" = {expected(files)} ] || {{ echo {WRONG}; exit 0; }}\n'
             case _:
                 raise TypeError(f"{operation} is no operation")
@@ -224,6 +225,18 @@ class Batch:
         if len(data) > INLINE or not data.isascii() or b"\\" in data or b"\0" in data:
             return f"cat {self._paper(number, data)}"
         return f"printf %s {quote(data.decode())} | cat"
+
+    def _digests(self, number: int, directory: str, files: Sequence[Entry]) -> str:
+        """A command that prints the sha256 of each of ``files``, in order, one a line."""
+
+        def part(name: str, some: Sequence[Entry]) -> str:
+            return f"(cd {quote(directory)} && {digests(self._shell)}) <{self._paper(f'{number}{name}', names(some))}"
+
+        if len(files) < MANY:
+            return part("", files)
+        half = len(files) // 2
+        late = quote(f"{self._stage}/{self.desk}/{number}-digests")
+        return f"{{ {part('-late', files[half:])} >{late} & {part('', files[:half])}; wait; cat {late}; }}"
 
     def _copy(self, number: int, source: str, directory: str, listed: bytes, *, link: bool) -> str:
         paper = self._paper(number, listed)

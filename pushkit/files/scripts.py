@@ -29,6 +29,7 @@ for tool in zstd gzip; do
   case $({{ echo "$tool" | "$tool" -c | "$tool" -dc; }} 2>/dev/null) in "$tool") echo "$tool"; break;; esac
 done
 if printf 'a\\0b\\0' | xargs -0 printf '%s-' >/dev/null 2>&1; then echo xargs-0; fi
+if printf 'a\\0b\\0' | xargs -0 -P 2 printf '%s-' >/dev/null 2>&1; then echo xargs-P; fi
 echo "home $PWD"
 """
 #: Seconds that a command has to end when it is asked to; then it is forced.
@@ -125,12 +126,13 @@ def copy_files(source: str, directory: str, shell: Shell, *, link: bool = False)
 def copy_all(directory: str, shell: Shell, *, link: bool) -> str:
     """A command that copies each name of standard input, or makes a hard link to it."""
     to = quote(directory)
+    xargs = "xargs -0 -P 2" if "xargs-P" in shell.tools else "xargs -0"
     if "gnu-cp" in shell.tools:
         # --parents leaves directories alone that are there.
-        return f"xargs -0 cp -pP {'-l' if link else '--reflink=auto'} --parents -t {to}"
+        return f"{xargs} cp -pP {'-l' if link else '--reflink=auto'} --parents -t {to}"
     one = 'ln "$name" "$to/$name"' if link else 'cp -pPR "$name" "$to/$name"'
     each = f"set -e; to=$1; shift; for name; do {one}; done"
-    return f"xargs -0 sh -c {quote(each)} sh {to}"
+    return f"{xargs} sh -c {quote(each)} sh {to}"
 
 
 def kinds() -> str:

@@ -197,7 +197,10 @@ class ShellRemote(Remote):
             operation = operations[done]
             with reported(operation.step) if operation.step else nullcontext():
                 if isinstance(operation, Verify) and batch.wrong(result.stdout):
-                    return self._wrong(operation.directory, operation.entries)
+                    if wrong := self._wrong(operation.directory, operation.entries):
+                        return wrong
+                    # They are whole after all: what could not be told of all at once can of each.
+                    return self.perform(operations[done + 1 :], reported, stage)
                 error = told(self.root, result)
                 if isinstance(operation, Switchable) and not isinstance(error, RemoteFull):
                     error = not_switchable(self.root)

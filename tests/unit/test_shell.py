@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import threading
@@ -27,7 +28,8 @@ from pushkit.files import (
     probing,
     shell_of,
 )
-from pushkit.files.operation import Switchable
+from pushkit.files.batch import MANY
+from pushkit.files.operation import Copy, MakeDirectory, Put, Switchable, Verify, Write
 from pushkit.files.scripts import MARKER
 from pushkit.files.shell import told
 from pushkit_dir.remote import LocalRemote
@@ -308,3 +310,39 @@ def test_a_directory_that_cannot_switch_and_one_that_is_full_are_told_apart(
     with pytest.raises(RemoteError, match=why):
         switchable(kind(tmp_path))
     assert os.listdir(tmp_path / "new") == []
+
+
+def test_many_files_are_compared_in_their_order_and_what_is_wrong_is_named(remote: LocalShell) -> None:
+    given = Given()
+    for number in range(MANY + 1):
+        given.file(f"{number:05}", b"%d" % number)
+        (Path(remote.root) / f"old/{number:05}").write_bytes(b"%d" % number)
+    names = [entry.path for entry in given.entries]
+    operations = [MakeDirectory("stage"), Copy("old", "new", given.entries), Verify("new", given.entries)]
+    assert not remote.perform([*operations, Write("after", b"")], lambda _: nullcontext(), "stage")
+    assert (Path(remote.root) / "after").exists()
+    assert os.listdir(Path(remote.root) / "stage") == []
+    first, last = Path(remote.root) / "new" / names[1], Path(remote.root) / "new" / names[-2]
+    swapped = first.read_bytes(), last.read_bytes()
+    last.write_bytes(swapped[0])
+    first.write_bytes(swapped[1])
+    wrong = remote.perform([Verify("new", given.entries), Write("never", b"")], lambda _: nullcontext(), "stage")
+    assert [entry.path for entry in wrong] == [names[1], names[-2]]
+    assert not (Path(remote.root) / "never").exists()
+
+
+def test_what_is_whole_file_by_file_is_whole(remote: LocalShell, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = Given()
+    given.file("a")
+    run = LocalShell.run_script
+
+    def doubting(
+        self: LocalShell, script: str, stdin: Iterable[bytes], failed: Callable[[bytes], bool], patience: float
+    ) -> ShellResult:
+        return run(self, re.sub(r"= [0-9a-f]{64} ]", "= 0 ]", script), stdin, failed, patience)
+
+    monkeypatch.setattr(LocalShell, "run_script", doubting)
+    making = [MakeDirectory("stage"), MakeDirectory("stage/tree"), Put("stage/tree", given)]
+    operations = [*making, Verify("stage/tree", given.entries), Write("after", b"")]
+    assert not remote.perform(operations, lambda _: nullcontext(), "stage")
+    assert (Path(remote.root) / "after").exists()
