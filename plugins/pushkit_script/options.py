@@ -7,7 +7,7 @@ import re
 import shlex
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 
 from pushkit import Options, Public
 
@@ -24,13 +24,13 @@ def listed(commands: str | tuple[str, ...]) -> tuple[str, ...]:
 class ScriptOptions(Options):
     """Options of the strategy ``script``: either ``run`` or ``script``, and how to run it."""
 
+    shell: bool = Field(
+        default=False, description="Hand `run` and `rollback` to `/bin/sh -c`, with variables, pipes and all."
+    )
     run: Annotated[str | tuple[str, ...], ARGUMENT] = Field(
         default=(),
         description="A command line, or a list: the first that fails is the last. Each is split into words as a shell "
         "does; nothing is expanded without `shell`.",
-    )
-    shell: bool = Field(
-        default=False, description="Hand `run` and `rollback` to `/bin/sh -c`, with variables, pipes and all."
     )
     script: Annotated[str, ARGUMENT] = Field(
         default="",
@@ -59,11 +59,12 @@ class ScriptOptions(Options):
 
     @field_validator("run", "rollback")
     @classmethod
-    def _split(cls, value: str | tuple[str, ...]) -> tuple[str, ...]:
-        lines = listed(value)
+    def _split(cls, value: str | tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        lines = tuple(map(_runnable, listed(value)))
         for text in lines:
             try:
-                words = shlex.split(_runnable(text))
+                # What a shell gets is in its own language, with comments and here documents.
+                words = text.split() if info.data.get("shell") else shlex.split(text)
             except ValueError as error:
                 raise ValueError(f"not a command line: {str(error).lower()}") from error
             if not words and len(lines) > 1:
