@@ -172,7 +172,7 @@ class Client:
             self._run.check()
             try:
                 connection.send(piece)
-            except (BrokenPipeError, ConnectionResetError):
+            except (BrokenPipeError, ConnectionResetError, ssl.SSLEOFError):
                 # A server that does not want the rest may have said why before it hung up.
                 return
             sent(len(piece))

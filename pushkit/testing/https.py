@@ -24,7 +24,7 @@ class Received:
 
 @dataclass(frozen=True)
 class Reply:
-    """What is answered. ``before`` is called first; ``unread``: the body of the request is left where it is."""
+    """What is answered. ``before`` is called first; ``unread``: before the body of the request."""
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -136,6 +136,9 @@ class HttpsServer:
                 self.end_headers()
                 if self.command != "HEAD":
                     self.wfile.write(reply.body)
+                if reply.unread:
+                    # As servers do: who hangs up on a client that still sends takes its own answer back (RST).
+                    self.rfile.read(int(self.headers.get("Content-Length", 0)))
 
             do_GET = do_HEAD = do_PUT = do_POST = answer  # noqa: N815  (the names are http.server's)
 
