@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     )
     from pushkit.observer import Observer
     from pushkit.options import Options, Public
+    from pushkit.packing import Archive, pack
     from pushkit.process import Command
     from pushkit.snapshot import Snapshot
     from pushkit.strategy import (
@@ -128,6 +129,7 @@ _MODULES = {
     ),
     "observer": ("Observer",),
     "options": ("Options", "Public"),
+    "packing": ("Archive", "pack"),
     "process": ("Command",),
     "snapshot": ("Snapshot",),
     "strategy": (
@@ -146,6 +148,7 @@ _MODULES = {
 
 __all__ = [
     "Action",
+    "Archive",
     "Busy",
     "Checkable",
     "Command",
@@ -204,6 +207,7 @@ __all__ = [
     "Warned",
     "__version__",
     "hookimpl",
+    "pack",
 ]
 
 

@@ -7,7 +7,7 @@ import re
 import shlex
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 
 from pushkit import Options, Public
 
@@ -16,20 +16,31 @@ VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 ARGUMENT = Public("set a variable in `environment` to it, and read that in the script, or in `run` with `shell = true`")
 
 
+def listed(commands: str | tuple[str, ...]) -> tuple[str, ...]:
+    """A single command line is a list of one."""
+    return (commands,) if isinstance(commands, str) else commands
+
+
 class ScriptOptions(Options):
     """Options of the strategy ``script``: either ``run`` or ``script``, and how to run it."""
 
-    run: Annotated[str, ARGUMENT] = Field(
-        default="",
-        description="A command line. It is split into words as a shell does; nothing is expanded without `shell`.",
+    shell: bool = Field(
+        default=False, description="Hand `run` and `rollback` to `/bin/sh -c`, with variables, pipes and all."
     )
-    shell: bool = Field(default=False, description="Hand `run` to `/bin/sh -c`, with variables, pipes and all.")
+    run: Annotated[str | tuple[str, ...], ARGUMENT] = Field(
+        default=(),
+        description="A command line, or a list: the first that fails is the last. Each is split into words as a shell "
+        "does; nothing is expanded without `shell`.",
+    )
     script: Annotated[str, ARGUMENT] = Field(
         default="",
         description="A script of the project, relative to the directory that `where` says. Instead of `run`.",
     )
     args: Annotated[tuple[str, ...], ARGUMENT] = Field(
         default=(), description="The arguments of `script`, passed as they are: `$HOME` stays `$HOME`."
+    )
+    rollback: Annotated[str | tuple[str, ...], ARGUMENT] = Field(
+        default=(), description="What `push rollback` runs, as `run`, but in the Pushfile's directory."
     )
     where: Literal["snapshot", "project"] = Field(
         default="snapshot",
@@ -46,14 +57,21 @@ class ScriptOptions(Options):
         default="push", description="`script` ends `push` with the script's own exit code; otherwise a failure is 8."
     )
 
-    @field_validator("run")
+    @field_validator("run", "rollback")
     @classmethod
-    def _splits(cls, value: str) -> str:
-        try:
-            words = shlex.split(value)
-        except ValueError as error:
-            raise ValueError(f"not a command line: {str(error).lower()}") from error
-        return _runnable(value) if words else ""
+    def _split(cls, value: str | tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        lines = tuple(map(_runnable, listed(value)))
+        for text in lines:
+            try:
+                # What a shell gets is in its own language, with comments and here documents.
+                words = text.split() if info.data.get("shell") else shlex.split(text)
+            except ValueError as error:
+                raise ValueError(f"not a command line: {str(error).lower()}") from error
+            if not words and len(lines) > 1:
+                raise ValueError("one of the command lines is empty")
+            if not words:
+                return ()
+        return lines
 
     @field_validator("script")
     @classmethod
@@ -85,7 +103,7 @@ class ScriptOptions(Options):
             raise ValueError("expected either `run` or `script`" + (", found both" if self.run else ""))
         if self.args and not self.script:
             raise ValueError("`args` are the arguments of `script`; write those of `run` behind its command")
-        if self.shell and not self.run:
+        if self.shell and not self.run and not self.rollback:
             raise ValueError("`shell` is for `run`; a script names its shell in its first line")
         return self
 

@@ -17,6 +17,7 @@ from pushkit import (
     Plan,
     PushFailed,
     Release,
+    Revision,
     ScriptFailed,
     Severity,
     Snapshot,
@@ -24,12 +25,15 @@ from pushkit import (
     Strategy,
     TargetError,
     TimedOut,
+    UsageError,
 )
 from pushkit_script.copy import clean_copy
+from pushkit_script.line import Line, pushing, reverting
 from pushkit_script.options import ScriptOptions
 from pushkit_script.program import is_path, startable
 
-SHELL = "/bin/sh"
+#: What a rollback is to that names no release: which one that is, only the script knows.
+PREVIOUS = "previous"
 
 
 class ScriptStrategy(Strategy[ScriptOptions]):
@@ -39,13 +43,14 @@ class ScriptStrategy(Strategy[ScriptOptions]):
     Options = ScriptOptions
 
     def plan(self, snapshot: Snapshot) -> Plan:
-        """One step: run it. Raises `TargetError` when the script is not in the snapshot."""
+        """A step for each command. Raises `TargetError` when the first is a file that the snapshot lacks."""
+        first, *_ = lines = pushing(self.options)
         if self.options.where == "snapshot":
-            self._look_in(snapshot)
+            self._look_in(snapshot, first.argv[0])
             reason = "in a clean copy of the snapshot"
         else:
             reason = f"in place, in {self.run.project.root}"
-        return Plan(self.run.target.name, (Step(Action.RUN, shlex.join(self._argv), reason),))
+        return Plan(self.run.target.name, tuple(Step(Action.RUN, shlex.join(line.argv), reason) for line in lines))
 
     def push(self, plan: Plan, snapshot: Snapshot) -> Release:
         """Run it. Raises `PushFailed` when it fails or runs over its time, `TargetError` when it cannot start."""
@@ -53,41 +58,54 @@ class ScriptStrategy(Strategy[ScriptOptions]):
         release = Release(
             f"{created:%Y%m%dT%H%M%SZ}-{snapshot.revision.short}", snapshot.revision, created, self.run.person
         )
-        for step in plan.steps:
-            with self.run.step(step), self._directory(snapshot) as directory:
-                self._execute(directory, self._environment(directory, snapshot, release))
+        with self._directory(snapshot) as directory:
+            environment = self._environment(directory, release) | {
+                "PUSH_FILES": str(snapshot.files),
+                "PUSH_SIZE": str(snapshot.size),
+            }
+            self._execute_all(plan.steps, pushing(self.options), directory, environment)
         return release
 
+    def rollback(self, release: str = "") -> Release:
+        """Run what the Pushfile has for that, in its directory. Raises `UsageError` when it has nothing."""
+        lines = reverting(self.options)
+        if not lines:
+            raise UsageError(
+                f"the target {self.run.target.name} does not say how to roll back",
+                hint='give it a command: rollback = "./bin/rollback.sh"',
+            )
+        root = self.run.project.root
+        back = Release(release or PREVIOUS, Revision("", False, ""), datetime.now(UTC), self.run.person)
+        steps = [Step(Action.RUN, shlex.join(line.argv), f"to roll back, in {root}") for line in lines]
+        environment = self._environment(root, back) | {"PUSH_RELEASE": release}
+        self._execute_all(steps, lines, root, environment)
+        return back
+
     def check(self) -> Sequence[Finding]:
-        """Look for the program, in the work tree: the snapshot does not exist yet."""
+        """Look for the programs, in the work tree: the snapshot does not exist yet."""
         root, source = self.run.project.root, self.run.project.source
-        if self.options.where == "snapshot":
-            if source.startswith("git:") and is_path(self._argv[0]) and not os.path.isabs(self._argv[0]):
-                return [Finding(Severity.OK, self._label, f"will be looked for in {source}")]
-            root /= source
+        copied = self.options.where == "snapshot"
+        of_commit = copied and source.startswith("git:")
+        directory = root / source if copied and not of_commit else root
+        first, *others = pushing(self.options)
+        word = first.argv[0]
+        if of_commit and is_path(word) and not os.path.isabs(word):
+            found = [Finding(Severity.OK, first.label, f"will be looked for in {source}")]
+        else:
+            found = [self._looked_for(first, directory, Severity.ERROR)]
+        # What comes later may be made by what runs before it.
+        found += [self._looked_for(line, directory, Severity.WARNING) for line in others]
+        return [*found, *(self._looked_for(line, root, Severity.WARNING) for line in reverting(self.options))]
+
+    def _looked_for(self, line: Line, directory: Path, severity: Severity) -> Finding:
+        """Whether a command can be started."""
         try:
-            startable(self._argv, root, self._inherited)
+            startable(line.argv, directory, self._inherited)
         except TargetError as error:
-            return [Finding(Severity.ERROR, self._label, error.message, error.hint)]
-        return [Finding(Severity.OK, self._label, "is there and can be started")]
+            return Finding(severity, line.label, error.message, error.hint)
+        return Finding(Severity.OK, line.label, "is there and can be started")
 
-    # What is run.
-
-    @property
-    def _argv(self) -> tuple[str, ...]:
-        """The command. A script of the project is a path with a slash: it is never looked for on the PATH."""
-        if self.options.script:
-            return (f"./{self.options.script}", *self.options.args)
-        if self.options.shell:
-            return (SHELL, "-c", self.options.run)
-        return tuple(shlex.split(self.options.run))
-
-    @property
-    def _label(self) -> str:
-        """A short name for its output and messages."""
-        if self.options.script:
-            return self.options.script
-        return PurePosixPath(self.options.run.split()[0] if self.options.shell else self._argv[0]).name
+    # What it gets.
 
     @property
     def _inherited(self) -> Mapping[str, str]:
@@ -95,9 +113,9 @@ class ScriptStrategy(Strategy[ScriptOptions]):
         added = {name: value.get_secret_value() for name, value in self.options.environment.items()}
         return {**self.run.environment, **added}
 
-    def _environment(self, directory: Path, snapshot: Snapshot, release: Release) -> Mapping[str, str]:
-        """What the command gets, the variables that describe the push last; docs/strategies/script.md lists them."""
-        revision = snapshot.revision
+    def _environment(self, directory: Path, release: Release) -> dict[str, str]:
+        """What a command gets, the variables that describe the push last; docs/strategies/script.md lists them."""
+        revision = release.revision
         return {
             **self._inherited,
             "PWD": str(directory),
@@ -110,8 +128,6 @@ class ScriptStrategy(Strategy[ScriptOptions]):
             "PUSH_DIGEST": revision.digest,
             "PUSH_DIRECTORY": str(directory),
             "PUSH_PERSON": self.run.person,
-            "PUSH_FILES": str(snapshot.files),
-            "PUSH_SIZE": str(snapshot.size),
         }
 
     # Where and how.
@@ -130,24 +146,36 @@ class ScriptStrategy(Strategy[ScriptOptions]):
         if directory.exists():
             self.run.warn(f"{directory} could not be removed: another user owns something in it")
 
-    def _execute(self, directory: Path, environment: Mapping[str, str]) -> None:
-        argv = startable(self._argv, directory, environment)
-        command = Command(argv, directory, environment, self._label, timeout=self.options.timeout)
+    def _execute_all(
+        self, steps: Sequence[Step], lines: Sequence[Line], directory: Path, environment: Mapping[str, str]
+    ) -> None:
+        """One after the other; the first that fails is the last."""
+        for step, line in zip(steps, lines, strict=True):
+            with self.run.step(step):
+                try:
+                    self._execute(line, directory, environment)
+                except TargetError as error:
+                    if step is steps[0]:
+                        raise
+                    raise PushFailed(f"{error.message}; what ran before it stays done", hint=error.hint) from error
+
+    def _execute(self, line: Line, directory: Path, environment: Mapping[str, str]) -> None:
+        argv = startable(line.argv, directory, environment)
+        command = Command(argv, directory, environment, line.label, timeout=self.options.timeout)
         try:
             code = self.run.execute(command)
         except TimedOut as error:
             raise PushFailed(f"{error.message}; what it did until then stays done", hint=error.hint) from error
         if code == 0:
             return
-        message = f"{self._label} ended with exit code {code}"
+        message = f"{line.label} ended with exit code {code}"
         hint = "its output says why; what it did until then stays done"
         raise (
             ScriptFailed(message, code, hint=hint) if self.options.exit == "script" else PushFailed(message, hint=hint)
         )
 
-    def _look_in(self, snapshot: Snapshot) -> None:
-        """Raise `TargetError` when the program is a file of the project that the snapshot lacks."""
-        word = self._argv[0]
+    def _look_in(self, snapshot: Snapshot, word: str) -> None:
+        """Raise `TargetError` when the program ``word`` is a file of the project that the snapshot lacks."""
         if not is_path(word) or os.path.isabs(word):
             return
         path = os.path.normpath(word)

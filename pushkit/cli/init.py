@@ -12,7 +12,8 @@ from pathlib import Path
 import click
 
 from pushkit import pushfile, registry
-from pushkit.cli import example, schema
+from pushkit.cli import example, schema, vagrantfile
+from pushkit.cli.conversion import converted
 from pushkit.cli.settings import Settings, common
 from pushkit.cli.stdout import say
 from pushkit.errors import PluginError, Problem, PushfileError, UsageError
@@ -33,10 +34,17 @@ Ask = Callable[[str, str, Callable[[str], str]], str]
 @click.option("--target", metavar="NAME", help=f"What the target is called; {TARGET} unless something else is said.")
 @click.option("--name", metavar="NAME", help="What the project is called; by default as its directory.")
 @click.option("--set", "assignments", metavar="OPTION=VALUE", multiple=True, help="An option of the strategy.")
+@click.option("--from", "origin", metavar="VAGRANTFILE", help="Convert the pushes of a Vagrantfile, unexecuted.")
 @common("pushfile", "json")
 @click.pass_obj
 def command(
-    settings: Settings, strategy: str | None, target: str | None, name: str | None, assignments: tuple[str, ...]
+    settings: Settings,
+    *,
+    strategy: str | None,
+    target: str | None,
+    name: str | None,
+    assignments: tuple[str, ...],
+    origin: str | None,
 ) -> None:
     """Write a Pushfile with one target, and beside it, in .push, the schema that an editor checks it with.
 
@@ -47,6 +55,13 @@ def command(
     path = path / pushfile.NAME if path.is_dir() else path
     if os.path.lexists(path):
         raise there_is(path)
+    if origin is not None:
+        if strategy or target or assignments:
+            raise UsageError(
+                "--from takes the targets from the Vagrantfile", hint="leave out the other flags but --name"
+            )
+        convert(settings, Path(origin), path, name or path.parent.name)
+        return
     texts = dict(map(assignment, assignments))
     ask = prompt if sys.stdin.isatty() and sys.stderr.isatty() else None
     if ask:
@@ -73,6 +88,46 @@ def command(
         say(json_line("pushfile", path=str(path)))
     elif not settings.quiet:
         Lines(sys.stderr)(f"wrote {path.name}; next: push check, then push")
+
+
+def convert(settings: Settings, origin: Path, path: Path, name: str) -> None:
+    """Write what a Vagrantfile has for pushes as the Pushfile ``path``, and say what is left to do."""
+    try:
+        found = vagrantfile.read(origin.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise UsageError(f"{origin} cannot be read: {reason}") from error
+    notes = [f"line {line} is left out, since only Ruby can read it" for line, _ in found.unread]
+    targets = []
+    for push in found.pushes:
+        called = f"{push.name}-push" if wrong_target(push.name, path) else push.name
+        made = converted(push, called)
+        targets += [made] if made.strategy else []
+        notes += [f"{push.name}: {note}" for note in made.notes]
+    if not targets:
+        raise UsageError("; ".join([f"{origin} has no push that can be converted", *notes]))
+    sources = dict.fromkeys(each.source for each in targets)
+    values = {"name": example.toml_text(name)}
+    if len(sources) > 1:
+        notes.append(f"the pushes have different directories, and a Pushfile has one `source`: {', '.join(sources)}")
+    elif sources != {".": None}:
+        values["source"] = example.toml_text(next(iter(sources)))
+    project = example.filled(example.project_lines(), values)
+    text = "\n".join([example.HEAD, *project, "", *(f"{each.text()}\n" for each in targets)])
+    for each in targets:
+        if each.strategy in installed():
+            notes += [f"{problem.path}: {worded(problem)}" for problem in problems(text, path, each.name)]
+        else:
+            notes.append(f"{each.name}: the strategy {each.strategy} is not installed; its options are not checked")
+    schema.write(path.parent)
+    write(text, path)
+    if settings.json:
+        say(json_line("pushfile", path=str(path), notes=notes))
+    elif not settings.quiet:
+        lines = Lines(sys.stderr)
+        for note in notes:
+            lines(f"push: {visible(note)}")
+        lines(f"wrote {path.name}; next: push targets, then push check")
 
 
 class Draft:

@@ -14,7 +14,8 @@ and then, in a test, by the name of a fixture::
 Dropbear, ``proftpd_server`` is ProFTPD with SFTP and nothing else, on which a rename replaces nothing; each has a
 ``..._directory``, fresh for every test. ``embedded_ssh`` is a server in the test's own process: it needs neither a
 program nor root, and is the one that works everywhere. ``fault_proxy(host, port)`` is a relay to any of them that can
-be told to be slow, to cut connections or to fall silent. `Person` answers what a strategy asks. Without pytest each
+be told to be slow, to cut connections or to fall silent. `Person` answers what a strategy asks.
+`HttpsServer` keeps what it is sent by HTTP, and answers as it is told. Without pytest each
 server is a context manager::
 
     with EmbeddedSsh(Path("somewhere")) as server:
@@ -28,6 +29,7 @@ from __future__ import annotations
 from pushkit.testing.account import Account, can_make_accounts
 from pushkit.testing.dropbear import Dropbear
 from pushkit.testing.embedded import EmbeddedSsh
+from pushkit.testing.https import HttpsServer, Received, Reply
 from pushkit.testing.keypair import KeyPair, known_host
 from pushkit.testing.person import Person
 from pushkit.testing.proftpd import ProFtpd
@@ -41,9 +43,12 @@ __all__ = [
     "EmbeddedSsh",
     "Fault",
     "FaultProxy",
+    "HttpsServer",
     "KeyPair",
     "Person",
     "ProFtpd",
+    "Received",
+    "Reply",
     "ServerDirectory",
     "SshServer",
     "Sshd",

@@ -54,13 +54,21 @@ def refused(*arguments: str, kind: type[PushkitError] = UsageError) -> PushkitEr
 
 # ---- the example
 
+#: Options of the example that are right only beside others.
+TOGETHER = {
+    "token_header": {"token": ""},
+    "user": {"password": ""},
+    "password": {"user": ""},
+    "form": {"method": '"multipart"'},
+}
+
 
 def test_the_example_is_a_valid_pushfile(tmp_path: Path) -> None:
-    project = pushfile.parse(example(), tmp_path / "Pushfile", ["production", "staging", "hook"])
-    assert {target.strategy for target in project.targets.values()} >= {"dir", "sftp", "script"}
+    project = pushfile.parse(example(), tmp_path / "Pushfile", ["production", "staging", "builds", "hook"])
+    assert {target.strategy for target in project.targets.values()} >= {"dir", "http", "sftp", "script"}
 
 
-@pytest.mark.parametrize("strategy", ["dir", "sftp", "script"])
+@pytest.mark.parametrize("strategy", ["dir", "http", "sftp", "script"])
 def test_the_example_shows_every_option_with_a_comment(strategy: str, tmp_path: Path) -> None:
     lines = target_lines(strategy, {})
     options = registry.strategy(strategy).Options
@@ -73,6 +81,9 @@ def test_the_example_shows_every_option_with_a_comment(strategy: str, tmp_path: 
         values = {each: shown[each] for each in used(lines)} | {key: value}
         if key in {"script", "args"}:
             values = {"script": shown["script"], key: value}
+        for one, others in TOGETHER.items():
+            if key == one:
+                values |= {each: text or shown[each] for each, text in others.items()}
         pushfile.parse("\n".join(filled(lines, values, "x")), tmp_path / "Pushfile", ["x"])
 
 

@@ -27,6 +27,7 @@ from pushkit import (
     SnapshotChanged,
     Target,
     TargetError,
+    UsageError,
 )
 from pushkit.events import Event, Output, StepFailed, StepFinished, StepStarted, Warned
 from pushkit.process import LINE_LIMIT
@@ -410,6 +411,56 @@ def test_a_child_left_in_the_background_does_not_hold_the_push(pusher: Pusher) -
 def test_a_script_killed_by_a_signal_fails(pusher: Pusher) -> None:
     with pytest.raises(PushFailed, match=f"exit code {128 + signal.SIGKILL}"):
         pusher.push(run="kill -9 $$", shell=True)
+
+
+# Several commands.
+
+
+def test_several_commands_run_in_order_in_one_copy(pusher: Pusher) -> None:
+    pusher.push(run=["touch made", "ls made", "echo 'the end'"])
+    assert pusher.lines == ["made", "the end"]
+    assert [type(event) for event in pusher.events if not isinstance(event, Output)] == [StepStarted, StepFinished] * 3
+    assert [step.subject for step in pusher.plan(run=["a b", "c"], where="project").steps] == ["a b", "c"]
+
+
+def test_the_first_that_fails_is_the_last(pusher: Pusher) -> None:
+    with pytest.raises(ScriptFailed, match=r"^sh ended with exit code 3$") as caught:
+        pusher.push(run=["echo one", "sh -c 'exit 3'", "echo two"], exit="script")
+    assert caught.value.code == 3
+    assert pusher.lines == ["one"]
+
+
+def test_a_later_program_that_is_missing_is_a_failed_push(pusher: Pusher) -> None:
+    with pytest.raises(PushFailed, match="not found on the PATH; what ran before it stays done"):
+        pusher.push(run=["echo one", "no-such-program"])
+
+
+def test_what_one_command_makes_the_next_can_run(pusher: Pusher) -> None:
+    options = {"run": ["cp bin/source built", "./built"]}
+    pusher.write("bin/source", "#!/bin/sh\necho built\n")
+    assert [finding.severity for finding in pusher.strategy(**options).check()] == ["ok", "warning"]
+    pusher.push(**options)
+    assert pusher.lines == ["built"]
+
+
+# What `push rollback` runs.
+
+
+def test_a_rollback_runs_its_commands_in_the_projects_directory(pusher: Pusher) -> None:
+    options = {"run": "true", "rollback": ["pwd -P", 'echo "to $PUSH_RELEASE by $PUSH_PERSON, $TOKEN"'], "shell": True}
+    release = pusher.strategy(**options, environment={"TOKEN": "t0k3n"}).rollback("20261122T193012Z-4f2a91c")
+    assert release.id == "20261122T193012Z-4f2a91c"
+    assert pusher.lines == [str(pusher.root.resolve()), "to 20261122T193012Z-4f2a91c by ann@desk, t0k3n"]
+    assert pusher.strategy(run="true", rollback="sh -c 'test -z \"$PUSH_RELEASE\"'").rollback().id == "previous"
+
+
+def test_a_rollback_that_fails_or_is_not_there_is_told(pusher: Pusher) -> None:
+    with pytest.raises(ScriptFailed) as caught:
+        pusher.strategy(run="true", rollback="sh -c 'exit 7'", exit="script").rollback()
+    assert caught.value.code == 7
+    with pytest.raises(UsageError, match="the target live does not say how to roll back") as usage:
+        pusher.strategy(run="true").rollback()
+    assert "rollback = " in usage.value.hint
 
 
 # What `push check` says.

@@ -36,6 +36,12 @@ def test_a_command_line_has_to_be_one() -> None:
     assert "not a command line: no closing quotation" in refusal(run="echo 'hello")
 
 
+def test_each_of_several_command_lines_has_to_be_one() -> None:
+    assert "one of the command lines is empty" in refusal(run=["make", " "])
+    assert "not a command line" in refusal(run="make", rollback=["a", "b'"])
+    assert "either `run` or `script`" in refusal(run=[])
+
+
 @pytest.mark.parametrize("path", ["/usr/bin/make", "../deploy", "bin/../../deploy", "..", "./"])
 def test_a_script_lies_in_the_project(path: str) -> None:
     assert "expected a file of the project" in refusal(script=path)

@@ -1,0 +1,166 @@
+"""An HTTPS server in the test's own process: it keeps what it is sent, and answers as it is told."""
+
+from __future__ import annotations
+
+import ssl
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Any, Self
+
+
+@dataclass(frozen=True)
+class Received:
+    """One request. The names of its headers are in lower case."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What is answered. ``before`` is called first; ``unread``: before the body of the request."""
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    before: Callable[[], object] | None = None
+    unread: bool = False
+
+
+class HttpsServer:
+    """A server on ``host`` and ``port``, both its own, from `start` to `stop`; without ``context`` it speaks no TLS.
+
+    ``files`` are what it has by path: PUT puts one there, GET and HEAD look. ``replies`` are what is answered instead,
+    by method and path, the first to the first request. ``received`` are the requests in their order.
+    """
+
+    def __init__(self, context: ssl.SSLContext | None = None, *, host: str = "localhost") -> None:
+        self.host = host
+        self.port = 0
+        self.files: dict[str, bytes] = {}
+        self.received: list[Received] = []
+        self.replies: dict[tuple[str, str], list[Reply]] = {}
+        self._context = context
+        self._server: ThreadingHTTPServer | None = None
+        self._thread: threading.Thread | None = None
+
+    @property
+    def url(self) -> str:
+        """Where it is, without a slash at the end."""
+        return f"{'https' if self._context else 'http'}://{self.host}:{self.port}"
+
+    def reply(self, method: str, path: str, *replies: Reply) -> None:
+        """Answer the next requests for ``path`` so."""
+        self.replies.setdefault((method, path), []).extend(replies)
+
+    def requests(self, *methods: str) -> list[Received]:
+        """What was received with one of these methods."""
+        return [each for each in self.received if each.method in methods]
+
+    def start(self) -> None:
+        """Listen."""
+        self._server = Listener(("127.0.0.1", 0), self._handler())
+        self._server.context = self._context
+        self.port = self._server.server_address[1]
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), name="https", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End it."""
+        if self._server and self._thread:
+            self._server.shutdown()
+            self._server.server_close()
+            self._thread.join()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        server = self
+
+        class Handler(BaseHTTPRequestHandler):
+            """One connection."""
+
+            protocol_version = "HTTP/1.1"
+
+            def answer(self) -> None:
+                """Receive one request and answer it."""
+                replies = server.replies.get((self.command, self.path), [])
+                reply = replies.pop(0) if replies else None
+                length = 0 if reply and reply.unread else int(self.headers.get("Content-Length", 0))
+                body = self.rfile.read(length)
+                headers = {name.lower(): value for name, value in self.headers.items()}
+                server.received.append(Received(self.command, self.path, headers, body))
+                if len(body) < length:
+                    self.close_connection = True
+                    return
+                reply = reply or self.usual(body)
+                if reply.before:
+                    reply.before()
+                with suppress(OSError):
+                    self.say(reply)
+
+            def usual(self, body: bytes) -> Reply:
+                """What a server of files answers."""
+                there = self.path in server.files
+                if self.command == "PUT":
+                    if there and self.headers.get("If-None-Match") == "*":
+                        return Reply(412)
+                    server.files[self.path] = body
+                    return Reply(204 if there else 201)
+                if self.command == "POST":
+                    return Reply(201)
+                return Reply(200, {}, server.files[self.path]) if there else Reply(404)
+
+            def say(self, reply: Reply) -> None:
+                """Write the answer, and hang up: no request waits behind a body that nobody read."""
+                self.close_connection = True
+                self.send_response(reply.status)
+                for name, value in reply.headers.items():
+                    self.send_header(name, value)
+                if not {"content-length"} & {name.lower() for name in reply.headers}:
+                    self.send_header("Content-Length", str(len(reply.body)))
+                self.send_header("Connection", "close")
+                self.end_headers()
+                if self.command != "HEAD":
+                    self.wfile.write(reply.body)
+                if reply.unread:
+                    # As servers do: who hangs up on a client that still sends takes its own answer back (RST).
+                    self.rfile.read(int(self.headers.get("Content-Length", 0)))
+
+            do_GET = do_HEAD = do_PUT = do_POST = answer  # noqa: N815  (the names are http.server's)
+
+            def log_message(self, format: str, *arguments: Any) -> None:  # noqa: A002  (as it is there)
+                """Nothing: `received` tells."""
+
+        return Handler
+
+
+class Listener(ThreadingHTTPServer):
+    """Greets each client in its own thread: one that says nothing keeps nobody else out."""
+
+    context: ssl.SSLContext | None = None
+    daemon_threads = True
+    block_on_close = False
+
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        """Speak TLS first, where there is a context."""
+        with suppress(OSError):
+            if self.context:
+                request = self.context.wrap_socket(request, server_side=True)
+            try:
+                super().finish_request(request, client_address)
+            finally:
+                request.close()

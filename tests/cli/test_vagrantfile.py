@@ -1,0 +1,202 @@
+"""``push init --from Vagrantfile``: what is converted, what is told, and that nothing is executed."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from typing import Any
+
+import pytest
+
+from cli.project import Project
+from pushkit.cli.vagrantfile import Environment, read, value
+
+VAGRANTFILE = """
+# -*- mode: ruby -*-
+system("touch executed")
+Vagrant.configure("2") do |config|
+  config.vm.box = "debian/bookworm64"
+
+  config.push.define "ftp" do |push|   # the old server
+    push.host = "ftp.company.com"
+    push.username = "blog"
+    push.password = 'hunter2 # secret'
+    push.destination = "/var/www"
+    push.exclude = ["*.log", "tmp/"]
+    push.passive = true
+  end
+
+  config.push.define "web", strategy: "ftp" do |push|
+    push.host = "web1.company.com:2222"
+    push.username = "deploy"
+    push.password = ENV["WEB_PW"]
+    push.secure = true
+    push.destination = "/srv/blog"
+    push.include "dist"
+  end
+
+  config.push.define("app", :strategy => "heroku") do |push|
+    push.app = "my_application"
+    push.dir = "public"
+    push.remote = "heroku"
+  end
+
+  config.push.define "local-exec" do |push|
+    push.inline = <<-'SCRIPT'
+      echo "${HOME}" # not a comment of Ruby's
+      scp -r . server:/var/www
+    SCRIPT
+  end
+
+  config.push.define "status", strategy: "local-exec" do |push|
+    push.script = "bin/deploy.sh"
+    push.args = ["--all", "a b"]
+    if ENV["CI"]
+      push.args = ["--ci"]
+    end
+  end
+
+  config.push.define "atlas" do |push|
+    push.app = "ann/blog"
+    push.token = "t0k3n-#{USER}"
+  end
+
+  config.push.define "odd", strategy: "carrier-pigeon" do |push|
+    push.host = File.read("host")
+  end
+  config.push.define name do |push|
+  end
+end
+"""
+
+
+def converted(project: Project, text: str = VAGRANTFILE) -> tuple[dict[str, Any], str, str]:
+    """The tables of the targets, the text of the Pushfile and what was told."""
+    (project.root / "Pushfile").unlink()
+    (project.root / "Vagrantfile").write_text(text)
+    done = project.push("init", "--from", "Vagrantfile")
+    assert done.returncode == 0, done.stderr
+    written = (project.root / "Pushfile").read_text()
+    tables = tomllib.loads(written)
+    assert tables["project"] == {"name": "blog"}
+    return tables["target"], written, done.stderr
+
+
+def test_the_four_pushes_become_targets(project: Project) -> None:
+    targets, _, _ = converted(project)
+    assert targets["ftp"] == {
+        "strategy": "ftp",
+        "host": "ftp.company.com",
+        "user": "blog",
+        "password": "${env:FTP_PASSWORD}",
+        "path": "/var/www",
+        "ignore": ["*.log", "tmp/"],
+    }
+    assert targets["web"] == {
+        "strategy": "sftp",
+        "host": "web1.company.com:2222",
+        "user": "deploy",
+        "password": "${env:WEB_PW}",
+        "path": "/srv/blog",
+        "layout": "mirror",
+    }
+    assert targets["app"] == {"strategy": "heroku", "app": "my_application", "dir": "public"}
+    assert targets["local-exec"]["run"].split("\n") == [
+        '      echo "$${HOME}" # not a comment of Ruby\'s',
+        "      scp -r . server:/var/www",
+    ]
+    assert (targets["local-exec"]["shell"], targets["local-exec"]["where"]) == (True, "project")
+    assert targets["status-push"] == {
+        "strategy": "script",
+        "script": "bin/deploy.sh",
+        "args": ["--all", "a b"],
+        "where": "project",
+    }
+    assert targets["atlas"] == {
+        "strategy": "http",
+        "url": "https://builds.example.com/ann/blog/{revision}.tar.gz",
+        "token": "${env:ATLAS_TOKEN}",
+    }
+    assert set(targets) == {"ftp", "web", "app", "local-exec", "status-push", "atlas"}
+
+
+def test_nothing_is_executed_and_no_secret_is_copied_or_shown(project: Project) -> None:
+    _, written, told = converted(project)
+    assert not (project.root / "executed").exists()
+    for secret in ("hunter2", "t0k3n"):
+        assert secret not in written + told
+
+
+def test_what_could_not_be_converted_is_told(project: Project) -> None:
+    _, _, told = converted(project)
+    for words in (
+        "web: `include` has no counterpart",
+        "status: line 41 is left out, since only Ruby can read it: if ENV[",
+        "status: line 42 is left out",
+        "atlas: line 48 is left out",
+        "atlas: Atlas is no more",
+        "ftp: `password` is not copied: put it into the environment as FTP_PASSWORD",
+        "odd: there is no strategy for 'carrier-pigeon' here",
+        "line 54 is left out",
+    ):
+        assert words in told
+
+
+def test_the_targets_of_installed_strategies_are_valid(project: Project) -> None:
+    converted(project)
+    done = project.push("plan", "local-exec")
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_directory_that_all_pushes_share_is_the_source(project: Project) -> None:
+    (project.root / "Pushfile").unlink()
+    text = 'config.push.define "atlas" do |p|\np.app = "a/b"\np.dir = "css"\nend\n'
+    (project.root / "Vagrantfile").write_text(text)
+    assert project.push("init", "--from", "Vagrantfile").returncode == 0
+    assert tomllib.loads((project.root / "Pushfile").read_text())["project"]["source"] == "css"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"), [(None, "cannot be read"), ("Vagrant.configure\n", "has no push"), ("\xff", "not UTF-8")]
+)
+def test_a_vagrantfile_without_pushes_writes_nothing(project: Project, text: str | None, words: str) -> None:
+    (project.root / "Pushfile").unlink()
+    if text is not None:
+        (project.root / "Vagrantfile").write_bytes(text.encode("latin-1"))
+    done = project.push("init", "--from", "Vagrantfile")
+    assert (done.returncode, words in done.stderr) == (2, True)
+    assert "Pushfile" not in os.listdir(project.root)
+    assert project.push("init", "--from", "Vagrantfile", "--strategy", "dir").returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("ruby", "expected"),
+    [
+        ('"a\\n\\"b\\""', 'a\n"b"'),
+        ("'a\\n\\'b'", "a\\n'b"),
+        ("true", True),
+        ("21", 21),
+        (":ftp", "ftp"),
+        ("%w[a b]", ["a", "b"]),
+        ("['a', \"b\"]", ["a", "b"]),
+        ("[]", []),
+        ("('a')", "a"),
+        ('ENV.fetch("X")', Environment("X")),
+    ],
+)
+def test_plain_values_are_understood(ruby: str, expected: object) -> None:
+    assert value(ruby) == expected
+
+
+@pytest.mark.parametrize("ruby", ['"#{x}"', "x", '"a" + "b"', "`id`", '"\\x41"', 'ENV["X"] || "y"', '"a" if b', "nil"])
+def test_anything_else_is_not_guessed(ruby: str) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011  (its text is the value itself)
+        value(ruby)
+
+
+def test_comments_and_endings_of_ruby() -> None:
+    text = '=begin\nc.push.define "a" do |p|\n=end\n# c.push.define "b" do |p|\n__END__\nc.push.define "c" do |p|\n'
+    assert read(text).pushes == []
+    assert read(text).unread == []
+    (push,) = read('c.push.define "d" do |p|\n  p.host = "#1" # one').pushes
+    assert push.options == {"host": "#1"}
