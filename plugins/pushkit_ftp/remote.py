@@ -28,11 +28,11 @@ from pushkit.files import (
     safe_name,
 )
 from pushkit_ftp.connection import AHEAD, Connection
+from pushkit_ftp.look import Look
 from pushkit_ftp.place import Place, size_in
 from pushkit_ftp.pool import Pool
 from pushkit_ftp.replies import Dropped, Reply
 from pushkit_ftp.server import Server
-from pushkit_ftp.look import Look
 
 T = TypeVar("T")
 
@@ -317,13 +317,14 @@ class FtpRemote(Remote):
     def _do(self, work: Callable[[Connection], T], *, again: bool = True) -> T:
         """The result of ``work`` on a connection.
 
-        When that is lost, it is done once more on another one: if it may be done ``again``, or nothing was done.
+        When the server hangs up, it is done once more on another one: if it may be done ``again``, or was not begun.
         """
         try:
             with self._pool.one() as connection:
                 return work(connection)
         except RemoteLost as error:
-            if not (again or isinstance(error, Dropped)) or self._cancelled.is_set():
+            silent = isinstance(error.__cause__, TimeoutError)
+            if silent or not (again or isinstance(error, Dropped)) or self._cancelled.is_set():
                 raise
             lost = error
         try:

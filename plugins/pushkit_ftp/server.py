@@ -10,6 +10,9 @@ from pushkit.files import RemoteError
 from pushkit_ftp.options import FtpOptions, one_line, parse_host
 from pushkit_ftp.replies import Reply
 
+#: Codes of a server that does not know a command, or not for this user.
+UNKNOWN = {500, 501, 502, 503, 504}
+
 
 @dataclass
 class Server:
@@ -17,7 +20,8 @@ class Server:
 
     ``warn`` tells a person something. What is learned: the ``features`` it names (RFC 2389), in capitals; the directory
     ``home`` that a login starts in; ``epsv``, whether that command leads to data connections; ``chmod`` and ``times``,
-    whether it sets modes and times; ``appends``; ``greeting``, who answered.
+    whether it sets modes and times; ``appends``; ``greeting``, who answered; ``protection``, how the connection is
+    secured. What a person was ``told``, they are not told again.
     """
 
     options: FtpOptions
@@ -31,7 +35,8 @@ class Server:
     times: bool = True
     appends: bool = True
     greeting: str = ""
-    protection: str = field(default="no TLS")
+    protection: str = "no TLS"
+    told: set[str] = field(default_factory=set)
 
     @property
     def host(self) -> str:
@@ -65,13 +70,21 @@ class Server:
         return "MLST" in self.features
 
     def heed_mode(self, reply: Reply) -> None:
-        """When a mode was not set, say so, once, and do without."""
-        if not reply.good and self.chmod:
-            self.chmod = False
-            self.warn(f"{self.where} sets no modes of files ({reply.text}): they are what the server makes them")
+        """When a mode was not set, say so, once; where none can be, do without from now on."""
+        if not reply.good:
+            self.chmod = self.chmod and reply.code not in UNKNOWN
+            self._warn(
+                f"{self.where} does not set all modes of files ({reply.text}): they are what the server makes them"
+            )
 
     def heed_time(self, reply: Reply) -> None:
-        """When a time was not set, say so, once, and do without."""
-        if not reply.good and self.times:
-            self.times = False
-            self.warn(f"{self.where} sets no times of files ({reply.text}): they are those of the push")
+        """When a time was not set, say so, once; where none can be, do without from now on."""
+        if not reply.good:
+            self.times = self.times and reply.code not in UNKNOWN
+            self._warn(f"{self.where} does not set all times of files ({reply.text}): they are those of the push")
+
+    def _warn(self, message: str) -> None:
+        about = message.partition(" (")[0]
+        if about not in self.told:
+            self.told.add(about)
+            self.warn(message)
