@@ -213,6 +213,15 @@ class Connection(ftplib.FTP_TLS):
         assert self.sock
         self.sock.sendall("".join(f"{command}\r\n" for command in commands).encode("latin-1"))
 
+    def getmultiline(self) -> str:
+        """The lines of one answer, whatever they say: what begins with no code is no answer of several lines."""
+        lines = [self.getline()]
+        code = lines[0][:3]
+        if code.isdigit() and lines[0][3:4] == "-":
+            while lines[-1][:3] != code or lines[-1][3:4] == "-":
+                lines.append(self.getline())
+        return "\n".join(lines)
+
     def _answer(self) -> Reply:
         line = self.getmultiline()
         reply = reply_of(line)

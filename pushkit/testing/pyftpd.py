@@ -23,14 +23,19 @@ handler = type("Handler", (TLS_FTPHandler if given["certificate"] else FTPHandle
 if given["certificate"]:
     handler.certfile = given["certificate"]
     handler.tls_control_required = handler.tls_data_required = True
-for key, value in given["settings"].items():
-    setattr(handler, key, type(getattr(handler, key))(value))
+settings = given["settings"]
+without = settings.get("without", "").split()
+handler.proto_cmds = {key: value for key, value in handler.proto_cmds.items() if key not in without}
+handler.masquerade_address = settings.get("masquerade_address")
 FTPServer((given["host"], int(sys.argv[2])), handler).serve_forever()
 """
 
 
 class PyFtpd(FtpServer):
-    """pyftpdlib, for the user of this process with a password of its own, their directory being ``/``."""
+    """pyftpdlib, for the user of this process with a password of its own, their directory being ``/``.
+
+    Of ``settings`` it knows ``masquerade_address``, and ``without``, commands that it is not to know.
+    """
 
     program = sys.executable
 

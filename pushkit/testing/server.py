@@ -155,7 +155,8 @@ def own_name() -> str:
 
 def free_port(host: str) -> int:
     """A TCP port that nothing listens on at this moment."""
-    with socket.create_server((host, 0)) as listener:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.create_server((host, 0), family=family) as listener:
         port: int = listener.getsockname()[1]
     return port
 

@@ -56,11 +56,11 @@ def refused(*arguments: str, kind: type[PushkitError] = UsageError) -> PushkitEr
 
 
 def test_the_example_is_a_valid_pushfile(tmp_path: Path) -> None:
-    project = pushfile.parse(example(), tmp_path / "Pushfile", ["production", "staging", "hook"])
-    assert {target.strategy for target in project.targets.values()} >= {"dir", "sftp", "script"}
+    project = pushfile.parse(example(), tmp_path / "Pushfile", ["production", "legacy", "staging", "hook"])
+    assert {target.strategy for target in project.targets.values()} >= {"dir", "ftp", "sftp", "script"}
 
 
-@pytest.mark.parametrize("strategy", ["dir", "sftp", "script"])
+@pytest.mark.parametrize("strategy", ["dir", "ftp", "sftp", "script"])
 def test_the_example_shows_every_option_with_a_comment(strategy: str, tmp_path: Path) -> None:
     lines = target_lines(strategy, {})
     options = registry.strategy(strategy).Options
