@@ -42,6 +42,10 @@ class Crowded(TargetError):
     """The server lets in no more connections than there are."""
 
 
+class Unwelcome(Crowded):
+    """The server hangs up, which may mean the same, and does not say so."""
+
+
 class Connection(ftplib.FTP_TLS):
     """A login at ``server``.
 
@@ -113,7 +117,7 @@ class Connection(ftplib.FTP_TLS):
             raise TargetError(f"{server.where}: the server does not greet", hint=hint) from error
         except (OSError, EOFError, ftplib.Error) as error:
             hint = "the server may let in no more connections from here; try again, check `host` and `port`"
-            raise Crowded(f"{server.where}: the server hangs up without a greeting", hint=hint) from error
+            raise Unwelcome(f"{server.where}: the server hangs up without a greeting", hint=hint) from error
         if line.startswith("SSH-"):
             raise TargetError(f"{server.where}: this is no FTP server", hint=SFTP)
         reply = reply_of(line)
@@ -177,7 +181,7 @@ class Connection(ftplib.FTP_TLS):
             return self.ask(*commands)
         except RemoteLost as error:
             words = "the server hung up, or fell silent, during the login"
-            raise Crowded(f"{self.server.where}: {words}: {error.message}", hint=error.hint) from error
+            raise Unwelcome(f"{self.server.where}: {words}: {error.message}", hint=error.hint) from error
 
     def _crowded(self, reply: Reply) -> Crowded:
         return Crowded(

@@ -7,8 +7,8 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from pushkit import Interrupted, TargetError
-from pushkit_ftp.connection import Connection, Crowded
+from pushkit import Interrupted
+from pushkit_ftp.connection import Connection, Crowded, Unwelcome
 from pushkit_ftp.server import Server
 
 #: How often, and after how many seconds each, a server that lets nobody in is asked again: it may not have noticed yet
@@ -119,13 +119,11 @@ class Pool:
         for number in range(TRIES):
             try:
                 connection.open()
-            except Crowded:
+            except Crowded as error:
                 with self._changed:
                     alone = self._count == 1
-                if not alone or number == TRIES - 1:
+                if not alone or number == TRIES - 1 or isinstance(error, Unwelcome):
                     raise
-            except TargetError:
-                raise
             else:
                 return
             if self._cancelled.wait(PAUSE):
