@@ -30,7 +30,7 @@ Ask = Callable[[str, str, Callable[[str], str]], str]
 
 
 @click.command()
-@click.option("--strategy", metavar="NAME", help="How to push: sftp, dir, script, or what push plugins lists.")
+@click.option("--strategy", metavar="NAME", help="How to push: sftp, ftp, dir, script, or what push plugins lists.")
 @click.option("--target", metavar="NAME", help=f"What the target is called; {TARGET} unless something else is said.")
 @click.option("--name", metavar="NAME", help="What the project is called; by default as its directory.")
 @click.option("--set", "assignments", metavar="OPTION=VALUE", multiple=True, help="An option of the strategy.")

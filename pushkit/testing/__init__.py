@@ -12,11 +12,12 @@ and then, in a test, by the name of a fixture::
 
 ``ssh_server`` is OpenSSH, ``sftp_only_server`` is OpenSSH with SFTP and nothing else, ``dropbear_server`` is
 Dropbear, ``proftpd_server`` is ProFTPD with SFTP and nothing else, on which a rename replaces nothing; each has a
-``..._directory``, fresh for every test. ``embedded_ssh`` is a server in the test's own process: it needs neither a
-program nor root, and is the one that works everywhere. ``fault_proxy(host, port)`` is a relay to any of them that can
-be told to be slow, to cut connections or to fall silent. `Person` answers what a strategy asks.
-`HttpsServer` keeps what it is sent by HTTP, and answers as it is told. Without pytest each
-server is a context manager::
+``..._directory``, fresh for every test. So have the FTP servers ``vsftpd_server``, ``proftpd_ftp_server``,
+``pureftpd_server`` and ``pyftpd_server``, which demand TLS. ``embedded_ssh`` is a server in the test's own process: it
+needs neither a program nor root, and is the one that works everywhere. ``fault_proxy(host, port)`` is a relay to any of
+them that can be told to be slow, to cut connections or to fall silent. `Person` answers what a strategy asks.
+`HttpsServer` keeps what it is sent by HTTP, and answers as it is told. Without pytest each server is a context
+manager::
 
     with EmbeddedSsh(Path("somewhere")) as server:
         print(server.host, server.port, server.key, server.known_hosts)
@@ -27,31 +28,44 @@ Only ``pushkit.testing.plugin`` imports pytest.
 from __future__ import annotations
 
 from pushkit.testing.account import Account, can_make_accounts
+from pushkit.testing.certificate import CertificateAuthority
 from pushkit.testing.dropbear import Dropbear
 from pushkit.testing.embedded import EmbeddedSsh
+from pushkit.testing.ftp import FtpServer
 from pushkit.testing.https import HttpsServer, Received, Reply
 from pushkit.testing.keypair import KeyPair, known_host
 from pushkit.testing.person import Person
 from pushkit.testing.proftpd import ProFtpd
+from pushkit.testing.proftpd_ftp import ProFtpdFtp
 from pushkit.testing.proxy import Fault, FaultProxy, Way
-from pushkit.testing.server import ServerDirectory, SshServer
+from pushkit.testing.pureftpd import PureFtpd
+from pushkit.testing.pyftpd import PyFtpd
+from pushkit.testing.server import Server, ServerDirectory, SshServer
 from pushkit.testing.sshd import Sshd
+from pushkit.testing.vsftpd import VsFtpd
 
 __all__ = [
     "Account",
+    "CertificateAuthority",
     "Dropbear",
     "EmbeddedSsh",
     "Fault",
     "FaultProxy",
+    "FtpServer",
     "HttpsServer",
     "KeyPair",
     "Person",
     "ProFtpd",
+    "ProFtpdFtp",
+    "PureFtpd",
+    "PyFtpd",
     "Received",
     "Reply",
+    "Server",
     "ServerDirectory",
     "SshServer",
     "Sshd",
+    "VsFtpd",
     "Way",
     "can_make_accounts",
     "known_host",

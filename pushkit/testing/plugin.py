@@ -16,14 +16,20 @@ from typing import TypeVar
 import pytest
 
 from pushkit.testing.account import Account, can_make_accounts
+from pushkit.testing.certificate import CertificateAuthority
 from pushkit.testing.dropbear import Dropbear
 from pushkit.testing.embedded import EmbeddedSsh
+from pushkit.testing.ftp import FtpServer
 from pushkit.testing.proftpd import ProFtpd
+from pushkit.testing.proftpd_ftp import ProFtpdFtp
 from pushkit.testing.proxy import FaultProxy
-from pushkit.testing.server import ServerDirectory, SshServer
+from pushkit.testing.pureftpd import PureFtpd
+from pushkit.testing.pyftpd import PyFtpd
+from pushkit.testing.server import Server, ServerDirectory
 from pushkit.testing.sshd import Sshd
+from pushkit.testing.vsftpd import VsFtpd
 
-ServerT = TypeVar("ServerT", bound=SshServer)
+ServerT = TypeVar("ServerT", bound=Server)
 
 
 @pytest.fixture(scope="session")
@@ -100,6 +106,72 @@ def proftpd_directory(proftpd_server: ProFtpd) -> Iterator[ServerDirectory]:
         yield directory
 
 
+@pytest.fixture(scope="session")
+def certificate_authority(tmp_path_factory: pytest.TempPathFactory) -> CertificateAuthority:
+    """Who vouches for the FTP servers of the tests."""
+    return CertificateAuthority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture(scope="session")
+def vsftpd_server(
+    tmp_path_factory: pytest.TempPathFactory, certificate_authority: CertificateAuthority
+) -> Iterator[FtpServer]:
+    """vsftpd, which has no MLSD, demands TLS and wants its sessions reused. Needs root."""
+    yield from ftp_server(VsFtpd, tmp_path_factory.mktemp("vsftpd"), certificate_authority)
+
+
+@pytest.fixture(scope="session")
+def proftpd_ftp_server(
+    tmp_path_factory: pytest.TempPathFactory, certificate_authority: CertificateAuthority
+) -> Iterator[FtpServer]:
+    """ProFTPD, which demands TLS and overwrites nothing. As root its user has the rights of nobody else."""
+    yield from ftp_server(ProFtpdFtp, tmp_path_factory.mktemp("proftpd-ftp"), certificate_authority)
+
+
+@pytest.fixture(scope="session")
+def pureftpd_server(
+    tmp_path_factory: pytest.TempPathFactory, certificate_authority: CertificateAuthority
+) -> Iterator[FtpServer]:
+    """Pure-FTPd, which demands TLS. Needs root."""
+    yield from ftp_server(PureFtpd, tmp_path_factory.mktemp("pureftpd"), certificate_authority)
+
+
+@pytest.fixture(scope="session")
+def pyftpd_server(
+    tmp_path_factory: pytest.TempPathFactory, certificate_authority: CertificateAuthority
+) -> Iterator[FtpServer]:
+    """pyftpdlib, which demands TLS. Needs neither a program nor root."""
+    yield from ftp_server(PyFtpd, tmp_path_factory.mktemp("pyftpd"), certificate_authority)
+
+
+@pytest.fixture
+def vsftpd_directory(vsftpd_server: FtpServer) -> Iterator[ServerDirectory]:
+    """A fresh directory on `vsftpd_server`."""
+    with vsftpd_server.new_directory() as directory:
+        yield directory
+
+
+@pytest.fixture
+def proftpd_ftp_directory(proftpd_ftp_server: FtpServer) -> Iterator[ServerDirectory]:
+    """A fresh directory on `proftpd_ftp_server`."""
+    with proftpd_ftp_server.new_directory() as directory:
+        yield directory
+
+
+@pytest.fixture
+def pureftpd_directory(pureftpd_server: FtpServer) -> Iterator[ServerDirectory]:
+    """A fresh directory on `pureftpd_server`."""
+    with pureftpd_server.new_directory() as directory:
+        yield directory
+
+
+@pytest.fixture
+def pyftpd_directory(pyftpd_server: FtpServer) -> Iterator[ServerDirectory]:
+    """A fresh directory on `pyftpd_server`."""
+    with pyftpd_server.new_directory() as directory:
+        yield directory
+
+
 @pytest.fixture
 def embedded_ssh(tmp_path: Path) -> Iterator[EmbeddedSsh]:
     """An SSH server in this process, at home in the directory ``home`` of the test's `tmp_path`."""
@@ -116,7 +188,7 @@ def fault_proxy() -> Iterator[Callable[[str, int], FaultProxy]]:
         yield lambda host, port: proxies.enter_context(FaultProxy((host, port)))
 
 
-def require(server: type[SshServer]) -> None:
+def require(server: type[Server]) -> None:
     """Skip the test, or fail it in CI, when the program of ``server`` is not installed."""
     if not server.installed():
         missing = f"{server.program} is not installed"
@@ -137,3 +209,18 @@ def server_with_account(
             yield running
     finally:
         account.remove()
+
+
+def ftp_server(server: type[FtpServer], directory: Path, authority: CertificateAuthority) -> Iterator[FtpServer]:
+    """Run an FTP server that demands TLS."""
+    require(server)
+    certificate = authority.issue(f"{server.__name__}.pem", "127.0.0.1")
+
+    def made(directory: Path, account: Account | None = None) -> FtpServer:
+        return server(directory, account, certificate=certificate, authority=authority.file)
+
+    if server is PyFtpd or (server is ProFtpdFtp and not can_make_accounts()):
+        with made(directory) as running:
+            yield running
+    else:
+        yield from server_with_account(made, directory, jail=False)

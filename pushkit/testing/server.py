@@ -30,15 +30,11 @@ class ServerDirectory:
     local: Path
 
 
-class SshServer(ABC):
-    """A real SSH server in a process of its own, on the loopback interface, from `start` to `stop`.
+class Server(ABC):
+    """A real server in a process of its own, on the loopback interface, from `start` to `stop`.
 
-    ``directory`` takes its configuration, keys and log, and must be there. ``account`` is who may log in, with the
-    key in the file ``key`` or the password ``password``; without one, the user of this process, with the key
-    only. ``account`` is not removed by `stop`; who made it does that, after `stop`.
-
-    ``known_hosts`` is a file that knows the server's host key, ``host_key`` the key itself as
-    ``ssh-ed25519 AAAA...``.
+    ``directory`` takes its configuration, keys and log, and must be there. ``account`` is who may log in; without one,
+    the user of this process. ``account`` is not removed by `stop`; who made it does that, after `stop`.
     """
 
     program = ""
@@ -48,19 +44,12 @@ class SshServer(ABC):
         self.port = 0
         self.user = account.user if account else own_name()
         self.password = account.password if account else ""
-        self.known_hosts = directory / "known_hosts"
         self._directory = directory
         self._account = account
         self._log = directory / "log"
         self._process: subprocess.Popen[bytes] | None = None
-        keys = KeyPair.generate(directory / "client_key")
-        self.key = keys.path
-        self.public_key = keys.public
-        self.host_key = ""
         self.files = account.files if account else directory / "files"
         self.files.mkdir(exist_ok=True)
-        if account:
-            account.authorize(keys.public)
 
     @classmethod
     def installed(cls) -> bool:
@@ -68,8 +57,8 @@ class SshServer(ABC):
         return find_program(cls.program) is not None
 
     @abstractmethod
-    def _prepare(self) -> str:
-        """Write what the server needs to run but its port; return its public host key."""
+    def _configure(self) -> None:
+        """Write what the server needs to run but its port. Called before each start."""
 
     @abstractmethod
     def _command(self, program: str) -> Sequence[str]:
@@ -80,8 +69,7 @@ class SshServer(ABC):
         program = find_program(self.program)
         if program is None:
             raise TargetError(f"{self.program} is not installed")
-        if not self.host_key:
-            self.host_key = self._prepare()
+        self._configure()
         for _attempt in range(5):
             # Between the choice of a free port and its use, somebody else may take it.
             self.port = free_port(self.host)
@@ -90,7 +78,6 @@ class SshServer(ABC):
                     self._command(program), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
                 )
             if answers(self.host, self.port, self._process):
-                self.known_hosts.write_text(known_host(self.host, self.port, self.host_key))
                 return
             self.stop()
         raise TargetError(f"{self.program} did not start on {self.host}: {self.log.strip()}")
@@ -130,6 +117,37 @@ class SshServer(ABC):
         return str(local)
 
 
+class SshServer(Server):
+    """A real SSH server, which lets its user in with the key in the file ``key`` or the password ``password``.
+
+    Without an account, with the key only. ``known_hosts`` is a file that knows the server's host key, ``host_key`` the
+    key itself as ``ssh-ed25519 AAAA...``.
+    """
+
+    def __init__(self, directory: Path, account: Account | None = None, *, host: str = "127.0.0.1") -> None:
+        super().__init__(directory, account, host=host)
+        self.known_hosts = directory / "known_hosts"
+        keys = KeyPair.generate(directory / "client_key")
+        self.key = keys.path
+        self.public_key = keys.public
+        self.host_key = ""
+        if account:
+            account.authorize(keys.public)
+
+    @abstractmethod
+    def _prepare(self) -> str:
+        """Write what the server needs to run but its port; return its public host key."""
+
+    def _configure(self) -> None:
+        if not self.host_key:
+            self.host_key = self._prepare()
+
+    def start(self) -> None:
+        """Start the server, and write down its host key."""
+        super().start()
+        self.known_hosts.write_text(known_host(self.host, self.port, self.host_key))
+
+
 def own_name() -> str:
     """The name of the user of this process."""
     return pwd.getpwuid(os.geteuid()).pw_name
@@ -137,7 +155,8 @@ def own_name() -> str:
 
 def free_port(host: str) -> int:
     """A TCP port that nothing listens on at this moment."""
-    with socket.create_server((host, 0)) as listener:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.create_server((host, 0), family=family) as listener:
         port: int = listener.getsockname()[1]
     return port
 

@@ -64,11 +64,11 @@ TOGETHER = {
 
 
 def test_the_example_is_a_valid_pushfile(tmp_path: Path) -> None:
-    project = pushfile.parse(example(), tmp_path / "Pushfile", ["production", "staging", "builds", "hook"])
-    assert {target.strategy for target in project.targets.values()} >= {"dir", "http", "sftp", "script"}
+    project = pushfile.parse(example(), tmp_path / "Pushfile", ["production", "legacy", "staging", "builds", "hook"])
+    assert {target.strategy for target in project.targets.values()} >= {"dir", "ftp", "http", "sftp", "script"}
 
 
-@pytest.mark.parametrize("strategy", ["dir", "http", "sftp", "script"])
+@pytest.mark.parametrize("strategy", ["dir", "ftp", "http", "sftp", "script"])
 def test_the_example_shows_every_option_with_a_comment(strategy: str, tmp_path: Path) -> None:
     lines = target_lines(strategy, {})
     options = registry.strategy(strategy).Options

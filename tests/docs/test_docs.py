@@ -34,10 +34,13 @@ def snippets(language: str) -> list[tuple[str, str]]:
     ]
 
 
+STRATEGIES = ("dir", "ftp", "http", "sftp", "script")
+
+
 @pytest.mark.parametrize(("name", "text"), snippets("toml"))
 def test_every_pushfile_in_the_documentation_is_valid(name: str, text: str, tmp_path: Path) -> None:
     tables = tomllib.loads(text)
-    targets = {n: t for n, t in tables.get("target", {}).items() if t["strategy"] in ("dir", "http", "sftp", "script")}
+    targets = {n: t for n, t in tables.get("target", {}).items() if t["strategy"] in STRATEGIES}
     if not targets or "notify" in tables:
         # A part of a pyproject.toml, or a Pushfile for the plugins that the plugin page makes.
         assert name.startswith("docs/plugins.md")

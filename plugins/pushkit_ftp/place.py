@@ -1,0 +1,235 @@
+"""`Place`: the target's directory on its server, and what one connection is asked about paths in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+
+from pushkit import Kind
+from pushkit.files import RemoteDenied, RemoteError, RemoteExists, RemoteLost, RemoteMissing, Stat
+from pushkit_ftp.connection import AHEAD, Connection, Refused
+from pushkit_ftp.listing import fact_stat, fact_stats, list_stats, time_text
+from pushkit_ftp.replies import Reply, error_of, kind_of
+from pushkit_ftp.server import Server
+
+#: The most that a listing may have, in bytes.
+LISTING = 256 * 1024 * 1024
+#: How often a file is sent that did not arrive whole.
+SENDINGS = 2
+#: What a 5xx may be about, as far as its words say; a look at the path says more.
+OPEN = {RemoteError, RemoteDenied, RemoteExists, RemoteMissing}
+
+
+class Place:
+    """The directory ``root`` of ``server``. Paths are relative to it, as those of a `Remote` are."""
+
+    def __init__(self, server: Server, root: str) -> None:
+        self.server = server
+        self.root = root
+
+    # Commands, as they are sent.
+
+    def full(self, path: str) -> str:
+        """The absolute path."""
+        return f"{self.root.rstrip('/')}/{path}" if path else self.root
+
+    def command(self, verb: str, path: str) -> str:
+        """A command about a path."""
+        return f"{verb} {self.server.wired(self.full(path))}"
+
+    def chmod(self, path: str, mode: int) -> str:
+        """The command that sets a mode."""
+        return self.command(f"SITE CHMOD {mode:o}", path)
+
+    def touch(self, path: str, mtime: float) -> str:
+        """The command that sets a time: that of an internet draft, or what servers made of MDTM before it."""
+        return self.command(f"{'MFMT' if 'MFMT' in self.server.features else 'MDTM'} {time_text(mtime)}", path)
+
+    # Looking.
+
+    def look(self, connection: Connection, path: str) -> Stat | None:
+        """What lies at ``path``, symlinks not followed."""
+        if not path:
+            return Stat("", Kind.DIRECTORY, 0o755, 0) if self.enters(connection, "") else None
+        parent, _, name = path.rpartition("/")
+        if self.server.has_facts:
+            (reply,) = connection.ask(self.command("MLST", path))
+            facts = next((line.strip() for line in reply.lines[1:] if "=" in line), "")
+            if reply.good and (found := fact_stat(facts)):
+                return found._replace(name=name)
+            if kind_of(reply) is RemoteMissing:
+                return None
+        # What 550 means without words, the listing of the parent tells.
+        with suppress(RemoteMissing):
+            return next((each for each in self.list(connection, parent) if each.name == name), None)
+        return None
+
+    def list(self, connection: Connection, path: str) -> Sequence[Stat]:
+        """What a directory holds. It is entered first: LIST may take a name for a pattern, or for an option."""
+        full, facts = self.full(path), self.server.has_facts
+        (reply,) = connection.ask(self.command("CWD", path))
+        if not reply.good:
+            raise error_of(reply, full, RemoteMissing if reply.code == 550 else None)
+        try:
+            content, reply = connection.retrieve("MLSD" if facts else "LIST -a", full, LISTING)
+        except Refused as refused:
+            raise error_of(refused.reply, full) from None
+        if content and not content.endswith(b"\n"):
+            raise RemoteLost(f"{full}: the listing was cut off", hint="push again")
+        if "truncated" in reply.text:  # Pure-FTPd's -L
+            raise RemoteError(
+                f"{full}: the server lists only a part of the files that are there ({reply.text})",
+                hint="ask its owner to list more",
+            )
+        lines = [self.server.named(line.rstrip("\r")) for line in content.decode("latin-1").split("\n")]
+        return fact_stats(lines) if facts else list_stats(lines, full)
+
+    def enters(self, connection: Connection, path: str) -> bool:
+        """Whether there is a directory that this user may enter."""
+        return connection.ask(self.command("CWD", path))[0].good
+
+    # Content.
+
+    def read(self, connection: Connection, path: str, limit: int) -> bytes:
+        """The content of a file of at most ``limit`` bytes."""
+        full = self.full(path)
+        size = size_in(connection.ask_ahead(self.command("SIZE", path))[0])
+        content = b""
+        if size is None or size <= limit:
+            try:
+                content, _ = connection.retrieve(self.command("RETR", path), full, limit)
+            except Refused as refused:
+                raise self.explained(connection, refused.reply, path) from None
+        if max(len(content), size or 0) > limit:
+            raise RemoteError(f"{full}: more than {limit:,} bytes, which cannot be right")
+        if size is not None and len(content) != size:
+            raise RemoteLost(f"{full}: {len(content):,} of {size:,} bytes came", hint="push again")
+        return content
+
+    def store(
+        self,
+        connection: Connection,
+        path: str,
+        content: Callable[[], Iterable[bytes]],
+        size: int,
+        *,
+        mode: int,
+        mtime: float | None = None,
+    ) -> None:
+        """Send a file, and see that it is there in full: a server may well say so of half of it.
+
+        A short one is sent once more.
+        """
+        for _ in range(SENDINGS):
+            self._send(connection, "STOR", path, content())
+            commands = [self.command("SIZE", path)]
+            chmod, touch = self.server.chmod, mtime is not None and self.server.times
+            commands += [self.chmod(path, mode)] if chmod else []
+            commands += [self.touch(path, mtime)] if touch and mtime is not None else []
+            replies = connection.ask_ahead(*commands)
+            if chmod:
+                self.server.heed_mode(replies[1])
+            if touch:
+                self.server.heed_time(replies[-1])
+            there = self._size(replies[0], path)
+            if there == size:
+                return
+        raise RemoteError(
+            f"{self.full(path)}: {there:,} of {size:,} bytes arrived, although the server says that all is well",
+            hint="push again; if it happens again, look for a full disk, or a firewall in between",
+        )
+
+    def append(self, connection: Connection, path: str, data: bytes) -> None:
+        """Add to a file, which is made where there is none."""
+        before = size_in(connection.ask_ahead(self.command("SIZE", path))[0]) or 0
+        self._send(connection, "APPE", path, [data])
+        after = self._size(connection.ask(self.command("SIZE", path))[0], path)
+        if after != before + len(data):
+            whole = f"{before + len(data):,}"
+            raise RemoteError(f"{self.full(path)}: {after:,} of {whole} bytes are there", hint="push again")
+
+    def _send(self, connection: Connection, verb: str, path: str, content: Iterable[bytes]) -> None:
+        try:
+            connection.store(self.command(verb, path), content, self.full(path))
+        except Refused as refused:
+            raise self.explained(connection, refused.reply, path, making=True) from None
+
+    def _size(self, reply: Reply, path: str) -> int:
+        if reply.code in {500, 502, 504}:
+            raise error_of(reply, f"{self.full(path)}: SIZE, without which nobody knows what arrived")
+        return size_in(reply) or 0
+
+    # Changing.
+
+    def make(
+        self,
+        connection: Connection,
+        directories: Sequence[tuple[str, int]],
+        made: Callable[[str], None],
+        *,
+        may_exist: bool = False,
+    ) -> None:
+        """Make directories with their modes, and say of each that it is there.
+
+        Parents come first: on one connection, the server does one after the other.
+        """
+        for start in range(0, len(directories), AHEAD):
+            batch = directories[start : start + AHEAD]
+            new: list[tuple[str, int]] = []
+            replies = connection.ask(*(self.command("MKD", path) for path, _ in batch))
+            for (path, mode), reply in zip(batch, replies, strict=True):
+                if reply.good:
+                    new.append((path, mode))
+                else:
+                    error = self.explained(connection, reply, path, making=True, anew=True)
+                    if not (may_exist and isinstance(error, RemoteExists)):
+                        raise error
+                made(path)
+            if self.server.chmod:
+                for reply in connection.ask(*(self.chmod(path, mode) for path, mode in new)):
+                    self.server.heed_mode(reply)
+
+    def rename(self, connection: Connection, old: str, new: str) -> None:
+        """Rename, in place of what is at ``new`` where the server does that."""
+        ready, done = connection.ask(self.command("RNFR", old), self.command("RNTO", new))
+        if not (ready.good and done.good):
+            raise self.unrenamed(connection, old, new, done if ready.good else ready)
+
+    def unrenamed(self, connection: Connection, old: str, new: str, reply: Reply) -> RemoteError:
+        """Why the server refused a rename."""
+        full = self.full(old)
+        error = error_of(reply, full)
+        if isinstance(error, RemoteLost):
+            return error
+        if self.look(connection, old) is None:
+            return error_of(reply, full, RemoteMissing)
+        there = self.look(connection, new)
+        if there and there.kind in {Kind.FILE, Kind.SYMLINK}:
+            return error_of(reply, self.full(new), RemoteExists)
+        return error
+
+    def explained(
+        self, connection: Connection, reply: Reply, path: str, *, making: bool = False, anew: bool = False
+    ) -> RemoteError:
+        """The error of a command about ``path``; where the words of ``reply`` leave it open, a look at it tells.
+
+        ``making``: it was to be made; ``anew``: where nothing was.
+        """
+        full = self.full(path)
+        error = error_of(reply, full)
+        if type(error) not in OPEN or not path:
+            return error
+        there = self.look(connection, path)
+        if anew and there is not None:
+            return error_of(reply, full, RemoteExists)
+        if not making and there is None:
+            return error_of(reply, full, RemoteMissing)
+        if making and not self.enters(connection, path.rpartition("/")[0]):
+            return error_of(reply, full, RemoteMissing)
+        return error_of(reply, full, RemoteDenied) if reply.code == 550 else error
+
+
+def size_in(reply: Reply) -> int | None:
+    """What the answer to SIZE says, None when there is no file."""
+    text = reply.lines[0].strip()
+    return int(text) if reply.code == 213 and text.isdigit() else None

@@ -1,0 +1,130 @@
+"""`Pool`: the connections to one server."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pushkit import Interrupted
+from pushkit_ftp.connection import Connection, Crowded, Unwelcome
+from pushkit_ftp.server import Server
+
+#: How often, and after how many seconds each, a server that lets nobody in is asked again: it may not have noticed yet
+#: that a connection has ended.
+TRIES, PAUSE = 5, 1.0
+
+
+class Pool:
+    """Connections, each used by one thread at a time, opened as they are needed, at most as many as the server lets in.
+
+    Once ``cancelled`` is set, nobody waits for a server that is full.
+    """
+
+    def __init__(self, server: Server, cancelled: threading.Event) -> None:
+        self._server = server
+        self._cancelled = cancelled
+        self._idle: list[Connection] = []
+        self._used: set[Connection] = set()
+        self._opening = 0
+        self._waiting: deque[object] = deque()
+        self._changed = threading.Condition()
+        self._most = server.options.connections
+
+    @property
+    def most(self) -> int:
+        """How many connections there may be."""
+        return self._most
+
+    @contextmanager
+    def one(self) -> Iterator[Connection]:
+        """A connection. Who waits for one gets it in turn: a sign of life must not wait for the last of many files."""
+        connection = self._take()
+        try:
+            yield connection
+        finally:
+            with self._changed:
+                self._used.discard(connection)
+                if connection.broken:
+                    connection.hang_up()
+                else:
+                    self._idle.append(connection)
+                self._changed.notify_all()
+
+    def close(self) -> None:
+        """End all of them, also those that somebody waits for."""
+        with self._changed:
+            connections = [*self._idle, *self._used]
+            self._idle = []
+        for connection in connections:
+            connection.hang_up()
+
+    def _take(self) -> Connection:
+        while True:
+            connection = self._idle_one()
+            if connection is None:
+                connection = self._open()
+            elif connection.stale:
+                # It was idle for too long; nothing was asked of it.
+                connection.hang_up()
+                with self._changed:
+                    self._used.discard(connection)
+                continue
+            if connection:
+                return connection
+
+    def _idle_one(self) -> Connection | None:
+        """One that is there; None when another may be opened, and is counted as such."""
+        turn = object()
+        with self._changed:
+            self._waiting.append(turn)
+            try:
+                self._changed.wait_for(lambda: self._waiting[0] is turn and (self._idle or self._count < self._most))
+            finally:
+                self._waiting.remove(turn)
+                self._changed.notify_all()
+            if self._idle:
+                connection = self._idle.pop()
+                self._used.add(connection)
+                return connection
+            self._opening += 1
+            return None
+
+    @property
+    def _count(self) -> int:
+        return len(self._idle) + len(self._used) + self._opening
+
+    def _open(self) -> Connection | None:
+        """A new connection; None when the server lets in no more than there are. Raises `TargetError`."""
+        connection = Connection(self._server)
+        try:
+            self._knock(connection)
+        except BaseException as error:
+            with self._changed:
+                self._opening -= 1
+                others = self._count
+                if isinstance(error, Crowded) and others:
+                    self._most = others
+                self._changed.notify_all()
+            if isinstance(error, Crowded) and others:
+                return None
+            raise
+        with self._changed:
+            self._opening -= 1
+            self._used.add(connection)
+        return connection
+
+    def _knock(self, connection: Connection) -> None:
+        for number in range(TRIES):
+            try:
+                connection.open()
+            except Crowded as error:
+                with self._changed:
+                    alone = self._count == 1
+                if not alone or number == TRIES - 1 or isinstance(error, Unwelcome):
+                    raise
+            else:
+                return
+            if self._cancelled.wait(PAUSE):
+                raise Interrupted("stopped")

@@ -1,0 +1,387 @@
+"""`FtpRemote`: the primitives, and many of them at once, over FTP."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from itertools import groupby
+from typing import TypeVar
+
+from pushkit import Entry, Finding, Kind, Severity, Step, TargetError
+from pushkit.files import (
+    Found,
+    Independent,
+    Remote,
+    RemoteDenied,
+    RemoteError,
+    RemoteExists,
+    RemoteLost,
+    RemoteMissing,
+    Remove,
+    RemoveDirectory,
+    Rename,
+    SetMode,
+    Stat,
+    Transfer,
+    safe_name,
+)
+from pushkit_ftp.connection import AHEAD, Connection
+from pushkit_ftp.look import Look
+from pushkit_ftp.place import Place, size_in
+from pushkit_ftp.pool import Pool
+from pushkit_ftp.replies import Dropped, Reply
+from pushkit_ftp.server import Server
+
+T = TypeVar("T")
+
+
+class FtpRemote(Remote):
+    """A directory on ``server``. Once ``cancelled`` is set, nothing is tried again."""
+
+    def __init__(self, server: Server, cancelled: threading.Event) -> None:
+        self.server = server
+        self._cancelled = cancelled
+        self._pool = Pool(server, cancelled)
+        with self._pool.one():
+            # Who logs in learns where.
+            self.root = absolute(server.options.path, server.home)
+        self._place = Place(server, self.root)
+
+    # Primitives.
+
+    def stat(self, path: str) -> Stat | None:
+        """What lies at ``path``. Of the root it is only known that it is there."""
+        return self._do(lambda connection: self._place.look(connection, path))
+
+    def list(self, path: str) -> Sequence[Stat]:
+        """What a directory holds."""
+        return self._do(lambda connection: self._place.list(connection, path))
+
+    def read(self, path: str, limit: int) -> bytes:
+        """The content of a file."""
+        return self._do(lambda connection: self._place.read(connection, path, limit))
+
+    def write(self, path: str, chunks: Iterable[bytes], mode: int) -> None:
+        """Make a file, or replace its content."""
+        pieces = list(chunks)  # memory has room for what is written so, and it may have to be sent again
+        size = sum(map(len, pieces))
+        try:
+            self._do(lambda connection: self._place.store(connection, path, lambda: pieces, size, mode=mode))
+        except RemoteDenied:
+            # There are servers that let nobody write over what is there.
+            if (there := self.stat(path)) is None or there.kind is not Kind.FILE:
+                raise
+            self.remove(path)
+            self._do(lambda connection: self._place.store(connection, path, lambda: pieces, size, mode=mode))
+
+    def append(self, path: str, data: bytes) -> None:
+        """Add to a file; where the server lets nobody do so, it is written anew."""
+        if self.server.appends:
+            try:
+                return self._do(lambda connection: self._place.append(connection, path, data), again=False)
+            except RemoteDenied:
+                self.server.appends = False
+        return super().append(path, data)
+
+    def make_directory(self, path: str, mode: int) -> None:
+        """Make one directory."""
+        self._do(lambda connection: self._place.make(connection, [(path, mode)], lambda _: None), again=False)
+
+    def make_symlink(self, link: str, path: str) -> None:
+        """Refuse: FTP has no way to make one."""
+        raise RemoteError(
+            f"{self._place.full(path)}: FTP has no way to make a symlink", hint="leave it out, or push by sftp"
+        )
+
+    def read_link(self, path: str) -> str:
+        """Refuse: FTP has no way to read one."""
+        raise RemoteError(f"{self._place.full(path)}: no push by FTP made this symlink", hint="move it away")
+
+    def rename(self, old: str, new: str) -> None:
+        """Rename, in place of what is at ``new`` where the server does that."""
+        self._do(lambda connection: self._place.rename(connection, old, new), again=False)
+
+    def set_mode(self, path: str, mode: int) -> None:
+        """Set the permission bits, where the server does that."""
+        if self.server.chmod:
+            self.server.heed_mode(self._ask(self._place.chmod(path, mode)))
+
+    def set_time(self, path: str, mtime: float) -> None:
+        """Set when a file was last modified, in whole seconds, where the server does that."""
+        if self.server.times:
+            self.server.heed_time(self._ask(self._place.touch(path, mtime)))
+
+    def remove(self, path: str) -> None:
+        """Remove a file or symlink."""
+        self._check(self._ask(self._place.command("DELE", path)), path)
+
+    def remove_directory(self, path: str) -> None:
+        """Remove an empty directory. There are servers that remove what is in it as well: that is looked at first."""
+        if self.list(path):
+            raise RemoteError(f"{self._place.full(path)}: the directory is not empty")
+        self._check(self._ask(self._place.command("RMD", path)), path)
+
+    def obstacle(self) -> str:
+        """What stands in the way of the root; whether it may be written to only a push finds out."""
+        if self._ask(self._place.command("CWD", "")).good:
+            return ""
+        above = self.root.rpartition("/")[0] or "/"
+        if self._ask(f"CWD {self.server.wired(above)}").good:
+            return ""
+        return f"it does not exist, and neither does {above}, which it would be made in"
+
+    def findings(self) -> Sequence[Finding]:
+        """Who answered, how the connection is protected, and what cannot be done over it."""
+        server = self.server
+        found = [Finding(Severity.OK, server.where, f"{server.greeting} ({server.protection})")]
+        if server.options.tls == "none":
+            words = "the password and all files travel for everybody on the way to read"
+            found.append(Finding(Severity.WARNING, server.where, words, 'leave out tls = "none"'))
+        words = "FTP compares sizes and no contents, and carries no symlinks"
+        return [*found, Finding(Severity.OK, server.where, words)]
+
+    def renew(self) -> None:
+        """Hang up, and log in anew."""
+        self._pool.close()
+        self._pool = Pool(self.server, self._cancelled)
+        with self._pool.one():
+            return
+
+    def close(self) -> None:
+        """Hang up."""
+        self._pool.close()
+
+    # Many at once.
+
+    def collect(
+        self,
+        trees: Sequence[str],
+        *,
+        listed: Sequence[str] = (),
+        looked: Sequence[str] = (),
+        pointed: tuple[str, str] | None = None,
+        limit: int,
+    ) -> dict[str, Found]:
+        """What lies at several paths: each directory is listed once, and files are read several at a time.
+
+        There is nothing ``pointed`` without symlinks.
+        """
+        look = Look(self, self._each)
+        for path in (*looked, *listed, *trees):
+            look.at(path)
+        for path in listed:
+            look.below(path, Kind.DIRECTORY)
+        files = look.trees(trees)
+        contents: dict[str, bytes] = {}
+
+        def read(path: str) -> None:
+            with suppress(RemoteMissing):  # it went away meanwhile
+                contents[path] = self.read(path, limit)
+
+        self._each(files, read)
+        if not self.server.has_facts:
+            commands = [self._place.command("MDTM", path) for path in files]
+            look.date(dict(zip(files, self._do(lambda connection: connection.ask(*commands)), strict=True)))
+        gone = set(files) - contents.keys()
+        return {path: Found(stat, contents.get(path, b"")) for path, stat in look.found.items() if path not in gone}
+
+    def verify(self, directory: str, entries: Sequence[Entry]) -> Sequence[Entry]:
+        """Compare sizes: the questions about many files are on their way at once."""
+        files = [entry for entry in entries if entry.kind is Kind.FILE]
+        wrong: list[Entry] = []
+
+        def ask(batch: Sequence[Entry]) -> None:
+            commands = [self._place.command("SIZE", f"{directory}/{entry.path}".lstrip("/")) for entry in batch]
+            replies = self._do(lambda connection: connection.ask(*commands))
+            wrong.extend(e for e, reply in zip(batch, replies, strict=True) if size_in(reply) != e.size)
+
+        self._each(batches(files), ask)
+        return wrong
+
+    def together(
+        self, operations: Sequence[Independent], reported: Callable[[Step], AbstractContextManager[None]]
+    ) -> None:
+        """Do several operations at once: the commands of many are on their way before the first is answered."""
+        for kind, run in groupby(operations, key=type):
+            alike = list(run)
+            if kind is RemoveDirectory:
+                for operation in alike:
+                    with told(operation, reported), suppress(RemoteError):
+                        self.remove_directory(operation.paths[0])
+            else:
+                self._each(batches(alike), lambda batch: self._perform_batch(batch, reported))
+
+    def put(self, directory: str, transfer: Transfer) -> None:
+        """Make directories in one go, then send files, several at a time."""
+        below = {f"{directory}/{entry.path}": entry for entry in transfer.entries}
+        wanted = [(path, entry.mode) for path, entry in below.items() if entry.kind is Kind.DIRECTORY]
+        waiting = dict(wanted)
+
+        def made(path: str) -> None:
+            if waiting.pop(path, None) is not None:
+                with transfer.step(below[path]):
+                    pass
+
+        self._do(lambda connection: self._place.make(connection, wanted, made, may_exist=True))
+        for path, entry in below.items():
+            if entry.kind is Kind.SYMLINK:
+                with transfer.step(entry):
+                    self.make_symlink(entry.link, path)
+        files = [entry for entry in transfer.entries if entry.kind is Kind.FILE]
+
+        def send(entry: Entry) -> None:
+            mtime = transfer.time(entry) if transfer.keeps_times else None
+            path = f"{directory}/{entry.path}"
+
+            def store(connection: Connection) -> None:
+                content = lambda: transfer.content(entry)  # noqa: E731
+                self._place.store(connection, path, content, entry.size, mode=entry.mode, mtime=mtime)
+
+            self._do(store)
+
+        try:
+            transfer.each(files, send, workers=min(self._pool.most, max(1, len(files))))
+        except ExceptionGroup as group:
+            raise leading(group) from None
+
+    def remove_tree(self, path: str) -> None:
+        """Remove what is there, and all in it."""
+        stat = self.stat(path)
+        if stat is None:
+            return
+        if stat.kind is not Kind.DIRECTORY:
+            self.remove(path)
+            return
+        directories, files = [path], []
+        for directory in directories:  # grows as it goes: a tree may be deeper than Python's stack
+            for child in self.list(directory):
+                below = f"{directory}/{safe_name(child.name)}"
+                if child.kind is Kind.DIRECTORY:
+                    if child.mode & 0o700 != 0o700:
+                        self.set_mode(below, 0o700)
+                    directories.append(below)
+                else:
+                    files.append(below)
+        verbs = [*(("DELE", each) for each in files), *(("RMD", each) for each in reversed(directories))]
+        commands = [self._place.command(*each) for each in verbs]
+        replies = self._do(lambda connection: connection.ask(*commands))
+        for (_, each), reply in zip(verbs, replies, strict=True):
+            with suppress(RemoteMissing):  # somebody else was at it as well
+                self._check(reply, each)
+
+    def _perform_batch(
+        self, batch: Sequence[Independent], reported: Callable[[Step], AbstractContextManager[None]]
+    ) -> None:
+        """Do operations of one class, and report each."""
+        commands = [self._commands(operation) for operation in batch]
+        flat = [command for each in commands for command in each]
+        replies = iter(self._do(lambda connection: connection.ask(*flat), again=not isinstance(batch[0], Rename)))
+        answers = [[next(replies) for _ in each] for each in commands]
+        for operation, answer in zip(batch, answers, strict=True):
+            with told(operation, reported):
+                self._settle(operation, answer)
+
+    def _commands(self, operation: Independent) -> Sequence[str]:
+        match operation:
+            case Rename(old, new):
+                return self._place.command("RNFR", old), self._place.command("RNTO", new)
+            case Remove(path):
+                return (self._place.command("DELE", path),)
+            case SetMode(path, mode):
+                return (self._place.chmod(path, mode),) if self.server.chmod else ()
+        raise TypeError(f"{operation} is no operation")
+
+    def _settle(self, operation: Independent, answers: Sequence[Reply]) -> None:
+        """Raise what the answers tell. What is in the way of a rename is put aside."""
+        match operation:
+            case SetMode() if answers:
+                self.server.heed_mode(answers[0])
+            case Remove(path):
+                with suppress(RemoteMissing):
+                    self._check(answers[0], path)
+            case Rename(old, new, aside) if not (answers[0].good and answers[1].good):
+                refusal = answers[1] if answers[0].good else answers[0]
+                error = self._do(lambda connection: self._place.unrenamed(connection, old, new, refusal))
+                if not (aside and isinstance(error, RemoteExists)):
+                    raise error
+                with suppress(RemoteMissing):
+                    self.remove(aside)
+                self.rename(new, aside)
+                self.rename(old, new)
+                self.remove(aside)
+
+    # What everything is built from.
+
+    def _do(self, work: Callable[[Connection], T], *, again: bool = True) -> T:
+        """The result of ``work`` on a connection.
+
+        When the server hangs up, it is done once more on another one: if it may be done ``again``, or was not begun.
+        """
+        try:
+            with self._pool.one() as connection:
+                return work(connection)
+        except RemoteLost as error:
+            silent = isinstance(error.__cause__, TimeoutError)
+            if silent or not (again or isinstance(error, Dropped)) or self._cancelled.is_set():
+                raise
+            lost = error
+        try:
+            with self._pool.one() as connection:
+                return work(connection)
+        except RemoteError:
+            raise
+        except TargetError as error:
+            raise lost from error
+
+    def _ask(self, command: str) -> Reply:
+        return self._do(lambda connection: connection.ask(command)[0])
+
+    def _check(self, reply: Reply, path: str) -> None:
+        """Raise the error of a command about ``path``."""
+        if not reply.good:
+            raise self._do(lambda connection: self._place.explained(connection, reply, path))
+
+    def _each(self, items: Sequence[T], work: Callable[[T], object]) -> None:
+        """Do ``work`` for every item, as many at a time as there may be connections."""
+        if len(items) < 2:
+            for item in items:
+                work(item)
+            return
+        with ThreadPoolExecutor(min(self._pool.most, len(items)), thread_name_prefix="ftp") as threads:
+            done = [threads.submit(work, item) for item in items]
+        errors = [error for each in done if isinstance(error := each.exception(), Exception)]
+        if errors:
+            raise leading(ExceptionGroup("", errors))
+
+
+@contextmanager
+def told(operation: Independent, reported: Callable[[Step], AbstractContextManager[None]]) -> Iterator[None]:
+    """Report the step of an operation, and say which it was with an error."""
+    with reported(operation.step) if operation.step else nullcontext():
+        try:
+            yield
+        except RemoteError as error:
+            error.operation = operation
+            raise
+
+
+def batches(items: Sequence[T]) -> list[Sequence[T]]:
+    """``items`` in parts whose commands are sent at once."""
+    return [items[start : start + AHEAD] for start in range(0, len(items), AHEAD)]
+
+
+def leading(group: ExceptionGroup[Exception]) -> Exception:
+    """Of several failures, where all are the remote's, the one that says most; else all of them."""
+    errors = [error for error in group.exceptions if isinstance(error, RemoteError)]
+    if len(errors) < len(group.exceptions):
+        return group if len(group.exceptions) > 1 else group.exceptions[0]
+    return next((error for error in errors if not isinstance(error, RemoteLost)), errors[0])
+
+
+def absolute(path: str, home: str) -> str:
+    """``path`` on the server, which may be relative to ``home``, or begin with ``~``."""
+    path = "" if path == "~" else path.removeprefix("~/")
+    whole = path if path.startswith("/") else f"{home}/{path}"
+    return "/" + "/".join(part for part in whole.split("/") if part not in {"", "."})

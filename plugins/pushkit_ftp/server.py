@@ -1,0 +1,90 @@
+"""`Server`: where a target's server is, who logs in there, and what has been learned of it on the way."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from pushkit.files import RemoteError
+from pushkit_ftp.options import FtpOptions, one_line, parse_host
+from pushkit_ftp.replies import Reply
+
+#: Codes of a server that does not know a command, or not for this user.
+UNKNOWN = {500, 501, 502, 503, 504}
+
+
+@dataclass
+class Server:
+    """One server, shared by all connections to it.
+
+    ``warn`` tells a person something. What is learned: the ``features`` it names (RFC 2389), in capitals; the directory
+    ``home`` that a login starts in; ``epsv``, whether that command leads to data connections; ``chmod`` and ``times``,
+    whether it sets modes and times; ``appends``; ``greeting``, who answered; ``protection``, how the connection is
+    secured. What a person was ``told``, they are not told again.
+    """
+
+    options: FtpOptions
+    context: ssl.SSLContext
+    password: str
+    warn: Callable[[str], None]
+    features: frozenset[str] = frozenset()
+    home: str = "/"
+    epsv: bool = True
+    chmod: bool = True
+    times: bool = True
+    appends: bool = True
+    greeting: str = ""
+    protection: str = "no TLS"
+    told: set[str] = field(default_factory=set)
+
+    @property
+    def host(self) -> str:
+        """Its name, or its address."""
+        return parse_host(self.options.host).host
+
+    @property
+    def port(self) -> int:
+        """Its port."""
+        usual = 990 if self.options.tls == "implicit" else 21
+        return parse_host(self.options.host).port or self.options.port or usual
+
+    @property
+    def where(self) -> str:
+        """What it is called in messages."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    def wired(self, path: str) -> str:
+        """``path`` as it stands in a command: the server's bytes, each as one letter."""
+        if not one_line(path):
+            raise RemoteError(f"{path!r}: FTP has no way to name a file with a line break in its name")
+        return path.encode(self.options.encoding, "surrogateescape").decode("latin-1")
+
+    def named(self, wired: str) -> str:
+        """The reverse of `wired`."""
+        return wired.encode("latin-1").decode(self.options.encoding, "surrogateescape")
+
+    @property
+    def has_facts(self) -> bool:
+        """Whether it lists files in the way that is written down: MLST and MLSD (RFC 3659)."""
+        return "MLST" in self.features
+
+    def heed_mode(self, reply: Reply) -> None:
+        """When a mode was not set, say so, once; where none can be, do without from now on."""
+        if not reply.good:
+            self.chmod = self.chmod and reply.code not in UNKNOWN
+            self._warn(
+                f"{self.where} does not set all modes of files ({reply.text}): they are what the server makes them"
+            )
+
+    def heed_time(self, reply: Reply) -> None:
+        """When a time was not set, say so, once; where none can be, do without from now on."""
+        if not reply.good:
+            self.times = self.times and reply.code not in UNKNOWN
+            self._warn(f"{self.where} does not set all times of files ({reply.text}): they are those of the push")
+
+    def _warn(self, message: str) -> None:
+        about = message.partition(" (")[0]
+        if about not in self.told:
+            self.told.add(about)
+            self.warn(message)

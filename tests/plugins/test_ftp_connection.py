@@ -1,0 +1,335 @@
+"""How the strategy ``ftp`` reaches servers: whom it trusts, what it does when they are full, idle, or cut off."""
+
+from __future__ import annotations
+
+import re
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from plugins.ftp_target import remote_on
+from plugins.given import Given, lying
+from pushkit import PushkitError, TargetError
+from pushkit.files import RemoteError, RemoteLost
+from pushkit.testing import (
+    Account,
+    CertificateAuthority,
+    Fault,
+    FaultProxy,
+    FtpServer,
+    ProFtpdFtp,
+    PyFtpd,
+    VsFtpd,
+    Way,
+    can_make_accounts,
+)
+from pushkit.testing.plugin import require
+
+
+@contextmanager
+def running(kind: type[FtpServer], directory: Path, **more: object) -> Iterator[FtpServer]:
+    """A server of a test's own, without TLS unless it is given a certificate."""
+    require(kind)
+    if kind is VsFtpd and not can_make_accounts():
+        pytest.skip("a throw-away system user can only be made by root")
+    account = Account() if can_make_accounts() and kind is not PyFtpd else None
+    try:
+        with kind(directory, account, **more) as server:  # type: ignore[arg-type]
+            yield server
+    finally:
+        if account:
+            account.remove()
+
+
+def fingerprint(certificate: Path) -> str:
+    found = x509.load_pem_x509_certificate(certificate.read_bytes().partition(b"-----END PRIVATE KEY-----\n")[2])
+    return sha256(found.public_bytes(Encoding.DER)).hexdigest()
+
+
+# Whom it trusts
+
+
+@pytest.mark.parametrize("kind", [VsFtpd, ProFtpdFtp])
+@pytest.mark.parametrize(
+    ("host", "expired", "words"),
+    [("wrong.example.com", False, "mismatch|not valid for"), ("127.0.0.1", True, "expired")],
+    ids=["wrong host", "expired"],
+)
+def test_a_bad_certificate_is_refused_before_anybody_says_who_they_are(  # noqa: PLR0917
+    kind: type[FtpServer],
+    host: str,
+    expired: bool,
+    words: str,
+    tmp_path: Path,
+    certificate_authority: CertificateAuthority,
+) -> None:
+    certificate = certificate_authority.issue(f"bad-{kind.__name__}-{expired}.pem", host, expired=expired)
+    with running(kind, tmp_path, certificate=certificate, authority=certificate_authority.file) as server:
+        with pytest.raises(TargetError, match=words) as caught, remote_on(server):
+            pass
+        assert "nothing was sent" in caught.value.message
+        assert caught.value.hint
+        assert "USER" not in server.log
+        # What the owner of the target vouches for is let pass, and said so.
+        with remote_on(server, ca_file=None, fingerprint=fingerprint(certificate)) as remote:
+            assert remote.stat("nothing") is None
+        assert "USER" in server.log
+
+
+def test_a_certificate_that_nobody_vouches_for_is_refused(vsftpd_server: FtpServer) -> None:
+    with pytest.raises(TargetError, match="not to be trusted") as caught, remote_on(vsftpd_server, ca_file=None):
+        pass
+    assert "`ca_file`" in caught.value.hint
+
+
+def test_another_certificate_than_the_pinned_one_is_refused(tmp_path: Path, pyftpd_server: FtpServer) -> None:
+    with (
+        pytest.raises(TargetError, match="is not the one of `fingerprint`"),
+        remote_on(pyftpd_server, ca_file=None, fingerprint="AB:" * 31 + "AB"),
+    ):
+        pass
+
+
+def test_a_server_without_tls_is_told_of_and_nobody_logs_in(tmp_path: Path) -> None:
+    with running(ProFtpdFtp, tmp_path) as server:
+        with pytest.raises(TargetError, match="offers no TLS") as caught, remote_on(server, tls="explicit"):
+            pass
+        assert "nobody logged in" in caught.value.message
+        assert "USER" not in server.log
+        with pytest.raises(TargetError, match="no TLS came about"), remote_on(server, tls="implicit"):
+            pass
+
+
+@pytest.mark.parametrize("kind", ["vsftpd", "proftpd_ftp", "pureftpd", "pyftpd"])
+@pytest.mark.parametrize("version", ["1.2", "1.3"])
+def test_sessions_are_reused_in_both_versions_of_tls(kind: str, version: str, request: pytest.FixtureRequest) -> None:
+    server: FtpServer = request.getfixturevalue(f"{kind}_server")
+    with server.new_directory() as directory, remote_on(server, directory.path, tls_max=version) as remote:
+        assert remote.server.protection.startswith(f"TLSv{version}")
+        remote.write("file", [b"x" * 1_000_000], 0o644)
+        assert (directory.local / "file").stat().st_size == 1_000_000
+        assert remote.read("file", 1_000_000) == b"x" * 1_000_000
+
+
+def test_implicit_tls_begins_with_it(tmp_path: Path, certificate_authority: CertificateAuthority) -> None:
+    certificate = certificate_authority.issue("implicit.pem", "127.0.0.1")
+    settings = {"implicit_ssl": "YES"}
+    with (
+        running(
+            VsFtpd, tmp_path, certificate=certificate, authority=certificate_authority.file, settings=settings
+        ) as server,
+        server.new_directory() as directory,
+        remote_on(server, directory.path, tls="implicit") as remote,
+    ):
+        remote.write("file", [b"x"], 0o644)
+        assert (directory.local / "file").read_bytes() == b"x"
+
+
+def test_a_wrong_password_is_told_and_not_shown(pyftpd_server: FtpServer) -> None:
+    with (
+        pytest.raises(TargetError, match="is not let in") as caught,
+        remote_on(pyftpd_server, password="not-the-password"),
+    ):
+        pass
+    assert "not-the-password" not in f"{caught.value.message} {caught.value.hint}"
+
+
+def test_a_host_that_speaks_ssh_is_told_of() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(1) as pool:
+
+        def greet() -> None:
+            sock, _ = listener.accept()
+            with sock:
+                sock.sendall(b"SSH-2.0-OpenSSH_9.2\r\n")
+                sock.recv(1)
+
+        pool.submit(greet)
+        server = PlainServer(listener.getsockname()[1])
+        with pytest.raises(TargetError, match="no FTP server") as caught, remote_on(server):  # type: ignore[arg-type]
+            pass
+        assert 'strategy = "sftp"' in caught.value.hint
+
+
+class PlainServer:
+    """What a target's table is made of."""
+
+    host, user, password, authority = "127.0.0.1", "ada", "secret", None
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+
+
+def test_a_host_that_is_not_there_is_told_of() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    with pytest.raises(TargetError, match="cannot be reached"), remote_on(PlainServer(port)):  # type: ignore[arg-type]
+        pass
+
+
+# Ways to the data
+
+
+@pytest.mark.parametrize("kind", [VsFtpd, ProFtpdFtp])
+@pytest.mark.parametrize(
+    "more", [{"mode": "active"}, {"pipelining": False}, {"connections": 1}], ids=["active", "in turn", "one"]
+)
+def test_other_ways_lead_there_too(kind: type[FtpServer], more: dict[str, Any], tmp_path: Path) -> None:
+    given = Given()
+    for number in range(20):
+        given.file(f"{number}", b"x" * number * 5000)
+    with (
+        running(kind, tmp_path) as server,
+        server.new_directory() as directory,
+        remote_on(server, directory.path, **more) as remote,
+    ):
+        remote.put("", given)
+        assert {name: found[2] for name, found in lying(directory.local).items()} == {
+            name: found[2] for name, found in given.expected().items()
+        }
+        assert remote.verify("", given.entries) == []
+
+
+def test_a_server_without_epsv_is_asked_with_pasv_and_its_address_is_not_heeded(tmp_path: Path) -> None:
+    settings = {"masquerade_address": "192.0.2.1", "without": "EPSV"}
+    with (
+        running(PyFtpd, tmp_path, settings=settings) as server,
+        server.new_directory() as directory,
+        remote_on(server, directory.path) as remote,
+    ):
+        remote.write("file", [b"x"], 0o644)
+        assert remote.read("file", 1) == b"x"
+        assert remote.server.epsv is False
+
+
+def test_a_server_on_an_ipv6_address_is_reached(tmp_path: Path) -> None:
+    with (
+        running(PyFtpd, tmp_path, host="::1") as server,
+        server.new_directory() as directory,
+        remote_on(server, directory.path) as remote,
+    ):
+        remote.write("file", [b"x"], 0o644)
+        assert remote.read("file", 1) == b"x"
+
+
+# Servers that are full, or impatient
+
+
+def test_a_server_that_lets_in_two_connections_is_used_with_two(tmp_path: Path) -> None:
+    given = Given()
+    for number in range(60):
+        given.file(f"{number}", b"x" * number)
+    with (
+        running(VsFtpd, tmp_path, settings={"max_per_ip": "2"}) as server,
+        server.new_directory() as directory,
+        remote_on(server, directory.path, connections=8) as remote,
+    ):
+        remote.put("", given)
+        assert len(list(directory.local.iterdir())) == 60
+        assert remote._pool.most == 2
+        with pytest.raises(TargetError, match="no more connections"), remote_on(server, directory.path):
+            pass
+
+
+def test_a_connection_that_was_idle_for_too_long_is_made_anew(tmp_path: Path) -> None:
+    with (
+        running(VsFtpd, tmp_path, settings={"idle_session_timeout": "1"}) as server,
+        server.new_directory() as directory,
+        remote_on(server, directory.path) as remote,
+    ):
+        remote.make_directory("one", 0o755)
+        time.sleep(2.5)
+        remote.make_directory("two", 0o755)
+        assert {path.name for path in directory.local.iterdir()} == {"one", "two"}
+
+
+# Connections that break
+
+
+class Cut:
+    """Breaks the first ``count`` data connections that carry more than ``after`` bytes up, in an orderly way or not."""
+
+    def __init__(self, server: FtpServer, fault: Fault, after: int, count: int) -> None:
+        self.left = count
+        self._server = server
+        self._fault = fault
+        self._after = after
+        self._connect = socket.create_connection
+        self._relays: list[FaultProxy] = []
+
+    def __call__(self, address: tuple[str, int], *arguments: object, **more: object) -> socket.socket:
+        if address[1] == self._server.port or not self.left or threading.current_thread().name == "proxy":
+            return self._connect(address, *arguments, **more)  # type: ignore[arg-type]
+        self.left -= 1
+        relay = FaultProxy(address)
+        relay.start()
+        relay.cut(self._fault, self._after, Way.UP)
+        self._relays.append(relay)
+        return self._connect((relay.host, relay.port), *arguments, **more)  # type: ignore[arg-type]
+
+    def stop(self) -> None:
+        for relay in self._relays:
+            relay.stop()
+
+
+@pytest.mark.parametrize("kind", [VsFtpd, ProFtpdFtp])
+@pytest.mark.parametrize("fault", [Fault.CLOSE, Fault.RESET])
+def test_a_data_connection_that_ends_in_the_middle_is_no_success(
+    kind: type[FtpServer], fault: Fault, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = {"AllowOverwrite": "on"} if kind is ProFtpdFtp else {}
+    with (
+        running(kind, tmp_path, settings=settings) as server,
+        server.new_directory() as directory,
+        remote_on(server, directory.path, timeout=5) as remote,
+    ):
+        once, always = (Cut(server, fault, 50_000, count) for count in (1, 100))
+        monkeypatch.setattr("socket.create_connection", once)
+        remote.write("file", [b"x" * 200_000], 0o644)
+        assert (directory.local / "file").stat().st_size == 200_000, "it is sent again"
+        assert once.left == 0
+        monkeypatch.setattr("socket.create_connection", always)
+        with pytest.raises(RemoteError):
+            remote.write("other", [b"x" * 200_000], 0o644)
+        for cut in (once, always):
+            cut.stop()
+
+
+def test_a_control_connection_that_breaks_is_made_anew_for_what_may_be_done_twice(
+    tmp_path: Path, fault_proxy: Callable[[str, int], FaultProxy]
+) -> None:
+    with running(VsFtpd, tmp_path) as server, server.new_directory() as directory:
+        proxy = fault_proxy(server.host, server.port)
+        with remote_on(server, directory.path, port=proxy.port) as remote:
+            remote.write("file", [b"x"], 0o644)
+            proxy.cut(Fault.RESET, 5, Way.UP, then=proxy.heal)
+            assert remote.read("file", 1) == b"x"
+            proxy.cut(Fault.CLOSE, 5, Way.UP, then=proxy.heal)
+            with pytest.raises(RemoteLost, match="lost"):
+                remote.make_directory("dir", 0o755)
+            remote.renew()
+            assert remote.stat("dir") is None
+            proxy.cut(Fault.RESET)
+            with pytest.raises(PushkitError) as caught:
+                remote.stat("dir")
+            assert caught.value.exit_code == 7
+
+
+def test_nothing_stays_of_a_connection(pyftpd_server: FtpServer) -> None:
+    before = set(threading.enumerate())
+    with pyftpd_server.new_directory() as directory, remote_on(pyftpd_server, directory.path) as remote:
+        given = Given()
+        for number in range(20):
+            given.file(str(number))
+        remote.put("", given)
+    assert set(threading.enumerate()) <= before
+    assert not re.search("Traceback", pyftpd_server.log)

@@ -1,0 +1,248 @@
+"""The remote of the strategy ``ftp`` on real servers: vsftpd, ProFTPD, Pure-FTPd and pyftpdlib, over TLS."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+
+import pytest
+
+from plugins.ftp_target import remote_on
+from plugins.given import Given, lying
+from pushkit import Kind, Step
+from pushkit.files import (
+    RemoteDenied,
+    RemoteError,
+    RemoteExists,
+    RemoteFull,
+    RemoteMissing,
+    Remove,
+    RemoveDirectory,
+    Rename,
+    SetMode,
+)
+from pushkit.testing import FtpServer, ServerDirectory
+from pushkit_ftp.remote import FtpRemote
+
+SERVERS = ["vsftpd", "proftpd_ftp", "pureftpd", "pyftpd"]
+
+
+@pytest.fixture(params=SERVERS)
+def place(request: pytest.FixtureRequest) -> Iterator[tuple[FtpRemote, Path]]:
+    """A remote whose root is a fresh directory, and the same directory on this machine."""
+    server: FtpServer = request.getfixturevalue(f"{request.param}_server")
+    directory: ServerDirectory = request.getfixturevalue(f"{request.param}_directory")
+    warnings: list[str] = []
+    with remote_on(server, directory.path, warnings=warnings) as remote:
+        yield remote, directory.local
+    assert warnings == []
+
+
+def quiet(_: Step) -> AbstractContextManager[None]:
+    return nullcontext()
+
+
+def test_a_file_is_written_replaced_and_read(place: tuple[FtpRemote, Path]) -> None:
+    remote, local = place
+    large = os.urandom(700_000)
+    remote.write("a file", [b"old content"], 0o644)
+    remote.write("a file", [large[:100_000], b"", large[100_000:]], 0o640)
+    assert (local / "a file").read_bytes() == large
+    assert (local / "a file").stat().st_mode & 0o777 == 0o640
+    assert remote.read("a file", 700_000) == large
+    with pytest.raises(RemoteError, match="more than 699,999 bytes"):
+        remote.read("a file", 699_999)
+    remote.write("empty", [], 0o600)
+    assert remote.read("empty", 0) == b""
+
+
+def test_lines_are_added_to_a_file_that_need_not_be_there(place: tuple[FtpRemote, Path]) -> None:
+    remote, local = place
+    remote.append("log", b"one\n")
+    remote.append("log", b"two\n" * 20_000)
+    remote.append("log", b"three\n")
+    assert (local / "log").read_bytes() == b"one\n" + b"two\n" * 20_000 + b"three\n"
+    with pytest.raises(RemoteMissing):
+        remote.append("missing/log", b"one\n")
+
+
+def test_names_travel_as_the_bytes_that_they_are(place: tuple[FtpRemote, Path]) -> None:
+    remote, local = place
+    names = ["ünï", "-rf", "a b", "it's", "[x]?", ".hidden", "%41", "\u65e5\u672c"]
+    for name in names:
+        remote.write(name, [name.encode()], 0o644)
+        remote.make_directory(f"in {name}", 0o755)
+        remote.write(f"in {name}/file", [b"x"], 0o644)
+    assert sorted(found.name for found in remote.list("")) == sorted([*names, *(f"in {name}" for name in names)])
+    assert sorted(os.listdir(local)) == sorted([*names, *(f"in {name}" for name in names)])
+    for name in names:
+        assert remote.read(name, 100) == name.encode()
+        assert [found.name for found in remote.list(f"in {name}")] == ["file"]
+        remote.remove(name)
+        remote.remove_tree(f"in {name}")
+    assert remote.list("") == []
+    with pytest.raises(RemoteError, match="line break"):
+        remote.write("a\r\nDELE b", [b"x"], 0o644)
+
+
+def test_stat_sees_what_is_there(place: tuple[FtpRemote, Path]) -> None:
+    remote, local = place
+    remote.write("file", [b"12345"], 0o644)
+    remote.make_directory("dir", 0o755)
+    remote.set_time("file", 1_500_000_000)
+    assert (local / "file").stat().st_mtime == 1_500_000_000
+    file, directory, root = remote.stat("file"), remote.stat("dir"), remote.stat("")
+    assert file
+    assert file[:4] == ("file", Kind.FILE, 0o644, 5)
+    assert abs(file.mtime - 1_500_000_000) < 86_400
+    assert directory
+    assert directory[:3] == ("dir", Kind.DIRECTORY, 0o755)
+    assert root
+    assert root.kind is Kind.DIRECTORY
+    assert remote.stat("missing") is None
+    assert remote.stat("file/below a file") is None
+
+
+def test_a_symlink_is_seen_and_not_followed(place: tuple[FtpRemote, Path]) -> None:
+    remote, local = place
+    (local / "link").symlink_to("/etc")
+    found = remote.stat("link")
+    assert found
+    # Two of them say that it is what it leads to.
+    hidden = any(name in remote.server.greeting for name in ("pyftpdlib", "ProFTPD"))
+    assert found.kind is (Kind.DIRECTORY if hidden else Kind.SYMLINK)
+    with pytest.raises(RemoteError, match="symlink"):
+        remote.read_link("link")
+    with pytest.raises(RemoteError, match="no way to make a symlink"):
+        remote.make_symlink("x", "other")
+
+
+def test_each_failure_has_its_class(place: tuple[FtpRemote, Path]) -> None:
+    remote, _ = place
+    remote.write("file", [b"x"], 0o644)
+    remote.make_directory("dir", 0o755)
+    remote.write("dir/file", [b"x"], 0o644)
+    with pytest.raises(RemoteExists, match="dir"):
+        remote.make_directory("dir", 0o755)
+    with pytest.raises(RemoteExists):
+        remote.make_directory("file", 0o755)
+    with pytest.raises(RemoteMissing):
+        remote.make_directory("missing/dir", 0o755)
+    for attempt in (
+        lambda: remote.list("missing"),
+        lambda: remote.read("missing", 10),
+        lambda: remote.rename("missing", "new"),
+        lambda: remote.remove("missing"),
+        lambda: remote.remove_directory("missing"),
+        lambda: remote.write("missing/file", [b"x"], 0o600),
+    ):
+        with pytest.raises(RemoteMissing, match="missing"):
+            attempt()
+    with pytest.raises(RemoteError, match="not empty"):
+        remote.remove_directory("dir")
+    assert remote.read("dir/file", 1) == b"x"
+
+
+def test_what_is_forbidden_is_told(place: tuple[FtpRemote, Path]) -> None:
+    remote, local = place
+    if os.geteuid() != 0 or "pyftpdlib" in remote.server.greeting:  # it has the rights of this process
+        return
+    (local / "theirs").mkdir(mode=0o755)
+    (local / "theirs/file").touch(mode=0o600)
+    for attempt in (
+        lambda: remote.read("theirs/file", 10),
+        lambda: remote.write("theirs/file", [b"x" * 100_000], 0o644),
+        lambda: remote.write("theirs/new", [b"x"], 0o644),
+        lambda: remote.make_directory("theirs/new", 0o755),
+        lambda: remote.remove("theirs/file"),
+    ):
+        with pytest.raises(RemoteDenied):
+            attempt()
+
+
+def test_many_renames_modes_and_removals_are_done_at_once(place: tuple[FtpRemote, Path]) -> None:
+    remote, local = place
+    numbers = range(70)
+    (local / "full").mkdir()
+    (local / "full/file").touch()
+    (local / "void").mkdir()
+    os.chown(local / "void", local.stat().st_uid, local.stat().st_gid)
+    given = Given()
+    for number in numbers:
+        given.file(f"new {number}", b"new %d" % number)
+    remote.put("", given)
+    for number in numbers[:35]:
+        (local / str(number)).write_text("old")
+    remote.together([Rename(f"new {number}", str(number), f"aside-{number}") for number in numbers], quiet)
+    assert {(local / str(number)).read_text() for number in numbers} == {f"new {number}" for number in numbers}
+    assert sorted(os.listdir(local)) == sorted([*map(str, numbers), "full", "void"])
+    if "pyftpdlib" not in remote.server.greeting:
+        remote.together([SetMode(str(number), 0o600) for number in numbers], quiet)
+        assert {(local / str(number)).stat().st_mode & 0o777 for number in numbers} == {0o600}
+    remote.together([Remove(str(number)) for number in (*numbers, 999)], quiet)
+    remote.together([RemoveDirectory("full"), RemoveDirectory("void"), RemoveDirectory("none")], quiet)
+    assert os.listdir(local) == ["full"]
+    with pytest.raises(RemoteMissing) as caught:
+        remote.together([Rename("missing", "x")], quiet)
+    assert caught.value.operation == Rename("missing", "x")
+
+
+def test_a_tree_arrives_is_verified_and_removed(place: tuple[FtpRemote, Path]) -> None:
+    remote, local = place
+    given = Given()
+    for number in range(40):
+        given.directory(f"d{number}")
+        given.directory(f"d{number}/deeper")
+        given.file(f"d{number}/deeper/file", b"%d" % number * number, 0o600 if number % 2 else 0o644)
+    given.file("large", os.urandom(3_000_000), 0o755)
+    remote.make_directory("tree", 0o755)
+    remote.put("tree", given)
+    assert lying(local / "tree") == given.expected()
+    assert sorted(given.finished) == sorted(entry.path for entry in given.entries)
+    assert remote.verify("tree", given.entries) == []
+    (local / "tree/large").write_bytes(b"short")
+    (local / "tree/d7/deeper/file").unlink()
+    assert sorted(e.path for e in remote.verify("tree", given.entries)) == ["d7/deeper/file", "large"]
+    kinds = remote.kinds(["tree", "tree/d1", "tree/large", "none/at/all"])
+    assert kinds == {"tree": Kind.DIRECTORY, "tree/d1": Kind.DIRECTORY, "tree/large": Kind.FILE}
+    remote.remove_tree("tree")
+    remote.remove_tree("tree")
+    assert os.listdir(local) == []
+
+
+def test_a_survey_has_contents_and_exact_times(place: tuple[FtpRemote, Path]) -> None:
+    remote, local = place
+    for path in ("state", "state/pushes", "state/pushes/1", "state/pushes/2"):
+        remote.make_directory(path, 0o755)
+    for number in (1, 2):
+        remote.write(f"state/pushes/{number}/hb", [b"alive\n"], 0o600)
+        remote.set_time(f"state/pushes/{number}/hb", local.stat().st_mtime - 10 * number)
+    found = remote.collect(["state/pushes", "none"], listed=["state"], looked=["", "state/nothing"], limit=100)
+    pushes = ["state/pushes", *(f"state/pushes/{number}" for number in (1, 2))]
+    assert set(found) == {"", "state", *pushes, "state/pushes/1/hb", "state/pushes/2/hb"}
+    beats = [found[f"state/pushes/{number}/hb"] for number in (1, 2)]
+    assert [beat.content for beat in beats] == [b"alive\n", b"alive\n"]
+    assert beats[0].stat.mtime - beats[1].stat.mtime == 10
+    # Who has not said yet that it lives is not taken for dead: a time is never too early.
+    assert -1 <= found["state/pushes/1"].stat.mtime - (local / "state/pushes/1").stat().st_mtime <= 120
+
+
+def test_a_full_disk_is_told(place: tuple[FtpRemote, Path]) -> None:
+    remote, local = place
+    if os.geteuid() != 0:
+        pytest.skip("only root may mount a small file system")
+    if "pyftpdlib" in remote.server.greeting:
+        return  # it falls silent
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m,mode=777", "tmpfs", local], check=True)
+    try:
+        with pytest.raises((RemoteFull, RemoteError)) as caught:
+            remote.write("large", [bytes(100_000)] * 20, 0o644)
+        assert "full" in caught.value.hint or "full" in caught.value.message
+        remote.remove_tree("large")
+        remote.write("small", [b"x"], 0o644)
+        assert (local / "small").read_bytes() == b"x"
+    finally:
+        subprocess.run(["umount", "-l", local], check=True)
