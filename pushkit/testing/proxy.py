@@ -63,6 +63,7 @@ class FaultProxy:
         self._left = 0
         self._way = Way.UP
         self._then: Callable[[], object] | None = None
+        self._once = False
 
     def start(self) -> None:
         """Listen."""
@@ -93,13 +94,22 @@ class FaultProxy:
     ) -> None:
         self.stop()
 
-    def cut(self, fault: Fault, after: int = 0, way: Way = Way.UP, then: Callable[[], object] | None = None) -> None:
+    def cut(
+        self,
+        fault: Fault,
+        after: int = 0,
+        way: Way = Way.UP,
+        then: Callable[[], object] | None = None,
+        *,
+        once: bool = False,
+    ) -> None:
         """Break once ``after`` more bytes went one ``way``: all connections, and every new one, until `heal`.
 
-        The byte after that is never sent on. ``then`` is called once it is broken.
+        The byte after that is never sent on. ``then`` is called once it is broken. With ``once`` new connections are
+        let through; not for `Fault.SILENCE`.
         """
         with self._lock:
-            self._plan, self._left, self._way, self._then = fault, after, way, then
+            self._plan, self._left, self._way, self._then, self._once = fault, after, way, then, once
             if after:
                 return
             self._fault = fault
@@ -151,15 +161,16 @@ class FaultProxy:
                 continue
             with self._lock:
                 self._pairs.append((client, server))
-            self._begin(self._relay, client, server, Way.UP)
-            self._begin(self._relay, server, client, Way.DOWN)
+            self._begin(self._relay, (client, server), Way.UP)
+            self._begin(self._relay, (client, server), Way.DOWN)
 
-    def _relay(self, source: socket.socket, sink: socket.socket, way: Way) -> None:
+    def _relay(self, pair: tuple[socket.socket, socket.socket], way: Way) -> None:
+        source, sink = pair if way is Way.UP else reversed(pair)
         try:
             while piece := source.recv(PIECE):
                 if self.delay or self.rate:
                     time.sleep(self.delay + (len(piece) / self.rate if self.rate else 0))
-                allowed, last = self._allowed(piece, way)
+                allowed, last = self._allowed(piece, way, pair)
                 sink.sendall(allowed)
                 if last:
                     self._break()
@@ -173,12 +184,12 @@ class FaultProxy:
             ended(source, Fault.CLOSE)
             ended(sink, Fault.CLOSE)
 
-    def _allowed(self, piece: bytes, way: Way) -> tuple[bytes, bool]:
+    def _allowed(self, piece: bytes, way: Way, pair: tuple[socket.socket, socket.socket]) -> tuple[bytes, bool]:
         """As much of ``piece`` as may pass, and whether the cut is right behind it."""
         with self._lock:
             while self._fault is Fault.SILENCE and not self._over:
                 self._lock.wait()
-            if self._fault or self._over:
+            if self._fault or self._over or pair not in self._pairs:
                 return b"", False
             if self._plan is None or way is not self._way:
                 last = False
@@ -196,11 +207,17 @@ class FaultProxy:
         with self._lock:
             fault, then, broken = self._fault, self._then, self.broken
             pairs = self._pairs
+            if fault is not Fault.SILENCE:
+                self._pairs = []
+            if self._once:
+                self._plan = self._fault = None
         if fault is Fault.SILENCE and self._listener:
             for sock in (self._listener, *(each for pair in pairs for each in pair)):
                 silenced(sock)
         elif fault:
-            self._end(fault)
+            for pair in pairs:
+                for sock in pair:
+                    ended(sock, fault)
         if then:
             then()
         broken.set()

@@ -86,7 +86,7 @@ def test_a_connection_that_breaks_once_does_not_end_a_push_that_has_begun(
             after = int(totals[way] * generator.uniform(0.2 if number else 0.6, 0.9))
             wanted = site.advance()
             proxy.heal()
-            proxy.cut(fault, after, way, then=proxy.heal)
+            proxy.cut(fault, after, way, once=True)
             done = finished(site.start())
             with told(f"seed {SEED}, number {number}: {fault} {way} after {after} of {totals[way]}: {done.said}"):
                 live = site.between(was, wanted)

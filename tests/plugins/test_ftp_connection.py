@@ -311,9 +311,9 @@ def test_a_control_connection_that_breaks_is_made_anew_for_what_may_be_done_twic
         proxy = fault_proxy(server.host, server.port)
         with remote_on(server, directory.path, port=proxy.port) as remote:
             remote.write("file", [b"x"], 0o644)
-            proxy.cut(Fault.RESET, 5, Way.UP, then=proxy.heal)
+            proxy.cut(Fault.RESET, 5, Way.UP, once=True)
             assert remote.read("file", 1) == b"x"
-            proxy.cut(Fault.CLOSE, 5, Way.UP, then=proxy.heal)
+            proxy.cut(Fault.CLOSE, 5, Way.UP, once=True)
             with pytest.raises(RemoteLost, match="lost"):
                 remote.make_directory("dir", 0o755)
             remote.renew()

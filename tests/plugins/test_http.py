@@ -369,7 +369,7 @@ def test_a_put_that_is_cut_in_the_middle_is_sent_again(pusher: Pusher, server: H
         strategy = pusher.strategy(url)
         snapshot = take(strategy.run.project, strategy.run.target)
         plan = strategy.plan(snapshot)
-        proxy.cut(Fault.RESET, 100_000, Way.UP, then=proxy.heal)
+        proxy.cut(Fault.RESET, 100_000, Way.UP, once=True)
         strategy.push(plan, snapshot)
     with tarfile.open(fileobj=io.BytesIO(server.files[PATH])) as tar:
         assert len(tar.getnames()) == 5
