@@ -16,6 +16,8 @@ from pushkit_sftp.spare import Spare
 TICK, PATIENCE = 0.2, 60.0
 #: Seconds between two looks at whether a connection is there, and for one that is lost to be seen as that.
 LOOK, MOMENT = 0.004, 0.5
+#: Seconds that a server may take to end what was started ahead.
+ENDING = 5.0
 
 
 class Channel(ABC):
@@ -85,12 +87,30 @@ class Transport(ABC):
         self.round_trip = 0.0
         self._spares: dict[bytes, Spare] = {}
         self._lock = threading.Lock()
+        #: Whether a channel was opened at all, and whether the server has had room for each.
+        self._carried, self._roomy = False, True
 
     def open(self, command: bytes, within: float = PATIENCE, *, subsystem: bool = False) -> Channel:
         """Start a program on the server by its ``command``, or by the name of a ``subsystem``.
 
         Raises `RemoteLost` when the server does not start it, or does not answer within so many seconds.
         """
+        start, patience = time.monotonic(), MOMENT
+        while True:
+            try:
+                channel = self._opened(command, within, subsystem=subsystem)
+            except RemoteLost:
+                # There may be no room beside what was started ahead, or beside what has not ended yet.
+                if self._give_up_spares():
+                    self._roomy, patience = False, ENDING
+                if not self._carried or not self.active or time.monotonic() - start > patience:
+                    raise
+                time.sleep(LOOK)
+            else:
+                self._carried = True
+                return channel
+
+    def _opened(self, command: bytes, within: float, *, subsystem: bool = False) -> Channel:
         with connection_told(self.where):
             channel = self._open(command, within, subsystem=subsystem)
             channel.pace = self.pace
@@ -100,8 +120,8 @@ class Transport(ABC):
         """Begin to start a program that `take` will ask for: that takes the server a round trip or two."""
         # Dropbear now and then ends a session that begins while another one ends.
         with self._lock:
-            if command not in self._spares and "OpenSSH" in self.greeting:
-                self._spares[command] = Spare(lambda: self.open(command))
+            if self._roomy and command not in self._spares and "OpenSSH" in self.greeting:
+                self._spares[command] = Spare(lambda: self._opened(command, PATIENCE))
 
     def take(self, command: bytes, within: float = PATIENCE) -> Channel:
         """A program, as `open`: the one that `prepare` has started, where it is there."""
@@ -111,13 +131,17 @@ class Transport(ABC):
 
     def close(self) -> None:
         """Hang up. Never raises."""
+        spares = self._give_up_spares()
+        self._close()
+        for spare in spares:
+            spare.wait(MOMENT)
+
+    def _give_up_spares(self) -> list[Spare]:
         with self._lock:
             spares, self._spares = list(self._spares.values()), {}
         for spare in spares:
             spare.give_up()
-        self._close()
-        for spare in spares:
-            spare.wait(MOMENT)
+        return spares
 
     @property
     @abstractmethod
