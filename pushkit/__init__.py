@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from pushkit.capture import Captured
     from pushkit.errors import (
         Busy,
         Interrupted,
@@ -78,6 +79,7 @@ if TYPE_CHECKING:
     )
 
 _MODULES = {
+    "capture": ("Captured",),
     "errors": (
         "Busy",
         "Interrupted",
@@ -150,6 +152,7 @@ __all__ = [
     "Action",
     "Archive",
     "Busy",
+    "Captured",
     "Checkable",
     "Command",
     "Comparable",

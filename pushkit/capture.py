@@ -9,12 +9,12 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import IO, NamedTuple
 
 from pushkit.errors import Interrupted, TimedOut
-from pushkit.process import LINGER, TICK, Command
+from pushkit.process import LINGER, TICK, Command, pieces
 
 #: Stands for a wish to stop that nobody can have.
 NEVER = threading.Event()
@@ -68,13 +68,13 @@ def capture(command: Command, cancelled: threading.Event = NEVER) -> Captured:
 
 
 @contextmanager
-def given(data: bytes) -> Iterator[IO[bytes] | int]:
+def given(data: bytes | Iterable[bytes]) -> Iterator[IO[bytes] | int]:
     """Standard input with ``data``: a file, for a pipe would have to be fed while the outputs are read."""
     if not data:
         yield subprocess.DEVNULL
         return
     with tempfile.TemporaryFile() as file:
-        file.write(data)
+        file.writelines(pieces(data))
         file.seek(0)
         yield file
 

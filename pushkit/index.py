@@ -149,7 +149,7 @@ def unpack(root: bytes, body: bytes) -> dict[bytes, Block]:
 
 
 def cache_file(kind: str, subject: bytes) -> Path:
-    """The file that holds what is known of ``subject``, a path. In a place that cannot be, for who has no home."""
+    """The file or directory for what is known of ``subject``. In a place that cannot be, for who has no home."""
     cache = Path(os.environ.get("XDG_CACHE_HOME", ""))
     if not cache.is_absolute():
         try:

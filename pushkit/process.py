@@ -12,7 +12,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,7 +43,8 @@ class Command:
 
     ``argv`` is run without a shell, in ``directory``, with exactly the environment ``environment``, whose ``PATH``
     is where a program without a slash is looked for, and with ``stdin`` on its standard input, then the end of the
-    file. ``name`` is how its output is labelled. After ``timeout`` seconds (0: never) it is ended: asked to, and
+    file; pieces are asked for when the command takes them, so that they need not fit into memory. ``name`` is how its
+    output is labelled. After ``timeout`` seconds (0: never) it is ended: asked to, and
     after ``grace`` more seconds forced to.
     """
 
@@ -51,7 +52,7 @@ class Command:
     directory: Path
     environment: Mapping[str, str]
     name: str
-    stdin: bytes = b""
+    stdin: bytes | Iterable[bytes] = b""
     timeout: float = 0
     grace: float = 5
 
@@ -96,7 +97,8 @@ class Running:
     def __init__(self, command: Command, output: Callable[[str, str], None], cut: Cut) -> None:
         self._command = command
         self._lines = Lines(lambda line: output(command.name, line), cut)
-        self._stdin = memoryview(command.stdin)
+        self._pieces = pieces(command.stdin)
+        self._piece = memoryview(b"")
         self._stopped = False
         self._process = start(command)
         self._selector = selectors.DefaultSelector()
@@ -192,11 +194,13 @@ class Running:
         return bool(data)
 
     def _write(self, fd: int) -> None:
-        try:
-            self._stdin = self._stdin[os.write(fd, self._stdin[:CHUNK]) :]
-        except BrokenPipeError:  # it does not want to know the rest
-            self._stdin = self._stdin[:0]
-        if not self._stdin and self._write_end:
+        # What does not want to know the rest hangs up.
+        with suppress(BrokenPipeError):
+            self._piece = self._piece or memoryview(next(self._pieces, b""))
+            if self._piece:
+                self._piece = self._piece[os.write(fd, self._piece[:CHUNK]) :]
+                return
+        if self._write_end:
             self._selector.unregister(self._write_end)
             self._write_end.close()
             self._write_end = None
@@ -237,6 +241,11 @@ class Lines:
             self._take(line[:at])
             line = line[at:]
         return line
+
+
+def pieces(data: bytes | Iterable[bytes]) -> Iterator[bytes]:
+    """What is to be written, none of it empty."""
+    return filter(None, (data,) if isinstance(data, bytes) else data)
 
 
 def start(command: Command) -> subprocess.Popen[bytes]:

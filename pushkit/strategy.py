@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from abc import ABC, abstractmethod
@@ -13,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import ClassVar, Generic, Protocol, TypeVar, runtime_checkable
 
+from pushkit.capture import Captured, capture
 from pushkit.errors import Interrupted, PushkitError
 from pushkit.events import (
     Emit,
@@ -26,9 +28,10 @@ from pushkit.events import (
     StepStarted,
     Warned,
 )
+from pushkit.index import cache_file
 from pushkit.model import Finding, Hold, LogEntry, Plan, Project, Release, Status, Step, Target
 from pushkit.options import Options
-from pushkit.process import Command, execute
+from pushkit.process import Command, execute, refusal
 from pushkit.questions import Ask, nobody
 from pushkit.snapshot import Snapshot
 
@@ -167,14 +170,42 @@ class Run:
         """Pass on one line that a command printed."""
         self.emit(Output(self.target.name, source, line))
 
-    def execute(self, command: Command) -> int:
-        """Run a command on this machine, its output as events; return its exit code.
+    def kept(self, subject: str) -> Path:
+        """A directory for what makes the next push cheaper, of this project, target and ``subject``; it is there.
 
-        A very long line is passed on in pieces, never cut within a secret, which would show it in two halves.
+        Only its owner may read it. It is kept between commands, several of which may use it at once, and may be lost at
+        any time; who has no home gets one for this command only.
+        """
+        key = os.fsencode("\0".join((str(self.project.root), self.target.name, subject)))
+        directory = cache_file(self.target.strategy, key)
+        try:
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError:
+            directory = self.scratch / directory.name
+            directory.mkdir(exist_ok=True)
+        return directory
+
+    def execute(self, command: Command, output: Callable[[str], None] | None = None) -> int:
+        """Run a command on this machine, each line of its output as an event, or given to ``output``.
+
+        Returns its exit code. A very long line is passed on in pieces, never cut within a secret, which would show it
+        in two halves.
         The whole process group ends with it. Raises `TargetError` when it cannot be started, `TimedOut` when it
         runs over its time, `Interrupted` when the user asks to stop.
         """
-        return execute(command, self.output, self.cancelled, self.redact.cut)
+        take = self.output if output is None else lambda _name, line: output(line)
+        return execute(command, take, self.cancelled, self.redact.cut)
+
+    def capture(self, command: Command) -> Captured:
+        """Run a command on this machine for all that it prints, as bytes.
+
+        For commands that lose nothing when they are killed: when the user asks to stop, which raises `Interrupted`, and
+        when they run over their time, which raises `TimedOut`. Raises `TargetError` when it cannot be started.
+        """
+        try:
+            return capture(command, self.cancelled)
+        except OSError as error:
+            raise refusal(command, error) from error
 
     def ask(self, question: str) -> str:
         """Ask a person for a secret, on their terminal and without echo: "password of the vault".

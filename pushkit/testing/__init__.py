@@ -13,11 +13,11 @@ and then, in a test, by the name of a fixture::
 ``ssh_server`` is OpenSSH, ``sftp_only_server`` is OpenSSH with SFTP and nothing else, ``dropbear_server`` is
 Dropbear, ``proftpd_server`` is ProFTPD with SFTP and nothing else, on which a rename replaces nothing; each has a
 ``..._directory``, fresh for every test. So have the FTP servers ``vsftpd_server``, ``proftpd_ftp_server``,
-``pureftpd_server`` and ``pyftpd_server``, which demand TLS. ``embedded_ssh`` is a server in the test's own process: it
-needs neither a program nor root, and is the one that works everywhere. ``fault_proxy(host, port)`` is a relay to any of
-them that can be told to be slow, to cut connections or to fall silent. `Person` answers what a strategy asks.
-`HttpsServer` keeps what it is sent by HTTP, and answers as it is told. Without pytest each server is a context
-manager::
+``pureftpd_server`` and ``pyftpd_server``, which demand TLS. ``embedded_ssh`` is a server in the test's own process:
+it needs neither a program nor root, and is the one that works everywhere. ``fault_proxy(host, port)`` is a relay to
+any of them that can be told to be slow, to cut connections or to fall silent. `Person` answers what a strategy asks.
+`HttpsServer` keeps what it is sent by HTTP, and answers as it is told; `GitHttpServer` serves git repositories.
+Without pytest each server is a context manager::
 
     with EmbeddedSsh(Path("somewhere")) as server:
         print(server.host, server.port, server.key, server.known_hosts)
@@ -32,6 +32,7 @@ from pushkit.testing.certificate import CertificateAuthority
 from pushkit.testing.dropbear import Dropbear
 from pushkit.testing.embedded import EmbeddedSsh
 from pushkit.testing.ftp import FtpServer
+from pushkit.testing.git_http import GitHttpServer
 from pushkit.testing.https import HttpsServer, Received, Reply
 from pushkit.testing.keypair import KeyPair, known_host
 from pushkit.testing.person import Person
@@ -52,6 +53,7 @@ __all__ = [
     "Fault",
     "FaultProxy",
     "FtpServer",
+    "GitHttpServer",
     "HttpsServer",
     "KeyPair",
     "Person",

@@ -61,14 +61,23 @@ TOGETHER = {
     "password": {"user": ""},
     "form": {"method": '"multipart"'},
 }
+OF_GIT = {
+    "user": {"token": ""},
+    "auth": {"token": ""},
+    "allow_dirty": {"what": '"commit"'},
+    "key": {"remote": '"git@git.example.com:blog.git"'},
+    "known_hosts": {"remote": '"git@git.example.com:blog.git"'},
+}
 
 
 def test_the_example_is_a_valid_pushfile(tmp_path: Path) -> None:
-    project = pushfile.parse(example(), tmp_path / "Pushfile", ["production", "legacy", "staging", "builds", "hook"])
-    assert {target.strategy for target in project.targets.values()} >= {"dir", "ftp", "http", "sftp", "script"}
+    project = pushfile.parse(
+        example(), tmp_path / "Pushfile", ["production", "legacy", "staging", "site", "builds", "hook"]
+    )
+    assert {target.strategy for target in project.targets.values()} >= {"dir", "ftp", "git", "http", "sftp", "script"}
 
 
-@pytest.mark.parametrize("strategy", ["dir", "ftp", "http", "sftp", "script"])
+@pytest.mark.parametrize("strategy", ["dir", "ftp", "git", "http", "sftp", "script"])
 def test_the_example_shows_every_option_with_a_comment(strategy: str, tmp_path: Path) -> None:
     lines = target_lines(strategy, {})
     options = registry.strategy(strategy).Options
@@ -81,7 +90,7 @@ def test_the_example_shows_every_option_with_a_comment(strategy: str, tmp_path: 
         values = {each: shown[each] for each in used(lines)} | {key: value}
         if key in {"script", "args"}:
             values = {"script": shown["script"], key: value}
-        for one, others in TOGETHER.items():
+        for one, others in (OF_GIT if strategy == "git" else TOGETHER).items():
             if key == one:
                 values |= {each: text or shown[each] for each, text in others.items()}
         pushfile.parse("\n".join(filled(lines, values, "x")), tmp_path / "Pushfile", ["x"])
