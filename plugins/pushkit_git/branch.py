@@ -60,11 +60,12 @@ class Branch:
         """Push ``commit``. What the server's hooks print is passed on as it comes.
 
         ``before`` is where the branch was seen; with ``force`` it has to be there still, and its history is replaced.
-        ``whole``: the content of the commit before is here.
+        ``whole``: what the commit before has is here, or what ``commit`` has is not, and may be fetched.
         Raises `PushRefused` when the server does not take it, and `PushFailed` when nobody knows whether it took it.
         """
         arguments = ["push", "--porcelain", "--no-verify"]
-        # What is not here would be fetched first, to send a difference from it.
+        # What the commit before has and is not here would be fetched first, to send a difference from it. (By HTTP, git
+        # takes no notice of this, and fetches the files that changed.)
         arguments += ["--no-thin"] * (not whole)
         arguments += [f"--force-with-lease={self.reference}:{before}"] * force
         said: list[str] = []

@@ -98,7 +98,7 @@ class GitStrategy(Strategy[GitOptions]):
         return [each.log_entry for each in reversed(self._history())]
 
     def rollback(self, release: str = "") -> Release:
-        """Push a commit with the tree that an earlier one had. Nothing but that commit travels."""
+        """Push a commit with the tree that an earlier one had. What travels is what the live one lacks."""
         if self.options.what == "commit":
             raise UsageError(
                 'with what = "commit" only commits of yours travel',
@@ -117,7 +117,7 @@ class GitStrategy(Strategy[GitOptions]):
         commit = self._own.again(earlier.tree, Header(self._who, now, text, live.id))
         step = Step(Action.SWITCH, self._branch.name, f"back to {earlier.id[:7]} of {earlier.time:%Y-%m-%d %H:%M} UTC")
         with self.run.step(step):
-            self._branch.move(self._own, commit, before=live.id, whole=False, force=False)
+            self._branch.move(self._own, commit, before=live.id, whole=True, force=False)
         return Release(commit, earlier.release.revision, now, self.run.person)
 
     def check(self) -> Sequence[Finding]:
@@ -182,12 +182,9 @@ class GitStrategy(Strategy[GitOptions]):
     # A commit made of the snapshot.
 
     def _plan_snapshot(self, snapshot: Snapshot) -> Plan:
-        repository, branch = self._own, self._branch
-        if branch.tip and repository.tip() != branch.tip:
-            branch.fetch(repository)
+        branch = self._branch
         files = content(snapshot, self.options.dir)
-        before = repository.commit(branch.tip) if branch.tip else None
-        made = self._write(files, self._header(snapshot, before))
+        before, made = self._make(snapshot, files)
         if before and before.tree == made.tree:
             return Plan(self.run.target.name, (), kept=len(files.entries), live=branch.tip)
         if before and not before.pushed and not self.run.adopt:
@@ -197,10 +194,28 @@ class GitStrategy(Strategy[GitOptions]):
                 hint="look at it first; to go on from there, once: push --adopt",
             )
         sizes = {path: entry.size for path, entry in files.entries}
-        changes = repository.differences(before.id, made.id) if before else [("A", path) for path in sizes]
+        changes = self._own.differences(before.id, made.id) if before else [("A", path) for path in sizes]
         steps = [Step(ACTIONS[letter], path, REASONS[letter], sizes.get(path, 0)) for letter, path in changes]
         kept = len(sizes) - sum(step.action is not Action.REMOVE for step in steps)
-        return self._planned(steps, made.id, kept=kept, whole=repository.sent() == branch.tip)
+        return self._planned(steps, made.id, kept=kept, whole=self._own.sent() == branch.tip)
+
+    def _make(self, snapshot: Snapshot, files: Content) -> tuple[Commit | None, Commit]:
+        """The commit that the branch is at, and the one that is to follow, made."""
+        try:
+            return self._written(snapshot, files)
+        except GitFailed as error:
+            # It holds nothing that cannot be had again.
+            self.run.note(f"the repository that push keeps is made anew: {error.message}")
+            self._own.clear()
+            self._own.make(self._branch.tip)
+            return self._written(snapshot, files)
+
+    def _written(self, snapshot: Snapshot, files: Content) -> tuple[Commit | None, Commit]:
+        repository, branch = self._own, self._branch
+        if branch.tip and repository.tip() != branch.tip:
+            branch.fetch(repository)
+        before = repository.commit(branch.tip) if branch.tip else None
+        return before, repository.commit(repository.write(files, self._header(snapshot, before)))
 
     def _planned(self, steps: Sequence[Step], commit: str, *, kept: int, whole: bool) -> GitPlan:
         tip = self._branch.tip
@@ -228,18 +243,6 @@ class GitStrategy(Strategy[GitOptions]):
         }
         text = message.written(self.options.message, values, trailers)
         return Header(self._who, datetime.now(UTC), text, before.id if before and not self.options.force else "")
-
-    def _write(self, files: Content, header: Header) -> Commit:
-        """The commit, made; in a new repository where the one that was kept is damaged."""
-        try:
-            return self._own.commit(self._own.write(files, header))
-        except GitFailed as error:
-            self.run.note(f"the repository that push keeps is made anew: {error.message}")
-            self._own.clear()
-            self._own.make(self._branch.tip)
-            if self._branch.tip:
-                self._branch.fetch(self._own)
-            return self._own.commit(self._own.write(files, header))
 
     # A commit that is there.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from pushkit import PushkitError, PushRefused, TargetError
@@ -107,7 +108,7 @@ def failure(said: str, address: Address, timed_out: bool = False) -> TargetError
     why = "; ".join(reasons(said)[:2])
     for word in FAILURES:
         if re.search(word.sign, text):
-            return TargetError(f"{word.message.format(**values)}: {why}", hint=word.hint.format(**values))
+            return TargetError(f"{filled(word.message, values)}: {why}", hint=filled(word.hint, values))
     return TargetError(f"git could not speak to {address.url}: {why or 'it said nothing'}", hint="try: git ls-remote")
 
 
@@ -116,8 +117,15 @@ def rejection(reason: str, address: Address, branch: str) -> PushkitError:
     values = {"branch": branch, "remote": address.url}
     for word in REJECTIONS:
         if re.search(word.sign, reason.lower()):
-            return PushRefused(f"{word.message.format(**values)} ({reason})", hint=word.hint.format(**values))
+            return PushRefused(f"{filled(word.message, values)} ({reason})", hint=filled(word.hint, values))
     return PushRefused(f"{address.url} did not take the push: {reason}", hint="the server's output may say more")
+
+
+def filled(text: str, values: Mapping[str, str]) -> str:
+    """``text`` with the fields that it has."""
+    for name, value in values.items():
+        text = text.replace(f"{{{name}}}", value)
+    return text
 
 
 def shown_host(address: Address) -> str:

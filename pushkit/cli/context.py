@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pushkit import pushfile
+from pushkit.cli.core_files import leave_none
 from pushkit.cli.interrupts import Interrupts
 from pushkit.cli.settings import Settings, settings_of
 from pushkit.commands import COMMANDS
@@ -60,6 +61,7 @@ def engine(settings: Settings, project: Project, *, quiet: bool = False) -> Iter
     """
     from pushkit.engine import Engine  # noqa: PLC0415  (completing a target's name does without)
 
+    leave_none()
     settings.lines = Lines(sys.stdout) if settings.json else None
     tellers = reporters(
         json=settings.lines,

@@ -9,6 +9,7 @@ import subprocess
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from functools import partial
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any, Self
@@ -133,6 +134,7 @@ class GitHttpServer:
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.DEVNULL,
+                    bufsize=0,
                 ) as git:
                     assert git.stdin
                     assert git.stdout
@@ -141,17 +143,22 @@ class GitHttpServer:
                             git.stdin.write(piece)
                         git.stdin.close()
                     headers = {}
+                    # Unbuffered: what follows is read from the descriptor.
                     while line := git.stdout.readline().decode().strip():
                         name, _, value = line.partition(": ")
                         headers[name] = value
                     self.send_response(int(headers.pop("Status", "200").split()[0]))
                     for name, value in headers.items():
                         self.send_header(name, value)
+                    self.send_header("Transfer-Encoding", "chunked")
                     self.send_header("Connection", "close")
                     self.end_headers()
-                    while piece := os.read(git.stdout.fileno(), PIECE):
-                        self.wfile.write(piece)
+                    # What a hook prints goes out at once; an end without the last chunk would be no end.
+                    for piece in iter(partial(os.read, git.stdout.fileno(), PIECE), b""):
+                        self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece))
                         self.wfile.flush()
+                    if git.wait() == 0:
+                        self.wfile.write(b"0\r\n\r\n")
 
             do_GET = do_POST = answer  # noqa: N815  (the names are http.server's)
 
