@@ -102,11 +102,13 @@ T = TypeVar("T")
 class Redact(Protocol):
     """Replaces what must not be seen in a text. False when it knows nothing to replace.
 
-    ``cut`` is as in `pushkit.process.Cut`: where a text can be cut without cutting that in two.
+    ``add`` lets it know one more, under a name. ``cut`` is as in `pushkit.process.Cut`: where a text can be cut without
+    cutting that in two.
     """
 
     def __call__(self, text: str) -> str: ...
     def __bool__(self) -> bool: ...
+    def add(self, name: str, value: str) -> None: ...
     def cut(self, text: str, at: int, ended: bool) -> int: ...
 
 

@@ -76,6 +76,19 @@ class Snapshot:
         """The bytes of all files."""
         return sum(entry.size for entry in self.entries)
 
+    def within(self, directory: str) -> Snapshot:
+        """What lies in ``directory``, as if it were all of it; empty is all. The revision's commit is the same."""
+        if not directory:
+            return self
+        above = directory + "/"
+        start = len(above)
+        entries = [each._replace(path=each.path[start:]) for each in self.entries if each.path.startswith(above)]
+
+        def reader(entry: Entry) -> BinaryIO:
+            return self._reader(entry._replace(path=above + entry.path))
+
+        return Snapshot(entries, reader, lambda: (self.revision.commit, self.revision.dirty), self.warnings)
+
     def open(self, entry: Entry) -> BinaryIO:
         """The content of a file entry, verified as it is read.
 

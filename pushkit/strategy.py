@@ -218,6 +218,10 @@ class Run:
         self.check()
         return self._ask(question)
 
+    def hide(self, name: str, value: str) -> None:
+        """Show a secret that came from elsewhere than options or `ask` as ``[secret:NAME]``, wherever it turns up."""
+        self.redact.add(name, value)
+
     def tell(self, event: Event) -> None:
         """Emit an event of a strategy's own."""
         self.emit(event)

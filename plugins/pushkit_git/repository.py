@@ -10,10 +10,9 @@ import shutil
 from collections.abc import Sequence
 from contextlib import suppress
 
-from pushkit import Kind
+from pushkit import Entry, Kind, Snapshot
 from pushkit_git.access import REMOTE
 from pushkit_git.commit import Commit, Header, parse
-from pushkit_git.content import Content
 from pushkit_git.git import Git, GitFailed
 from pushkit_git.stream import stream
 
@@ -95,8 +94,8 @@ class Repository:
         """A commit that is here."""
         return parse(id, self.git.text("cat-file", "commit", id))
 
-    def write(self, content: Content, header: Header) -> str:
-        """Make a commit of ``content``; its id. Raises `GitFailed`, `SnapshotChanged`."""
+    def write(self, snapshot: Snapshot, entries: Sequence[Entry], header: Header) -> str:
+        """Make a commit of ``entries`` of ``snapshot``; its id. Raises `GitFailed`, `SnapshotChanged`."""
         known = self._known()
         marks: dict[bytes, int] = {}
         file = self.git.directory / f"push-marks-{os.getpid()}"
@@ -104,7 +103,7 @@ class Repository:
         options = ("--quiet", "--force", "--done", "--date-format=raw", f"--export-marks={file}")
         try:
             code = self.git.stream(
-                "fast-import", *options, stdin=stream(content, header, known, marks), output=said.append
+                "fast-import", *options, stdin=stream(snapshot, entries, header, known, marks), output=said.append
             )
             if code:
                 raise GitFailed("fast-import", "\n".join(said), code)
@@ -112,7 +111,7 @@ class Repository:
         finally:
             file.unlink(missing_ok=True)
         made = {digest: ids[f":{mark}"] for digest, mark in marks.items()}
-        there = {entry.sha256 for _path, entry in content.entries if entry.kind is Kind.FILE}
+        there = {entry.sha256 for entry in entries if entry.kind is Kind.FILE}
         self._remember({digest: name for digest, name in (known | made).items() if digest in there})
         return ids[":1"]
 

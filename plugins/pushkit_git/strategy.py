@@ -9,6 +9,7 @@ from functools import cached_property
 
 from pushkit import (
     Action,
+    Entry,
     Finding,
     LogEntry,
     Plan,
@@ -27,7 +28,7 @@ from pushkit_git.access import environment
 from pushkit_git.address import located, parse
 from pushkit_git.branch import Branch
 from pushkit_git.commit import Commit, Header, chosen
-from pushkit_git.content import Content, content
+from pushkit_git.content import content
 from pushkit_git.git import Git, GitFailed
 from pushkit_git.options import GitOptions
 from pushkit_git.repository import Repository
@@ -52,6 +53,8 @@ class GitStrategy(Strategy[GitOptions]):
 
     name = "git"
     Options = GitOptions
+    #: Whether a commit is made although the tree is what it was, for a server that builds once more then.
+    always = False
 
     def connect(self) -> None:
         """Ask the remote where the branch is. Raises `TargetError` when it cannot be asked."""
@@ -183,39 +186,42 @@ class GitStrategy(Strategy[GitOptions]):
 
     def _plan_snapshot(self, snapshot: Snapshot) -> Plan:
         branch = self._branch
-        files = content(snapshot, self.options.dir)
-        before, made = self._make(snapshot, files)
-        if before and before.tree == made.tree:
-            return Plan(self.run.target.name, (), kept=len(files.entries), live=branch.tip)
+        inside = snapshot.within(self.options.dir)
+        entries = content(inside)
+        if not entries:
+            raise PushRefused(f"there is no file in {self.options.dir}", hint="see what travels: push files")
+        before, made = self._make(inside, entries)
+        if before and before.tree == made.tree and not self.always:
+            return Plan(self.run.target.name, (), kept=len(entries), live=branch.tip)
         if before and not before.pushed and not self.run.adopt:
             raise PushRefused(
                 f"{branch.name} is at {before.id[:7]}, which {before.who} committed and no push made: "
                 "this push would undo it",
                 hint="look at it first; to go on from there, once: push --adopt",
             )
-        sizes = {path: entry.size for path, entry in files.entries}
+        sizes = {entry.path: entry.size for entry in entries}
         changes = self._own.differences(before.id, made.id) if before else [("A", path) for path in sizes]
         steps = [Step(ACTIONS[letter], path, REASONS[letter], sizes.get(path, 0)) for letter, path in changes]
         kept = len(sizes) - sum(step.action is not Action.REMOVE for step in steps)
         return self._planned(steps, made.id, kept=kept, whole=self._own.sent() == branch.tip)
 
-    def _make(self, snapshot: Snapshot, files: Content) -> tuple[Commit | None, Commit]:
+    def _make(self, snapshot: Snapshot, entries: Sequence[Entry]) -> tuple[Commit | None, Commit]:
         """The commit that the branch is at, and the one that is to follow, made."""
         try:
-            return self._written(snapshot, files)
+            return self._written(snapshot, entries)
         except GitFailed as error:
             # It holds nothing that cannot be had again.
             self.run.note(f"the repository that push keeps is made anew: {error.message}")
             self._own.clear()
             self._own.make(self._branch.tip)
-            return self._written(snapshot, files)
+            return self._written(snapshot, entries)
 
-    def _written(self, snapshot: Snapshot, files: Content) -> tuple[Commit | None, Commit]:
+    def _written(self, snapshot: Snapshot, entries: Sequence[Entry]) -> tuple[Commit | None, Commit]:
         repository, branch = self._own, self._branch
         if branch.tip and repository.tip() != branch.tip:
             branch.fetch(repository)
         before = repository.commit(branch.tip) if branch.tip else None
-        return before, repository.commit(repository.write(files, self._header(snapshot, before)))
+        return before, repository.commit(repository.write(snapshot, entries, self._header(snapshot, before)))
 
     def _planned(self, steps: Sequence[Step], commit: str, *, kept: int, whole: bool) -> GitPlan:
         tip = self._branch.tip

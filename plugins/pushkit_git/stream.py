@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from pushkit import Entry, Kind, Snapshot
 from pushkit_git.commit import Header
-from pushkit_git.content import Content
 
 PIECE = 1 << 18
 #: Where the imported commit is kept, so that a gc leaves its objects alone.
 MADE = "refs/push/made"
 
 
-def stream(content: Content, header: Header, known: Mapping[bytes, str], marks: dict[bytes, int]) -> Iterator[bytes]:
-    """The input, in pieces. ``known`` are the ids of blobs that are there, by sha256.
+def stream(
+    snapshot: Snapshot, entries: Sequence[Entry], header: Header, known: Mapping[bytes, str], marks: dict[bytes, int]
+) -> Iterator[bytes]:
+    """The input, in pieces, for ``entries`` of ``snapshot``. ``known`` are the ids of blobs that are there, by sha256.
 
     Marks for what is not known are added to ``marks``; the commit's mark is 1. Raises `SnapshotChanged`.
     """
@@ -22,24 +23,24 @@ def stream(content: Content, header: Header, known: Mapping[bytes, str], marks: 
     names: list[tuple[bytes, bytes, bytes]] = []
     links: dict[bytes, int] = {}
     mark = 1
-    for path, entry in content.entries:
+    for entry in entries:
         if entry.kind is Kind.SYMLINK:
             text = entry.link.encode("utf-8", "surrogateescape")
             if text not in links:
                 mark += 1
                 links[text] = mark
                 yield b"blob\nmark :%d\ndata %d\n%b\n" % (mark, len(text), text)
-            names.append((b"120000", b":%d" % links[text], quoted(path)))
+            names.append((b"120000", b":%d" % links[text], quoted(entry.path)))
             continue
         if entry.sha256 not in known and entry.sha256 not in marks:
             mark += 1
             marks[entry.sha256] = mark
             yield b"blob\nmark :%d\ndata %d\n" % (mark, entry.size)
-            yield from read(content.snapshot, entry)
+            yield from read(snapshot, entry)
             yield b"\n"
         blob = known.get(entry.sha256)
         name = blob.encode() if blob else b":%d" % marks[entry.sha256]
-        names.append((b"100755" if entry.mode & 0o100 else b"100644", name, quoted(path)))
+        names.append((b"100755" if entry.mode & 0o100 else b"100644", name, quoted(entry.path)))
     yield commit(header)
     yield from map(b"M %b %b %b\n".__mod__, names)
     yield b"\ndone\n"

@@ -16,7 +16,8 @@ Dropbear, ``proftpd_server`` is ProFTPD with SFTP and nothing else, on which a r
 ``pureftpd_server`` and ``pyftpd_server``, which demand TLS. ``embedded_ssh`` is a server in the test's own process:
 it needs neither a program nor root, and is the one that works everywhere. ``fault_proxy(host, port)`` is a relay to
 any of them that can be told to be slow, to cut connections or to fall silent. `Person` answers what a strategy asks.
-`HttpsServer` keeps what it is sent by HTTP, and answers as it is told; `GitHttpServer` serves git repositories.
+`HttpsServer` keeps what it is sent by HTTP, and answers as it is told; `GitHttpServer` serves git repositories,
+`HerokuServer` is Heroku's API.
 Without pytest each server is a context manager::
 
     with EmbeddedSsh(Path("somewhere")) as server:
@@ -33,6 +34,7 @@ from pushkit.testing.dropbear import Dropbear
 from pushkit.testing.embedded import EmbeddedSsh
 from pushkit.testing.ftp import FtpServer
 from pushkit.testing.git_http import GitHttpServer
+from pushkit.testing.heroku import HerokuServer, Making
 from pushkit.testing.https import HttpsServer, Received, Reply
 from pushkit.testing.keypair import KeyPair, known_host
 from pushkit.testing.person import Person
@@ -54,8 +56,10 @@ __all__ = [
     "FaultProxy",
     "FtpServer",
     "GitHttpServer",
+    "HerokuServer",
     "HttpsServer",
     "KeyPair",
+    "Making",
     "Person",
     "ProFtpd",
     "ProFtpdFtp",

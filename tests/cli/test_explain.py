@@ -88,7 +88,7 @@ def test_options_as_json() -> None:
     }
 
 
-@pytest.mark.parametrize("name", ["dir", "ftp", "git", "http", "sftp", "script"])
+@pytest.mark.parametrize("name", ["dir", "ftp", "git", "heroku", "http", "sftp", "script"])
 def test_every_option_of_a_built_in_has_a_type_and_help(name: str) -> None:
     options = json.loads(run(name, "--json"))["options"]
     assert {option["name"].partition(".")[0] for option in options} == set(registry.strategy(name).Options.model_fields)

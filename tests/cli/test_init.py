@@ -68,16 +68,25 @@ OF_GIT = {
     "key": {"remote": '"git@git.example.com:blog.git"'},
     "known_hosts": {"remote": '"git@git.example.com:blog.git"'},
 }
+OF_HEROKU = {"allow_dirty": {"what": '"commit"'}, "region": {"create": "true"}, "team": {"create": "true"}}
 
 
 def test_the_example_is_a_valid_pushfile(tmp_path: Path) -> None:
     project = pushfile.parse(
-        example(), tmp_path / "Pushfile", ["production", "legacy", "staging", "site", "builds", "hook"]
+        example(), tmp_path / "Pushfile", ["production", "legacy", "staging", "site", "app", "builds", "hook"]
     )
-    assert {target.strategy for target in project.targets.values()} >= {"dir", "ftp", "git", "http", "sftp", "script"}
+    assert {target.strategy for target in project.targets.values()} >= {
+        "dir",
+        "ftp",
+        "git",
+        "heroku",
+        "http",
+        "sftp",
+        "script",
+    }
 
 
-@pytest.mark.parametrize("strategy", ["dir", "ftp", "git", "http", "sftp", "script"])
+@pytest.mark.parametrize("strategy", ["dir", "ftp", "git", "heroku", "http", "sftp", "script"])
 def test_the_example_shows_every_option_with_a_comment(strategy: str, tmp_path: Path) -> None:
     lines = target_lines(strategy, {})
     options = registry.strategy(strategy).Options
@@ -90,7 +99,7 @@ def test_the_example_shows_every_option_with_a_comment(strategy: str, tmp_path: 
         values = {each: shown[each] for each in used(lines)} | {key: value}
         if key in {"script", "args"}:
             values = {"script": shown["script"], key: value}
-        for one, others in (OF_GIT if strategy == "git" else TOGETHER).items():
+        for one, others in {"git": OF_GIT, "heroku": OF_HEROKU}.get(strategy, TOGETHER).items():
             if key == one:
                 values |= {each: text or shown[each] for each, text in others.items()}
         pushfile.parse("\n".join(filled(lines, values, "x")), tmp_path / "Pushfile", ["x"])

@@ -34,7 +34,7 @@ def snippets(language: str) -> list[tuple[str, str]]:
     ]
 
 
-STRATEGIES = ("dir", "ftp", "git", "http", "sftp", "script")
+STRATEGIES = ("dir", "ftp", "git", "heroku", "http", "sftp", "script")
 
 
 @pytest.mark.parametrize(("name", "text"), snippets("toml"))

@@ -495,7 +495,7 @@ def test_check_leaves_a_commit_to_the_plan(pusher: Pusher) -> None:
 def test_a_secret_in_a_very_long_line_is_not_shown_in_two_halves(pusher: Pusher) -> None:
     pusher.write("deploy", f"#!/bin/sh\nhead -c {LINE_LIMIT - 4} /dev/zero | tr '\\0' x; echo $TOKEN\n")
     strategy = pusher.strategy(script="deploy", environment={"TOKEN": "hunter2-hunter3"})
-    strategy.run.redact.add("TOKEN", "hunter2-hunter3")  # type: ignore[attr-defined]
+    strategy.run.redact.add("TOKEN", "hunter2-hunter3")
     snapshot = take(strategy.run.project, strategy.run.target, pusher.cancelled)
     strategy.push(strategy.plan(snapshot), snapshot)
     lines = [event.line for event in pusher.events if isinstance(event, Output)]

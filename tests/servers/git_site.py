@@ -30,6 +30,9 @@ def git(directory: Path, *arguments: str) -> str:
 class GitSite:
     """A project in ``root``; its target is the bare repository ``bare``, at the address ``remote``."""
 
+    strategy = "git"
+    after = ""
+
     def __init__(self, base: Path, bare: Path, remote: str, **options: object) -> None:
         self.root = base / "blog"
         self.home = base / "home"
@@ -49,7 +52,9 @@ class GitSite:
         lines = [
             f"{key} = {str(value).lower() if isinstance(value, bool) else repr(value)}" for key, value in table.items()
         ]
-        text = "\n".join([f'[project]\nsource = "{source}"\n[target.web]\nstrategy = "git"', *lines, ""])
+        text = "\n".join(
+            [f'[project]\nsource = "{source}"\n[target.web]\nstrategy = "{self.strategy}"', *lines, self.after]
+        )
         (self.root / "Pushfile").write_text(text)
 
     def start(self, *arguments: str, **options: object) -> subprocess.Popen[str]:
