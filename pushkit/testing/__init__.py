@@ -17,7 +17,7 @@ Dropbear, ``proftpd_server`` is ProFTPD with SFTP and nothing else, on which a r
 it needs neither a program nor root, and is the one that works everywhere. ``fault_proxy(host, port)`` is a relay to
 any of them that can be told to be slow, to cut connections or to fall silent. `Person` answers what a strategy asks.
 `HttpsServer` keeps what it is sent by HTTP, and answers as it is told; `GitHttpServer` serves git repositories,
-`HerokuServer` is Heroku's API.
+`HerokuServer` is Heroku's API. `Nginx` takes files by PUT.
 Without pytest each server is a context manager::
 
     with EmbeddedSsh(Path("somewhere")) as server:
@@ -37,6 +37,7 @@ from pushkit.testing.git_http import GitHttpServer
 from pushkit.testing.heroku import HerokuServer, Making
 from pushkit.testing.https import HttpsServer, Received, Reply
 from pushkit.testing.keypair import KeyPair, known_host
+from pushkit.testing.nginx import Nginx
 from pushkit.testing.person import Person
 from pushkit.testing.proftpd import ProFtpd
 from pushkit.testing.proftpd_ftp import ProFtpdFtp
@@ -60,6 +61,7 @@ __all__ = [
     "HttpsServer",
     "KeyPair",
     "Making",
+    "Nginx",
     "Person",
     "ProFtpd",
     "ProFtpdFtp",

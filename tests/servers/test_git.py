@@ -506,6 +506,24 @@ def test_a_branch_that_moved_since_it_was_looked_at_is_not_overwritten(local: Gi
         assert "main" in done.stderr
 
 
+def test_an_address_of_a_remote_helper_is_left_to_it(local: GitSite, tmp_path: Path) -> None:
+    done = local.push(remote="codecommit::eu-west-1://blog")
+    assert (done.returncode, "git has no helper for codecommit::eu-west-1://blog" in done.stderr) == (7, True), (
+        done.stderr
+    )
+    with GitHttpServer(tmp_path) as server:
+        server.create("served.git")
+        helper = tmp_path / "bin/git-remote-codecommit"
+        helper.parent.mkdir()
+        helper.write_text(
+            f'#!/bin/sh\ntest "$2" = eu-west-1://blog && exec git remote-http "$1" {server.url}/served.git\n'
+        )
+        helper.chmod(0o755)
+        local.environment["PATH"] = f"{helper.parent}:{local.environment['PATH']}"
+        commit = local.good(remote="codecommit::eu-west-1://blog", what="snapshot")
+        assert git(tmp_path / "served.git", "rev-parse", "main") == commit
+
+
 # ---- over SSH
 
 

@@ -1,0 +1,99 @@
+"""The whole command, against a real nginx that takes files by PUT over TLS."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pushkit.testing import CertificateAuthority, FaultProxy, Nginx
+from pushkit.testing.plugin import require
+from servers.git_site import GitSite
+from servers.test_git import descendants, wait_for
+
+
+class HttpSite(GitSite):
+    """A project whose target is a file on the server."""
+
+    strategy = "http"
+
+    def __init__(self, base: Path, server: Nginx, authority: Path, name: str) -> None:
+        super().__init__(base, base, "")
+        self.options = {
+            "url": f"{server.url}/builds/{name}/{{digest}}.tar.gz",
+            "user": server.user,
+            "password": "${env:PASSWORD}",
+            "ca_file": str(authority),
+        }
+        self.environment["PASSWORD"] = server.password
+        self.directory = server.files / "builds" / name
+
+
+class Place:
+    """The server, and the authority that vouches for it."""
+
+    def __init__(self, base: Path) -> None:
+        self.authority = CertificateAuthority(base)
+        self.server = Nginx(base, certificate=self.authority.issue("server", "localhost"), limit="2m")
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    require(Nginx)
+    place = Place(tmp_path_factory.mktemp("nginx"))
+    with place.server:
+        yield place
+
+
+@pytest.fixture
+def site(place: Place, tmp_path: Path) -> HttpSite:
+    return HttpSite(tmp_path, place.server, place.authority.file, tmp_path.name)
+
+
+def test_an_archive_arrives_and_the_same_one_is_not_sent_again(site: HttpSite) -> None:
+    done = site.push("--json", "-v")
+    assert done.returncode == 0, done.stderr
+    (file,) = site.directory.iterdir()
+    with tarfile.open(fileobj=io.BytesIO(file.read_bytes())) as archive:
+        assert set(archive.getnames()) == {"css", "css/site.css", "index.html"}
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    assert events[-1]["receipt"]["outcome"] == "done"
+    assert site.environment["PASSWORD"] not in done.stdout + done.stderr
+    before = file.stat().st_mtime_ns
+    done = site.push()
+    assert (done.returncode, "nothing to do" in done.stderr) == (0, True), done.stderr
+    assert file.stat().st_mtime_ns == before
+
+
+def test_what_the_server_refuses_is_told_with_the_exit_code_for_it(site: HttpSite, place: Place) -> None:
+    site.environment["PASSWORD"] = "n0t-the-passw0rd"
+    done = site.push("-v")
+    assert (done.returncode, "n0t-the-passw0rd" in done.stderr) == (7, False), done.stderr
+    assert "401" in done.stderr
+    site.environment["PASSWORD"] = place.server.password
+    (site.root / "large").write_bytes(os.urandom(3 << 20))
+    done = site.push()
+    assert (done.returncode, "413" in done.stderr) == (7, True), done.stderr
+    assert not site.directory.exists()
+
+
+def test_ctrl_c_in_the_middle_of_an_upload_leaves_nothing_and_says_so(site: HttpSite, place: Place) -> None:
+    (site.root / "large").write_bytes(os.urandom(1 << 20))
+    with FaultProxy((place.server.host, place.server.port), rate=100_000) as proxy:
+        url = str(site.options["url"]).replace(str(place.server.port), str(proxy.port))
+        process = site.start(url=url)
+        arriving = place.server.files.parent / "temporary-client_body"
+        wait_for(lambda: any(arriving.iterdir()))
+        for pid in descendants(process.pid):
+            assert place.server.password.encode() not in Path(f"/proc/{pid}/cmdline").read_bytes()
+        process.send_signal(signal.SIGINT)
+        _out, err = process.communicate(timeout=30)
+    assert (process.returncode, "0 of 1 steps were done" in err) == (130, True), err
+    wait_for(lambda: not any(arriving.iterdir()))
+    assert not site.directory.exists()
