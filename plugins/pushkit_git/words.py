@@ -58,7 +58,11 @@ FAILURES = (
         "there is no repository at {remote}, or you may not see it",
         "check the address, and who the credentials belong to",
     ),
-    Word(r"git-remote-[a-z-]+' is not a git command|remote helper '", "git has no helper for {remote}", "install it"),
+    Word(
+        r"unable to find remote helper|'remote-[a-z0-9+.-]+' is not a git command",
+        "git has no helper for {remote}",
+        "install it",
+    ),
     Word(r"error: 413|request entity too large", "{host} takes no push of that size", "what is in it? push files"),
     Word(r"error: 429|error: 503", "{host} is too busy", "push again later"),
     Word(r"does not support --?filter|shallow", "{host} gives no shallow history", ""),
