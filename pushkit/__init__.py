@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     )
     from pushkit.events import (
         Event,
+        HostChanged,
         Note,
         Output,
         PlanReady,
@@ -98,6 +99,7 @@ _MODULES = {
     ),
     "events": (
         "Event",
+        "HostChanged",
         "Note",
         "Output",
         "PlanReady",
@@ -160,6 +162,7 @@ __all__ = [
     "Event",
     "Finding",
     "Hold",
+    "HostChanged",
     "Inspectable",
     "Interrupted",
     "Kind",

@@ -25,5 +25,6 @@ COMMANDS = (
     "status",
     "switch",
     "targets",
+    "hosts",
     "unlock",
 )

@@ -12,12 +12,21 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pushkit import pushfile, registry
 from pushkit.capability import comparable, inspectable, lockable, preparable, resumable, revertible
 from pushkit.comparison import Change, compare
-from pushkit.errors import Interrupted, Overtaken, PushFailed, PushkitError, PushRefused, SnapshotError, TargetError
+from pushkit.errors import (
+    Interrupted,
+    Overtaken,
+    PushFailed,
+    PushkitError,
+    PushRefused,
+    SnapshotError,
+    TargetError,
+    UsageError,
+)
 from pushkit.events import (
     Emit,
     Emitter,
@@ -28,7 +37,6 @@ from pushkit.events import (
     redacted,
 )
 from pushkit.model import (
-    Action,
     Finding,
     Hold,
     LogEntry,
@@ -41,11 +49,15 @@ from pushkit.model import (
     Status,
 )
 from pushkit.observer import Audience
+from pushkit.options import Options
 from pushkit.questions import Ask, Questions
 from pushkit.secrets.redaction import Redactor
 from pushkit.session import Session, Tally
 from pushkit.snapshot import Snapshot, take
 from pushkit.strategy import Checkable, Run, Strategy, Verifiable, one_line
+
+if TYPE_CHECKING:
+    from pushkit.fleet.host import Host
 
 # A plan that removes more than this many paths, or more than half of what is live, needs a person's yes.
 MANY_REMOVALS = 256
@@ -133,6 +145,16 @@ class Engine:
             return [Finding(Severity.ERROR, where, error.message, error.hint)]
         told = dict.fromkeys((*snapshot.warnings, *plan.warnings))
         return [Finding(Severity.WARNING, where, message) for message in told]
+
+    def hosts(self, name: str) -> Sequence[Host]:
+        """The hosts of ``name``, in the order of a rollout. Their sources are asked, and none of them."""
+        with self._ready(name) as (_kind, options, run, *_):
+            hosts = getattr(options, "hosts", ())
+            if not hosts:
+                raise UsageError(f"{name} is not many hosts", hint="`hosts` in the Pushfile makes it so")
+            from pushkit.fleet.source import listed  # noqa: PLC0415  (only who asks needs it)
+
+            return redacted(tuple(listed(hosts, run)), self.redactor)
 
     def status(self, name: str) -> Status:
         """What the target ``name`` says of itself."""
@@ -232,7 +254,8 @@ class Engine:
                 warn(Warned(name, problem))
 
     @contextmanager
-    def _session(self, name: str, *more: Emit) -> Iterator[Session]:
+    def _ready(self, name: str, *more: Emit) -> Iterator[tuple[type[Strategy[Any]], Options, Run, Emitter, Tally]]:
+        """All that a strategy for ``name`` needs, and who counts its steps."""
         target = self.project.targets[name]
         kind = registry.strategy(target.strategy)
         options = pushfile.options(self.project, target, self.redactor, self._cancelled)
@@ -254,8 +277,14 @@ class Engine:
                 repair=self._repair,
                 adopt=self._adopt,
                 ask=self._questions,
+                confirm=self._confirm,
             )
-            session = Session(target, kind(options, run), emit, tally)
+            yield kind, options, run, emit, tally
+
+    @contextmanager
+    def _session(self, name: str, *more: Emit) -> Iterator[Session]:
+        with self._ready(name, *more) as (kind, options, run, emit, tally):
+            session = Session(run.target, kind.of(options, run), emit, tally)
             try:
                 yield session
             except BaseException as error:
@@ -307,8 +336,7 @@ class Engine:
         return plan
 
     def _guard(self, plan: Plan) -> None:
-        removed = plan.count(Action.REMOVE)
-        there = removed + plan.kept + plan.count(Action.REPLACE)
+        removed, there = plan.removed, plan.there
         if (removed > MANY_REMOVALS or removed * 2 > there) and not self._confirm(
             f"{removed} of the {there} paths that are live on {plan.target} would be removed. Go on?"
         ):

@@ -66,6 +66,16 @@ class StepFailed(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class HostChanged(Event):
+    """A host of many is in another state, one of `pushkit.fleet.State`. ``reason`` may be empty, ``batch`` too."""
+
+    host: str
+    state: str
+    reason: str
+    batch: str
+
+
+@dataclass(frozen=True, slots=True)
 class Output(Event):
     """One line that a command printed, without its line end. ``source`` names the command or the host."""
 

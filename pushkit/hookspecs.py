@@ -13,6 +13,7 @@ import pluggy
 if TYPE_CHECKING:
     import click
 
+    from pushkit.fleet.source import HostSource
     from pushkit.observer import Observer
     from pushkit.secrets.source import SecretSource
     from pushkit.strategy import Strategy
@@ -35,6 +36,14 @@ class SecretSourceHooks:
     @hookspec
     def pushkit_secret_source(self) -> SecretSource:  # type: ignore[empty-body]
         """Return the function that resolves the part of a reference after the colon."""
+
+
+class HostSourceHooks:
+    """Group ``pushkit.host_sources``: what ``hosts = ["NAME:..."]`` may refer to."""
+
+    @hookspec
+    def pushkit_host_source(self) -> HostSource:  # type: ignore[empty-body]
+        """Return the function that lists the hosts of the part after the colon."""
 
 
 class ObserverHooks:

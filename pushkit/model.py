@@ -62,6 +62,7 @@ class Action(StrEnum):
     REPLACE = "replace"
     REMOVE = "remove"
     KEEP = "keep"
+    PREPARE = "prepare"
     VERIFY = "verify"
     SWITCH = "switch"
     PRUNE = "prune"
@@ -100,6 +101,16 @@ class Plan:
     def size(self) -> int:
         """Bytes that would travel."""
         return sum(step.size for step in self.steps)
+
+    @property
+    def removed(self) -> int:
+        """How many paths that are live would be removed."""
+        return self.count(Action.REMOVE)
+
+    @property
+    def there(self) -> int:
+        """How many paths are live."""
+        return self.removed + self.kept + self.count(Action.REPLACE)
 
     def count(self, *actions: Action) -> int:
         """How many steps are one of ``actions``."""
@@ -151,7 +162,8 @@ class Status:
 
     ``live`` is the id of the live release, empty when there is none; ``since`` and ``who`` say when and by whom it was
     made live, where that is known. ``releases`` are the good ones that are there, ``prepared`` those that were never
-    live, the oldest first. ``queue`` begins with who holds the target.
+    live, the oldest first. ``queue`` begins with who holds the target. Where the target is many hosts, ``hosts`` are
+    what is live on each, empty when nothing is, and a word in brackets where that is not known.
     """
 
     live: str
@@ -161,6 +173,7 @@ class Status:
     prepared: tuple[Release, ...] = ()
     queue: tuple[Place, ...] = ()
     hold: Hold | None = None
+    hosts: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from pushkit.suggestion import did_you_mean
 if TYPE_CHECKING:
     import click
 
+    from pushkit.fleet.source import HostSource
     from pushkit.observer import Observer
     from pushkit.secrets.source import SecretSource
     from pushkit.strategy import Strategy
@@ -42,6 +43,7 @@ class Plugin:
 GROUPS: dict[str, type] = {
     "strategies": hookspecs.StrategyHooks,
     "observers": hookspecs.ObserverHooks,
+    "host_sources": hookspecs.HostSourceHooks,
     "secret_sources": hookspecs.SecretSourceHooks,
     "commands": hookspecs.CommandHooks,
 }
@@ -50,6 +52,7 @@ GROUPS: dict[str, type] = {
 NOUNS = {
     "strategies": "strategy",
     "observers": "observer",
+    "host_sources": "host source",
     "secret_sources": "secret source",
     "commands": "command",
 }
@@ -89,6 +92,12 @@ def observer(name: str) -> type[Observer[Any]]:
 def secret_source(name: str) -> SecretSource:
     """The function behind ``${name:...}``. Raises `PluginError` when it is unknown, ambiguous or broken."""
     result: SecretSource = _result("secret_sources", name, "pushkit_secret_source", _not_a_function)
+    return result
+
+
+def host_source(name: str) -> HostSource:
+    """The function behind ``NAME:...`` in `hosts`. Raises `PluginError` when it is unknown, ambiguous or broken."""
+    result: HostSource = _result("host_sources", name, "pushkit_host_source", _not_a_function)
     return result
 
 

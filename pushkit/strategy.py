@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import ClassVar, Generic, Protocol, TypeVar, runtime_checkable
+from typing import Any, ClassVar, Generic, Protocol, TypeVar, runtime_checkable
 
 from pushkit.capture import Captured, capture
 from pushkit.errors import Interrupted, PushkitError
@@ -48,6 +48,8 @@ class Run:
     ``wait`` is how many seconds to wait for a target that is busy. ``prepare``: `Preparable` is asked for. ``repair``:
     what is live is looked at itself, and not only what is remembered of it. ``adopt``: files on the target that no push
     put there are taken over. The function ``ask`` puts a question of `ask` to a person; by default there is nobody.
+    ``confirm`` asks a person for a yes, and raises `PushRefused` where there is nobody and ``--yes`` was not given.
+    ``release`` is what a push is to leave, where that is decided elsewhere: on a host of many.
     """
 
     def __init__(
@@ -66,6 +68,8 @@ class Run:
         repair: bool = False,
         adopt: bool = False,
         ask: Ask = nobody,
+        confirm: Callable[[str], bool] = lambda question: False,
+        release: Release | None = None,
     ) -> None:
         self.project = project
         self.target = target
@@ -79,6 +83,8 @@ class Run:
         self.prepare = prepare
         self.repair = repair
         self.adopt = adopt
+        self.confirm = confirm
+        self.release = release
         self._ask = ask
 
     def sleep(self, seconds: float) -> None:
@@ -278,6 +284,11 @@ class Strategy(ABC, Generic[OptionsT]):
     def __init__(self, options: OptionsT, run: Run) -> None:
         self.options = options
         self.run = run
+
+    @classmethod
+    def of(cls, options: OptionsT, run: Run) -> Strategy[Any]:
+        """The strategy for these options: by default this one."""
+        return cls(options, run)
 
     def connect(self) -> None:
         """Reach the target. Called once, before `plan`, possibly in a thread of its own.

@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple, Self
 from pydantic import ByteSize, Field, SecretStr, field_validator, model_validator
 
 from pushkit.files import FileOptions
+from pushkit.fleet import FleetOptions, Host, RolloutOptions
 
 HOST = re.compile(
     r"(?:(?P<user>[^@\s]+)@)?(?:\[(?P<address>[0-9A-Fa-f:.%\w]+)\]|(?P<name>[^:@\[\]/\s]+))(?::(?P<port>\d+))?"
@@ -36,12 +37,13 @@ def parse_host(text: str) -> Address:
     return Address(found["user"] or "", found["address"] or found["name"], int(found["port"] or 0))
 
 
-class SftpOptions(FileOptions):
+class SftpOptions(FileOptions, FleetOptions):
     """Options of the strategy ``sftp``. A relative ``path`` starts at the directory that the login starts in."""
 
     host: str = Field(
+        default="",
         description="The server, or a `Host` of ssh's configuration: HOST, USER@HOST, HOST:PORT; "
-        "an IPv6 address with a port in brackets."
+        "an IPv6 address with a port in brackets.",
     )
     user: str = Field(default="", description="Who logs in; by default `User` of ssh, or the local user.")
     port: int | None = Field(
@@ -89,14 +91,34 @@ class SftpOptions(FileOptions):
     @field_validator("host")
     @classmethod
     def _host_is_one(cls, host: str) -> str:
-        parse_host(host)
+        if host:
+            parse_host(host)
         return host
 
     @model_validator(mode="after")
     def _said_once(self) -> Self:
+        if bool(self.host) == bool(self.hosts):
+            raise ValueError("expected either `host` or `hosts`" + (", found both" if self.host else ""))
+        if self.hosts:
+            return self._of_many()
+        if self.lock_host or self.health or self.rollout != RolloutOptions():
+            raise ValueError("`lock_host`, `rollout` and `health` are for many servers: hosts = [...]")
         address = parse_host(self.host)
         if address.user and self.user and address.user != self.user:
             raise ValueError(f'`host` says the user is "{address.user}" and `user` says "{self.user}"')
         if address.port and self.port and address.port != self.port:
             raise ValueError(f"`host` says the port is {address.port} and `port` says {self.port}")
         return self
+
+    def _of_many(self) -> Self:
+        if self.layout != "releases":
+            raise ValueError('`hosts` is for layout = "releases": a mirror changes file by file')
+        if self.host_key:
+            raise ValueError("`host_key` is the key of one server; with `hosts`, name them in `known_hosts`")
+        return self
+
+    def for_host(self, host: Host) -> SftpOptions:
+        """The options of one of many hosts. The library serves many: the ssh program is a process for each."""
+        address = {"host": host.in_url, "user": host.user or self.user, "port": host.port or self.port}
+        transport = "paramiko" if self.transport == "auto" else self.transport
+        return self.model_copy(update={**address, "hosts": (), "health": None, "transport": transport})

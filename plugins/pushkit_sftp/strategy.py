@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from pushkit import Run, Strategy
 from pushkit.files import FileStrategy, Remote
 from pushkit_sftp.options import SftpOptions
 
@@ -11,6 +14,15 @@ class SftpStrategy(FileStrategy[SftpOptions]):
 
     name = "sftp"
     Options = SftpOptions
+
+    @classmethod
+    def of(cls, options: SftpOptions, run: Run) -> Strategy[Any]:
+        """Many servers are a fleet."""
+        if not options.hosts:
+            return cls(options, run)
+        from pushkit.fleet import Fleet  # noqa: PLC0415  (one host does without)
+
+        return Fleet(options, run, lambda host, own: cls(options.for_host(host), own))
 
     def open_remote(self) -> Remote:
         """Connect, check the host key, log in, look at what the account may do."""

@@ -22,6 +22,7 @@ COMMANDS = {
     "check": "Validate, connect, look; change nothing.",
     "files": "List what a push would send, and say why not.",
     "targets": "List the targets of this Pushfile.",
+    "hosts": "List the hosts of a target.",
     "status": "Say what is live on a target.",
     "diff": "Say what differs from what is live.",
     "log": "Say how the pushes to a target ended.",

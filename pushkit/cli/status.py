@@ -7,6 +7,7 @@ from datetime import datetime
 
 import click
 
+from pushkit.amount import counted
 from pushkit.cli.context import complete_target, engine, load
 from pushkit.cli.settings import Settings, common
 from pushkit.cli.stdout import say
@@ -14,6 +15,9 @@ from pushkit.model import Place, Release, Status
 from pushkit.ui.jsonl import line as json_line
 from pushkit.ui.jsonl import plain
 from pushkit.ui.text import visible
+
+#: So many hosts with the same release are still named.
+ODD = 5
 
 
 @click.command()
@@ -41,7 +45,9 @@ def lines(name: str, status: Status) -> Iterator[str]:
     """A status for people."""
     since = f" since {local(status.since)}" if status.since else ""
     by = f", by {visible(status.who)}" if status.who else ""
-    yield f"{name}: {visible(status.live) or 'nothing'} is live{since}{by}"
+    if status.live or not status.hosts:
+        yield f"{name}: {visible(status.live) or 'nothing'} is live{since}{by}"
+    yield from of_hosts(name, status)
     for release in status.releases:
         yield f"{'*' if release.id == status.live else ' '} {described(release)}"
     for release in status.prepared:
@@ -51,6 +57,17 @@ def lines(name: str, status: Status) -> Iterator[str]:
         yield f"{name}: held by {visible(hold.who)} since {visible(hold.when)}: {visible(hold.why)}"
     for index, place in enumerate(status.queue):
         yield f"{name}: {placed(place, first=not index)}"
+
+
+def of_hosts(name: str, status: Status) -> Iterator[str]:
+    """What is live on many hosts: those that are like most in one number, the odd ones by name."""
+    groups: dict[str, list[str]] = {}
+    for host, live in status.hosts.items():
+        groups.setdefault(live, []).append(host)
+    for live, hosts in sorted(groups.items(), key=lambda group: -len(group[1])):
+        alike = len(hosts) > ODD
+        where = counted(len(hosts), "host") if alike else ", ".join(map(visible, hosts))
+        yield f"{name}: {visible(live) or 'nothing'} on {where}"
 
 
 def described(release: Release) -> str:

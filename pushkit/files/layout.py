@@ -10,14 +10,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pushkit.amount import amount
-from pushkit.errors import Interrupted, Overtaken, PushRefused, TargetError
+from pushkit.errors import Busy, Interrupted, Overtaken, PushRefused, TargetError
 from pushkit.files.errors import RemoteError, RemoteExists, RemoteLost, RemoteMissing
 from pushkit.files.machine import machine
 from pushkit.files.operation import Operation
 from pushkit.files.queue import Queue
 from pushkit.files.remote import Remote
 from pushkit.files.survey import Survey
-from pushkit.files.ticket import Ticket
+from pushkit.files.ticket import Ticket, number_of
 from pushkit.model import Entry, Finding, Kind, Plan, Release, Step
 from pushkit.snapshot import Snapshot
 from pushkit.strategy import Run, one_line
@@ -124,9 +124,13 @@ class Layout(ABC):
         return True
 
     def _describe(self, number: int, snapshot: Snapshot, live: str) -> Ticket:
-        created = datetime.now(UTC)
-        name = f"{number:06d}-{created:%Y%m%dT%H%M%SZ}-{snapshot.revision.short}"
-        return Ticket(number, Release(name, snapshot.revision, created, self._run.person), live)
+        given = self._run.release
+        if given and number_of(given.id) != number:
+            raise Busy(
+                f"another push was here since it was looked at: {given.id} would not be its newest release",
+                hint="look at it (push status), then push again",
+            )
+        return Ticket(number, given or release_of(number, snapshot, self._run.person), live)
 
     def _round_trips(self, ahead: int) -> tuple[int, int] | None:
         """Those up to now, and those of a push in which nothing is in the way."""
@@ -135,7 +139,8 @@ class Layout(ABC):
     def _enter(self, survey: Survey, describe: Callable[[int], Ticket]) -> tuple[Ticket, Survey]:
         """A ticket that holds. Raises `Overtaken` when the connection was lost meanwhile, and there is another."""
         try:
-            return self.queue.enter(survey, describe)
+            given = self._run.release
+            return self.queue.enter(survey, describe, first=number_of(given.id) if given else 0)
         except RemoteLost as error:
             if not self.regained(error):
                 raise
@@ -189,6 +194,13 @@ class Layout(ABC):
                 self._run.warn(f"something old could not be removed: {error.message}")
                 left = following(left, error.operation)
         return ()
+
+
+def release_of(number: int, snapshot: Snapshot, person: str) -> Release:
+    """The release that the push ``number`` leaves, made now."""
+    created = datetime.now(UTC)
+    name = f"{number:06d}-{created:%Y%m%dT%H%M%SZ}-{snapshot.revision.short}"
+    return Release(name, snapshot.revision, created, person)
 
 
 def following(operations: Sequence[Operation], operation: Operation | None) -> list[Operation]:

@@ -71,16 +71,21 @@ class Queue:
         self._stale = stale
 
     def enter(
-        self, survey: Survey, describe: Callable[[int], Ticket], settle: Callable[[Ticket, Survey], str] | None = None
+        self,
+        survey: Survey,
+        describe: Callable[[int], Ticket],
+        settle: Callable[[Ticket, Survey], str] | None = None,
+        *,
+        first: int = 0,
     ) -> tuple[Ticket, Survey]:
         """Take a ticket and wait until it holds: the ticket, and the survey that holds for it.
 
         ``describe`` gives what a ticket of a number says. ``settle`` takes the place of the queue's own for who knows
-        what a dead push is to come to. Waits as long as ``run.wait`` says, then raises `Busy`; raises `PushRefused`
-        while pushes are held.
+        what a dead push is to come to. The number is at least ``first``. Waits as long as ``run.wait`` says, then
+        raises `Busy`; raises `PushRefused` while pushes are held.
         """
         self.check_hold(survey)
-        number = survey.last + 1
+        number = max(survey.last + 1, first)
         alone = not survey.open_tickets
         while True:
             here = replace(describe(number), machine=machine(), process=os.getpid())

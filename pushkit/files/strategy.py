@@ -5,25 +5,27 @@ from __future__ import annotations
 import os
 from abc import abstractmethod
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, Field, model_validator
 
 from pushkit.amount import amount
-from pushkit.errors import PushRefused
+from pushkit.errors import PushRefused, TimedOut
 from pushkit.files.commands import Commands
 from pushkit.files.errors import RemoteLost
 from pushkit.files.layout import Layout
 from pushkit.files.log import read_log
 from pushkit.files.mirror import LOOK as MIRROR
 from pushkit.files.mirror import Mirror
-from pushkit.files.place import look_for
+from pushkit.files.place import CURRENT, look_for
 from pushkit.files.releases import Releases
 from pushkit.files.remote import Remote
 from pushkit.files.shared import Shared, validated
 from pushkit.files.status import status_of
 from pushkit.model import Entry, Finding, Hold, LogEntry, Plan, Release, Severity, Status, Step
 from pushkit.options import Options, Public
+from pushkit.process import Command
 from pushkit.snapshot import Snapshot
 from pushkit.strategy import Strategy
 
@@ -164,6 +166,18 @@ class FileStrategy(Strategy[FileOptionsT]):
     def push(self, plan: Plan, snapshot: Snapshot) -> Release:
         """Send what changed, verify it, make it live, remove what is old."""
         return self._layout.push(plan, snapshot)
+
+    def ask_health(self, command: str, seconds: float) -> str:
+        """Why ``command`` does not end well in the live release on the host; empty when it does."""
+        assert self.remote is not None, "connected"
+        if not self.remote.capabilities.commands:
+            raise PushRefused(f"{self.remote.root} is reached without a shell: no health command can run there")
+        asked = Command(("sh", "-c", command), Path(self.remote.root, CURRENT), {}, "health", timeout=seconds)
+        try:
+            code = self.remote.run(asked, self.run)
+        except TimedOut as error:
+            return error.message
+        return f"`{command}` ended with exit code {code}" if code else ""
 
     def status(self) -> Status:
         """What is live, which good and prepared releases are there, who holds the target."""

@@ -10,6 +10,7 @@ from enum import StrEnum
 from pushkit.amount import amount, counted
 from pushkit.events import (
     Event,
+    HostChanged,
     Note,
     Output,
     PlanReady,
@@ -49,6 +50,16 @@ class Tone(StrEnum):
     BAD = "bad"
 
 
+# What became of a host that people want to see at once.
+HOSTS = {
+    "unreachable": Tone.WARNING,
+    "gone": Tone.WARNING,
+    "unknown": Tone.WARNING,
+    "failed": Tone.BAD,
+    "done": Tone.GOOD,
+}
+
+
 class Plain:
     """Tells the events of pushes as lines, through ``write(line, tone)``.
 
@@ -71,9 +82,10 @@ class Plain:
         self._interval = interval
         self._clock = clock
         self._told = clock()
+        self._hosts: dict[str, str] = {}
         self.progress = Progress(clock)
 
-    def __call__(self, event: Event) -> None:
+    def __call__(self, event: Event) -> None:  # noqa: PLR0912  (an event a branch)
         """Tell ``event``, if it is worth a line."""
         self.progress(event)
         if not self._verbose and counts(event):
@@ -96,9 +108,18 @@ class Plain:
                 self._tell_progress(event.target)
             case StepFinished(step=step):
                 # A switch is told when it is done: from then on it is true.
-                if step.action in {Action.SWITCH, Action.REVERT} and not self._verbose:
+                # What becomes of a host is told as that.
+                if (
+                    step.action in {Action.SWITCH, Action.REVERT}
+                    and not self._verbose
+                    and step.subject not in self._hosts
+                ):
                     self._say(f"{name}: {described(step)}")
                 self._tell_progress(event.target)
+            case HostChanged(host=host, state=state, reason=reason, batch=batch):
+                self._hosts[host] = state
+                words = f"{visible(host)} {state}" + f" ({batch})" * bool(batch) + f": {visible(reason)}" * bool(reason)
+                self._say(f"{name}: {words}", HOSTS.get(state, Tone.PLAIN))
             case Output(source=source, line=line):
                 self._say(f"{name}: {visible(source)} | {output_line(line)}", Tone.QUIET)
             case Note(message=message):
@@ -151,7 +172,9 @@ class Plain:
             self._say(f"nothing to do on {name}{live}", Tone.GOOD)
         elif receipt.outcome is Outcome.DONE:
             release = f" {visible(receipt.release.id)}" if receipt.release else ""
-            sent = f"{counted(self.progress.files, 'file')}, {amount(receipt.size)}"
+            done = list(self._hosts.values()).count("done")
+            what = counted(done, "host") if self._hosts else counted(self.progress.files, "file")
+            sent = f"{what}, {amount(receipt.size)}"
             self._say(f"pushed{release} to {name}: {sent} in {duration(receipt.seconds)}", Tone.GOOD)
         elif receipt.outcome is Outcome.PREPARED and receipt.release:
             release = visible(receipt.release.id)

@@ -68,6 +68,11 @@ OF_GIT = {
     "key": {"remote": '"git@git.example.com:blog.git"'},
     "known_hosts": {"remote": '"git@git.example.com:blog.git"'},
 }
+OF_SFTP = (
+    TOGETHER
+    | {"hosts": {"host": '""'}}
+    | {key: {"hosts": "", "host": '""'} for key in ("lock_host", "rollout", "health")}
+)
 OF_HEROKU = {"allow_dirty": {"what": '"commit"'}, "region": {"create": "true"}, "team": {"create": "true"}}
 
 
@@ -99,7 +104,7 @@ def test_the_example_shows_every_option_with_a_comment(strategy: str, tmp_path: 
         values = {each: shown[each] for each in used(lines)} | {key: value}
         if key in {"script", "args"}:
             values = {"script": shown["script"], key: value}
-        for one, others in {"git": OF_GIT, "heroku": OF_HEROKU}.get(strategy, TOGETHER).items():
+        for one, others in {"git": OF_GIT, "heroku": OF_HEROKU, "sftp": OF_SFTP}.get(strategy, TOGETHER).items():
             if key == one:
                 values |= {each: text or shown[each] for each, text in others.items()}
         pushfile.parse("\n".join(filled(lines, values, "x")), tmp_path / "Pushfile", ["x"])

@@ -1,0 +1,54 @@
+"""The host source ``file``: ``file:hosts`` is a file with a host a line, or JSON."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pushkit.errors import TargetError
+from pushkit.fleet.host import Host, expanded, parse
+from pushkit.fleet.source import HostSource
+from pushkit.hookspecs import hookimpl
+from pushkit.strategy import Run
+
+#: A list, and not an address of IPv6 in brackets.
+JSON = re.compile(r'\s*\[\s*["{\]]')
+
+
+@hookimpl
+def pushkit_host_source() -> HostSource:
+    """The function that reads a file."""
+    return hosts
+
+
+def hosts(argument: str, run: Run) -> Sequence[Host]:
+    """The hosts of a file; a relative path starts at the Pushfile's directory."""
+    path = run.project.root / Path(argument).expanduser()
+    try:
+        return read(path.read_text(), argument)
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or "it is not UTF-8"
+        raise TargetError(f"the hosts of {argument} cannot be read: {why}", hint="check the path in `hosts`") from error
+
+
+def read(text: str, where: str) -> list[Host]:
+    """Hosts from lines, with comments behind ``#``, or from a JSON list. ``where`` is for errors."""
+    try:
+        if JSON.match(text):
+            return [host for item in json.loads(text) for host in of_item(item)]
+        lines = (line.partition("#")[0].split() for line in text.splitlines())
+        return [parse(name, *rest) for line in lines if line for name in expanded(line[0]) for rest in [line[1:3]]]
+    except (ValueError, RecursionError) as error:
+        raise TargetError(f"{where}: {error}", hint="a host a line: HOST [POOL [ZONE]]; or a JSON list") from None
+
+
+def of_item(item: Any) -> list[Host]:
+    """The hosts of one item of a JSON list: a text, or ``{"host": ..., "pool": ..., "zone": ...}``."""
+    if isinstance(item, str):
+        return list(map(parse, expanded(item)))
+    if not isinstance(item, dict) or not isinstance(item.get("host"), str):
+        raise ValueError(f"{item!r} is no host")
+    return [parse(item["host"], str(item.get("pool", "")), str(item.get("zone", "")))]

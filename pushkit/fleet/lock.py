@@ -1,0 +1,71 @@
+"""The queue of rollouts, on one host of a fleet: the tickets of `pushkit.files`, in a directory beside its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+
+from pushkit.files.errors import RemoteExists, RemoteMissing
+from pushkit.files.operation import MakeDirectory, Operation, Write
+from pushkit.files.place import STATE as OF_HOST
+from pushkit.files.queue import Queue, expiring
+from pushkit.files.remote import Remote
+from pushkit.files.survey import Look, State, Survey
+from pushkit.files.ticket import Ticket, decoded, encoded
+from pushkit.strategy import Run
+
+STATE = State(OF_HOST / "fleet")
+#: What a rollout wrote down before it changed anything: the live release of each host.
+PLAN = "plan.json"
+LIMIT = 1 << 24
+
+
+class Lock:
+    """Who may roll out. ``settle`` says how a rollout ended that died in the middle."""
+
+    def __init__(self, remote: Remote, run: Run, settle: Callable[[Ticket, Survey], str]) -> None:
+        self._remote = remote
+        self._run = run
+        self.queue = Queue(remote, STATE, run, look=self.look, settle=settle)
+
+    def look(self) -> Survey:
+        """The tickets, open ones and those that have ended."""
+        return Look(STATE, looked=(OF_HOST.name,)).at(self._remote)
+
+    def enter(self, survey: Survey, describe: Callable[[int], Ticket], first: int = 0) -> tuple[Ticket, Survey]:
+        """Take a ticket and wait until it holds; see `Queue.enter`."""
+        self.make(survey)
+        return self.queue.enter(survey, describe, first=first)
+
+    def make(self, survey: Survey) -> None:
+        """Make the directories that tickets need and ``survey`` did not find."""
+        if not survey.exists:
+            with suppress(RemoteExists):
+                self._remote.make_directory("", 0o755)
+        if OF_HOST.name not in survey.found:
+            self._perform([MakeDirectory(OF_HOST.name, 0o700, may_exist=True)])
+
+    def write(self, ticket: Ticket, live: Mapping[str, str]) -> None:
+        """Write down what is live on each host, before anything changes; and that it changes now."""
+        place = STATE.ticket(ticket.number)
+        record = Write(f"{place}/{PLAN}", encoded({"live": dict(live)}))
+        self._perform([*self.queue.holding(ticket), record])
+
+    def switching(self, ticket: Ticket) -> None:
+        """Say that what is live changes from now on."""
+        self._perform([*self.queue.holding(ticket), self.queue.switching(ticket)])
+
+    def read(self, ticket: Ticket) -> Mapping[str, str]:
+        """What was live on each host before ``ticket`` changed anything, as far as it said."""
+        try:
+            live = decoded(self._remote.read(f"{STATE.ticket(ticket.number)}/{PLAN}", LIMIT)).get("live", {})
+        except RemoteMissing:
+            return {}
+        return {str(host): str(release) for host, release in live.items()} if isinstance(live, dict) else {}
+
+    def expire(self) -> None:
+        """Forget the oldest tickets that have ended."""
+        self._perform(expiring(self.look(), ()))
+
+    def _perform(self, operations: Sequence[Operation]) -> None:
+        self._remote.perform(operations, self._run.step, STATE.name)

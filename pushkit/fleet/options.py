@@ -1,0 +1,62 @@
+"""`FleetOptions`: what a Pushfile may say of many hosts."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from pushkit.fleet import batches, source
+from pushkit.fleet.health import HealthOptions
+from pushkit.options import Options
+
+
+def checked_batches(value: tuple[str, ...]) -> tuple[str, ...]:
+    """``value``, when they are batches. Raises ValueError."""
+    if problem := batches.problem(value):
+        raise ValueError(problem)
+    return value
+
+
+def checked_hosts(value: tuple[str, ...]) -> tuple[str, ...]:
+    """``value``, when they are hosts and sources of hosts. Raises ValueError."""
+    for each in value:
+        if problem := source.problem(each):
+            raise ValueError(problem)
+    return value
+
+
+def several(value: object) -> object:
+    """One text is a list of one."""
+    return (value,) if isinstance(value, str) else value
+
+
+class RolloutOptions(Options):
+    """How a rollout goes through the hosts."""
+
+    parallel: int = Field(default=30, ge=1, le=1000, description="How many hosts are worked on at once.")
+    batches: Annotated[tuple[str, ...], AfterValidator(checked_batches)] = Field(
+        default=("1", "10%", "25%", "100%"),
+        description='How many hosts have gone live after each batch: a number more, "5", or a share of all, "10%".',
+    )
+    max_failures: int = Field(default=0, ge=0, description="How many hosts may fail before the rollout stops.")
+    on_failure: Literal["rollback", "halt"] = Field(
+        default="rollback",
+        description="What happens then: what was live is live again everywhere, or all stays for `push resume`.",
+    )
+    confirm: bool = Field(default=False, description="Whether a person is asked before each batch but the first.")
+
+
+class FleetOptions(Options):
+    """The options of a target that may be many hosts."""
+
+    hosts: Annotated[tuple[str, ...], BeforeValidator(several), AfterValidator(checked_hosts)] = Field(
+        default=(),
+        description="Many servers instead of `host`: names, ranges such as web[01-24], and sources: dns:NAME, "
+        "file:PATH, command:LINE.",
+    )
+    lock_host: str = Field(
+        default="", description="The host with the queue of rollouts; by default the first of a list without sources."
+    )
+    rollout: RolloutOptions = Field(default=RolloutOptions(), description="How a rollout goes through the hosts.")
+    health: HealthOptions | None = Field(default=None, description="What a host has to answer once it is live.")

@@ -1,0 +1,295 @@
+"""A rollout: prepare on all hosts, go live in batches, verify each, look again; or go back, or halt.
+
+Nothing is switched anywhere until every host is prepared, but for as many failures as are allowed. What was live on
+each host is remembered before the first switch, and that is what a rollback restores.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable, Sequence
+
+from pushkit.amount import counted
+from pushkit.errors import Interrupted, PushFailed, PushkitError, PushRefused, TargetError
+from pushkit.fleet.batches import batches
+from pushkit.fleet.crowd import Failures, together
+from pushkit.fleet.health import wait_until_well
+from pushkit.fleet.host import Host
+from pushkit.fleet.member import Member
+from pushkit.fleet.options import FleetOptions
+from pushkit.fleet.state import State
+from pushkit.model import Action, Release, Step
+from pushkit.snapshot import Snapshot
+from pushkit.strategy import Run, one_line
+
+#: So many connections are begun at once.
+STARTS = 30
+#: How often the hosts are listed again at the end.
+ROUNDS = 3
+#: Seconds after which a host that did not answer is tried once more, at most.
+PAUSE = 1.5
+
+
+class Stopped(PushFailed):
+    """More hosts failed than may."""
+
+
+class Rollout:
+    """The hosts of one target, on their way to one release.
+
+    ``source`` lists the hosts anew, in their order; ``make`` gives the member for one.
+    """
+
+    def __init__(
+        self, run: Run, options: FleetOptions, source: Callable[[], list[Host]], make: Callable[[Host], Member]
+    ) -> None:
+        self._run = run
+        self._options = options
+        self._source = source
+        self._make = make
+        self.members: list[Member] = []
+        self.batches: list[list[Member]] = []
+
+    # Reaching them.
+
+    def connect(self) -> None:
+        """List the hosts, and connect to all; one that does not answer is tried twice."""
+        self.members = [self._make(host) for host in self._source()]
+        self.reach(self.members)
+
+    def reach(self, members: Sequence[Member]) -> None:
+        """Connect. Who cannot be reached is `State.GONE` when the source does not list it any more."""
+        for again in (False, True):
+            left = [each for each in members if each.state is State.PENDING]
+            if again and left:
+                self._run.sleep(random.uniform(0.5, PAUSE))  # noqa: S311  (not all at the same moment)
+            failures = self._together(left, lambda each: each.strategy.connect(), STARTS)
+            for each in left:
+                if each not in failures:
+                    each.become(State.CONNECTED)
+                elif again:
+                    each.fail(failures[each], State.UNREACHABLE)
+        self._confirm_gone()
+
+    def close(self) -> None:
+        """Hang up everywhere."""
+        together(self.members, lambda each: each.strategy.close(), STARTS, never())
+
+    # Planning.
+
+    def plan(self, snapshot: Snapshot) -> None:
+        """What each host lacks of ``snapshot``. Raises `TargetError` when more hosts fail than may."""
+
+        self._look(self.members, snapshot)
+        self._confirm_gone()
+        if self.bad > self._options.rollout.max_failures:
+            raise TargetError(f"{self.failures()}; nothing was changed on any host", hint=self.hint)
+
+    # Going.
+
+    def prepare(self, members: Sequence[Member], snapshot: Snapshot, release: Release) -> None:
+        """Send the release to each of ``members``. Raises `TargetError` when more fail than may."""
+
+        def send(member: Member) -> None:
+            assert member.plan
+            member.step = step_of(member)
+            member.named(release)
+            with self._run.step(member.step):
+                member.strategy.push(member.plan, snapshot)
+            member.become(State.PREPARED)
+
+        self._fail(self._together(members, send))
+        self._confirm_gone()
+        if self.bad > self._options.rollout.max_failures:
+            raise TargetError(
+                f"{self.failures()}; it was switched to on no host", hint=f"{self.hint}; what was sent is taken up then"
+            )
+
+    def go_live(self, members: Sequence[Member], change: Callable[[Member], object]) -> None:
+        """Let ``change`` switch ``members``, batch by batch, each verified. Raises `Stopped`."""
+        self.batches = batches(members, self._options.rollout.batches)
+        for number, batch in enumerate(self.batches, 1):
+            name = f"batch {number} of {len(self.batches)}"
+            if number > 1 and self._options.rollout.confirm:
+                self._ask(f"{self.summary()}. Go on with {name}, {len(batch)} hosts?")
+            self.switch(batch, change, name)
+
+    def switch(self, batch: Sequence[Member], change: Callable[[Member], object], name: str) -> None:
+        """Switch and verify one batch. Raises `Stopped` when more hosts have failed than may."""
+
+        def act(member: Member) -> None:
+            with self._run.step(switch_of(member)):
+                change(member)
+            member.become(State.SWITCHED, batch=name)
+            if self._options.health:
+                with self._run.step(Step(Action.VERIFY, member.host.name, "whether it is well")):
+                    wait_until_well(self._options.health, member.host, member.strategy, self._run)
+                member.become(State.VERIFIED, batch=name)
+
+        failures = self._together(batch, act)
+        for member, error in failures.items():
+            # Where the connection failed, nobody knows whether the switch was done.
+            unknown = isinstance(error, TargetError) and member.state is not State.SWITCHED
+            member.fail(error, State.UNKNOWN if unknown else State.FAILED, name)
+        self._confirm_gone()
+        if self.bad > self._options.rollout.max_failures:
+            raise Stopped(self.failures())
+
+    def reconcile(self, snapshot: Snapshot, release: Release) -> None:
+        """List the hosts again, and bring those that are new to ``release``; a few times, while there are new ones."""
+        for _ in range(ROUNDS):
+            known = {(each.host.name, each.host.port) for each in self.members}
+            new = [self._make(host) for host in self._source() if (host.name, host.port) not in known]
+            if not new:
+                return
+            self._run.note(f"{counted(len(new), 'host')} more since this began: {names(new)}")
+            self.members += new
+            self.reach(new)
+            self._look(new, snapshot)
+            fresh = [each for each in new if each.state is State.CONNECTED and each.plan and each.plan.steps]
+            self.prepare(fresh, snapshot, release)
+            self.switch(
+                [each for each in fresh if each.state is State.PREPARED],
+                lambda member: member.strategy.switch(release.id),
+                "new",
+            )
+        self._run.warn("there are new hosts again and again: push once more")
+
+    def settle(self, release: str) -> None:
+        """Look at the hosts of which nobody knows what is live."""
+
+        def look(member: Member) -> None:
+            if member.live() == release:
+                member.become(State.SWITCHED)
+
+        self._together(self.at(State.UNKNOWN), look)
+
+    def finish(self) -> None:
+        """Those that are live are done. Raises `Stopped` when more have failed than may."""
+        if self.bad > self._options.rollout.max_failures:
+            raise Stopped(self.failures())
+        for each in self.members:
+            if each.state in {State.SWITCHED, State.VERIFIED, State.CONNECTED}:
+                each.become(State.DONE)
+
+    def roll_back(self, release: str) -> str:
+        """Restore what was live before, in reverse batches, where ``release`` is live now; say what could not be."""
+        problems: list[str] = []
+
+        def back(member: Member) -> None:
+            if member.live() != release:
+                return
+            if not member.before:
+                raise PushRefused("nothing was live there before")
+            with self._run.step(Step(Action.REVERT, member.host.name, f"back to {member.before}")):
+                member.strategy.rollback(member.before)
+            member.become(State.ROLLED_BACK, member.reason)
+
+        touched = [[each for each in batch if each.state is not State.PREPARED] for batch in reversed(self.batches)]
+        known = {each for batch in self.batches for each in batch}
+        new = [each for each in self.members if each not in known and each.state in {State.SWITCHED, State.VERIFIED}]
+        for batch in [new, *touched]:
+            failures = self._together([each for each in batch if each.state is not State.GONE], back)
+            problems += [f"{each.host.name}: {one_line(error)}" for each, error in failures.items()]
+        return "; ".join(problems)
+
+    def see(self) -> None:
+        """Look what is live on each host."""
+
+        def look(member: Member) -> None:
+            member.before = member.live()
+
+        self._fail(self._together(self.at(State.CONNECTED), look))
+
+    # What is known.
+
+    def at(self, *states: State) -> list[Member]:
+        """The members in one of ``states``."""
+        return [each for each in self.members if each.state in states]
+
+    @property
+    def bad(self) -> int:
+        """How many hosts have failed."""
+        return sum(each.bad for each in self.members)
+
+    @property
+    def hint(self) -> str:
+        """What to do about hosts that fail."""
+        return "mend them, and push again; or let some fail: max_failures in [target.NAME.rollout]"
+
+    def failures(self) -> str:
+        """Which hosts failed, and why; the same reason once."""
+        reasons: dict[str, list[Member]] = {}
+        for each in self.members:
+            if each.bad:
+                reasons.setdefault(each.reason, []).append(each)
+        found = [f"{names(members)}: {reason}" for reason, members in reasons.items()]
+        return f"{self.bad} of {len(self.members)} hosts failed: " + "; ".join(found)
+
+    def summary(self) -> str:
+        """What became of the hosts, in a few words."""
+        counts = {state: len(self.at(state)) for state in State}
+        return ", ".join(f"{count} {state}" for state, count in counts.items() if count)
+
+    # How.
+
+    def _together(self, members: Sequence[Member], work: Callable[[Member], object], parallel: int = 0) -> Failures:
+        return together(members, work, parallel or self._options.rollout.parallel, self._run.cancelled)
+
+    def _fail(self, failures: Failures) -> None:
+        for member, error in failures.items():
+            member.fail(error)
+
+    def _look(self, members: Sequence[Member], snapshot: Snapshot) -> None:
+        def look(member: Member) -> None:
+            member.plan = member.strategy.plan(snapshot)
+            member.before = member.plan.live
+
+        self._fail(self._together([each for each in members if each.state is State.CONNECTED], look))
+
+    def _confirm_gone(self) -> None:
+        """Ask the source whether those that failed are still there: machines come and go."""
+        bad = [each for each in self.members if each.bad]
+        if not bad:
+            return
+        try:
+            listed = {(host.name, host.port) for host in self._source()}
+        except PushkitError as error:
+            self._run.warn(f"the hosts cannot be listed again: {error.message}")
+            return
+        for each in bad:
+            if (each.host.name, each.host.port) not in listed:
+                each.become(State.GONE, each.reason)
+
+    def _ask(self, question: str) -> None:
+        if not self._run.confirm(question):
+            raise Stopped("a person said no to the next batch")
+        if self._run.cancelled.is_set():
+            raise Interrupted("stopped")
+
+
+def step_of(member: Member) -> Step:
+    """The step that sends a host what it lacks."""
+    plan = member.plan
+    assert plan
+    added, replaced, removed = (plan.count(each) for each in (Action.ADD, Action.REPLACE, Action.REMOVE))
+    counts = {"to add": added, "to replace": replaced, "to remove": removed}
+    words = ", ".join(f"{count} {what}" for what, count in counts.items() if count) or "nothing to send"
+    return Step(Action.PREPARE, member.host.name, words, plan.size)
+
+
+def switch_of(member: Member) -> Step:
+    """The step that makes its release live."""
+    return Step(Action.SWITCH, member.host.name, f"from {member.before or 'nothing'}")
+
+
+def names(members: Sequence[Member], most: int = 5) -> str:
+    """Their names, the first few."""
+    shown = ", ".join(each.host.name for each in members[:most])
+    return shown + (f" and {len(members) - most} more" if len(members) > most else "")
+
+
+def never() -> threading.Event:
+    """Nobody asks to stop."""
+    return threading.Event()

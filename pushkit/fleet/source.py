@@ -1,0 +1,46 @@
+"""Where the hosts of a target come from: names, ranges, and host sources, each asked again when a rollout ends."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+
+from pushkit import registry
+from pushkit.errors import TargetError
+from pushkit.fleet.host import Host, expanded, in_order, parse
+from pushkit.strategy import Run
+
+HostSource = Callable[[str, Run], Sequence[Host]]
+"""Lists hosts: called with what stands behind the colon in a Pushfile, ``dns:web.example.com``, and the run.
+
+Raises `TargetError` when it cannot be asked, or names what is no host (`pushkit.fleet.parse` says what one is).
+"""
+
+NAMED = re.compile(r"([a-z][a-z0-9_-]*):(?!\d{1,5}$)(.+)", re.DOTALL)
+
+
+def listed(texts: Sequence[str], run: Run) -> list[Host]:
+    """The hosts that a Pushfile names, each once, in the order of a rollout. Raises `TargetError`."""
+    found: list[Host] = []
+    for text in texts:
+        named = NAMED.fullmatch(text)
+        if named:
+            found += registry.host_source(named[1])(named[2], run)
+        else:
+            found += map(parse, expanded(text))
+    if not found:
+        raise TargetError(
+            f"{', '.join(texts)} names no host; nothing was changed", hint="see what there is: push hosts"
+        )
+    return in_order(found, run.target.name)
+
+
+def problem(text: str) -> str:
+    """What is wrong with a host or a source in a Pushfile; empty when nothing is. Asks no source."""
+    if not NAMED.fullmatch(text):
+        try:
+            for each in expanded(text):
+                parse(each)
+        except ValueError as error:
+            return str(error)
+    return ""

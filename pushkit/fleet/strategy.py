@@ -1,0 +1,355 @@
+"""`Fleet`: a target that is many hosts, each with a strategy of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pushkit.errors import Interrupted, Overtaken, PushFailed, PushkitError, PushRefused, TargetError
+from pushkit.files.layout import REASON, release_of
+from pushkit.files.status import place_of
+from pushkit.files.strategy import FileStrategy
+from pushkit.files.survey import Survey
+from pushkit.files.ticket import GOOD, PREPARED, RESUMED, ROLLED_BACK, SUCCESS, SWITCHED, Ticket
+from pushkit.fleet.host import Host
+from pushkit.fleet.lock import Lock
+from pushkit.fleet.member import Member
+from pushkit.fleet.options import FleetOptions
+from pushkit.fleet.rollout import Rollout, Stopped, names, step_of, switch_of
+from pushkit.fleet.source import NAMED, listed
+from pushkit.fleet.state import State
+from pushkit.model import Finding, Hold, LogEntry, Plan, Release, Severity, Status
+from pushkit.snapshot import Snapshot
+from pushkit.strategy import Run, Strategy, one_line
+
+
+@dataclass(frozen=True)
+class FleetPlan(Plan):
+    """A plan for many hosts. ``worst`` is that of the host which would lose the most."""
+
+    worst: Plan | None = None
+
+    @property
+    def removed(self) -> int:
+        """How many paths the host would lose that loses the most."""
+        return self.worst.removed if self.worst else 0
+
+    @property
+    def there(self) -> int:
+        """How many paths are live on it."""
+        return self.worst.there if self.worst else 0
+
+
+class Fleet(Strategy[Any]):
+    """Many hosts that go from one release to the next together.
+
+    ``make`` gives the strategy of one host, for a run of its own.
+    """
+
+    name = "fleet"
+    Options = FleetOptions
+
+    def __init__(self, options: FleetOptions, run: Run, make: Callable[[Host, Run], FileStrategy[Any]]) -> None:
+        super().__init__(options, run)
+        self._rollout = Rollout(run, options, lambda: listed(options.hosts, run), lambda host: Member(host, make, run))
+
+    # Reaching the hosts.
+
+    def connect(self) -> None:
+        """Connect to every host. One that cannot be reached is no reason to give up here."""
+        self._rollout.connect()
+
+    def close(self) -> None:
+        """Hang up everywhere."""
+        self._rollout.close()
+
+    def plan(self, snapshot: Snapshot) -> Plan:
+        """What the hosts lack. Raises `TargetError` when more hosts fail than may."""
+        rollout = self._rollout
+        rollout.plan(snapshot)
+        lacking = self._lacking()
+        lives = {each.before for each in rollout.members if not each.out}
+        live = lives.pop() if len(lives) == 1 else ""
+        if not lacking:
+            return FleetPlan(self.run.target.name, (), kept=snapshot.files, live=live)
+        plans = [each.plan for each in lacking if each.plan]
+        worst = max(plans, key=lambda plan: plan.removed / max(plan.there, 1))
+        steps = list(map(step_of, lacking))
+        if not self.run.prepare:
+            steps += map(switch_of, lacking)
+        warnings = [f"{each.host.name} is {each.state}: {each.reason}" for each in rollout.members if each.out]
+        for plan in plans:
+            warnings += plan.warnings
+        told = tuple(dict.fromkeys(warnings))
+        return FleetPlan(self.run.target.name, tuple(steps), worst.kept, live, told, worst=worst)
+
+    def _lacking(self) -> list[Member]:
+        return [each for each in self._rollout.at(State.CONNECTED) if each.plan and each.plan.steps]
+
+    # Going to another release.
+
+    def push(self, plan: Plan, snapshot: Snapshot) -> Release:
+        """Prepare on all, go live in batches, verify; go back or halt when more hosts fail than may."""
+        rollout, lock = self._rollout, self._lock()
+        seen = lock.look()
+        self._check_number(lock, seen)
+
+        def describe(number: int) -> Ticket:
+            return Ticket(number, release_of(number, snapshot, self.run.person), plan.live)
+
+        ticket, survey = lock.enter(seen, describe, max(each.last for each in rollout.members) + 1)
+        if newest(survey) != newest(seen):
+            lock.queue.end(ticket, "overtaken")
+            raise Overtaken(f"another rollout was on {self.run.target.name} meanwhile")
+        release = ticket.release
+        assert release
+        lacking = self._lacking()
+        with lock.queue.alive(ticket):
+            try:
+                lock.write(ticket, {each.host.name: each.before for each in rollout.members if not each.out})
+                rollout.prepare(lacking, snapshot, release)
+                if not self.run.prepare:
+                    lock.switching(ticket)
+            except BaseException as error:
+                lock.queue.end(ticket, f"failed: {self.run.redact(one_line(error))[:REASON]}")
+                raise
+            if self.run.prepare:
+                lock.queue.end(ticket, PREPARED)
+                return release
+
+            def act() -> None:
+                members = [each for each in lacking if each.state is State.PREPARED]
+                rollout.go_live(members, lambda member: member.strategy.switch(release.id))
+                rollout.reconcile(snapshot, release)
+                rollout.settle(release.id)
+                rollout.finish()
+
+            self._go(lock, ticket, GOOD, act)
+        return release
+
+    def switch(self, release: str) -> Release:
+        """Make a release live, in batches, that was prepared on the hosts."""
+        self._rollout.see()
+        return self._turn("switch", SWITCHED, dict.fromkeys(self._rollout.at(State.CONNECTED), release))
+
+    def rollback(self, release: str = "") -> Release:
+        """Make an earlier release live: the named one, or on each host what was live before the last rollout."""
+        lock = self._lock()
+        self._rollout.see()
+        members = self._rollout.at(State.CONNECTED)
+        if release:
+            return self._turn("rollback", ROLLED_BACK, dict.fromkeys(members, release))
+        live = self._first.before
+        tickets = [each for each in lock.look().tickets if each.release and each.why != "rollback"]
+        halted = [each for each in tickets if each.switching and not each.ended]
+        made = [each for each in tickets if each.release and each.release.id == live]
+        was = lock.read((halted or made)[-1]) if halted or made else {}
+        if not any(was.values()):
+            raise PushRefused(
+                "no rollout is known that something was live before", hint="name a release: push rollback TARGET ID"
+            )
+        return self._turn("rollback", ROLLED_BACK, {each: was.get(each.host.name, "") for each in members})
+
+    def resume(self, number: int = 0) -> Release:
+        """Go on with a rollout that died or was halted, on the hosts that lack its release and have it prepared."""
+        rollout, lock = self._rollout, self._lock("left to push resume")
+        found = [each for each in lock.look().open_tickets if each.switching and number in {0, each.number}]
+        release = found[0].release if found else None
+        if release is None:
+            raise PushRefused("no rollout waits to be resumed; nothing was changed", hint="see: push status")
+        was = lock.read(found[0])
+        rollout.see()
+
+        def describe(number: int) -> Ticket:
+            return Ticket(number, release, found[0].previous, "resume")
+
+        ticket, _ = lock.enter(lock.look(), describe)
+        with lock.queue.alive(ticket):
+            lock.write(ticket, was)
+            lock.switching(ticket)
+            lacking = [each for each in rollout.at(State.CONNECTED) if each.before != release.id]
+            for each in rollout.at(State.CONNECTED):
+                each.before = was.get(each.host.name, each.before)
+
+            def act() -> None:
+                rollout.go_live(lacking, lambda member: member.strategy.switch(release.id))
+                rollout.finish()
+
+            self._go(lock, ticket, RESUMED, act)
+        return release
+
+    def _go(self, lock: Lock, ticket: Ticket, outcome: str, act: Callable[[], None]) -> None:
+        """Do what changes what is live, and end the ticket; or go back, or leave it to `resume`."""
+        assert ticket.release
+        release = ticket.release.id
+        try:
+            act()
+        except Interrupted:
+            self.run.warn(f"{self._whereabouts()}; go on with push resume, or back with push rollback")
+            raise
+        except (Stopped, TargetError) as error:
+            if self.options.rollout.on_failure == "halt":
+                raise PushFailed(
+                    f"{error.message}; halted: {self._whereabouts()}",
+                    hint="go on with push resume, or back with push rollback",
+                ) from error
+            problems = self._rollout.roll_back(release)
+            if problems:
+                raise PushFailed(
+                    f"{error.message}; and not all hosts could go back: {problems}; {self._whereabouts()}",
+                    hint="look at them, then push resume or push rollback",
+                ) from error
+            lock.queue.end(ticket, f"failed: {self.run.redact(error.message)[:REASON]}")
+            raise PushFailed(f"{error.message}; went back: {self._whereabouts()}", hint=error.hint) from error
+        lock.queue.end(ticket, outcome)
+        lock.expire()
+
+    def _turn(self, why: str, outcome: str, goals: Mapping[Member, str]) -> Release:
+        """Go to the release that is the goal of each host, where it is not live already; nothing is sent."""
+        rollout, lock = self._rollout, self._lock(f"left by a {why}")
+        going = [each for each, goal in goals.items() if goal and goal != each.before]
+        release = self._known(next(filter(None, goals.values()), ""))
+
+        def describe(number: int) -> Ticket:
+            return Ticket(number, release, self._first.before, why)
+
+        ticket, _ = lock.enter(lock.look(), describe)
+        with lock.queue.alive(ticket):
+            lock.write(ticket, {each.host.name: each.before for each in goals})
+            lock.switching(ticket)
+
+            def change(member: Member) -> Release:
+                turn = member.strategy.switch if why == "switch" else member.strategy.rollback
+                return turn(goals[member])
+
+            try:
+                rollout.go_live(going, change)
+                rollout.finish()
+            except (Stopped, TargetError) as error:
+                raise PushFailed(
+                    f"{error.message}; {self._whereabouts()}", hint=f"mend what failed, and {why} again"
+                ) from error
+            lock.queue.end(ticket, outcome)
+        return release
+
+    def _check_number(self, lock: Lock, survey: Survey) -> None:
+        """Raise `PushRefused` when far fewer hosts are listed than last time, and nobody says that this is right."""
+        ended = [each for each in survey.tickets if each.ended and each.outcome in SUCCESS.values()]
+        before = len(lock.read(ended[-1])) if ended else 0
+        now = len(self._rollout.members)
+        question = f"only {now} hosts are listed, and {before} were in the last rollout. Go on?"
+        if now * 2 < before and not self.run.confirm(question):
+            raise PushRefused(f"{now} hosts in place of {before} were not confirmed; nothing changed")
+
+    # What is there.
+
+    def status(self) -> Status:
+        """What is live on each host, and who holds the queue of rollouts."""
+        self._rollout.see()
+        hosts = {
+            each.host.name: each.before if each.state is State.CONNECTED else f"[{each.state}]"
+            for each in self._rollout.members
+        }
+        lives = set(hosts.values())
+        lock = self._lock()
+        survey = lock.look()
+        first = self._first.strategy.status()
+        live = lives.pop() if len(lives) == 1 else ""
+        queue = tuple(place_of(each) for each in survey.open_tickets)
+        return Status(live, first.since, first.who, first.releases, first.prepared, queue, survey.hold, hosts)
+
+    def log(self) -> Sequence[LogEntry]:
+        """How the rollouts ended, as far as their tickets are kept."""
+        return [
+            LogEntry(
+                each.number, each.closed, each.holder, each.why, each.release.id, each.previous, each.outcome or "open"
+            )
+            for each in self._lock().look().tickets
+            if each.release and each.closed
+        ]
+
+    def check(self) -> Sequence[Finding]:
+        """Look at every host."""
+        found: list[Finding] = []
+        for each in self._rollout.members:
+            name = each.host.name
+            if each.out:
+                found.append(Finding(Severity.ERROR, name, f"is {each.state}: {each.reason}"))
+                continue
+            found += [Finding(f.severity, f"{name}: {f.subject}", f.message, f.hint) for f in each.strategy.check()]
+        return found
+
+    def hold(self, why: str) -> None:
+        """Let nobody roll out."""
+        lock = self._lock()
+        lock.make(lock.look())
+        lock.queue.hold(why)
+
+    def release_hold(self) -> Hold | None:
+        """Let rollouts go on."""
+        return self._lock().queue.release_hold()
+
+    def unlock(self, number: int, why: str) -> None:
+        """End a rollout of the queue."""
+        self._lock().queue.unlock(number, why)
+
+    # How.
+
+    @property
+    def _first(self) -> Member:
+        """The host with the queue. Raises `TargetError` when it cannot be used."""
+        options, members = self.options, self._rollout.members
+        sources = [each for each in options.hosts if NAMED.fullmatch(each)]
+        if sources and not options.lock_host:
+            raise PushRefused(
+                f"the hosts come from {sources[0]}, and may be others each time: one has to keep the queue",
+                hint='name it: lock_host = "web1.example.com"',
+            )
+        # Names and ranges are the same each time; their order is that of the rollout.
+        lead = next((each for each in members if options.lock_host in {"", each.host.name, str(each.host)}), None)
+        if lead is None:
+            raise PushRefused(f"lock_host {options.lock_host} is none of the hosts", hint="see them: push hosts")
+        if lead.state is State.UNREACHABLE or lead.strategy.remote is None:
+            raise TargetError(f"the host with the queue cannot be used: {lead.host.name}: {lead.reason}")
+        return lead
+
+    def _lock(self, decided: str = "") -> Lock:
+        remote = self._first.strategy.remote
+        assert remote
+
+        def settle(ticket: Ticket, survey: Survey) -> str:
+            if decided:
+                return decided
+            raise PushRefused(
+                f"{ticket.why} {ticket.number} by {ticket.holder} died or was halted in the middle of its hosts",
+                hint=f"push resume, push rollback, or take it as it is: push unlock {ticket.number} --why TEXT",
+            )
+
+        return Lock(remote, self.run, settle)
+
+    def _known(self, release: str) -> Release:
+        """The release of that id, as the first host knows it; `meant` names are resolved by each host."""
+        status = self._first.strategy.status()
+        for each in (*status.releases, *status.prepared):
+            if each.id == release:
+                return each
+        raise PushRefused(f"there is no release {release!r} on {self._first.host.name}", hint="see: push status")
+
+    def _whereabouts(self) -> str:
+        """What is live where, in a few words."""
+        found: dict[str, list[Member]] = {}
+        for each in self._rollout.members:
+            if each.state is State.GONE:
+                continue
+            try:
+                live = each.live() or "nothing"
+            except PushkitError:
+                live = "what nobody knows"
+            found.setdefault(live, []).append(each)
+        return "; ".join(f"{live} is live on {names(members)}" for live, members in found.items())
+
+
+def newest(survey: Survey) -> int:
+    """The number of the newest rollout that has ended."""
+    return max((each.number for each in survey.tickets if each.ended), default=0)

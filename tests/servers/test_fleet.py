@@ -1,0 +1,275 @@
+"""A rollout over real SSH servers, by the command line: what goes well, and each way in which it does not."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pushkit.testing import Sshd, can_make_accounts
+from servers.fleet_site import COUNT, FleetSite, Servers, changes, text
+
+SICK = {"command": "test ! -e ~/sick", "within": 0.3, "every": 0.1}
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    if not can_make_accounts():
+        pytest.skip("users of their own can only be made by root")
+    made = Servers(tmp_path_factory.mktemp("fleet"))
+    with made.stack:
+        yield made
+
+
+@pytest.fixture
+def site(servers: Servers, tmp_path: Path) -> Iterator[FleetSite]:
+    made = FleetSite(tmp_path, servers, tmp_path.name)
+    made.write()
+    yield made
+    for each in servers.all:
+        (each.files / "sick").unlink(missing_ok=True)
+
+
+def order(site: FleetSite) -> list[Sshd]:
+    """The servers in the order of a rollout."""
+    named = {each.host: each for each in site.servers.all}
+    lines = site.push("hosts").stdout.splitlines()
+    return [named[line.split()[0].partition("@")[2].partition(":")[0]] for line in lines]
+
+
+def test_all_hosts_go_to_one_release_in_batches_and_back(site: FleetSite) -> None:
+    site.write('batches = ["1", "50%"]')
+    done = site.push("--json")
+    assert done.returncode == 0, done.stderr
+    first = changes(done)
+    hosts = [each.host for each in order(site)]
+    for host in hosts:
+        states = [each["state"] for each in first if each["host"] == host]
+        assert states == ["connected", "prepared", "switched", "done"]
+    switched = [(each["host"], each["batch"]) for each in first if each["state"] == "switched"]
+    assert [batch for _, batch in switched] == ["batch 1 of 3", *["batch 2 of 3"] * 2, *["batch 3 of 3"] * 3]
+    assert switched[0][0] == hosts[0]
+    # Nothing is switched before all are prepared.
+    kinds = [each["state"] for each in first if each["state"] in {"prepared", "switched"}]
+    assert kinds == ["prepared"] * COUNT + ["switched"] * COUNT
+    (release,) = site.releases
+    assert "nothing to do" in site.push().stderr
+    site.change("two")
+    with site.watched():
+        second = site.good()
+        assert site.live == ["two"] * COUNT
+        assert site.releases == {second}
+        assert site.good("rollback") == release
+    assert site.live == ["one"] * COUNT
+    status = site.push("status").stdout
+    assert f"{release} on {COUNT} hosts" in status
+    events = [json.loads(line) for line in site.push("log", "--json").stdout.splitlines()]
+    log = [each for each in events if each["event"] == "log-entry"]
+    assert [(each["why"], each["outcome"]) for each in log] == [
+        ("push", "good"),
+        ("push", "good"),
+        ("rollback", "rolled back"),
+    ]
+    site.change("three")
+    site.good("--prepare-only")
+    assert site.live == ["one"] * COUNT
+    (prepared,) = [each["id"] for each in json.loads(site.push("status", "--json").stdout.splitlines()[-1])["prepared"]]
+    assert site.good("switch", "web", prepared) == prepared
+    assert site.live == ["three"] * COUNT
+
+
+def test_a_host_that_cannot_be_reached_stops_it_before_anything_is_changed_unless_it_may_fail(site: FleetSite) -> None:
+    site.good()
+    site.change("two")
+    with socket.create_server(("127.64.0.99", 0)) as silent:
+        refused = f"{site.servers.all[0].user}@127.64.0.98:1"
+        mute = f"{site.servers.all[0].user}@127.64.0.99:{silent.getsockname()[1]}"
+        site.hosts = [*site.hosts, refused, mute]
+        site.write(connect_timeout=1, lock_host="127.64.0.1")
+        done = site.push()
+        assert done.returncode == 7, done.stderr
+        assert "2 of 8 hosts failed" in done.stderr
+        assert "127.64.0.98" in done.stderr
+        assert site.live == ["one"] * COUNT
+        site.write("max_failures = 2", connect_timeout=1, lock_host="127.64.0.1")
+        done = site.push()
+        assert done.returncode == 0, done.stderr
+    assert site.live == ["two"] * COUNT
+
+
+def test_a_sick_canary_is_the_only_one_that_ever_was_live(site: FleetSite) -> None:
+    site.good()
+    site.change("two")
+    site.write(health=SICK)
+    canary = order(site)[0]
+    (canary.files / "sick").touch()
+    with site.watched():
+        done = site.push("--json")
+    assert done.returncode == 8, done.stderr
+    assert [each["host"] for each in changes(done) if each["state"] == "switched"] == [canary.host]
+    assert site.live == ["one"] * COUNT
+    assert f"{canary.host} is not well" in done.stderr
+    assert f"is live on {', '.join(each.host for each in order(site)[:5])} and 1 more" in done.stderr
+    (canary.files / "sick").unlink()
+    site.good()
+    assert site.live == ["two"] * COUNT
+
+
+def test_a_failure_in_the_last_batch_restores_what_was_live_on_each_host_also_where_one_had_missed_a_push(
+    site: FleetSite,
+) -> None:
+    site.good()
+    *others, last = order(site)
+    everybody, missed = site.hosts, others[0]
+    site.hosts = [text(each) for each in site.servers.all if each is not missed]
+    site.write()
+    site.change("two")
+    site.good()
+    site.hosts = everybody
+    before = site.live
+    assert sorted(before) == ["one", *["two"] * 5]
+    site.write(health=SICK)
+    (last.files / "sick").touch()
+    site.change("three")
+    with site.watched():
+        done = site.push()
+    assert done.returncode == 8, done.stderr
+    assert site.live == before
+    assert "went back" in done.stderr
+    odd = site.push("status").stdout
+    assert f"on {missed.host}" in odd
+
+
+def test_a_rollout_that_halts_is_resumed_where_it_stopped_and_nobody_pushes_meanwhile(site: FleetSite) -> None:
+    site.good()
+    site.change("two")
+    site.write('batches = ["2", "100%"]\non_failure = "halt"', health=SICK)
+    second = order(site)[1]
+    (second.files / "sick").touch()
+    done = site.push()
+    assert done.returncode == 8, done.stderr
+    assert sorted(site.live) == [*["one"] * 4, *["two"] * 2]
+    assert "halted" in done.stderr
+    assert "push resume" in done.stderr
+    site.change("three")
+    done = site.push()
+    assert (done.returncode, "push resume, push rollback" in done.stderr) == (6, True), done.stderr
+    (second.files / "sick").unlink()
+    with site.watched():
+        done = site.push("resume", "--json")
+    assert done.returncode == 0, done.stderr
+    assert len([each for each in changes(done) if each["state"] == "switched"]) == 4
+    assert site.live == ["two"] * COUNT
+    site.good()
+    assert site.live == ["three"] * COUNT
+
+
+def test_a_hook_that_fails_on_one_host_fails_the_rollout_and_that_host_changed_nothing(site: FleetSite) -> None:
+    site.good()
+    site.change("two")
+    third = order(site)[2]
+    (third.files / "sick").touch()
+    site.write('batches = ["2", "100%"]', before_switch="echo for $PUSH_RELEASE; test ! -e ~/sick")
+    with site.watched():
+        done = site.push()
+    assert done.returncode == 8, done.stderr
+    assert f"web: {third.host} before_switch | for 0" in done.stderr
+    assert f"{third.host}: before_switch ended with exit code 1" in done.stderr
+    assert site.live == ["one"] * COUNT
+
+
+def test_after_the_client_was_killed_in_the_second_batch_resume_completes_the_rest_and_rollback_undoes_it(
+    site: FleetSite,
+) -> None:
+    site.good()
+    for content, then, expected in (("two", "resume", "two"), ("three", "rollback", "two")):
+        site.change(content)
+        site.write('batches = ["1", "100%"]', before_switch="test -e ~/calm || sleep 20")
+        first = order(site)[0]
+        (first.files / "calm").touch()
+        with site.watched():
+            process = site.start()
+            end = time.monotonic() + 30
+            while sorted(site.live).count(content) < 1:
+                assert time.monotonic() < end
+                time.sleep(0.01)
+            time.sleep(0.2)
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+        assert site.live.count(content) == 1
+        site.write('batches = ["1", "100%"]')
+        done = site.push()
+        assert done.returncode == 6, done.stderr
+        done = site.push(then)
+        assert done.returncode == 0, done.stderr
+        assert site.live == [expected] * COUNT
+
+
+def test_a_host_that_its_source_does_not_list_any_more_is_gone_and_a_new_one_gets_the_release(site: FleetSite) -> None:
+    *others, newcomer = site.servers.all
+    first = "\n".join([*map(text, others), "nobody@127.64.0.98:1"])
+    later = "\n".join(map(text, site.servers.all))
+    (site.root / "first").write_text(first)
+    (site.root / "later").write_text(later)
+    (site.root / "hosts.sh").write_text("#!/bin/sh\ntest -e asked && exec cat later\ntouch asked\nexec cat first\n")
+    (site.root / ".pushignore").write_text("asked\n")
+    (site.root / "hosts.sh").chmod(0o755)
+    site.hosts = ["command:./hosts.sh"]
+    site.write(lock_host=others[0].host)
+    done = site.push("--json")
+    assert done.returncode == 0, done.stderr
+    states = {each["host"]: each["state"] for each in changes(done)}
+    assert states.pop("127.64.0.98") == "gone"
+    assert set(states.values()) == {"done"}
+    assert newcomer.host in states
+    assert site.live == ["one"] * COUNT
+    assert len(site.releases) == 1
+    # A source that names far fewer than the last time is not believed.
+    (site.root / "later").write_text(text(others[0]))
+    site.change("two")
+    done = site.push()
+    assert (done.returncode, "this needs a yes: only 1 hosts are listed" in done.stderr) == (6, True), done.stderr
+    assert site.live == ["one"] * COUNT
+
+
+def test_ctrl_c_between_batches_leaves_a_rollout_that_can_be_resumed(site: FleetSite) -> None:
+    site.good()
+    site.change("two")
+    site.write('batches = ["1", "100%"]', health={"command": "test -e ~/go", "within": 30, "every": 0.1})
+    process = site.start()
+    end = time.monotonic() + 30
+    while "two" not in site.live:
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _out, err = process.communicate(timeout=30)
+    assert process.returncode == 130, err
+    assert "go on with push resume, or back with push rollback" in err
+    assert site.live.count("two") == 1
+    site.write()
+    assert site.good("rollback")
+    assert site.live == ["one"] * COUNT
+
+
+def test_hosts_are_listed_in_the_order_of_a_rollout_without_connecting(site: FleetSite) -> None:
+    site.hosts = ["web[1-3].example.com", "deploy@db.example.com:2222", "file:more"]
+    (site.root / "more").write_text("[::1] # here\nblue.example.com blue eu-1\n")
+    site.write(lock_host="web1.example.com")
+    lines = site.push("hosts").stdout.splitlines()
+    assert {tuple(line.split()) for line in lines} == {
+        ("web1.example.com", "-", "-"),
+        ("web2.example.com", "-", "-"),
+        ("web3.example.com", "-", "-"),
+        ("deploy@db.example.com:2222", "-", "-"),
+        ("[::1]", "-", "-"),
+        ("blue.example.com", "blue", "eu-1"),
+    }
+    site.hosts = list(reversed(site.hosts))
+    site.write(lock_host="web1.example.com")
+    assert site.push("hosts").stdout.splitlines() == lines

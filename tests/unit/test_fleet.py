@@ -1,0 +1,218 @@
+"""Hosts, their sources, batches: what a rollout is computed from."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import dns.message
+import dns.rrset
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from pushkit import PluginError, Project, Run, Target, TargetError
+from pushkit.fleet.batches import batches
+from pushkit.fleet.file import read
+from pushkit.fleet.host import Host, expanded, in_order, parse
+from pushkit.fleet.options import FleetOptions
+from pushkit.fleet.source import listed
+from pushkit.secrets.redaction import Redactor
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    target = Target("web", "sftp")
+    return Run(
+        project=Project("blog", tmp_path / "Pushfile", tmp_path, ".", (), "web", {"web": target}),
+        target=target,
+        emit=lambda event: None,
+        cancelled=threading.Event(),
+        scratch=tmp_path,
+        person="ann@desk",
+        redact=Redactor(),
+        environment={"PATH": "/usr/bin:/bin"},
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "host"),
+    [
+        ("web1.example.com", Host("web1.example.com")),
+        ("deploy@web1:2222", Host("web1", "deploy", 2222)),
+        ("[::1]:22", Host("::1", "", 22)),
+        ("ann@[fe80::1%eth0]", Host("fe80::1%eth0", "ann")),
+        ("10.0.0.1", Host("10.0.0.1")),
+        ("web1.example.com.", Host("web1.example.com")),
+    ],
+)
+def test_a_host_is_read_and_written(text: str, host: Host) -> None:
+    assert parse(text) == host
+    assert str(host) == text.rstrip(".")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "-oProxyCommand=x",
+        "a b",
+        "a/b",
+        "../x",
+        "a\nb",
+        "web:99999",
+        "@web",
+        "-x@web",
+        "we;b",
+        "$(id)",
+        "[x",
+        "ann@",
+    ],
+)
+def test_what_is_no_host_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="is no host"):
+        parse(text)
+
+
+def test_ranges_are_expanded() -> None:
+    assert list(expanded("web[08-11].x")) == ["web08.x", "web09.x", "web10.x", "web11.x"]
+    assert list(expanded("a[1,3,5-6]b[1-2]")) == ["a1b1", "a1b2", "a3b1", "a3b2", "a5b1", "a5b2", "a6b1", "a6b2"]
+    assert list(expanded("[::1]:22")) == ["[::1]:22"]
+    for text in ("web[2-1]", "web[1-99999999]", "a[1-200]b[1-200]"):
+        with pytest.raises(ValueError, match="10,000"):
+            list(expanded(text))
+
+
+@given(st.lists(st.from_regex(r"[a-z]{1,8}", fullmatch=True), min_size=1, max_size=20), st.randoms())
+def test_the_order_is_that_of_the_set_and_not_of_the_list(names: list[str], random: object) -> None:
+    hosts = [parse(name) for name in names]
+    again = list(hosts)
+    random.shuffle(again)  # type: ignore[attr-defined]
+    assert in_order(hosts, "web") == in_order(again, "web")
+    assert len(in_order(hosts, "web")) == len(set(names))
+
+
+@given(
+    st.integers(min_value=0, max_value=900),
+    st.lists(
+        st.one_of(st.integers(1, 50).map(str), st.integers(1, 100).map(lambda n: f"{n}%")), min_size=1, max_size=6
+    ),
+)
+def test_batches_hold_each_host_once_and_in_order(count: int, sizes: list[str]) -> None:
+    found = batches(range(count), sizes)
+    assert [each for batch in found for each in batch] == list(range(count))
+    assert all(found)
+
+
+def test_batches_grow_as_they_are_written() -> None:
+    assert [len(each) for each in batches(range(100), ["1", "10%", "25%", "100%"])] == [1, 9, 15, 75]
+    assert [len(each) for each in batches(range(3), ["1", "10%", "25%", "100%"])] == [1, 2]
+    assert [len(each) for each in batches(range(10), ["4"])] == [4, 6]
+
+
+def test_a_file_holds_lines_or_json() -> None:
+    lines = "# ours\nweb[1-2]  blue eu-1\n\nann@db:22\n"
+    assert read(lines, "hosts") == [
+        Host("web1", pool="blue", zone="eu-1"),
+        Host("web2", pool="blue", zone="eu-1"),
+        Host("db", "ann", 22),
+    ]
+    assert read('["web[1-2]", {"host": "db", "pool": "green"}]', "hosts") == [
+        Host("web1"),
+        Host("web2"),
+        Host("db", pool="green"),
+    ]
+    for text in ("we b;ls x y z\n-o\n", '["a"', '[{"no": 1}]', "web1 $(id)\n"):
+        with pytest.raises(TargetError, match="hosts: "):
+            read(text, "hosts")
+
+
+def test_sources_are_asked_by_their_names(run: Run) -> None:
+    (run.project.root / "more").write_text("web3\nweb1\n")
+    names = {host.name for host in listed(["web[1-2]", "file:more", "command:printf 'web4\\nweb5'"], run)}
+    assert names == {"web1", "web2", "web3", "web4", "web5"}
+    assert [host.port for host in listed(["web:2222"], run)] == [2222]
+    with pytest.raises(PluginError, match='no host source "consul"'):
+        listed(["consul:web"], run)
+    for text, words in {
+        "file:none": "cannot be read",
+        "command:false": "exit code 1",
+        "command:true": "no host",
+    }.items():
+        with pytest.raises(TargetError, match=words):
+            listed([text], run)
+
+
+ZONE = {
+    ("web.example.com.", "A"): ["192.0.2.1", "192.0.2.2"],
+    ("web.example.com.", "AAAA"): ["2001:db8::1"],
+    ("_ssh._tcp.example.com.", "SRV"): ["0 0 2222 web1.example.com.", "0 0 22 web2.example.com."],
+    ("txt.example.com.", "TXT"): ['"nothing"'],
+}
+
+
+@pytest.fixture(scope="module")
+def nameserver() -> Iterator[str]:
+    """A name server with `ZONE`, on an address of its own."""
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.bind(("127.0.0.1", 0))
+
+    def serve() -> None:
+        while True:
+            data, client = sock.recvfrom(4096)
+            if not data:
+                return
+            query = dns.message.from_wire(data)
+            question = query.question[0]
+            name = question.name.to_text()
+            reply = dns.message.make_response(query)
+            found = ZONE.get((name, dns.rdatatype.to_text(question.rdtype)), [])
+            if found:
+                reply.answer.append(dns.rrset.from_text_list(name, 60, "IN", question.rdtype, found))
+            elif not any(each == name for each, _ in ZONE):
+                reply.set_rcode(dns.rcode.NXDOMAIN)
+            sock.sendto(reply.to_wire(), client)
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    yield f"127.0.0.1:{sock.getsockname()[1]}"
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as end:
+        end.sendto(b"", sock.getsockname())
+    thread.join()
+    sock.close()
+
+
+def test_dns_gives_addresses_and_services(run: Run, nameserver: str) -> None:
+    assert {host.name for host in listed([f"dns:web.example.com@{nameserver}"], run)} == {
+        "192.0.2.1",
+        "192.0.2.2",
+        "2001:db8::1",
+    }
+    found = listed([f"dns:_ssh._tcp.example.com@{nameserver}"], run)
+    assert {(host.name, host.port) for host in found} == {("web1.example.com", 2222), ("web2.example.com", 22)}
+    for name in ("gone.example.com", "txt.example.com"):
+        with pytest.raises(TargetError, match=name):
+            listed([f"dns:{name}@{nameserver}"], run)
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        {"hosts": ["-oProxyCommand=x"]},
+        {"hosts": ["web[2-1]"]},
+        {"rollout": {"batches": ["0"]}},
+        {"rollout": {"batches": ["101%"]}},
+        {"rollout": {"batches": []}},
+        {"rollout": {"on_failure": "pray"}},
+        {"health": {}},
+        {"health": {"url": "http://x", "tcp": 80}},
+        {"health": {"url": "ftp://x"}},
+        {"health": {"tcp": 80, "contains": "x"}},
+    ],
+)
+def test_wrong_options_are_refused(table: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        FleetOptions.model_validate(table)
