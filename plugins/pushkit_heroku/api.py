@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -11,8 +12,9 @@ from urllib.parse import quote, urlsplit
 import requests
 from pydantic import TypeAdapter, ValidationError
 from requests.auth import AuthBase
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
-from pushkit import Run, TargetError
+from pushkit import PushFailed, Run, TargetError
 from pushkit_heroku.replies import Refusal
 from pushkit_heroku.words import Refused
 
@@ -20,6 +22,7 @@ ACCEPT = "application/vnd.heroku+json; version=3"
 #: Seconds to connect, and that an answer may take.
 TIMES = (15.0, 60.0)
 TRIES = 3
+LOOK = "look with push status before you push again"
 T = TypeVar("T")
 
 
@@ -48,7 +51,8 @@ class Api:
         self._url = url
         self._token = Token(token)
         self._session = requests.Session()
-        self._session.verify = str(run.project.root / Path(ca_file).expanduser()) if ca_file else True
+        # Named in each request: REQUESTS_CA_BUNDLE goes before what a session has.
+        self._verify = trusted(run, ca_file)
 
     def close(self) -> None:
         """Hang up."""
@@ -74,6 +78,19 @@ class Api:
         found: T = read(kind, path, self._ask(method, path, body, {}))
         return found
 
+    def change(self, path: str, kind: type[T] | Any, body: Mapping[str, Any], *, method: str = "POST") -> T:
+        """Send what changes something at Heroku, once.
+
+        Raises `TargetError` when Heroku refused it or was not reached, `PushFailed` when it may have done it.
+        """
+        try:
+            found: T = self.send(method, path, kind, body)
+        except (Refused, Unreachable, Odd) as error:
+            if error.certain:
+                raise
+            raise PushFailed(f"{error.message}; it is not known whether it was done", hint=LOOK) from error
+        return found
+
     def upload(self, url: str, file: Path, size: int, sent: Callable[[int], None]) -> None:
         """Put a file at a signed URL; ``sent`` hears how many more bytes went. Raises `TargetError`."""
         self._check_url(url)
@@ -81,32 +98,41 @@ class Api:
             body = Body(content, size, self._run.check, sent)
             # The signature is of a request without a type.
             answer = self._patiently(
+                url,
                 lambda: self._session.put(
-                    url, data=body, headers={"Content-Type": ""}, auth=anonymous, timeout=TIMES, allow_redirects=False
-                )
+                    url,
+                    data=body,
+                    headers={"Content-Type": ""},
+                    auth=anonymous,
+                    timeout=TIMES,
+                    allow_redirects=False,
+                    verify=self._verify,
+                ),
             )
         if answer.status_code not in {200, 201, 204}:
             raise TargetError(
-                f"the archive was not taken by {urlsplit(url).hostname}: status {answer.status_code}", hint="push again"
+                f"the archive was not taken by {host(url)}: status {answer.status_code}", hint="push again"
             )
 
     def lines(self, url: str) -> Iterator[str]:
-        """The lines of an output stream as they come, until it ends; one that breaks off ends too."""
+        """The lines of an output stream as they come, until it ends. Raises `TargetError` when it breaks off."""
         self._check_url(url)
         try:
             with self._session.get(
-                url, stream=True, auth=anonymous, timeout=(TIMES[0], 300), allow_redirects=False
+                url, stream=True, auth=anonymous, timeout=(TIMES[0], 300), allow_redirects=False, verify=self._verify
             ) as answer:
-                if answer.status_code == 200:
-                    for line in answer.iter_lines(chunk_size=None):
-                        # Null bytes are its sign of life.
-                        yield line.replace(b"\0", b"").decode("utf-8", "replace")
-        except (requests.RequestException, OSError):
-            return
+                if answer.status_code != 200:
+                    raise TargetError(f"{host(url)} answers with status {answer.status_code}")
+                for line in answer.iter_lines(chunk_size=None):
+                    # Null bytes are its sign of life.
+                    yield line.replace(b"\0", b"").decode("utf-8", "replace")
+        except (requests.RequestException, OSError, ValueError) as error:
+            raise Unreachable(host(url), error) from error
 
     def _ask(self, method: str, path: str, body: Mapping[str, Any] | None, headers: Mapping[str, str]) -> bytes:
         what = {"GET": "Heroku was asked", "POST": "Heroku was told", "PATCH": "Heroku was told"}[method]
         answer = self._patiently(
+            self._url,
             lambda: self._session.request(
                 method,
                 self._url + path,
@@ -115,7 +141,8 @@ class Api:
                 auth=self._token,
                 timeout=TIMES,
                 allow_redirects=False,
-            )
+                verify=self._verify,
+            ),
         )
         if not answer.ok or answer.is_redirect:
             raise Refused(answer.status_code, refusal(answer), f"{what} {method} {path}")
@@ -123,11 +150,11 @@ class Api:
 
     def _check_url(self, url: str) -> None:
         """What an answer says is no reason to send an archive in clear text."""
-        if urlsplit(url).scheme not in {"https", urlsplit(self._url).scheme}:
+        if not host(url) or urlsplit(url).scheme not in {"https", urlsplit(self._url).scheme}:
             raise TargetError("Heroku named an address that is not https", hint="see status.heroku.com")
 
-    def _patiently(self, ask: Callable[[], requests.Response]) -> requests.Response:
-        """The answer; whoever asks to stop does not wait for it."""
+    def _patiently(self, url: str, ask: Callable[[], requests.Response]) -> requests.Response:
+        """The answer of ``url``; whoever asks to stop does not wait for it."""
         answers: list[requests.Response | Exception] = []
 
         def act() -> None:
@@ -145,23 +172,32 @@ class Api:
         answer = answers[0]
         if isinstance(answer, requests.exceptions.SSLError):
             raise TargetError(
-                f"the certificate of {urlsplit(self._url).hostname} is not trusted",
+                f"the certificate of {host(url)} is not trusted",
                 hint="check the address; for an authority of your own: ca_file",
             ) from answer
-        if isinstance(answer, (requests.RequestException, OSError)):
-            raise Unreachable(urlsplit(self._url).hostname or "", answer) from answer
+        # A ValueError: what is no address, found out late.
+        if isinstance(answer, (requests.RequestException, OSError, ValueError)):
+            raise Unreachable(host(url), answer) from answer
         if isinstance(answer, Exception):
             raise answer
         return answer
 
 
 class Unreachable(TargetError):
-    """No answer came."""
+    """No answer came; ``certain``: and nothing was sent."""
 
     def __init__(self, host: str, error: Exception) -> None:
+        reason = getattr(error.args[0], "reason", None) if error.args else None
+        self.certain = isinstance(reason, (NewConnectionError, ConnectTimeoutError))
         # What requests says quotes the URL, which may be signed.
         why = "it did not answer in time" if isinstance(error, requests.Timeout) else "the connection failed"
         super().__init__(f"{host} cannot be reached: {why}", hint="check the network; see status.heroku.com")
+
+
+class Odd(TargetError):
+    """An answer that is not the Platform API's: what it was asked for may be done."""
+
+    certain = False
 
 
 class Body:
@@ -190,7 +226,7 @@ def read(kind: type[T] | Any, path: str, content: bytes) -> T:
         found: T = TypeAdapter(kind).validate_json(content)
     except ValidationError as error:
         where = ".".join(map(str, error.errors()[0]["loc"]))
-        raise TargetError(
+        raise Odd(
             f"what answers to {path} is not the Platform API: {where or 'no JSON'} is not as it should be",
             hint="is api_url right, and no proxy between?",
         ) from None
@@ -203,6 +239,27 @@ def refusal(answer: requests.Response) -> Refusal:
         return Refusal.model_validate_json(answer.content)
     except ValidationError:
         return Refusal()
+
+
+def host(url: str) -> str:
+    """The host of a URL, empty where it is none."""
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
+
+
+def trusted(run: Run, ca_file: str) -> str | bool:
+    """Whom to trust: the authorities of ``ca_file``, or the system's. Raises `TargetError` when it cannot be used."""
+    if not ca_file:
+        return True
+    try:
+        path = str(run.project.root / Path(ca_file).expanduser())
+        ssl.create_default_context(cafile=path)
+    except (OSError, RuntimeError) as error:
+        reason = "holds no certificate" if isinstance(error, ssl.SSLError) else "cannot be read"
+        raise TargetError(f"ca_file: {ca_file} {reason}", hint="name a file of certificates in PEM") from error
+    return path
 
 
 def segment(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import netrc
+import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -20,6 +21,8 @@ def token(options: HerokuOptions, run: Run) -> str:
     if not found:
         raise TargetError("there is no token for Heroku", hint=HINT)
     run.hide("heroku token", found)
+    if not re.fullmatch(r"[!-~]+", found):
+        raise TargetError("the token for Heroku is not one word of plain letters", hint=HINT)
     return found
 
 

@@ -25,16 +25,24 @@ class Output:
     def __init__(self, run: Run, api: Api, url: str) -> None:
         # Signed: who has it may read.
         run.hide("output stream", url)
+        self._run = run
         self._thread = threading.Thread(target=self._pass, args=(run, api, url), name="output", daemon=True)
         self._thread.start()
 
     def end(self) -> None:
         """Wait for the last lines, for a moment."""
-        self._thread.join(REST)
+        until = time.monotonic() + REST
+        while self._thread.is_alive() and time.monotonic() < until:
+            self._thread.join(0.1)
+            self._run.check()
 
     def _pass(self, run: Run, api: Api, url: str) -> None:
-        for line in api.lines(url):
-            run.output("heroku", line)
+        try:
+            for line in api.lines(url):
+                run.output("heroku", line)
+        except TargetError as error:
+            # What is followed is asked for its state too: its end does not depend on this.
+            run.warn(f"the output breaks off here: {error.message}")
 
 
 class Deadline:

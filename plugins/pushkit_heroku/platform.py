@@ -33,7 +33,7 @@ class Platform:
     def create(self, region: str, team: str) -> App:
         """Make the app."""
         body = {"name": self.name} | ({"region": region} if region else {}) | ({"team": team} if team else {})
-        return self.api.send("POST", "/teams/apps" if team else "/apps", App, body)
+        return self.api.change("/teams/apps" if team else "/apps", App, body)
 
     def config(self) -> Mapping[str, str | None]:
         """Its config vars."""
@@ -41,7 +41,7 @@ class Platform:
 
     def configure(self, values: Mapping[str, str]) -> None:
         """Set config vars; the others stay."""
-        self.api.send("PATCH", f"{self._path}/config-vars", dict[str, str | None], values)
+        self.api.change(f"{self._path}/config-vars", dict[str, str | None], values, method="PATCH")
 
     def releases(self, limit: int) -> list[Release]:
         """The last releases, the newest first."""
@@ -53,7 +53,7 @@ class Platform:
 
     def roll_back(self, release: str) -> Release:
         """Make a release with the slug of an earlier one."""
-        return self.api.send("POST", f"{self._path}/releases", Release, {"release": release})
+        return self.api.change(f"{self._path}/releases", Release, {"release": release})
 
     def slug(self, slug: str) -> Slug:
         """A slug by its id."""
@@ -70,7 +70,7 @@ class Platform:
     def start_build(self, url: str, version: str, checksum: str) -> Build:
         """Build what is at ``url``, whose sha256 is ``checksum``, in hex."""
         blob = {"url": url, "version": version, "checksum": f"SHA256:{checksum}"}
-        return self.api.send("POST", f"{self._path}/builds", Build, {"source_blob": blob})
+        return self.api.change(f"{self._path}/builds", Build, {"source_blob": blob})
 
     def build(self, build: str) -> Build:
         """A build by its id."""

@@ -27,7 +27,7 @@ from pushkit import (
 )
 from pushkit_git import GitPlan, GitStrategy
 from pushkit_heroku import replies
-from pushkit_heroku.api import Api
+from pushkit_heroku.api import LOOK, Api
 from pushkit_heroku.credentials import token
 from pushkit_heroku.following import Deadline
 from pushkit_heroku.options import HerokuOptions
@@ -90,19 +90,20 @@ class HerokuStrategy(Strategy[HerokuOptions]):
         """Carry it out. Raises `PushRefused` when Heroku does not build it, `PushFailed` when the release failed."""
         assert isinstance(plan, HerokuPlan)
         steps = iter(plan.steps)
-        self._prepare(plan, steps)
-        try:
-            with self._watched():
+        with self._watched():
+            done: list[str] = []
+            try:
+                self._prepare(plan, steps, done)
                 if plan.version:
-                    release = self._build(plan, snapshot, steps)
+                    release = self._build(plan, steps)
                 elif rest := tuple(steps):
                     release = self._push_by_git(plan, snapshot, rest)
                 else:
-                    release = self._platform.releases(1)[0]
-        except PushRefused as error:
-            if not plan.create and not plan.config:
-                raise
-            raise PushFailed(f"{error.message}; what came before it is done", hint=error.hint) from error
+                    release = self._configured()
+            except (PushRefused, TargetError) as error:
+                if not done:
+                    raise
+                raise PushFailed(f"{error.message}; before it, {' and '.join(done)}", hint=error.hint) from error
         return Release(release.name, snapshot.revision, release.when, release.user.email)
 
     # What is there.
@@ -233,7 +234,10 @@ class HerokuStrategy(Strategy[HerokuOptions]):
     def _live_commit(self) -> str:
         """The commit that the live release was built of, empty where that is not known."""
         live = current(self._releases)
-        return (self._platform.slug(live.slug.id).commit or "") if live and live.slug else ""
+        return self._commit(live) if live else ""
+
+    def _commit(self, release: replies.Release) -> str:
+        return (self._platform.slug(release.slug.id).commit or "") if release.slug else ""
 
     def _packed(self, snapshot: Snapshot) -> Archive:
         path = self.run.scratch / "source.tar.gz"
@@ -243,17 +247,26 @@ class HerokuStrategy(Strategy[HerokuOptions]):
 
     # Doing it.
 
-    def _prepare(self, plan: HerokuPlan, steps: Iterator[Step]) -> None:
-        """Make the app and set config vars, where that is planned."""
+    def _prepare(self, plan: HerokuPlan, steps: Iterator[Step], done: list[str]) -> None:
+        """Make the app and set config vars, where that is planned; ``done`` says what of it was."""
         if plan.create:
             with self.run.step(next(steps)):
                 self._app = self._platform.create(self.options.region, self.options.team)
+            done.append("the app was made")
         if plan.config:
             with self.run.step(next(steps)):
                 values = {name: self.options.config[name].get_secret_value() for name in plan.config}
                 self._platform.configure(values)
+            done.append("config vars were set")
 
-    def _build(self, plan: HerokuPlan, snapshot: Snapshot, steps: Iterator[Step]) -> replies.Release:
+    def _configured(self) -> replies.Release:
+        """The release that config vars became; it has a release phase as any other."""
+        found = self._platform.releases(1)
+        if not found:
+            raise TargetError("Heroku tells of no release", hint=LOOK)
+        return self._released(self._deadline(), found[0])
+
+    def _build(self, plan: HerokuPlan, steps: Iterator[Step]) -> replies.Release:
         with self.run.step(source := next(steps)):
             place = self._platform.place()
             for url in (place.put_url, place.get_url):
@@ -264,7 +277,13 @@ class HerokuStrategy(Strategy[HerokuOptions]):
             )
         deadline = self._deadline()
         with self.run.step(next(steps)):
-            started = self._platform.start_build(place.get_url, plan.version, archive.sha256.hex())
+            try:
+                started = self._platform.start_build(place.get_url, plan.version, archive.sha256.hex())
+            except TargetError as error:
+                # An archive that nobody builds is no change.
+                raise PushRefused(
+                    f"{error.message}; {self._live or 'nothing'} is still live", hint=error.hint
+                ) from error
             build = deadline.follow("the build", started, lambda: self._platform.build(started.id))
             if build.status != "succeeded":
                 raise PushRefused(
@@ -276,7 +295,9 @@ class HerokuStrategy(Strategy[HerokuOptions]):
                     if build.release:
                         break
             assert build.release
-            return self._released(deadline, self._platform.release(build.release.id))
+            made = build.release.id
+            # Its first look is one of those that fail once something has changed.
+            return self._released(deadline, next(deadline.looks("the release", lambda: self._platform.release(made))))
 
     def _push_by_git(self, plan: HerokuPlan, snapshot: Snapshot, steps: Sequence[Step]) -> replies.Release:
         by_git, deadline = plan.by_git, self._deadline()
@@ -295,9 +316,15 @@ class HerokuStrategy(Strategy[HerokuOptions]):
             ) from error
         for releases in deadline.looks("the release", lambda: self._platform.releases(BUILDS)):
             for each in releases:
-                if each.version > before and each.slug and self._platform.slug(each.slug.id).commit == by_git.commit:
+                if each.version > before and self._is_of(each, by_git.commit):
                     return self._released(deadline, each)
         raise AssertionError("not reached")
+
+    def _is_of(self, release: replies.Release, commit: str) -> bool:
+        try:
+            return bool(release.slug) and self._commit(release) == commit
+        except TargetError as error:
+            raise PushFailed(f"{error.message}; Heroku has built {commit[:7]}", hint=LOOK) from error
 
     def _deadline(self) -> Deadline:
         return Deadline(self.run, self._platform.api, self.options.within)
@@ -306,12 +333,19 @@ class HerokuStrategy(Strategy[HerokuOptions]):
         """A release at its end. Raises `PushFailed` when its release phase failed."""
         ended = deadline.follow(f"the release {release.name}", release, lambda: self._platform.release(release.id))
         if ended.status != "succeeded":
-            live = current(self._platform.releases(BUILDS))
             raise PushFailed(
-                f"the release {ended.name} {ended.status}; {live.name if live else 'nothing'} is still live",
+                f"the release {ended.name} {ended.status}; {self._still_live()}",
                 hint="the output of its release phase says why",
             )
         return ended
+
+    def _still_live(self) -> str:
+        """What is live after a failure, in words."""
+        try:
+            live = current(self._platform.releases(BUILDS))
+        except TargetError as error:
+            return f"what is live is not known: {error.message}"
+        return f"{live.name if live else 'nothing'} is still live"
 
     @contextmanager
     def _watched(self) -> Iterator[None]:

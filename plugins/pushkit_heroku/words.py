@@ -27,10 +27,11 @@ MEANINGS = {
 
 
 class Refused(TargetError):
-    """The API said no; ``status`` is that of HTTP."""
+    """The API said no; ``status`` is that of HTTP. ``certain``: what was asked for is not done."""
 
     def __init__(self, status: int, refusal: Refusal, what: str) -> None:
         self.status = status
+        self.certain = status < 500 or status == 503
         meaning, hint = MEANINGS.get(refusal.id) or MEANINGS.get(str(status)) or ("", "see status.heroku.com")
         said = " ".join(refusal.message.split())[:500]
         why = f"{meaning} ({said})" if meaning and said else meaning or said or f"it answers with status {status}"

@@ -75,7 +75,7 @@ class HerokuServer:
         self.tokens = {"the-token"}
         self.apps: dict[str, HerokuApp] = {}
         self.making = Making()
-        self.answers: dict[str, tuple[int, Mapping[str, str]]] = {}
+        self.answers: dict[str, tuple[int, Mapping[str, Any]]] = {}
         self.requests: list[tuple[str, str, str]] = []
         self.sources: dict[str, bytes] = {}
         self.streams: dict[str, Stream] = {}
@@ -233,6 +233,16 @@ class HerokuApp:
         if making.phase:
             self.end(release, "succeeded" if making.released else "failed")
 
+    def configured(self, description: str, slug: str | None) -> None:
+        """A release of config vars; where there is something to run, its release phase runs too."""
+        making = self._server.making
+        if not slug or not making.phase:
+            self.release(description, slug)
+            return
+        made, output = self.release(description, slug, status="pending"), self._server.stream()
+        made["output_stream_url"] = f"{self._server.url}/streams/{output.id}?signature=s"
+        threading.Thread(target=self.finish, args=(made, output, making), name="phase", daemon=True).start()
+
     def _make(self, build: dict[str, Any], stream: Stream, making: Making) -> None:
         blob = build["source_blob"]
         content = self._server.sources.get(source_of(blob["url"]), b"")
@@ -313,7 +323,7 @@ def handler(server: HerokuServer) -> type[BaseHTTPRequestHandler]:
                 case "PATCH", "config-vars", "":
                     app.config |= body
                     last = next((each["slug"] for each in reversed(app.releases) if each["slug"]), None)
-                    app.release(f"Set {', '.join(body)} config vars", last["id"] if last else None)
+                    app.configured(f"Set {', '.join(body)} config vars", last["id"] if last else None)
                     return 200, app.config
                 case "POST", "sources", "":
                     source = f"{server.url}/sources/{uuid.uuid4()}?signature=v3ry-s3cret"

@@ -269,6 +269,85 @@ def test_a_deadline_ends_the_wait_and_says_that_heroku_goes_on(site: HerokuSite,
     assert "the build is not done after 0.5 seconds, and goes on at Heroku" in done.stderr
 
 
+def test_what_fails_once_config_vars_are_set_does_not_say_that_nothing_changed(site: HerokuSite, cloud: Cloud) -> None:
+    site.after = "\n[target.web.config]\nCOLOUR = 'red'\n"
+    cloud.api.answers["/sources"] = (500, {"id": "x", "message": "No room."})
+    done = site.push(via="build")
+    assert (done.returncode, "before it, config vars were set" in done.stderr) == (8, True), done.stderr
+    assert site.app.config == {"COLOUR": "red"}
+
+
+def test_a_release_of_config_vars_alone_is_followed_to_its_end(site: HerokuSite, cloud: Cloud) -> None:
+    site.good(via="build")
+    cloud.api.making = Making(phase=["no colour red"], released=False)
+    site.after = "\n[target.web.config]\nCOLOUR = 'red'\n"
+    done = site.push(via="build")
+    assert (done.returncode, "the release v2 failed; v1 is still live" in done.stderr) == (8, True), done.stderr
+    assert "no colour red" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("status", "answer", "code"),
+    [
+        (500, {"id": "internal", "message": "Oh."}, 8),
+        (201, {"id": 7}, 8),
+        (422, {"id": "invalid_params", "message": "No quota is left."}, 6),
+    ],
+)
+def test_an_answer_that_leaves_open_whether_a_build_began_is_told_as_that(
+    site: HerokuSite, cloud: Cloud, status: int, answer: dict[str, Any], code: int
+) -> None:
+    cloud.api.answers[f"POST /apps/{site.app.name}/builds"] = (status, answer)
+    done = site.push(via="build")
+    assert done.returncode == code, done.stderr
+    assert ("it is not known whether it was done" in done.stderr) == (code == 8)
+    assert ("No quota is left." in done.stderr) == (code == 6)
+
+
+@pytest.mark.parametrize("address", ["https://[::1", "http://localhost/x"])
+def test_addresses_that_are_none_end_with_a_message(site: HerokuSite, cloud: Cloud, address: str) -> None:
+    cloud.api.answers["/sources"] = (201, {"source_blob": {"put_url": address, "get_url": address}})
+    done = site.push("-v", via="build")
+    assert (done.returncode, "Traceback" in done.stdout + done.stderr) == (7, False), done.stderr
+    del cloud.api.answers["/sources"]
+    pending = {"id": "7", "status": "pending", "output_stream_url": address}
+    cloud.api.answers[f"POST /apps/{site.app.name}/builds"] = (201, pending)
+    cloud.api.answers[f"/apps/{site.app.name}/builds/7"] = (200, {**pending, "status": "failed"})
+    done = site.push("-v", via="build")
+    assert (done.returncode, "Traceback" in done.stdout + done.stderr) == (6, False), done.stderr
+    assert "the output breaks off here" in done.stderr
+
+
+@pytest.mark.parametrize("token", ["two words", "sn\u2603w-t0ken"])
+def test_a_token_that_cannot_be_one_is_told_and_not_shown(site: HerokuSite, token: str) -> None:
+    site.environment["HEROKU_API_KEY"] = token
+    done = site.push(via="build")
+    assert (done.returncode, "not one word" in done.stderr, token in done.stderr) == (7, True, False), done.stderr
+
+
+def test_a_ca_file_counts_more_than_the_environment_and_is_missed_by_name(site: HerokuSite, tmp_path: Path) -> None:
+    other = CertificateAuthority(tmp_path / "home")
+    site.environment |= {"REQUESTS_CA_BUNDLE": str(other.file), "CURL_CA_BUNDLE": str(other.file)}
+    assert site.good(via="build") == "v1"
+    done = site.push(via="build", ca_file=str(other.file))
+    assert (done.returncode, "the certificate of localhost is not trusted" in done.stderr) == (7, True), done.stderr
+    done = site.push(via="build", ca_file="nothing.pem")
+    assert (done.returncode, "ca_file: nothing.pem cannot be read" in done.stderr) == (7, True), done.stderr
+
+
+def test_a_shallow_clone_with_a_detached_head_is_pushed_as_a_snapshot(site: HerokuSite, tmp_path: Path) -> None:
+    site.repository()
+    (site.root / "index.html").write_text("two\n")
+    site.commit("two")
+    git(tmp_path, "clone", "--quiet", "--depth=1", f"file://{site.root}", "shallow")
+    site.root = tmp_path / "shallow"
+    git(site.root, "checkout", "--quiet", "--detach")
+    done = site.push(what="commit", allow_dirty=True)
+    assert (done.returncode, "git fetch --unshallow" in done.stderr) == (6, True), done.stderr
+    site.good()
+    assert site.tree()["index.html"][1] == "two"
+
+
 @VIA
 def test_the_token_is_in_no_argument_and_no_file(site: HerokuSite, cloud: Cloud, via: str) -> None:
     cloud.api.making = making = Making()
