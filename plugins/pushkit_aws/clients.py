@@ -54,6 +54,15 @@ class Clients:
         method = getattr(self.client(service), operation)
         return self._told(lambda: heard(self._run, lambda: method(**parameters)), service, operation, parameters)
 
+    def credentials(self) -> Any:
+        """What calls are signed with at this moment, as botocore has it; None without any."""
+        found = self._session.get_credentials() if self._session else None
+        return found.get_frozen_credentials() if found else None
+
+    def region(self, service: str) -> str:
+        """The region that calls of ``service`` are signed for."""
+        return str(self.client(service).meta.region_name)
+
     def close(self) -> None:
         """Give back the connections."""
         with self._lock:
@@ -76,16 +85,17 @@ class Clients:
             s3=dict(with_addressing),
         )
         if self._session is None:
-            secret = {
+            keys = {
                 name: value.get_secret_value()
                 for name, value in (
-                    ("aws_access_key_id", options.access_key_id),
                     ("aws_secret_access_key", options.secret_access_key),
                     ("aws_session_token", options.session_token),
                 )
                 if value
             }
-            self._session = Session(profile_name=options.profile or None, **secret)
+            if options.access_key_id:
+                keys["aws_access_key_id"] = options.access_key_id
+            self._session = Session(profile_name=options.profile or None, **keys)
         # A store of one's own seldom has regions, and a signature has to name one.
         region = options.region or self._session.region_name or ("us-east-1" if options.endpoint_url else None)
         return self._session.client(

@@ -16,7 +16,7 @@ class AwsOptions(Options):
 
     region: str = Field(default="", description="The region; by default the profile's or `AWS_REGION`.")
     profile: str = Field(default="", description="The profile of `~/.aws/config`, for keys, SSO or a role.")
-    access_key_id: SecretStr | None = Field(default=None, description="An access key, instead of what boto3 finds.")
+    access_key_id: str = Field(default="", description="An access key, instead of what boto3 finds.")
     secret_access_key: SecretStr | None = Field(default=None, description="The secret of the access key.")
     session_token: SecretStr | None = Field(default=None, description="The token of a temporary access key.")
     endpoint_url: str = Field(default="", description="Another service that speaks the same protocol.")

@@ -16,8 +16,8 @@ Dropbear, ``proftpd_server`` is ProFTPD with SFTP and nothing else, on which a r
 ``pureftpd_server`` and ``pyftpd_server``, which demand TLS. ``embedded_ssh`` is a server in the test's own process: it
 needs neither a program nor root, and is the one that works everywhere. ``fault_proxy(host, port)`` is a relay to any of
 them that can be told to be slow, to cut connections or to fall silent. `Person` answers what a strategy asks.
-`HttpsServer` keeps what it is sent by HTTP, and answers as it is told. Without pytest each server is a context
-manager::
+`HttpsServer` keeps what it is sent by HTTP, and answers as it is told. `SeaweedFs` is an S3 server.
+Without pytest each server is a context manager::
 
     with EmbeddedSsh(Path("somewhere")) as server:
         print(server.host, server.port, server.key, server.known_hosts)
@@ -40,6 +40,7 @@ from pushkit.testing.proftpd_ftp import ProFtpdFtp
 from pushkit.testing.proxy import Fault, FaultProxy, Way
 from pushkit.testing.pureftpd import PureFtpd
 from pushkit.testing.pyftpd import PyFtpd
+from pushkit.testing.seaweedfs import SeaweedFs
 from pushkit.testing.server import Server, ServerDirectory, SshServer
 from pushkit.testing.sshd import Sshd
 from pushkit.testing.vsftpd import VsFtpd
@@ -61,6 +62,7 @@ __all__ = [
     "PyFtpd",
     "Received",
     "Reply",
+    "SeaweedFs",
     "Server",
     "ServerDirectory",
     "SshServer",
