@@ -31,9 +31,12 @@ class SeaweedFs(Server):
 
     def account_for(self, name: str, actions: Sequence[str]) -> Mapping[str, str]:
         """A new account that may do ``actions`` alone: its options of a target."""
-        secret = secrets.token_hex(16)
-        self._accounts[name] = (secret, actions)
-        return {"access_key_id": name, "secret_access_key": secret}
+        self._accounts[name] = (secrets.token_hex(16), actions)
+        return self.keys_of(name)
+
+    def keys_of(self, name: str) -> Mapping[str, str]:
+        """The options of a target for an account."""
+        return {"access_key_id": name, "secret_access_key": self._accounts[name][0]}
 
     def stop(self) -> None:
         """End it, and forget what it kept: an account or a start that follows begins anew."""

@@ -41,7 +41,7 @@ class Pipeline:
                 new = not revisions and each.get("pipelineExecutionId") not in known
                 if new or revisions & {version, etag} - {""}:
                     return str(each["pipelineExecutionId"])
-            self._run.sleep(self._every)
+            self._run.sleep(min(self._every, max(0.0, end - time.monotonic())))
         raise PushFailed(
             f"the bundle is there, but {self._name} did not begin within {self._within:g} seconds",
             hint="is this its source? otherwise set pipeline_start = true",

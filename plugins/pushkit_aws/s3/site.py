@@ -19,7 +19,7 @@ from pushkit_aws.s3.rules import SMALL, Wanted, body, in_order, wanted
 from pushkit_aws.s3.sender import Sender
 from pushkit_aws.s3.upload import Upload, first
 
-#: How many keys one call removes at most (DeleteObjects).
+#: How many keys one call lists or removes at most (ListObjectsV2, DeleteObjects).
 AT_ONCE = 1000
 SHOWN = 5
 
@@ -73,7 +73,7 @@ class Site:
         found: dict[str, str] = {}
         more: dict[str, str] = {}
         while True:
-            answer = self._call("list_objects_v2", Prefix=self._options.prefix, **more)
+            answer = self._call("list_objects_v2", Prefix=self._options.prefix, MaxKeys=AT_ONCE, **more)
             for each in answer.get("Contents", ()):
                 found[each["Key"]] = str(each.get("ETag", "")).strip('"')
             if not answer.get("IsTruncated") or not answer.get("NextContinuationToken"):
