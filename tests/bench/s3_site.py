@@ -1,8 +1,9 @@
 """A site in a bucket of SeaweedFS, beside ``aws s3 sync --delete``.
 
-Run it as ``python tests/bench/s3_site.py [PAIRS]``: 5,000 small files first, then ten of them changed, then none. Each side
-of a pair has a bucket of its own, in turns first; the server's data lies on tmpfs where there is one. The AWS CLI comes from
-PyPI into an environment of its own, ``build/awscli``. Nothing fails: the target is printed beside what was measured.
+Run it as ``python tests/bench/s3_site.py [PAIRS]``: 5,000 small files first, then ten of them changed, then none. Each
+side of a pair has a bucket of its own, in turns first; the server's data lies on tmpfs where there is one. The AWS CLI
+comes from PyPI into an environment of its own, ``build/awscli``. Nothing fails: the target is printed beside what was
+measured.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ class Bench:
         ours, theirs = self._bucket(), self._bucket()
         found = {}
         for name in TARGETS:
-            if name != "none changed" and name != "first":
+            if name not in {"first", "none changed"}:
                 self._tree.append(CHANGED)
             sides: list[Callable[[], Cost]] = [lambda: self._push(ours), lambda: self._sync(theirs)]
             if turn % 2:

@@ -21,6 +21,7 @@ from pushkit.cli.example import example, filled, literal, target_lines, toml_tex
 from pushkit.cli.group import group
 from pushkit.cli.settings import Settings
 from pushkit.errors import Problem, PushfileError, PushkitError, UsageError
+from pushkit_aws.s3.options import SITE
 
 SHIP = """
     host: str = Field(description="Where it goes.")
@@ -60,15 +61,20 @@ TOGETHER = {
     "user": {"password": ""},
     "password": {"user": ""},
     "form": {"method": '"multipart"'},
+    "access_key_id": {"secret_access_key": ""},
+    "secret_access_key": {"access_key_id": ""},
+    "session_token": {"access_key_id": "", "secret_access_key": ""},
+    "pipeline_start": {"pipeline": ""},
+    "origin_path": {"distribution": ""},
 }
 
 
 def test_the_example_is_a_valid_pushfile(tmp_path: Path) -> None:
     project = pushfile.parse(example(), tmp_path / "Pushfile", ["production", "legacy", "staging", "builds", "hook"])
-    assert {target.strategy for target in project.targets.values()} >= {"dir", "ftp", "http", "sftp", "script"}
+    assert {target.strategy for target in project.targets.values()} >= {"dir", "ftp", "http", "s3", "sftp", "script"}
 
 
-@pytest.mark.parametrize("strategy", ["dir", "ftp", "http", "sftp", "script"])
+@pytest.mark.parametrize("strategy", ["dir", "ftp", "http", "s3", "sftp", "script"])
 def test_the_example_shows_every_option_with_a_comment(strategy: str, tmp_path: Path) -> None:
     lines = target_lines(strategy, {})
     options = registry.strategy(strategy).Options
@@ -84,6 +90,8 @@ def test_the_example_shows_every_option_with_a_comment(strategy: str, tmp_path: 
         for one, others in TOGETHER.items():
             if key == one:
                 values |= {each: text or shown[each] for each, text in others.items()}
+        if strategy == "s3" and key in SITE:
+            values["mode"] = '"site"'
         pushfile.parse("\n".join(filled(lines, values, "x")), tmp_path / "Pushfile", ["x"])
 
 

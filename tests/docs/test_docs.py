@@ -34,7 +34,7 @@ def snippets(language: str) -> list[tuple[str, str]]:
     ]
 
 
-STRATEGIES = ("dir", "ftp", "http", "sftp", "script")
+STRATEGIES = ("dir", "ftp", "http", "s3", "sftp", "script")
 
 
 @pytest.mark.parametrize(("name", "text"), snippets("toml"))
