@@ -65,7 +65,7 @@ def killed_at(pusher: Pusher, finished: int) -> int:
     return count
 
 
-@pytest.mark.parametrize("finished", [3, ASSETS + 2, ASSETS + PAGES + 2])
+@pytest.mark.parametrize("finished", [ASSETS + 2, ASSETS + PAGES + 2])
 def test_a_push_that_is_killed_leaves_whole_pages_and_the_next_sends_what_is_missing(
     tmp_path: Path, seaweedfs: SeaweedFs, finished: int
 ) -> None:

@@ -45,6 +45,7 @@ def test_a_site_is_an_object_a_file_with_its_headers(pusher: Pusher) -> None:
     assert "ContentEncoding" not in html, "compressed it would be larger"
     assert bucket.read("large") == (pusher.root / "large").read_bytes()
     assert bucket.read("ü b~+&.txt") == b"odd"
+    assert pusher.plan().steps == ()
     assert gzip.decompress(bucket.read("link.css")) == b"h1 {}" * 500
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any
 
 from pushkit import Action, Plan, PushkitError, PushRefused, Release, Run, Snapshot, Step, TargetError
@@ -46,6 +47,15 @@ class Site:
         self._upload = Upload(run, clients, options.bucket)
         self._large = threading.Lock()
 
+    @cached_property
+    def _sender(self) -> Sender:
+        return Sender(self._run, self._options, self._clients)
+
+    def close(self) -> None:
+        """Hang up."""
+        if "_sender" in self.__dict__:
+            self._sender.close()
+
     # What is there.
 
     def remembered(self, listing: Mapping[str, str] | None = None) -> Memory:
@@ -70,6 +80,9 @@ class Site:
 
     def _listing(self) -> dict[str, str]:
         """The ETag of each key below the prefix."""
+        quick = self._sender.listing(self._options.prefix, AT_ONCE)
+        if quick is not None:
+            return quick
         found: dict[str, str] = {}
         more: dict[str, str] = {}
         while True:
@@ -214,9 +227,8 @@ class Site:
         sent: dict[str, tuple[str, str]] = {}
         early = [pair for pair in plan.send if not pair[0].last]
         late = [pair for pair in plan.send if pair[0].last]
-        with Sender(self._run, self._options, self._clients) as sender:
-            for group in (early, late):
-                self._each(group, lambda pair: self._send(sender, pair, snapshot, sent), step=lambda pair: pair[1])
+        for group in (early, late):
+            self._each(group, lambda pair: self._send(pair, snapshot, sent), step=lambda pair: pair[1])
         steps = iter(plan.steps[len(plan.send) :])
         self._check_alone(pushed)
         self._remove(plan.remove, steps)
@@ -233,16 +245,14 @@ class Site:
                 self._call("delete_objects", Delete=_those([self._options.prefix + memory.PENDING]))
         return pushed.release
 
-    def _send(
-        self, sender: Sender, pair: tuple[Wanted, Step], snapshot: Snapshot, sent: dict[str, tuple[str, str]]
-    ) -> None:
+    def _send(self, pair: tuple[Wanted, Step], snapshot: Snapshot, sent: dict[str, tuple[str, str]]) -> None:
         each, step = pair
         if each.size > SMALL:
             etag = self._send_large(each, step, snapshot)
         else:
             content, encoding = body(each, snapshot.read(each.entry) if each.entry else b"")
             headers = each.headers(encoding)
-            etag = sender.put(each.key, content, headers)
+            etag = self._sender.put(each.key, content, headers)
             if not etag:
                 etag = _etag(self._upload.content(each.key, content, _parameters(headers)))
             self._run.progress(step, each.size)

@@ -47,6 +47,8 @@ class S3Strategy(Strategy[S3Options]):
 
     def close(self) -> None:
         """Close its connections."""
+        if "_site" in self.__dict__:
+            self._site.close()
         self._clients.close()
 
     def plan(self, snapshot: Snapshot) -> Plan:
