@@ -55,6 +55,12 @@ MEANINGS: tuple[tuple[set[str], str, str], ...] = (
         "set `region`; {service} says: {text}",
     ),
     (
+        # The answer to HEAD has no text.
+        {"400"},
+        "{service} refused {operation} {of} without saying why",
+        "have the credentials expired, or is it another region's?",
+    ),
+    (
         {"BadDigest", "InvalidDigest", "XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch"},
         "what was sent {of} was damaged on its way, and not taken",
         "push again",
@@ -103,7 +109,7 @@ def _meaning(code: str, text: str, service: str, operation: str, subject: str) -
         on = f" on {what}" if what else ""
         return f"{service} denies {right}{on}", f"grant {right}{on} to who pushes, or push with other credentials"
     of = f"of {subject}" if subject else ""
-    words = {"service": service, "of": of, "what": subject or service, "text": text}
+    words = {"service": service, "of": of, "what": subject or service, "text": text, "operation": operation}
     for codes, message, hint in MEANINGS:
         if code in codes:
             return message.format_map(words).replace("  ", " "), hint.format_map(words)

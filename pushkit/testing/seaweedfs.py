@@ -40,6 +40,9 @@ class SeaweedFs(Server):
 
     def stop(self) -> None:
         """End it, and forget what it kept: an account or a start that follows begins anew."""
+        if self._process:
+            # What it would write down in two seconds is removed here.
+            self._process.kill()
         super().stop()
         shutil.rmtree(self._directory / "data", ignore_errors=True)
 

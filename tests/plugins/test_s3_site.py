@@ -15,7 +15,7 @@ from plugins.s3_target import Bucket, Pusher
 from pushkit import Action, Interrupted, PushRefused, SnapshotError, TargetError
 from pushkit.testing import Fault, FaultProxy, SeaweedFs, Way
 from pushkit_aws.clients import Clients
-from pushkit_aws.s3 import cdn, memory, site
+from pushkit_aws.s3 import cdn, memory, objects
 from pushkit_aws.s3.rules import content_type, matches
 
 
@@ -89,11 +89,13 @@ def test_foreign_objects_stay_and_those_in_the_way_are_refused(pusher: Pusher) -
     assert plan.count(Action.REMOVE) == 0
 
 
-def test_what_was_removed_by_hand_comes_back(pusher: Pusher) -> None:
+def test_what_was_removed_or_replaced_by_hand_comes_back(pusher: Pusher) -> None:
     pusher.push()
     pusher.bucket.client.delete_object(Bucket=pusher.bucket.name, Key="css/site.css")
+    pusher.bucket.put("index.html", b"defaced")
     pusher.push()
-    assert [step.subject for step in pusher.done] == ["css/site.css"]
+    assert [step.subject for step in pusher.done] == ["css/site.css", "index.html"]
+    assert pusher.bucket.read("index.html") == b"<h1>one"
 
 
 def test_a_lost_memory_sends_nothing_anew_and_removes_nothing(pusher: Pusher) -> None:
@@ -149,7 +151,7 @@ def test_a_site_remembers_its_pushes(pusher: Pusher) -> None:
 def test_many_objects_are_listed_page_by_page_and_removed_in_batches(
     pusher: Pusher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(site, "AT_ONCE", 10)
+    monkeypatch.setattr(objects, "AT_ONCE", 10)
     for number in range(35):
         (pusher.root / f"f{number}").write_bytes(b"%d" % number)
     pusher.push()

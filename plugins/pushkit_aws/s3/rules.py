@@ -93,9 +93,11 @@ def wanted(snapshot: Snapshot, options: S3Options) -> tuple[dict[str, Wanted], l
             lost.append(entry.path)
             continue
         found[_key(options.prefix + entry.path)] = _object(options, entry.path, file, "")
+    taken = [path for path in options.redirects if options.prefix + path in found]
     for path, goal in options.redirects.items():
         found[_key(options.prefix + path)] = _object(options, path, None, goal)
     warnings = [f"{path} is a link to what is no file of the project: it is left out" for path in lost]
+    warnings += [f"{path} is a redirect: the file of that name is left out" for path in taken]
     return found, warnings
 
 

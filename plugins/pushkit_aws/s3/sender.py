@@ -26,6 +26,8 @@ from pushkit_aws.s3.options import S3Options
 from pushkit_aws.s3.upload import encoded
 
 PROBE = "x"
+#: After so many lost connections boto3 does all of the rest.
+MOST_LOST = 20
 CONTENTS = re.compile(r"<Contents>(.*?)</Contents>", re.DOTALL)
 KEY = re.compile(r"<Key>([^<]*)</Key>")
 ETAG = re.compile(r"<ETag>([^<]*)</ETag>")
@@ -44,6 +46,7 @@ class Sender:
         self._sockets: set[socket.socket] = set()
         self._lock = threading.Lock()
         self._over = threading.Event()
+        self._lost = 0
         self._base = self._address()
         self._parts = urlsplit(self._base)
         threading.Thread(target=self._watch, name="hang up", daemon=True).start()
@@ -100,6 +103,9 @@ class Sender:
         except (OSError, HTTPException):
             self._local.connection = None
             self._run.check()
+            self._lost += 1
+            if self._lost == MOST_LOST:
+                self._base = ""
             return None
         if response.will_close:
             self._local.connection = None

@@ -100,7 +100,7 @@ class S3Strategy(Strategy[S3Options]):
         """Ask for what a push asks for first."""
         try:
             if self.options.mode == "site":
-                self._site.remembered()
+                self._site.objects.remembered()
             else:
                 self._bundle.look(self.run.project.name)
             self._clients.call(
@@ -118,7 +118,7 @@ class S3Strategy(Strategy[S3Options]):
     def status(self) -> Status:
         """What is live: the object's own word, or the site's memory."""
         if self.options.mode == "site":
-            manifest = self._site.remembered().manifest
+            manifest = self._site.objects.remembered().manifest
             if manifest is None:
                 return Status("")
             release = manifest.push.release
@@ -134,7 +134,7 @@ class S3Strategy(Strategy[S3Options]):
     def log(self) -> Sequence[LogEntry]:
         """The pushes that ended, the newest last: of a site the last fifty, of a bundle its versions."""
         if self.options.mode == "site":
-            manifest = self._site.remembered().manifest
+            manifest = self._site.objects.remembered().manifest
             pushes = manifest.log if manifest else []
             return [
                 LogEntry(number, each.created, each.person, "push", each.id, each.previous, "done")
