@@ -54,6 +54,17 @@ class Clients:
         method = getattr(self.client(service), operation)
         return self._told(lambda: heard(self._run, lambda: method(**parameters)), service, operation, parameters)
 
+    def content(self, service: str, operation: str, most: int, **parameters: Any) -> bytes:
+        """The first ``most`` bytes of the ``Body`` of an answer, which is read as `call` asks."""
+        method = getattr(self.client(service), operation)
+
+        def read() -> bytes:
+            with method(**parameters)["Body"] as stream:
+                content: bytes = stream.read(most)
+                return content
+
+        return self._told(lambda: heard(self._run, read), service, operation, parameters)
+
     def credentials(self) -> Any:
         """What calls are signed with at this moment, as botocore has it; None without any."""
         found = self._session.get_credentials() if self._session else None
@@ -118,6 +129,7 @@ class Clients:
 
     def _told(self, act: Callable[[], ResultT], service: str, operation: str, parameters: Mapping[str, Any]) -> ResultT:
         from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415  (with boto3)
+        from botocore.parsers import ResponseParserError  # noqa: PLC0415
 
         from pushkit_aws.words import refused, unreached  # noqa: PLC0415
 
@@ -127,7 +139,7 @@ class Clients:
             raise refused(error, service, operation, parameters) from error
         except BotoCoreError as error:
             raise unreached(error, service, self._options) from error
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, ResponseParserError) as error:
             # An endpoint that answers what is not its protocol; a file of certificates that holds none.
             text = " ".join(str(error).split())[:200] or type(error).__name__
             raise TargetError(f"{service} cannot be used: {text}", hint="is endpoint_url right?") from error

@@ -11,8 +11,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from plugins.s3_target import Bucket, Pusher
-from pushkit import Severity, TargetError
-from pushkit.testing import SeaweedFs
+from pushkit import Action, Severity, TargetError
+from pushkit.testing import HttpsServer, Reply, SeaweedFs
 from pushkit_aws.words import refused
 
 
@@ -104,6 +104,23 @@ def test_what_stands_in_the_way_is_told(
     pusher.options |= change
     with pytest.raises(TargetError, match=said):
         pusher.push()
+
+
+@pytest.mark.parametrize("content", [b"<html>hello", b"\xff\x00", b"", b"<ListBucketResult></ListBucketResult>"])
+def test_a_server_that_does_not_speak_s3_is_told(pusher: Pusher, content: bytes) -> None:
+    prefix = f"{pusher.options['prefix']}%2F"
+    with HttpsServer(host="127.0.0.1") as server:
+        for query in (
+            "encoding-type=url&list-type=2&max-keys=1000&prefix={}",
+            "list-type=2&prefix={}&max-keys=1000&encoding-type=url",
+        ):
+            server.reply("GET", f"/rights?{query.format(prefix)}", *[Reply(200, {}, content)] * 5)
+        pusher.options["endpoint_url"] = server.url
+        if b"ListBucketResult" in content:
+            assert pusher.plan().count(Action.ADD) == 3
+        else:
+            with pytest.raises(TargetError, match="cannot be used|refused"):
+                pusher.plan()
 
 
 @pytest.mark.parametrize(

@@ -53,10 +53,7 @@ class Objects:
     def read(self, key: str) -> bytes | None:
         """The content of a small object; None where there is none."""
         try:
-            answer = self._call("get_object", Key=key)
-            with answer["Body"] as stream:
-                content: bytes = stream.read(memory.MOST)
-                return content
+            return self._clients.content("s3", "get_object", memory.MOST, Bucket=self._options.bucket, Key=key)
         except TargetError as error:
             if getattr(error, "missing", False):
                 return None
@@ -71,10 +68,16 @@ class Objects:
         more: dict[str, str] = {}
         while True:
             answer = self._call("list_objects_v2", Prefix=self._options.prefix, MaxKeys=AT_ONCE, **more)
+            if "Name" not in answer:
+                raise TargetError(
+                    f"s3 cannot be used: its listing of {self._options.bucket} is none", hint="is endpoint_url right?"
+                )
             for each in answer.get("Contents", ()):
                 found[each["Key"]] = str(each.get("ETag", "")).strip('"')
             if not answer.get("IsTruncated") or not answer.get("NextContinuationToken"):
                 return found
+            if more.get("ContinuationToken") == answer["NextContinuationToken"]:
+                raise TargetError(f"the listing of {self._options.bucket} does not end", hint="is endpoint_url right?")
             more = {"ContinuationToken": answer["NextContinuationToken"]}
 
     def marks(self, keys: Sequence[str]) -> dict[str, str]:

@@ -26,6 +26,8 @@ from pushkit_aws.s3.options import S3Options
 from pushkit_aws.s3.upload import encoded
 
 PROBE = "x"
+#: Bytes of an answer that are read: more than a page of a listing has.
+MOST = 64 << 20
 #: After so many lost connections boto3 does all of the rest.
 MOST_LOST = 20
 CONTENTS = re.compile(r"<Contents>(.*?)</Contents>", re.DOTALL)
@@ -70,9 +72,8 @@ class Sender:
             token = f"continuation-token={quote(more, safe='~')}&" if more else ""
             query = f"?{token}encoding-type=url&list-type=2&max-keys={most}&prefix={quote(prefix, safe='~')}"
             answer = self._exchange("GET", query, b"", {})
-            if answer is None or not (text := answer[1].decode(errors="replace")).rstrip().endswith(
-                "ListBucketResult>"
-            ):
+            text = answer[1].decode(errors="replace") if answer else ""
+            if not text.rstrip().endswith("ListBucketResult>"):
                 return None
             # Keys come percent-encoded (encoding-type=url), so that nothing in them looks like a tag.
             for each in CONTENTS.findall(text):
@@ -80,10 +81,12 @@ class Sender:
                 if key is None or etag is None:
                     return None
                 found[unquote_plus(unescape(key[1]))] = unescape(etag[1]).strip('"')
-            token_found = NEXT.search(text)
-            if not TRUNCATED.search(text) or token_found is None:
-                return None if TRUNCATED.search(text) else found
-            more = unescape(token_found[1])
+            if not TRUNCATED.search(text):
+                return found
+            following = NEXT.search(text)
+            if following is None or unescape(following[1]) == more:
+                return None
+            more = unescape(following[1])
 
     def _exchange(
         self, method: str, rest: str, content: bytes, headers: Mapping[str, str]
@@ -99,7 +102,7 @@ class Sender:
                 path = (self._parts.path.rstrip("/") or "/") + rest
             connection.request(method, path, content or None, self._signed(method, path, content, headers))
             response = connection.getresponse()
-            body = response.read()
+            body = response.read(MOST)
         except (OSError, HTTPException):
             self._local.connection = None
             self._run.check()
@@ -110,8 +113,9 @@ class Sender:
         if response.will_close:
             self._local.connection = None
         if response.status != 200:
-            # Most likely so it is with all of them: a store with rules of its own, a missing right.
-            self._base = ""
+            if response.status < 500:
+                # Most likely so it is with all of them: a store with rules of its own, a missing right.
+                self._base = ""
             return None
         return response.headers, body
 
