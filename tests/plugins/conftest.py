@@ -10,6 +10,7 @@ import pytest
 
 from plugins import sftp_target
 from pushkit.testing import SeaweedFs
+from pushkit.testing.plugin import require
 
 #: Accounts of the S3 server, and what they may do in the bucket ``rights``: all that a push needs, or all but one.
 ACCOUNTS = {
@@ -31,6 +32,7 @@ def transport(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
 @pytest.fixture(scope="session")
 def seaweedfs() -> Iterator[SeaweedFs]:
     """An S3 server, on a memory file system where there is one."""
+    require(SeaweedFs)
     shm = Path("/dev/shm")
     with tempfile.TemporaryDirectory(dir=shm if shm.is_dir() else None, prefix="seaweedfs-") as directory:
         server = SeaweedFs(Path(directory))
