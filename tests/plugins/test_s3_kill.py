@@ -74,7 +74,7 @@ def test_a_push_that_is_killed_leaves_whole_pages_and_the_next_sends_what_is_mis
     pusher.push()
     write(pusher, 2)
     with FaultProxy((seaweedfs.host, seaweedfs.port)) as proxy:
-        proxy.delay = 0.02
+        proxy.delay = 0.01
         pushfile(pusher, f"http://{proxy.host}:{proxy.port}")
         count = killed_at(pusher, finished)
     assert problems(pusher.bucket) == []
