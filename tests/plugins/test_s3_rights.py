@@ -93,6 +93,7 @@ def test_a_missing_bucket_is_told_for_a_bundle_too(tmp_path: Path, bucket: Bucke
     ("change", "said"),
     [
         ({"endpoint_url": "http://127.0.0.1:1"}, "127.0.0.1:1 cannot be reached"),
+        ({"access_key_id": "", "secret_access_key": None}, "there are no credentials of AWS"),
         ({"access_key_id": "", "secret_access_key": None, "profile": "nobody"}, "there is no profile nobody"),
         ({"ca_file": "nothing.pem", "endpoint_url": "https://127.0.0.1:1"}, "nothing.pem cannot be read"),
     ],
@@ -101,6 +102,10 @@ def test_what_stands_in_the_way_is_told(
     pusher: Pusher, change: dict[str, Any], said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pushkit_aws.clients.ATTEMPTS", 1)
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("HOME", str(pusher.scratch))
     pusher.options |= change
     with pytest.raises(TargetError, match=said):
         pusher.push()

@@ -94,6 +94,8 @@ class Sender:
         """The answer of 200 to a request for what ``rest`` adds to the bucket's URL; None for any other."""
         if not self._base:
             return None
+        from botocore.exceptions import BotoCoreError  # noqa: PLC0415  (with boto3)
+
         try:
             self._run.check()
             connection = self._connection()
@@ -103,7 +105,7 @@ class Sender:
             connection.request(method, path, content or None, self._signed(method, path, content, headers))
             response = connection.getresponse()
             body = response.read(MOST)
-        except (OSError, HTTPException):
+        except (OSError, HTTPException, BotoCoreError):
             self._local.connection = None
             self._run.check()
             self._lost += 1
@@ -131,14 +133,16 @@ class Sender:
 
     def _address(self) -> str:
         """Where the bucket's keys begin, as boto3 says; empty where only boto3 knows the way."""
-        from botocore.utils import get_environ_proxies  # noqa: PLC0415  (with boto3)
+        from botocore.exceptions import BotoCoreError  # noqa: PLC0415  (with boto3)
+        from botocore.utils import get_environ_proxies  # noqa: PLC0415
 
         client: Any = self._clients.client("s3")
-        url = client.generate_presigned_url("put_object", Params={"Bucket": self._options.bucket, "Key": PROBE})
-        base = str(url).partition("?")[0].removesuffix(PROBE)
-        if get_environ_proxies(base) or "s3express" in base or self._clients.credentials() is None:
+        try:
+            url = client.generate_presigned_url("put_object", Params={"Bucket": self._options.bucket, "Key": PROBE})
+        except BotoCoreError:  # without credentials, which boto3's own first call tells
             return ""
-        return base
+        base = str(url).partition("?")[0].removesuffix(PROBE)
+        return "" if get_environ_proxies(base) or "s3express" in base else base
 
     def _connection(self) -> HTTPConnection:
         found: HTTPConnection | None = getattr(self._local, "connection", None)
