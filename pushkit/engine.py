@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pushkit import pushfile, registry
 from pushkit.capability import comparable, inspectable, lockable, preparable, resumable, revertible
@@ -39,6 +39,7 @@ from pushkit.events import (
 from pushkit.model import (
     Finding,
     Hold,
+    Host,
     LogEntry,
     Outcome,
     Plan,
@@ -55,9 +56,6 @@ from pushkit.secrets.redaction import Redactor
 from pushkit.session import Session, Tally
 from pushkit.snapshot import Snapshot, take
 from pushkit.strategy import Checkable, Run, Strategy, Verifiable, one_line
-
-if TYPE_CHECKING:
-    from pushkit.fleet.host import Host
 
 # A plan that removes more than this many paths, or more than half of what is live, needs a person's yes.
 MANY_REMOVALS = 256

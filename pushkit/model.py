@@ -241,6 +241,30 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class Host:
+    """A machine. ``user`` is empty and ``port`` 0 where nothing was said. ``pool`` and ``zone`` are its source's words.
+
+    ``name`` is a name or an address; of IPv6 without brackets.
+    """
+
+    name: str
+    user: str = ""
+    port: int = 0
+    pool: str = ""
+    zone: str = ""
+
+    def __str__(self) -> str:
+        """As a Pushfile has it."""
+        name = f"[{self.name}]" if ":" in self.name else self.name
+        return f"{self.user}@" * bool(self.user) + name + f":{self.port}" * bool(self.port)
+
+    @property
+    def in_url(self) -> str:
+        """Its name as a URL has it."""
+        return f"[{self.name}]" if ":" in self.name else self.name
+
+
+@dataclass(frozen=True, slots=True)
 class Target:
     """One named place to push to.
 

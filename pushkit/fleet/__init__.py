@@ -10,18 +10,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pushkit.fleet.host import Host, expanded, parse
+    from pushkit.fleet.host import expanded, parse
     from pushkit.fleet.options import FleetOptions, RolloutOptions
-    from pushkit.fleet.source import HostSource
     from pushkit.fleet.state import State
     from pushkit.fleet.strategy import Fleet
+    from pushkit.host_source import HostSource
+    from pushkit.model import Host
 
 _MODULES = {
-    "host": ("Host", "expanded", "parse"),
-    "options": ("FleetOptions", "RolloutOptions"),
-    "source": ("HostSource",),
-    "state": ("State",),
-    "strategy": ("Fleet",),
+    "fleet.host": ("expanded", "parse"),
+    "fleet.options": ("FleetOptions", "RolloutOptions"),
+    "fleet.state": ("State",),
+    "fleet.strategy": ("Fleet",),
+    "host_source": ("HostSource",),
+    "model": ("Host",),
 }
 
 __all__ = ["Fleet", "FleetOptions", "Host", "HostSource", "RolloutOptions", "State", "expanded", "parse"]
@@ -32,5 +34,5 @@ def __getattr__(name: str) -> Any:
         if name in names:
             from importlib import import_module  # noqa: PLC0415  (only when a name is used)
 
-            return getattr(import_module(f"pushkit.fleet.{module}"), name)
+            return getattr(import_module(f"pushkit.{module}"), name)
     raise AttributeError(f"module 'pushkit.fleet' has no attribute {name!r}")

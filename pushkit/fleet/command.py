@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 from pushkit.errors import TargetError
 from pushkit.fleet.file import read
-from pushkit.fleet.host import Host
-from pushkit.fleet.source import HostSource
 from pushkit.hookspecs import hookimpl
+from pushkit.host_source import HostSource
+from pushkit.model import Host
 from pushkit.process import Command
 from pushkit.strategy import Run
 

@@ -9,9 +9,10 @@ import ipaddress
 from collections.abc import Sequence
 
 from pushkit.errors import TargetError
-from pushkit.fleet.host import Host, parse
-from pushkit.fleet.source import HostSource
+from pushkit.fleet.host import parse
 from pushkit.hookspecs import hookimpl
+from pushkit.host_source import HostSource
+from pushkit.model import Host
 from pushkit.strategy import Run
 
 #: Seconds that all answers together may take.

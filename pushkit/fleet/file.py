@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from pushkit.errors import TargetError
-from pushkit.fleet.host import Host, expanded, parse
-from pushkit.fleet.source import HostSource
+from pushkit.fleet.host import expanded, parse
 from pushkit.hookspecs import hookimpl
+from pushkit.host_source import HostSource
+from pushkit.model import Host
 from pushkit.strategy import Run
 
 #: A list, and not an address of IPv6 in brackets.

@@ -9,7 +9,7 @@ from typing import Any, Self
 from pydantic import Field, model_validator
 
 from pushkit.errors import TargetError
-from pushkit.fleet.host import Host
+from pushkit.model import Host
 from pushkit.options import Options
 from pushkit.strategy import Run
 

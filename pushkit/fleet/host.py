@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from itertools import product
+
+from pushkit.model import Host
 
 # An address must never look like an option, a path or a line of its own: it may come from anywhere.
 HOST = re.compile(
@@ -18,30 +19,6 @@ WORD = re.compile(r"[A-Za-z0-9_.-]{0,64}")
 RANGE = re.compile(r"\[([0-9]+(?:-[0-9]+)?(?:,[0-9]+(?:-[0-9]+)?)*)\]")
 #: More hosts than one range or one source may name.
 MANY = 10_000
-
-
-@dataclass(frozen=True, slots=True)
-class Host:
-    """A machine. ``user`` is empty and ``port`` 0 where nothing was said. ``pool`` and ``zone`` are its source's words.
-
-    ``name`` is a name or an address; of IPv6 without brackets.
-    """
-
-    name: str
-    user: str = ""
-    port: int = 0
-    pool: str = ""
-    zone: str = ""
-
-    def __str__(self) -> str:
-        """As a Pushfile has it."""
-        name = f"[{self.name}]" if ":" in self.name else self.name
-        return f"{self.user}@" * bool(self.user) + name + f":{self.port}" * bool(self.port)
-
-    @property
-    def in_url(self) -> str:
-        """Its name as a URL has it."""
-        return f"[{self.name}]" if ":" in self.name else self.name
 
 
 def parse(text: str, pool: str = "", zone: str = "") -> Host:

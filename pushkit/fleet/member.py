@@ -10,9 +10,8 @@ from typing import Any
 from pushkit.events import Event, HostChanged, Note, Output, StepProgress, Warned
 from pushkit.files.assembly import ReleasesPlan
 from pushkit.files.strategy import FileStrategy
-from pushkit.fleet.host import Host
 from pushkit.fleet.state import BAD, OUT, State
-from pushkit.model import Plan, Release, Step
+from pushkit.model import Host, Plan, Release, Step
 from pushkit.strategy import Run, one_line
 
 Make = Callable[[Host, Run], FileStrategy[Any]]

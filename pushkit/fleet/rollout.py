@@ -15,11 +15,10 @@ from pushkit.errors import Interrupted, PushFailed, PushkitError, PushRefused, T
 from pushkit.fleet.batches import batches
 from pushkit.fleet.crowd import Failures, together
 from pushkit.fleet.health import wait_until_well
-from pushkit.fleet.host import Host
 from pushkit.fleet.member import Member
 from pushkit.fleet.options import FleetOptions
 from pushkit.fleet.state import State
-from pushkit.model import Action, Release, Step
+from pushkit.model import Action, Host, Release, Step
 from pushkit.snapshot import Snapshot
 from pushkit.strategy import Run, one_line
 

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from pushkit import registry
 from pushkit.errors import TargetError
-from pushkit.fleet.host import Host, expanded, in_order, parse
+from pushkit.fleet.host import expanded, in_order, parse
+from pushkit.model import Host
 from pushkit.strategy import Run
-
-HostSource = Callable[[str, Run], Sequence[Host]]
-"""Lists hosts: called with what stands behind the colon in a Pushfile, ``dns:web.example.com``, and the run.
-
-Raises `TargetError` when it cannot be asked, or names what is no host (`pushkit.fleet.parse` says what one is).
-"""
 
 NAMED = re.compile(r"([a-z][a-z0-9_-]*):(?!\d{1,5}$)(.+)", re.DOTALL)
 

@@ -12,14 +12,13 @@ from pushkit.files.status import place_of
 from pushkit.files.strategy import FileStrategy
 from pushkit.files.survey import Survey
 from pushkit.files.ticket import GOOD, PREPARED, RESUMED, ROLLED_BACK, SUCCESS, SWITCHED, Ticket
-from pushkit.fleet.host import Host
 from pushkit.fleet.lock import Lock
 from pushkit.fleet.member import Member
 from pushkit.fleet.options import FleetOptions
 from pushkit.fleet.rollout import Rollout, Stopped, names, step_of, switch_of
 from pushkit.fleet.source import NAMED, listed
 from pushkit.fleet.state import State
-from pushkit.model import Finding, Hold, LogEntry, Plan, Release, Severity, Status
+from pushkit.model import Finding, Hold, Host, LogEntry, Plan, Release, Severity, Status
 from pushkit.snapshot import Snapshot
 from pushkit.strategy import Run, Strategy, one_line
 

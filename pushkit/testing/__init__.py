@@ -17,8 +17,8 @@ Dropbear, ``proftpd_server`` is ProFTPD with SFTP and nothing else, on which a r
 it needs neither a program nor root, and is the one that works everywhere. ``fault_proxy(host, port)`` is a relay to
 any of them that can be told to be slow, to cut connections or to fall silent. `Person` answers what a strategy asks.
 `HttpsServer` keeps what it is sent by HTTP, and answers as it is told; `GitHttpServer` serves git repositories,
-`HerokuServer` is Heroku's API. `Nginx` takes files by PUT.
-Without pytest each server is a context manager::
+`HerokuServer` is Heroku's API. `Nginx` takes files by PUT, `SeaweedFs` is an
+S3 server. Without pytest each server is a context manager::
 
     with EmbeddedSsh(Path("somewhere")) as server:
         print(server.host, server.port, server.key, server.known_hosts)
@@ -44,6 +44,7 @@ from pushkit.testing.proftpd_ftp import ProFtpdFtp
 from pushkit.testing.proxy import Fault, FaultProxy, Way
 from pushkit.testing.pureftpd import PureFtpd
 from pushkit.testing.pyftpd import PyFtpd
+from pushkit.testing.seaweedfs import SeaweedFs
 from pushkit.testing.server import Server, ServerDirectory, SshServer
 from pushkit.testing.sshd import Sshd
 from pushkit.testing.vsftpd import VsFtpd
@@ -69,6 +70,7 @@ __all__ = [
     "PyFtpd",
     "Received",
     "Reply",
+    "SeaweedFs",
     "Server",
     "ServerDirectory",
     "SshServer",

@@ -88,7 +88,7 @@ def test_options_as_json() -> None:
     }
 
 
-@pytest.mark.parametrize("name", ["dir", "ftp", "git", "heroku", "http", "sftp", "script"])
+@pytest.mark.parametrize("name", [p.name for p in registry.names("strategies") if p.distribution == "pushkit"])
 def test_every_option_of_a_built_in_has_a_type_and_help(name: str) -> None:
     options = json.loads(run(name, "--json"))["options"]
     assert {option["name"].partition(".")[0] for option in options} == set(registry.strategy(name).Options.model_fields)
@@ -104,4 +104,4 @@ def test_an_unknown_strategy_is_a_plugin_error() -> None:
 
 
 def test_a_shell_completes_strategies() -> None:
-    assert complete_strategy("s") == ["script", "sftp", "ship"]
+    assert complete_strategy("s") == ["s3", "script", "sftp", "ship"]

@@ -21,6 +21,7 @@ from pushkit.cli.example import example, filled, literal, target_lines, toml_tex
 from pushkit.cli.group import group
 from pushkit.cli.settings import Settings
 from pushkit.errors import Problem, PushfileError, PushkitError, UsageError
+from pushkit_aws.s3.options import SITE
 
 SHIP = """
     host: str = Field(description="Where it goes.")
@@ -54,44 +55,44 @@ def refused(*arguments: str, kind: type[PushkitError] = UsageError) -> PushkitEr
 
 # ---- the example
 
-#: Options of the example that are right only beside others.
+#: Options of the example that are right only beside others, by strategy.
 TOGETHER = {
-    "token_header": {"token": ""},
-    "user": {"password": ""},
-    "password": {"user": ""},
-    "form": {"method": '"multipart"'},
+    "git": {
+        "user": {"token": ""},
+        "auth": {"token": ""},
+        "allow_dirty": {"what": '"commit"'},
+        "key": {"remote": '"git@git.example.com:blog.git"'},
+        "known_hosts": {"remote": '"git@git.example.com:blog.git"'},
+    },
+    "heroku": {"allow_dirty": {"what": '"commit"'}, "region": {"create": "true"}, "team": {"create": "true"}},
+    "http": {
+        "token_header": {"token": ""},
+        "user": {"password": ""},
+        "password": {"user": ""},
+        "form": {"method": '"multipart"'},
+    },
+    "s3": {
+        "access_key_id": {"secret_access_key": ""},
+        "secret_access_key": {"access_key_id": ""},
+        "session_token": {"access_key_id": "", "secret_access_key": ""},
+        "pipeline_start": {"pipeline": ""},
+        "origin_path": {"distribution": ""},
+    },
+    "sftp": {
+        "hosts": {"host": '""'},
+        **{key: {"hosts": "", "host": '""'} for key in ("lock_host", "rollout", "health")},
+    },
 }
-OF_GIT = {
-    "user": {"token": ""},
-    "auth": {"token": ""},
-    "allow_dirty": {"what": '"commit"'},
-    "key": {"remote": '"git@git.example.com:blog.git"'},
-    "known_hosts": {"remote": '"git@git.example.com:blog.git"'},
-}
-OF_SFTP = (
-    TOGETHER
-    | {"hosts": {"host": '""'}}
-    | {key: {"hosts": "", "host": '""'} for key in ("lock_host", "rollout", "health")}
-)
-OF_HEROKU = {"allow_dirty": {"what": '"commit"'}, "region": {"create": "true"}, "team": {"create": "true"}}
+BUILT_IN = [plugin.name for plugin in registry.names("strategies") if plugin.distribution == "pushkit"]
 
 
-def test_the_example_is_a_valid_pushfile(tmp_path: Path) -> None:
-    project = pushfile.parse(
-        example(), tmp_path / "Pushfile", ["production", "legacy", "staging", "site", "app", "builds", "hook"]
-    )
-    assert {target.strategy for target in project.targets.values()} >= {
-        "dir",
-        "ftp",
-        "git",
-        "heroku",
-        "http",
-        "sftp",
-        "script",
-    }
+def test_the_example_is_a_valid_pushfile_with_every_strategy(tmp_path: Path) -> None:
+    tables = tomllib.loads(example())["target"]
+    project = pushfile.parse(example(), tmp_path / "Pushfile", list(tables))
+    assert {target.strategy for target in project.targets.values()} == set(BUILT_IN)
 
 
-@pytest.mark.parametrize("strategy", ["dir", "ftp", "git", "heroku", "http", "sftp", "script"])
+@pytest.mark.parametrize("strategy", BUILT_IN)
 def test_the_example_shows_every_option_with_a_comment(strategy: str, tmp_path: Path) -> None:
     lines = target_lines(strategy, {})
     options = registry.strategy(strategy).Options
@@ -104,9 +105,11 @@ def test_the_example_shows_every_option_with_a_comment(strategy: str, tmp_path: 
         values = {each: shown[each] for each in used(lines)} | {key: value}
         if key in {"script", "args"}:
             values = {"script": shown["script"], key: value}
-        for one, others in {"git": OF_GIT, "heroku": OF_HEROKU, "sftp": OF_SFTP}.get(strategy, TOGETHER).items():
+        for one, others in TOGETHER.get(strategy, {}).items():
             if key == one:
                 values |= {each: text or shown[each] for each, text in others.items()}
+        if strategy == "s3" and key in SITE:
+            values["mode"] = '"site"'
         pushfile.parse("\n".join(filled(lines, values, "x")), tmp_path / "Pushfile", ["x"])
 
 
@@ -152,7 +155,7 @@ def test_without_a_terminal_and_without_flags_the_flags_are_named() -> None:
     for flag in ("--strategy", "--target", "--set"):
         assert flag in error.hint
     error = refused("--strategy", "sftp")
-    assert error.message == "the strategy sftp needs path, host"
+    assert error.message == "the strategy sftp needs path"
     assert error.hint == "add --set path=... --set host=..."
 
 
@@ -175,7 +178,7 @@ def test_an_unknown_strategy_is_the_error_that_it_is_in_a_pushfile() -> None:
 
 def test_an_unknown_option_is_named_before_the_missing_ones() -> None:
     error = refused("--strategy", "sftp", "--set", "hots=web1")
-    assert error.message == 'target.production.hots: unknown option (did you mean "host"?)'
+    assert error.message == 'target.production.hots: unknown option (did you mean "hosts"?)'
 
 
 @pytest.mark.parametrize("make", ["file", "directory", "dangling link"])

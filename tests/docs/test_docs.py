@@ -34,7 +34,7 @@ def snippets(language: str) -> list[tuple[str, str]]:
     ]
 
 
-STRATEGIES = ("dir", "ftp", "git", "heroku", "http", "sftp", "script")
+STRATEGIES = [plugin.name for plugin in registry.names("strategies") if plugin.distribution == "pushkit"]
 
 
 @pytest.mark.parametrize(("name", "text"), snippets("toml"))

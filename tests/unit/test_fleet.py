@@ -17,9 +17,10 @@ from pydantic import ValidationError
 from pushkit import PluginError, Project, Run, Target, TargetError
 from pushkit.fleet.batches import batches
 from pushkit.fleet.file import read
-from pushkit.fleet.host import Host, expanded, in_order, parse
+from pushkit.fleet.host import expanded, in_order, parse
 from pushkit.fleet.options import FleetOptions
 from pushkit.fleet.source import listed
+from pushkit.model import Host
 from pushkit.secrets.redaction import Redactor
 
 

@@ -9,6 +9,7 @@ from importlib import metadata
 from pathlib import Path
 
 import pushkit
+import pushkit_aws
 import pushkit_dir
 import pushkit_ftp
 import pushkit_http
@@ -21,7 +22,7 @@ BIN = Path(sys.executable).parent
 
 def test_the_tests_run_against_the_wheel_where_they_are_asked_to() -> None:
     if os.environ.get("PUSHKIT_TESTS_WHEEL"):
-        for package in (pushkit, pushkit_dir, pushkit_ftp, pushkit_http, pushkit_script, pushkit_sftp):
+        for package in (pushkit, pushkit_aws, pushkit_dir, pushkit_ftp, pushkit_http, pushkit_script, pushkit_sftp):
             assert Path(str(package.__file__)).is_relative_to(sys.prefix)
     assert metadata.version("pushkit") == pushkit.__version__
 

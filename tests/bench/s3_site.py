@@ -1,0 +1,132 @@
+"""A site in a bucket of SeaweedFS, beside ``aws s3 sync --delete``.
+
+Run it as ``python tests/bench/s3_site.py [PAIRS]``: 5,000 small files first, then ten of them changed, then none. Each
+side of a pair has a bucket of its own, in turns first; the server's data lies on tmpfs where there is one. The AWS CLI
+comes from PyPI into an environment of its own, ``build/awscli``. Nothing fails: the target is printed beside what was
+measured.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from botocore.config import Config
+from botocore.session import get_session
+from meter import Cost, measure
+from pairs import Ratios
+from tree import Tree, make_small
+
+from pushkit.testing import SeaweedFs
+
+FILES = 5000
+CHANGED = 10
+PUSH = str(Path(sys.executable).with_name("push"))
+CLI = Path(__file__).parents[2] / "build/awscli"
+TARGETS = {"first": 0.5, f"{CHANGED} changed": 0.3, "none changed": 0.3}
+
+
+class Bench:
+    """One tree and one server: what each side takes to get the one to the other."""
+
+    def __init__(self, directory: Path, server: SeaweedFs) -> None:
+        self._directory = directory
+        self._server = server
+        self._top = directory / "tree"
+        make_small(self._top, FILES)
+        self._tree = Tree(self._top)
+        keys = {"aws_access_key_id": server.key, "aws_secret_access_key": server.secret, "region_name": "us-east-1"}
+        config = Config(s3={"addressing_style": "path"})
+        self._client: Any = get_session().create_client("s3", endpoint_url=server.url, config=config, **keys)
+        self._environment = {
+            **{name.upper(): value for name, value in keys.items() if name != "region_name"},
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "HOME": str(directory),
+            "XDG_CACHE_HOME": str(directory / "cache"),
+        }
+
+    def round(self, turn: int) -> dict[str, tuple[Cost, Cost]]:
+        """Each workload once on both sides, ours first when ``turn`` is odd."""
+        ours, theirs = self._bucket(), self._bucket()
+        found = {}
+        for name in TARGETS:
+            if name not in {"first", "none changed"}:
+                self._tree.append(CHANGED)
+            sides: list[Callable[[], Cost]] = [lambda: self._push(ours), lambda: self._sync(theirs)]
+            if turn % 2:
+                mine, other = sides[0](), sides[1]()
+            else:
+                other, mine = sides[1](), sides[0]()
+            found[name] = (mine, other)
+            for bucket in (ours, theirs):
+                missing = self._missing(bucket)
+                assert not missing, (bucket, missing)
+        return found
+
+    def _bucket(self) -> str:
+        name = f"bench-{secrets.token_hex(4)}"
+        self._client.create_bucket(Bucket=name)
+        return name
+
+    def _push(self, bucket: str) -> Cost:
+        pushfile = self._directory / "Pushfile"
+        pushfile.write_text(
+            f'[project]\nsource = "{self._top.name}"\n[target.bench]\nstrategy = "s3"\nmode = "site"\n'
+            f'bucket = "{bucket}"\nendpoint_url = "{self._server.url}"\n'
+        )
+        return measure([PUSH, "-q", "-f", pushfile], environment=self._environment)
+
+    def _sync(self, bucket: str) -> Cost:
+        command = [CLI / "bin/aws", "s3", "sync", "--delete", "--only-show-errors", self._top, f"s3://{bucket}/"]
+        return measure([*map(str, command), "--endpoint-url", self._server.url], environment=self._environment)
+
+    def _missing(self, bucket: str) -> str:
+        """What is not there as it is in the tree, by size; and of what changed last, by content."""
+        there: dict[str, int] = {}
+        for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=bucket):
+            there |= {each["Key"]: each["Size"] for each in page.get("Contents", ())}
+        wrong = [
+            str(path)
+            for path in self._top.rglob("*")
+            if path.is_file() and there.get(str(path.relative_to(self._top))) != path.stat().st_size
+        ]
+        return ", ".join(wrong[:5])
+
+
+def install() -> str:
+    """The AWS CLI's version, installed where it was not."""
+    if not (CLI / "bin/aws").exists():
+        subprocess.run([sys.executable, "-m", "venv", CLI], check=True)
+        subprocess.run([CLI / "bin/pip", "install", "--quiet", "awscli"], check=True)
+    done = subprocess.run([CLI / "bin/aws", "--version"], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def main() -> None:
+    """Measure all of it."""
+    pairs = int(sys.argv[1]) if len(sys.argv) > 1 else 5
+    version = install()
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(prefix="push-bench-", dir=memory if memory.is_dir() else None) as name:
+        directory = Path(name)
+        (directory / "server").mkdir()
+        with SeaweedFs(directory / "server") as server:
+            bench = Bench(directory, server)
+            rounds = [bench.round(turn) for turn in range(pairs + 1)][1:]
+    print(f"{FILES} files, {os.cpu_count()} processors, {version}")
+    for workload, target in TARGETS.items():
+        ours, theirs = ([each[workload][side] for each in rounds] for side in (0, 1))
+        print(f"  {Ratios.of(ours, theirs).line(f'push, {workload}', 'aws s3 sync', target)}")
+        peak = max(cost.megabytes for cost in ours), max(cost.megabytes for cost in theirs)
+        print(f"    memory: {peak[0]:.0f} MB, aws s3 sync {peak[1]:.0f} MB")
+
+
+if __name__ == "__main__":
+    main()
