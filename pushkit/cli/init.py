@@ -79,7 +79,9 @@ def command(
         texts |= draft.asked(ask, texts)
     missing = [key for key in draft.options.get("required", ()) if key not in texts]
     if missing:
-        flags = " ".join(f"--set {key}=..." for key in missing)
+        # Those that the example uses are wanted too, or another in their place.
+        usual = [key for key in example.used(draft.lines) if key not in texts]
+        flags = " ".join(f"--set {key}=..." for key in dict.fromkeys([*missing, *usual]))
         raise UsageError(f"the strategy {strategy} needs {', '.join(missing)}", hint=f"add {flags}")
     draft.refuse(texts)
     schema.write(path.parent)
