@@ -321,8 +321,11 @@ class HerokuStrategy(Strategy[HerokuOptions]):
         raise AssertionError("not reached")
 
     def _is_of(self, release: replies.Release, commit: str) -> bool:
+        if not release.slug:
+            # Apps whose releases are images say it in words only.
+            return commit.startswith(known(release).revision.commit or "?")
         try:
-            return bool(release.slug) and self._commit(release) == commit
+            return self._commit(release) == commit
         except TargetError as error:
             raise PushFailed(f"{error.message}; Heroku has built {commit[:7]}", hint=LOOK) from error
 

@@ -37,11 +37,19 @@ def together(
         except BaseException as error:  # raised below
             bugs.append(error)
 
-    with ThreadPoolExecutor(max(1, min(parallel, len(members))), thread_name_prefix="host") as pool:
+    pool = ThreadPoolExecutor(max(1, min(parallel, len(members))), thread_name_prefix="host")
+    patient = True
+    try:
         pending = {pool.submit(act, member) for member in members}
         while pending:
             # In short waits, so that Ctrl-C is heard.
             _, pending = wait(pending, 0.2)
+    except KeyboardInterrupt:
+        # A person insists: what is under way ends when its connection is closed under it.
+        patient = False
+        raise
+    finally:
+        pool.shutdown(wait=patient, cancel_futures=True)
     if bugs:
         raise bugs[0]
     if cancelled.is_set():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import copy
-from dataclasses import replace
 from typing import Any
 
 from pushkit.events import Event, HostChanged, Note, Output, StepProgress, Warned
@@ -33,7 +32,6 @@ class Member:
         self._run.emit = self._pass_on
         self._run.prepare = True
         self._run.wait = 0.0
-        self._run.target = replace(run.target, name=f"{run.target.name}/{host.name}")
         self.strategy = make(host, self._run)
 
     @property

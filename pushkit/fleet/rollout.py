@@ -171,6 +171,8 @@ class Rollout:
         for each in self.members:
             if each.state in {State.SWITCHED, State.VERIFIED, State.CONNECTED}:
                 each.become(State.DONE)
+        if self.bad:
+            self._run.warn(f"{self.failures()}; push again once they are mended")
 
     def roll_back(self, release: str) -> str:
         """Restore what was live before, in reverse batches, where ``release`` is live now; say what could not be."""
