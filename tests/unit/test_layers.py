@@ -19,7 +19,7 @@ LAYERS = [set(re.findall(r"`(\w+)`", row)) for row in reversed(ROWS)]
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 PACKAGE = Path(pushkit.__file__).parent
 PUBLIC = {"pushkit", "pushkit.files", "pushkit.fleet", "pushkit.testing"}
-PLUGINS = ("pushkit_dir", "pushkit_ftp", "pushkit_http", "pushkit_script", "pushkit_sftp")
+PLUGINS = ("pushkit_aws", "pushkit_dir", "pushkit_ftp", "pushkit_http", "pushkit_script", "pushkit_sftp")
 
 
 def imported(path: Path) -> Iterator[tuple[int, str]]:
