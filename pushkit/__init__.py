@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from pushkit.cli.plugin import command_options, command_run
     from pushkit.errors import (
         Busy,
         Interrupted,
@@ -78,6 +79,7 @@ if TYPE_CHECKING:
     )
 
 _MODULES = {
+    "cli.plugin": ("command_options", "command_run"),
     "errors": (
         "Busy",
         "Interrupted",
@@ -206,6 +208,8 @@ __all__ = [
     "Verifiable",
     "Warned",
     "__version__",
+    "command_options",
+    "command_run",
     "hookimpl",
     "pack",
 ]

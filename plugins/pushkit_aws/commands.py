@@ -10,6 +10,7 @@ from pushkit import hookimpl
 
 #: Each command with the module that has it as ``command``, and its line of help.
 COMMANDS = {
+    "local": ("pushkit_aws.local.command", "Deploy a bundle to this machine, without agent and AWS."),
     "validate": ("pushkit_aws.local.validate", "Look for what is wrong with an AppSpec."),
 }
 
