@@ -107,7 +107,7 @@ def judge(script: Script, code: int, left: tuple[str, ...]) -> None:
         raise ScriptError(Code.FAILED, f"{where} failed with exit code {code}")
     if left:
         hint = "a child in the background holds it: start it with >/dev/null 2>&1 </dev/null &"
-        raise ScriptError(Code.OUTPUT_OPEN, f"{where} failed to close {' and '.join(left).upper()}", hint)
+        raise ScriptError(Code.OUTPUT_OPEN, f"{where} failed to close {' and '.join(map(str.upper, left))}", hint)
 
 
 def signal_name(number: int) -> str:

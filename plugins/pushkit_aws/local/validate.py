@@ -72,5 +72,10 @@ def summary(path: Path, spec: AppSpec) -> str:
     """A valid AppSpec on one line."""
     if spec.resource is not None:
         return f"{path} is valid: {spec.resource.type} {spec.resource.name}"
-    scripts = sum(map(len, spec.hooks.values()))
-    return f"{path} is valid: {len(spec.files)} files, {len(spec.permissions)} permissions, {scripts} scripts"
+    parts = {
+        "file": len(spec.files),
+        "permission": len(spec.permissions),
+        "script": sum(map(len, spec.hooks.values())),
+    }
+    words = (f"{count} {noun}{'s' * (count != 1)}" for noun, count in parts.items())
+    return f"{path} is valid: {', '.join(words)}"
