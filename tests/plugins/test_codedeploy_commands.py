@@ -134,7 +134,12 @@ def test_ctrl_c_ends_the_script_and_the_deployment_within_a_second(shell: Shell)
     shell.write("run", "#!/bin/sh\necho up\nexec sleep 300\n")
     command = [PUSH, "codedeploy", "local", "--root", str(shell.root)]
     with subprocess.Popen(
-        command, cwd=shell.here, env=shell.environment, stderr=subprocess.PIPE, text=True, preexec_fn=hear_ctrl_c  # noqa: PLW1509
+        command,
+        cwd=shell.here,
+        env=shell.environment,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=hear_ctrl_c,  # noqa: PLW1509  (no threads here)
     ) as push:
         assert push.stderr is not None
         while "run | up" not in push.stderr.readline():
