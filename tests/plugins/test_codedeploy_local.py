@@ -12,7 +12,10 @@ import pwd
 import shutil
 import stat
 import subprocess
+import tempfile
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -568,6 +571,80 @@ def test_an_unknown_owner_fails_on_a_machine_and_is_left_out_in_a_directory(mach
     with pytest.raises(TargetError, match="there is no user nobody-here"):
         second.deploy(root=Path("/"))
     assert not (other / "x").exists()
+
+
+@contextmanager
+def unprivileged(*paths: Path) -> Iterator[None]:
+    """Be the user nobody for a while, to whom ``paths`` belong."""
+    user = pwd.getpwnam("nobody")
+    for path in paths:
+        for each in (path, *path.rglob("*")):
+            os.chown(each, user.pw_uid, user.pw_gid, follow_symlinks=False)
+    groups = os.getgroups()
+    os.setgroups([])
+    os.setegid(user.pw_gid)
+    os.seteuid(user.pw_uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(0)
+        os.setgroups(groups)
+
+
+@pytest.fixture
+def open_machine() -> Iterator[Machine]:
+    """A machine in a directory that every user may enter."""
+    top = Path(tempfile.mkdtemp(prefix="push-machine-"))
+    top.chmod(0o755)
+    yield Machine(top, grace=0.5)
+    shutil.rmtree(top)
+
+
+@needs_root
+def test_a_directory_is_installed_into_without_root_and_owners_are_left_out_with_a_warning(
+    open_machine: Machine,
+) -> None:
+    machine = open_machine
+    machine.appspec(
+        FILES + 'permissions:\n  - {object: /srv/app, owner: root, group: daemon, mode: "640", type: [file]}\n'
+    )
+    machine.write("a.txt")
+    top = machine.root.parent
+    with unprivileged(top):
+        machine.deploy()
+    status = (machine.root / "srv/app/a.txt").stat()
+    assert (status.st_uid, stat.S_IMODE(status.st_mode)) == (pwd.getpwnam("nobody").pw_uid, 0o640)
+    assert [warning.partition(" is left out")[0] for warning in machine.warnings] == [
+        "the owner root of /srv/app",
+        "the group daemon of /srv/app",
+    ]
+
+
+@needs_root
+def test_what_only_root_can_do_is_told_before_anything_is_touched(open_machine: Machine) -> None:
+    machine = open_machine
+    top = machine.root.parent
+    closed = top / "closed"
+    closed.mkdir(mode=0o755)
+    machine.appspec(
+        f"files:\n  - {{source: a.txt, destination: {machine.root}/app}}\n  - {{source: a.txt, destination: {closed}/x}}\n"
+        f"permissions:\n  - {{object: {machine.root}/app, owner: root}}\n"
+        "hooks:\n  AfterInstall:\n    - {location: a.txt, runas: root}\n"
+    )
+    machine.write("a.txt")
+    with unprivileged(top):
+        os.seteuid(0)
+        os.chown(closed, 0, 0)
+        os.seteuid(pwd.getpwnam("nobody").pw_uid)
+        with pytest.raises(TargetError) as caught:
+            machine.deploy(root=Path("/"))
+    assert caught.value.message.split("; ") == [
+        f"{closed} is not ours to write to",
+        "only root gives files the owner root",
+        "a.txt runs as root, which only root can do, and this is nobody",
+    ]
+    assert list(machine.root.iterdir()) == []
 
 
 # Plans, locks, interruptions.

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from pushkit import Problem
+from pushkit import PluginError, Problem
 
 #: Bytes, nodes and levels that no AppSpec needs. They stop what is made to fill the memory (aliases of aliases).
 MOST_BYTES = 1_000_000
@@ -42,8 +42,15 @@ class UnreadableError(Exception):
 
 
 def parse(content: bytes) -> Node | None:
-    """The document in ``content``, YAML 1.1 or JSON; None when it is empty. Raises `UnreadableError`."""
-    import yaml  # noqa: PLC0415  (only who reads an AppSpec pays for it)
+    """The document in ``content``, YAML 1.1 or JSON; None when it is empty.
+
+    Raises `UnreadableError`, and `PluginError` where PyYAML is not installed.
+    """
+    try:
+        import yaml  # noqa: PLC0415  (only who reads an AppSpec pays for it)
+    except ImportError as error:
+        hint = "install it: pip install 'pushkit[aws]'"
+        raise PluginError("an AppSpec is read with PyYAML, which is not installed", hint=hint) from error
 
     if len(content) > MOST_BYTES:
         raise UnreadableError(0, f"it has {len(content):,} bytes, and no more than {MOST_BYTES:,} are read")

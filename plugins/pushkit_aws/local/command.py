@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 
 import click
@@ -63,6 +62,7 @@ def command(
     be done is there.
     """
     from pushkit_aws.local.deployment import Deployment  # noqa: PLC0415  (a line of help needs none of it)
+    from pushkit_aws.local.hooks import printable  # noqa: PLC0415
 
     place = location.resolve()
     if not place.exists():
@@ -99,8 +99,7 @@ def command(
         run.emit(PlanReady(run.target.name, plan))
         for step in () if json else plan.steps:
             reason = f"  ({step.reason})" if step.reason else ""
-            line = f"{step.action:<8} {step.subject}{reason}"
-            click.echo("".join(char if char.isprintable() else ascii(char)[1:-1] for char in line), file=sys.stdout)
+            click.echo(printable(f"{step.action:<8} {step.subject}{reason}"))
 
 
 def kind_of(location: Path, kind: str | None) -> str:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pushkit import (
+    Interrupted,
     Outcome,
     Plan,
     PlanReady,
@@ -80,7 +81,7 @@ class Deployment:
             return deployment.name
 
     def _unpacked(self, archive: Path) -> AppSpec:
-        """Unpack the bundle and read its AppSpec. Raises `TargetError` and `AppSpecError`."""
+        """Unpack the bundle and read its AppSpec. Raises `TargetError` and `AppSpecError`: nothing changed."""
         unpack(self._request.location, self._request.kind, archive, self._run.check)
         strip(archive, self._request.appspec)
         spec = self._spec(archive)
@@ -99,7 +100,10 @@ class Deployment:
 
     def _planned(self, spec: AppSpec, archive: Path) -> Plan:
         """The plan of all events. Raises `TargetError` for what would fail for sure."""
-        prepared = self._installer.prepare(spec, archive, self._behavior(spec))
+        try:
+            prepared = self._installer.prepare(spec, archive, self._behavior(spec))
+        except OSError as error:
+            raise TargetError(f"{error.filename}: {error.strerror}; nothing was changed") from error
         obstacles = [*self._installer.obstacles(prepared), *self._runas_obstacles(spec)]
         if obstacles:
             raise TargetError("; ".join(dict.fromkeys(obstacles)), hint="nothing was changed")
@@ -205,10 +209,14 @@ class Deployment:
         try:
             yield
         except PushkitError as error:
-            finished(Outcome.FAILED, error.message)
+            finished(Outcome.INTERRUPTED if isinstance(error, Interrupted) else Outcome.FAILED, error.message)
             raise
-        except BaseException:
-            finished(Outcome.INTERRUPTED, "interrupted")
+        except OSError as error:
+            failed = PushFailed(f"{error.filename or 'the deployment'}: {error.strerror}; some of it was done")
+            finished(Outcome.FAILED, failed.message)
+            raise failed from error
+        except BaseException as error:
+            finished(Outcome.INTERRUPTED if isinstance(error, KeyboardInterrupt) else Outcome.FAILED, "interrupted")
             raise
         finished(Outcome.DONE)
 

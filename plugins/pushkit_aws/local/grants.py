@@ -39,6 +39,7 @@ class Granter:
             yield f"there is no user {permission.owner} on this machine"
         if permission.group and group_id(permission.group) is None:
             yield f"there is no group {permission.group} on this machine"
+        yield from self._not_ours(permission)
         if permission.context:
             yield from (
                 f"a context needs {name}, which is not on the PATH"
@@ -52,12 +53,14 @@ class Granter:
             return
         if permission.context:
             yield f"the context {permission.context.type}"
-        owner, group = user_id(permission.owner), group_id(permission.group)
-        root = os.geteuid() == 0
-        if permission.owner and (owner is None or not (root or owner == os.geteuid())):
-            yield f"the owner {permission.owner}"
-        if permission.group and (group is None or not (root or group in {os.getegid(), *os.getgroups()})):
-            yield f"the group {permission.group}"
+        for name, number, ours in ownership(permission):
+            if number is None or not ours:
+                yield name
+
+    def _not_ours(self, permission: Permission) -> Iterator[str]:
+        for name, number, ours in ownership(permission):
+            if number is not None and not ours:
+                yield f"only root gives files {name}"
 
     def give(self, permission: Permission, path: str) -> Sequence[str]:
         """Give it to one path; the paths that have a rule of SELinux now. Raises `TargetError` and `OSError`.
@@ -90,6 +93,17 @@ class Granter:
         range_ = ("-r", context.range) if context.range else ()
         called(("semanage", "fcontext", "-a", *user, "-t", context.type, *range_, place))
         called(("restorecon", "-v", place))
+
+
+def ownership(permission: Permission) -> Iterator[tuple[str, int | None, bool]]:
+    """The owner and the group of a permission: in words, by number if there is one, and whether we may give it."""
+    root = os.geteuid() == 0
+    if permission.owner:
+        owner = user_id(permission.owner)
+        yield f"the owner {permission.owner}", owner, root or owner == os.geteuid()
+    if permission.group:
+        group = group_id(permission.group)
+        yield f"the group {permission.group}", group, root or group in {os.getegid(), *os.getgroups()}
 
 
 def forget_context(place: str) -> None:

@@ -97,7 +97,7 @@ def step(event: str, hook: Hook) -> Step:
 
 def printable(text: str) -> str:
     """``text`` without what a terminal would obey."""
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text)
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
 def own_name() -> str:

@@ -144,12 +144,14 @@ class Planner:
             what = "two files" if isinstance(other, Copy) else "a file and a directory"
             self._problems.append(f"{what} of the bundle go to {destination}")
         elif not self._there(destination):
+            self._check_parent(destination)
             self._made[destination] = Copy(path, destination, size)
         elif self._behavior is Behavior.RETAIN:
             self._retained.append(destination)
         elif self._behavior is Behavior.DISALLOW or stat.S_ISDIR(self._root.mode(destination)):
             self._in_the_way.append(destination)
         else:
+            self._check_parent(destination)
             self._made[destination] = Copy(path, destination, size, replaces=True)
 
     def _make(self, destination: str) -> None:
@@ -159,7 +161,19 @@ class Planner:
         elif other is None and self._there(destination):
             self._in_the_way.append(destination)
         elif other is None and destination != "/":
+            self._check_parent(destination)
             self._made[destination] = MakeDirectory(destination)
+
+    def _check_parent(self, path: str) -> None:
+        """Whether we may make ``path``: where the directory that it goes to is there already."""
+        parent = os.path.dirname(path)
+        if parent in self._made or not self._there(parent) or not self._root.is_directory(parent):
+            return
+        place = self._root.place(parent, follow=True)
+        if not os.access(place, os.W_OK | os.X_OK, effective_ids=True):
+            problem = f"{parent} is not ours to write to"
+            if problem not in self._problems:
+                self._problems.append(problem)
 
     def _there(self, path: str) -> bool:
         """Whether something will be at ``path`` after the cleanup."""

@@ -8,6 +8,7 @@ import click
 
 from pushkit import Problem, UsageError
 from pushkit_aws.appspec import AppSpec, Platform, load
+from pushkit_aws.local.hooks import printable
 
 NAMES = ("appspec.yml", "appspec.yaml", "appspec.json")
 
@@ -33,12 +34,12 @@ def command(file: Path | None, platform: Platform | None, events: tuple[str, ...
         raise UsageError(f"{path} cannot be read: {error.strerror}") from error
     spec = load(content, str(path), platform or guessed(content), events=events)
     for warning in spec.warnings:
-        click.echo(told(str(path), warning), err=True)
+        click.echo(printable(told(str(path), warning)), err=True)
     if strict and spec.warnings:
         from pushkit_aws.appspec import AppSpecError  # noqa: PLC0415
 
         raise AppSpecError(str(path), spec.warnings)
-    click.echo(summary(path, spec))
+    click.echo(printable(summary(path, spec)))
 
 
 def found(path: Path) -> Path:
