@@ -11,6 +11,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from pushkit.capture import Captured
+    from pushkit.cli.plugin import command_options, command_run
     from pushkit.errors import (
         Busy,
         Interrupted,
@@ -81,6 +82,7 @@ if TYPE_CHECKING:
 
 _MODULES = {
     "capture": ("Captured",),
+    "cli.plugin": ("command_options", "command_run"),
     "errors": (
         "Busy",
         "Interrupted",
@@ -212,6 +214,8 @@ __all__ = [
     "Verifiable",
     "Warned",
     "__version__",
+    "command_options",
+    "command_run",
     "hookimpl",
     "pack",
 ]

@@ -18,11 +18,11 @@ from pushkit.cli.interrupts import Interrupts
 from pushkit.cli.settings import Settings, settings_of
 from pushkit.commands import COMMANDS
 from pushkit.errors import PushkitError, PushRefused, UsageError
-from pushkit.events import Event, PushFinished
+from pushkit.events import Emit, Event, PushFinished
 from pushkit.model import Project
 from pushkit.questions import nobody
 from pushkit.ui.prompt import Prompt
-from pushkit.ui.reporter import Lines, reporters
+from pushkit.ui.reporter import Lines, Reporter, reporters
 
 if TYPE_CHECKING:
     from pushkit.engine import Engine
@@ -62,17 +62,7 @@ def engine(settings: Settings, project: Project, *, quiet: bool = False) -> Iter
     from pushkit.engine import Engine  # noqa: PLC0415  (completing a target's name does without)
 
     leave_none()
-    settings.lines = Lines(sys.stdout) if settings.json else None
-    tellers = reporters(
-        json=settings.lines,
-        quiet=settings.quiet or (quiet and not settings.verbose),
-        verbose=settings.verbose,
-        color=not settings.no_color,
-    )
-
-    def remember(event: Event) -> None:
-        if isinstance(event, PushFinished):
-            settings.receipt = event.receipt
+    told = tellers(settings, quiet=quiet)
 
     def confirm(question: str) -> bool:
         if settings.yes:
@@ -85,7 +75,7 @@ def engine(settings: Settings, project: Project, *, quiet: bool = False) -> Iter
     @contextmanager
     def aside() -> Iterator[None]:
         with ExitStack() as stack:
-            for teller in tellers:
+            for teller in told:
                 stack.enter_context(teller.aside())
             yield
 
@@ -97,7 +87,7 @@ def engine(settings: Settings, project: Project, *, quiet: bool = False) -> Iter
         with Interrupts() as interrupts, closing(Prompt(interrupts.cancelled, aside)) as prompt:
             made = Engine(
                 project,
-                listeners=(remember, *tellers),
+                listeners=(remembering(settings), *told),
                 cancelled=interrupts.cancelled,
                 confirm=confirm,
                 ask=ask,
@@ -111,8 +101,29 @@ def engine(settings: Settings, project: Project, *, quiet: bool = False) -> Iter
             settings.redact = made.redactor
             yield made
     finally:
-        for teller in tellers:
+        for teller in told:
             teller.close()
+
+
+def tellers(settings: Settings, *, quiet: bool = False) -> tuple[Reporter, ...]:
+    """Who tells the events of this command line; `engine` says what ``quiet`` is. To be closed."""
+    settings.lines = Lines(sys.stdout) if settings.json else None
+    return reporters(
+        json=settings.lines,
+        quiet=settings.quiet or (quiet and not settings.verbose),
+        verbose=settings.verbose,
+        color=not settings.no_color,
+    )
+
+
+def remembering(settings: Settings) -> Emit:
+    """A listener that keeps the last receipt for who tells how the command ended."""
+
+    def remember(event: Event) -> None:
+        if isinstance(event, PushFinished):
+            settings.receipt = event.receipt
+
+    return remember
 
 
 def on_terminal() -> bool:

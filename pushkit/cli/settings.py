@@ -48,7 +48,7 @@ def for_every(command: click.Command) -> click.Command:
     One that has an option of that name keeps its own, and one that passes on what it does not know gets none.
     """
     every = click.Command(None)
-    for name in () if command.context_settings.get("ignore_unknown_options") else _EVERYWHERE:
+    for name in () if command.context_settings.get("ignore_unknown_options") else EVERYWHERE:
         _OPTIONS[name](every)
     taken = {word for each in command.params for word in (each.name, *each.opts, *each.secondary_opts)}
     command.params += [option for option in every.params if taken.isdisjoint((option.name, *option.opts))]
@@ -79,7 +79,7 @@ def _option(*declaration: str, text: str, **more: Any) -> Callable[[Any], Any]:
     return click.option(*declaration, help=text, expose_value=False, callback=_keep, **more)
 
 
-_EVERYWHERE = ("quiet", "verbose", "no_color")
+EVERYWHERE = ("quiet", "verbose", "no_color")
 
 _OPTIONS: dict[str, Callable[[Any], Any]] = {
     "pushfile": _option(

@@ -47,4 +47,4 @@ def test_plugins_as_json_lines() -> None:
         ("acme-two", "3.4", True),
     ]
     assert {line["version"] for line in lines} == {1}
-    assert {line["kind"] for line in lines} == {"strategy", "observer", "secret source", "command"}
+    assert {line["kind"] for line in lines} == {"strategy", "observer", "host source", "secret source", "command"}
