@@ -1,5 +1,7 @@
 """Policies for CodeDeploy: what is in them, what is never, and comparing them with what somebody has."""
 
+# ruff: noqa: E501  (policies, a statement a line)
+
 from __future__ import annotations
 
 import json

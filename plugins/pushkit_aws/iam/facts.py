@@ -11,9 +11,9 @@ from pushkit_aws.appspec import Platform
 class Facts:
     """A target of CodeDeploy, by the names that its ARNs are made of.
 
-    ``account`` has twelve digits, ``partition`` is ``aws``, ``aws-cn`` or ``aws-us-gov``. ``prefix`` is how the keys of
-    bundles begin. ``config`` is a deployment configuration's name; it, ``bucket``, ``function``, ``pipeline`` and the
-    ARN ``kms_key`` are empty where there is none. ``hooks`` are the Lambda functions that validate deployments, by name.
+    ``account`` has twelve digits, ``partition`` is ``aws``, ``aws-cn`` or ``aws-us-gov``. Keys of bundles begin with
+    ``prefix``. ``config`` is a deployment configuration's name, ``kms_key`` an ARN. Both, ``bucket``, ``function`` and
+    ``pipeline`` are empty where there is none. ``hooks`` are functions of Lambda that validate deployments, by name.
     """
 
     platform: Platform

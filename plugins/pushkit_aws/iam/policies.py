@@ -111,7 +111,7 @@ _MANAGED = {"server": "AWSCodeDeployRole", "ecs": "AWSCodeDeployRoleForECSLimite
 
 
 def service(facts: Facts) -> Policy:
-    """What CodeDeploy itself may. For servers and ECS that is a policy of AWS's; for Lambda it is short enough to write."""
+    """What CodeDeploy itself may. For servers and ECS that is a policy of AWS's, for Lambda one that is narrower."""
     about = "CodeDeploy itself: the service role of the deployment group"
     trusts = "codedeploy.amazonaws.com"
     managed = _MANAGED.get(facts.platform)
