@@ -207,13 +207,11 @@ def test_aliases_of_aliases_do_not_fill_the_memory(merge: bool) -> None:
     [
         b"\xff\xfe\x00",
         b"a: \x00",
-        b"[" * 1500,
         b"? [a]\n: b",
         b"--- a\n--- b",
         b"%YAML 9.9\n---\na: 1",
         b"version: !!python/object:os.system x\nos: linux",
         b"{",
-        b"{" * 1500,
         b'{"version": 0.0, "os": "\\ud83d\\u0000"}',
         b"version: 0.0\nos: linux\nhooks: {AfterInstall: [{location: a, timeout: " + b"9" * 5000 + b"}]}",
         b"x" * 2_000_000,
@@ -227,6 +225,11 @@ def test_aliases_of_aliases_do_not_fill_the_memory(merge: bool) -> None:
 def test_odd_content_is_an_error_and_never_a_traceback(content: bytes, platform: Platform) -> None:
     with pytest.raises(AppSpecError):
         load(content, "appspec.yml", platform)
+
+
+def test_what_is_nested_too_deeply_is_an_error() -> None:
+    with pytest.raises(AppSpecError, match="1 problem"):
+        load(b"[" * 100_000, "appspec.yml", "server")
 
 
 def test_a_file_of_windows_with_its_byte_order_mark_and_line_ends_is_read() -> None:

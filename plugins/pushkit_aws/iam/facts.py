@@ -1,0 +1,48 @@
+"""`Facts`: what policies are written for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pushkit_aws.appspec import Platform
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """A target of CodeDeploy, by the names that its ARNs are made of.
+
+    ``account`` has twelve digits, ``partition`` is ``aws``, ``aws-cn`` or ``aws-us-gov``. Keys of bundles begin with
+    ``prefix``. ``config`` is a deployment configuration's name, ``kms_key`` an ARN. Both, ``bucket``, ``function`` and
+    ``pipeline`` are empty where there is none. ``hooks`` are functions of Lambda that validate deployments, by name.
+    """
+
+    platform: Platform
+    region: str
+    account: str
+    application: str
+    group: str
+    config: str = ""
+    bucket: str = ""
+    prefix: str = ""
+    function: str = ""
+    pipeline: str = ""
+    kms_key: str = ""
+    hooks: tuple[str, ...] = ()
+    partition: str = "aws"
+
+    @property
+    def objects(self) -> str:
+        """The bundles."""
+        return f"arn:{self.partition}:s3:::{self.bucket}/{self.prefix}*"
+
+    def codedeploy(self, kind: str, name: str) -> str:
+        """Something of CodeDeploy: ``application``, ``deploymentgroup`` or ``deploymentconfig``."""
+        return f"arn:{self.partition}:codedeploy:{self.region}:{self.account}:{kind}:{name}"
+
+    def lambda_function(self, name: str) -> str:
+        """A function, by its name; an ARN is one already."""
+        return (
+            name
+            if name.startswith("arn:")
+            else f"arn:{self.partition}:lambda:{self.region}:{self.account}:function:{name}"
+        )
