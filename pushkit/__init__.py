@@ -11,7 +11,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from pushkit.capture import Captured
-    from pushkit.cli.plugin import command_options, command_run
+    from pushkit.cli.plugin import command_options, command_run, command_target
     from pushkit.errors import (
         Busy,
         Interrupted,
@@ -82,7 +82,7 @@ if TYPE_CHECKING:
 
 _MODULES = {
     "capture": ("Captured",),
-    "cli.plugin": ("command_options", "command_run"),
+    "cli.plugin": ("command_options", "command_run", "command_target"),
     "errors": (
         "Busy",
         "Interrupted",
@@ -216,6 +216,7 @@ __all__ = [
     "__version__",
     "command_options",
     "command_run",
+    "command_target",
     "hookimpl",
     "pack",
 ]

@@ -11,6 +11,7 @@ from pushkit import hookimpl
 #: Each command with the module that has it as ``command``, and its line of help.
 COMMANDS = {
     "local": ("pushkit_aws.local.command", "Deploy a bundle to this machine, without agent and AWS."),
+    "iam": ("pushkit_aws.iam.command", "Print the policies that a target needs."),
     "validate": ("pushkit_aws.local.validate", "Look for what is wrong with an AppSpec."),
 }
 

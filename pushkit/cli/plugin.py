@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from pushkit.cli.context import remembering, tellers, user
+from pushkit.cli.context import load, remembering, tellers, user
 from pushkit.cli.interrupts import Interrupts
 from pushkit.cli.settings import EVERYWHERE, common, settings_of
 from pushkit.events import Emitter
@@ -27,6 +27,15 @@ def command_options(*names: str) -> Callable[[Any], Any]:
     `command_run` heeds what they say. A plugin's command has the first three anyway, one within its group has not.
     """
     return common(*names, *EVERYWHERE)
+
+
+def command_target(word: str | None) -> tuple[Project, Target]:
+    """The target that ``word`` names in a plugin's command, by default the sole or default one; its table is valid.
+
+    References in the table are not resolved. Raises `PushfileError`, and `UsageError` for a word that is no target.
+    """
+    project, (name,) = load(settings_of(click.get_current_context()), (word,) if word else ())
+    return project, project.targets[name]
 
 
 @contextmanager

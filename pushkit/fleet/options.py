@@ -58,5 +58,7 @@ class FleetOptions(Options):
     lock_host: str = Field(
         default="", description="The host with the queue of rollouts; by default the first of a list without sources."
     )
-    rollout: RolloutOptions = Field(default=RolloutOptions(), description="How a rollout goes through the hosts.")
+    rollout: RolloutOptions = Field(
+        default=RolloutOptions(), description="How many hosts go live at once, and what happens when some fail."
+    )
     health: HealthOptions | None = Field(default=None, description="What a host has to answer once it is live.")

@@ -30,6 +30,7 @@ from __future__ import annotations
 
 from pushkit.testing.account import Account, can_make_accounts
 from pushkit.testing.certificate import CertificateAuthority
+from pushkit.testing.codedeploy import CodeDeployServer
 from pushkit.testing.dropbear import Dropbear
 from pushkit.testing.embedded import EmbeddedSsh
 from pushkit.testing.ftp import FtpServer
@@ -52,6 +53,7 @@ from pushkit.testing.vsftpd import VsFtpd
 __all__ = [
     "Account",
     "CertificateAuthority",
+    "CodeDeployServer",
     "Dropbear",
     "EmbeddedSsh",
     "Fault",

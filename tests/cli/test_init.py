@@ -56,7 +56,13 @@ def refused(*arguments: str, kind: type[PushkitError] = UsageError) -> PushkitEr
 # ---- the example
 
 #: Options of the example that are right only beside others, by strategy.
+KEYS = {
+    "access_key_id": {"secret_access_key": ""},
+    "secret_access_key": {"access_key_id": ""},
+    "session_token": {"access_key_id": "", "secret_access_key": ""},
+}
 TOGETHER = {
+    "codedeploy": KEYS,
     "git": {
         "user": {"token": ""},
         "auth": {"token": ""},
@@ -72,9 +78,7 @@ TOGETHER = {
         "form": {"method": '"multipart"'},
     },
     "s3": {
-        "access_key_id": {"secret_access_key": ""},
-        "secret_access_key": {"access_key_id": ""},
-        "session_token": {"access_key_id": "", "secret_access_key": ""},
+        **KEYS,
         "pipeline_start": {"pipeline": ""},
         "origin_path": {"distribution": ""},
     },

@@ -6,10 +6,13 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from cli.project import PUSH
 from pushkit import UsageError
 from pushkit_aws.iam import Facts, as_json, as_terraform, compare, instance, policies, pusher, read_policy, service
 
@@ -38,7 +41,8 @@ def test_who_pushes_may_upload_and_deploy_to_this_group_and_nothing_else() -> No
     assert rights["codedeploy:GetDeploymentConfig"] == (
         "arn:aws:codedeploy:eu-west-1:111122223333:deploymentconfig:Half",
     )
-    assert "s3:GetObject" not in rights
+    assert "s3:GetObjectVersion" not in rights
+    assert not any(action.startswith("s3:Delete") for action in rights)
     assert not any(action.startswith("lambda:") for action in rights)
 
 
@@ -159,3 +163,32 @@ def test_the_answer_of_get_policy_version_is_understood() -> None:
         {"PolicyVersion": {"Document": json.loads(given({"Effect": "Allow", "Action": "a:b", "Resource": "*"}))}}
     )
     assert read_policy(content.encode(), "p.json").allowed == (("a:b", "*"),)
+
+
+def test_the_command_prints_what_a_target_needs_and_what_a_policy_lacks(tmp_path: Path) -> None:
+    (tmp_path / "Pushfile").write_text(
+        '[project]\nname = "blog"\n[target.live]\nstrategy = "codedeploy"\napplication = "blog"\n'
+        'deployment_group = "prod"\nbucket = "bundles"\nregion = "eu-west-1"\n'
+    )
+
+    def iam(*arguments: str) -> subprocess.CompletedProcess[str]:
+        line = [PUSH, "codedeploy", "iam", "--account", "111122223333", *arguments]
+        return subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
+
+    done = iam("live")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["pusher"]["policy"]["Statement"][0]["Resource"] == ["arn:aws:s3:::bundles/blog/*"]
+    assert 'data "aws_iam_policy_document" "pusher"' in iam("--terraform").stdout
+    mine = found["pusher"]["policy"]
+    (tmp_path / "mine.json").write_text(json.dumps(mine))
+    assert iam("--check", "mine.json").returncode == 0
+    mine["Statement"][0]["Action"].remove("s3:PutObject")
+    mine["Statement"].append({"Effect": "Allow", "Action": "s3:*", "Resource": "arn:aws:s3:::other/*"})
+    (tmp_path / "mine.json").write_text(json.dumps(mine))
+    done = iam("--check", "mine.json")
+    assert done.returncode == 6, done.stderr
+    assert "missing   s3:PutObject  arn:aws:s3:::bundles/blog/*" in done.stdout
+    assert "too much  s3:*  arn:aws:s3:::other/*" in done.stdout
+    assert iam("--check", "none.json").returncode == 2
+    assert iam("other").returncode == 2

@@ -47,9 +47,9 @@ def _pusher(facts: Facts) -> Iterator[Statement]:
     if facts.bucket:
         yield Statement(
             "UploadBundles",
-            ("s3:AbortMultipartUpload", "s3:PutObject"),
+            ("s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject"),
             (facts.objects,),
-            "to upload bundles, and nothing else of the bucket",
+            "to upload bundles, and see which are there already; nothing else of the bucket",
         )
         if facts.kms_key:
             yield Statement(
@@ -66,9 +66,15 @@ def _pusher(facts: Facts) -> Iterator[Statement]:
     )
     yield Statement(
         "Deploy",
-        ("codedeploy:CreateDeployment", "codedeploy:GetDeployment"),
+        (
+            "codedeploy:BatchGetDeployments",
+            "codedeploy:CreateDeployment",
+            "codedeploy:GetDeployment",
+            "codedeploy:GetDeploymentGroup",
+            "codedeploy:ListDeployments",
+        ),
         (group,),
-        "to deploy to this group, and see how it goes",
+        "to deploy to this group, and see how it goes and went",
     )
     if facts.config:
         yield Statement(

@@ -1,0 +1,82 @@
+"""``push codedeploy iam``: the policies that a target needs, or what a policy of yours lacks."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import click
+
+from pushkit import Project, PushRefused, Target, UsageError, command_options, command_target
+from pushkit_aws.iam import Facts, as_json, as_terraform, compare, policies, pusher, read_policy
+
+#: Keys of bundles begin with what stands before the first field that changes.
+FIELD = re.compile(r"\{(?!project\}|target\})\w*\}")
+
+
+@click.command()
+@click.argument("target", required=False)
+@click.option("--account", required=True, metavar="ID", help="The account, twelve digits.")
+@click.option("--region", metavar="NAME", help="The region; by default the target's.")
+@click.option("--partition", default="aws", type=click.Choice(["aws", "aws-cn", "aws-us-gov"]), show_default=True)
+@click.option("--kms-key", default="", metavar="ARN", help="The key that the bucket is encrypted with.")
+@click.option("--terraform", is_flag=True, help="Print Terraform, not JSON.")
+@click.option("--check", "file", type=click.Path(path_type=Path, dir_okay=False), help="A policy of who pushes.")
+@command_options("pushfile")
+def command(
+    *,
+    target: str | None,
+    account: str,
+    region: str | None,
+    partition: str,
+    kms_key: str,
+    terraform: bool,
+    file: Path | None,
+) -> None:
+    """Print the policies that TARGET needs: of who pushes, of CodeDeploy itself, of its servers, each with its reasons.
+
+    With --check, compare a policy of who pushes with the one that is needed; exit code 6 when something is missing.
+    """
+    if not re.fullmatch(r"[0-9]{12}", account):
+        raise UsageError(f"{account} is no account", hint="it has twelve digits: aws sts get-caller-identity")
+    facts = facts_of(*command_target(target), account=account, region=region, partition=partition, kms_key=kms_key)
+    if file is None:
+        click.echo((as_terraform if terraform else as_json)(policies(facts)))
+        return
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{file} cannot be read: {error.strerror}") from error
+    found = compare(pusher(facts), read_policy(content, str(file)))
+    for action, resource in found.missing:
+        click.echo(f"missing   {action}  {resource}")
+    for action, resource in found.too_much:
+        click.echo(f"too much  {action}  {resource}")
+    for words in found.unclear:
+        click.echo(f"unclear   {words}")
+    if found.missing:
+        raise PushRefused(f"{file} lacks {len(found.missing)} rights", hint="print what is needed, without --check")
+
+
+def facts_of(project: Project, target: Target, account: str, region: str | None, partition: str, kms_key: str) -> Facts:
+    """What the ARNs are made of. Raises `UsageError` for a target of another strategy, or without a region."""
+    table = target.table
+    if target.strategy != "codedeploy":
+        raise UsageError(f"{target.name} is a target of {target.strategy}, not of codedeploy")
+    where = region or str(table.get("region", ""))
+    if not where:
+        raise UsageError(f"the region of {target.name} is not known", hint="add --region NAME, or region to the target")
+    key = str(table.get("key", "{project}/{digest}.zip"))
+    prefix = FIELD.split(key)[0].replace("{target}", target.name).replace("{project}", project.name)
+    return Facts(
+        "server",
+        where,
+        account,
+        str(table["application"]),
+        str(table["deployment_group"]),
+        config=str(table.get("deployment_config", "")),
+        bucket=str(table["bucket"]),
+        prefix=prefix,
+        kms_key=kms_key,
+        partition=partition,
+    )
