@@ -58,7 +58,9 @@ def command(
         raise PushRefused(f"{file} lacks {len(found.missing)} rights", hint="print what is needed, without --check")
 
 
-def facts_of(project: Project, target: Target, account: str, region: str | None, partition: str, kms_key: str) -> Facts:
+def facts_of(
+    project: Project, target: Target, *, account: str, region: str | None, partition: str, kms_key: str
+) -> Facts:
     """What the ARNs are made of. Raises `UsageError` for a target of another strategy, or without a region."""
     table = target.table
     if target.strategy != "codedeploy":
