@@ -67,7 +67,10 @@ class StepFailed(Event):
 
 @dataclass(frozen=True, slots=True)
 class HostChanged(Event):
-    """A host of many is in another state, one of `pushkit.fleet.State`. ``reason`` may be empty, ``batch`` too."""
+    """A host of many is in another state: one of `pushkit.fleet.State`, or what a service calls it.
+
+    ``reason`` and ``batch`` may be empty.
+    """
 
     host: str
     state: str

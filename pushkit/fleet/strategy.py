@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from pushkit.errors import Interrupted, Overtaken, PushFailed, PushkitError, PushRefused, TargetError
+from pushkit.files.history import meant
 from pushkit.files.layout import REASON, release_of
 from pushkit.files.status import place_of
 from pushkit.files.strategy import FileStrategy
@@ -111,7 +113,9 @@ class Fleet(Strategy[Any]):
                 if not self.run.prepare:
                     lock.switching(ticket)
             except BaseException as error:
-                lock.queue.end(ticket, f"failed: {self.run.redact(one_line(error))[:REASON]}")
+                # The connection to this host may be what failed.
+                with suppress(TargetError):
+                    lock.queue.end(ticket, f"failed: {self.run.redact(one_line(error))[:REASON]}")
                 raise
             if self.run.prepare:
                 lock.queue.end(ticket, PREPARED)
@@ -130,7 +134,8 @@ class Fleet(Strategy[Any]):
     def switch(self, release: str) -> Release:
         """Make a release live, in batches, that was prepared on the hosts."""
         self._rollout.see()
-        return self._turn("switch", SWITCHED, dict.fromkeys(self._rollout.at(State.CONNECTED), release))
+        wanted = self._known(release)
+        return self._turn("switch", SWITCHED, wanted, dict.fromkeys(self._rollout.at(State.CONNECTED), wanted.id))
 
     def rollback(self, release: str = "") -> Release:
         """Make an earlier release live: the named one, or on each host what was live before the last rollout."""
@@ -138,7 +143,8 @@ class Fleet(Strategy[Any]):
         self._rollout.see()
         members = self._rollout.at(State.CONNECTED)
         if release:
-            return self._turn("rollback", ROLLED_BACK, dict.fromkeys(members, release))
+            wanted = self._known(release)
+            return self._turn("rollback", ROLLED_BACK, wanted, dict.fromkeys(members, wanted.id))
         live = self._first.before
         tickets = [each for each in lock.look().tickets if each.release and each.why != "rollback"]
         halted = [each for each in tickets if each.switching and not each.ended]
@@ -148,7 +154,8 @@ class Fleet(Strategy[Any]):
             raise PushRefused(
                 "no rollout is known that something was live before", hint="name a release: push rollback TARGET ID"
             )
-        return self._turn("rollback", ROLLED_BACK, {each: was.get(each.host.name, "") for each in members})
+        goals = {each: was.get(each.host.name, "") for each in members}
+        return self._turn("rollback", ROLLED_BACK, self._known(next(filter(None, goals.values()))), goals)
 
     def resume(self, number: int = 0) -> Release:
         """Go on with a rollout that died or was halted, on the hosts that lack its release and have it prepared."""
@@ -204,11 +211,10 @@ class Fleet(Strategy[Any]):
         lock.queue.end(ticket, outcome)
         lock.expire()
 
-    def _turn(self, why: str, outcome: str, goals: Mapping[Member, str]) -> Release:
-        """Go to the release that is the goal of each host, where it is not live already; nothing is sent."""
+    def _turn(self, why: str, outcome: str, release: Release, goals: Mapping[Member, str]) -> Release:
+        """Go to the goal of each host, ``release`` for most, where it is not live already; nothing is sent."""
         rollout, lock = self._rollout, self._lock(f"left by a {why}")
         going = [each for each, goal in goals.items() if goal and goal != each.before]
-        release = self._known(next(filter(None, goals.values()), ""))
 
         def describe(number: int) -> Ticket:
             return Ticket(number, release, self._first.before, why)
@@ -327,13 +333,15 @@ class Fleet(Strategy[Any]):
 
         return Lock(remote, self.run, settle)
 
-    def _known(self, release: str) -> Release:
-        """The release of that id, as the first host knows it; `meant` names are resolved by each host."""
+    def _known(self, wanted: str) -> Release:
+        """The release that ``wanted`` names, by its id, its number or its revision, as the first host knows it."""
         status = self._first.strategy.status()
-        for each in (*status.releases, *status.prepared):
-            if each.id == release:
-                return each
-        raise PushRefused(f"there is no release {release!r} on {self._first.host.name}", hint="see: push status")
+        there = {each.id: each for each in (*status.releases, *status.prepared)}
+        found = there.get(meant(wanted, there))
+        if found is None:
+            choice = ", ".join(there) or "none"
+            raise PushRefused(f"there is no release {wanted!r} on {self._first.host.name}", hint=f"there are: {choice}")
+        return found
 
     def _whereabouts(self) -> str:
         """What is live where, in a few words."""

@@ -80,7 +80,7 @@ def test_all_hosts_go_to_one_release_in_batches_and_back(site: FleetSite) -> Non
     site.good("--prepare-only")
     assert site.live == ["one"] * COUNT
     (prepared,) = [each["id"] for each in json.loads(site.push("status", "--json").stdout.splitlines()[-1])["prepared"]]
-    assert site.good("switch", "web", prepared) == prepared
+    assert site.good("switch", "web", str(int(prepared[:6]))) == prepared
     assert site.live == ["three"] * COUNT
 
 
