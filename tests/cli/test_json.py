@@ -62,6 +62,13 @@ def test_the_lines_of_every_command_have_the_fields_of_the_page(project: Project
             assert set(each) - {"version", "event"} == page[each["event"]]
             seen.add(each["event"])
         (project.root / "about.txt").write_text("it differs\n")
+    project.write(
+        production='strategy = "dir"\npath = "../live"', fleet='strategy = "sftp"\nhosts = ["web1"]\npath = "x"'
+    )
+    (host,) = map(json.loads, project.push("hosts", "fleet", "--json").stdout.splitlines())
+    assert set(host) - {"version", "event"} == page["host"]
+    seen.add("host")
+    project.write(production='strategy = "dir"\npath = "../live"')
     prepared = project.push("--prepare-only").stdout.strip()
     *_, switched = map(json.loads, project.push("switch", prepared, "--json").stdout.splitlines())
     assert set(switched) - {"version", "event"} == page["switched"]

@@ -29,10 +29,21 @@ def test_a_host_may_carry_user_and_port(text: str, expected: Address) -> None:
     assert parse_host(text) == expected
 
 
-@pytest.mark.parametrize("text", ["", "web 1", "web1:port", "web1:99999", "@web1", "sftp://web1/srv", "a@b@c", "web1:"])
+@pytest.mark.parametrize("text", ["web 1", "web1:port", "web1:99999", "@web1", "sftp://web1/srv", "a@b@c", "web1:"])
 def test_what_is_no_host_is_refused(text: str) -> None:
     with pytest.raises(ValidationError, match="expected a host such as"):
         SftpOptions(host=text, path="site")
+
+
+def test_one_host_or_many_are_wanted_and_not_both() -> None:
+    with pytest.raises(ValidationError, match="expected either `host` or `hosts`"):
+        SftpOptions(path="site")
+    with pytest.raises(ValidationError, match="found both"):
+        SftpOptions(host="web1", hosts=("web2",), path="site")
+    with pytest.raises(ValidationError, match="are for many servers"):
+        SftpOptions(host="web1", lock_host="web1", path="site")
+    with pytest.raises(ValidationError, match="layout"):
+        SftpOptions(hosts=("web2",), layout="mirror", path="site")
 
 
 def test_the_parts_of_an_address_may_stand_apart_but_not_differ() -> None:

@@ -91,13 +91,13 @@ def test_a_host_that_cannot_be_reached_stops_it_before_anything_is_changed_unles
         refused = f"{site.servers.all[0].user}@127.64.0.98:1"
         mute = f"{site.servers.all[0].user}@127.64.0.99:{silent.getsockname()[1]}"
         site.hosts = [*site.hosts, refused, mute]
-        site.write(connect_timeout=1, lock_host="127.64.0.1")
+        site.write(connect_timeout=4, lock_host="127.64.0.1")
         done = site.push()
         assert done.returncode == 7, done.stderr
         assert "2 of 8 hosts failed" in done.stderr
         assert "127.64.0.98" in done.stderr
         assert site.live == ["one"] * COUNT
-        site.write("max_failures = 2", connect_timeout=1, lock_host="127.64.0.1")
+        site.write("max_failures = 2", connect_timeout=4, lock_host="127.64.0.1")
         done = site.push()
         assert done.returncode == 0, done.stderr
     assert site.live == ["two"] * COUNT

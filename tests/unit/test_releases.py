@@ -595,18 +595,18 @@ def test_tickets_are_numbered_without_a_gap_or_a_twin_under_contention(
     taken: list[int] = []
     site.run.wait = 60
 
-    def take_ten() -> None:
-        for _ in range(10):
+    def take_five() -> None:
+        for _ in range(5):
             ticket = site.enter()
             taken.append(ticket.number)
             site.releases.queue.end(ticket, "done")
 
-    threads = [threading.Thread(target=take_ten) for _ in range(8)]
+    threads = [threading.Thread(target=take_five) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(taken) == list(range(2, 82))
+    assert sorted(taken) == list(range(2, 42))
 
 
 def test_a_prune_that_fails_is_told_and_the_push_is_good(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -625,7 +625,7 @@ def test_a_prune_that_fails_is_told_and_the_push_is_good(tmp_path: Path, monkeyp
     assert any(isinstance(event, Warned) and "could not be removed" in event.message for event in site.events)
 
 
-def test_300_switches_leave_no_gap_for_a_reader(site: Site) -> None:
+def test_switches_leave_no_gap_for_a_reader(site: Site) -> None:
     for text in "12":
         site.write("a", text)
         site.push()
@@ -643,7 +643,7 @@ def test_300_switches_leave_no_gap_for_a_reader(site: Site) -> None:
     reader = threading.Thread(target=read)
     reader.start()
     there = sorted(os.listdir(site.path / "releases"))
-    for turn in range(300):
+    for turn in range(300 if os.environ.get("PUSHKIT_CHAOS") == "full" else 100):
         site.releases.rollback(there[turn % 2])
     stop.set()
     reader.join()
