@@ -63,6 +63,8 @@ class Repository:
         """Remember that the branch is at ``commit``, which was pushed from here."""
         for reference in (TIP, SENT):
             self.git("update-ref", reference, commit)
+        # Now and then; what is not of the last push goes.
+        self.git("gc", "--auto", "--quiet")
 
     def _reference(self, name: str) -> str:
         try:

@@ -12,7 +12,7 @@ from chaos.disk import Disk
 from chaos.reader import reading
 from chaos.site import FULL, SEED, Done, Site, check_truth, finished, told
 
-TIMES = 400 if FULL else 8
+TIMES = 400 if FULL else 5
 SAID = re.compile(r"no space|read-only", re.IGNORECASE)
 #: What a push takes, at most, beyond the bytes of its files: blocks that are half full, and records; and inodes.
 EXTRA, INODES = 24 * 4096, 30

@@ -14,7 +14,7 @@ from chaos.site import FULL, REMOTE, SEED, SITES, Done, Site, finished, server_t
 from pushkit.testing import Fault, FaultProxy, Sshd, Way
 from pushkit.testing.plugin import require
 
-KILLS = 200 if FULL else 3
+KILLS = 200 if FULL else 2
 
 
 class Death(Protocol):

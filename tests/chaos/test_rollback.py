@@ -222,7 +222,7 @@ class History(RuleBasedStateMachine):
 
 TestHistory = History.TestCase
 TestHistory.settings = settings(
-    max_examples=400 if FULL else 40,
+    max_examples=400 if FULL else 20,
     stateful_step_count=30,
     deadline=None,
     suppress_health_check=list(HealthCheck),
