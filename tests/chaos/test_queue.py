@@ -16,7 +16,7 @@ from chaos.site import FULL, SEED, Site, finished, server_table
 from pushkit.testing import Sshd
 from pushkit.testing.plugin import require
 
-SECONDS = 600 if FULL else 12
+SECONDS = 600 if FULL else 15
 PUSHERS = 8
 #: The witness: each push says on the target when it begins and ends what only the holder may do.
 WITNESS = "echo begin $PUSH_RELEASE >>{0}; sleep 0.05; echo end $PUSH_RELEASE >>{0}"
