@@ -52,12 +52,13 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """``content`` is its first mebibyte; ``url`` is where it came from."""
+    """``content`` is its first mebibyte; ``url`` is where it came from, ``reason`` what stands behind its status."""
 
     status: int
     headers: Message
     content: bytes
     url: str
+    reason: str = ""
 
     @property
     def good(self) -> bool:
@@ -160,7 +161,7 @@ class Client:
                     self._send(connection, request.body, sent)
                     response = connection.getresponse()
                     content = response.read(CONTENT)
-                    return Answer(response.status, response.headers, content, request.url)
+                    return Answer(response.status, response.headers, content, request.url, response.reason)
                 except (OSError, HTTPException) as error:
                     self._run.check()
                     raise Lost(f"the connection to {parts.netloc} was lost: {self._reason(error)}") from error

@@ -46,7 +46,8 @@ class HttpStrategy(Strategy[HttpOptions]):
     def plan(self, snapshot: Snapshot) -> Plan:
         """Pack the snapshot and ask the server whether it has that; it need not be sent then.
 
-        Raises `TargetError` when the server cannot be reached or is not trusted.
+        Raises `TargetError` when the server cannot be reached or is not trusted, `PushRefused` when something else is
+        there that may not be replaced.
         """
         archive = self._archive(snapshot)
         values = self._values(snapshot, archive)
@@ -55,9 +56,13 @@ class HttpStrategy(Strategy[HttpOptions]):
         warnings: tuple[str, ...] = ()
         if self.options.method == "PUT":
             answer = self._look(url, values)
-            if answer.status == 200 and not self.run.repair and self._is(answer, archive):
-                return Plan(self.run.target.name, (), kept=snapshot.files)
             if answer.status == 200:
+                same = self._is(answer, archive)
+                if same and not (self.run.repair and self.options.replace):
+                    return Plan(self.run.target.name, (), kept=snapshot.files)
+                if not self.options.replace:
+                    # Before anything is sent: many a server does not know `If-None-Match`.
+                    raise self._taken(url)
                 action, reason = Action.REPLACE, "what is there is not known to be the same"
             if answer.status == 401:
                 warnings = (f"{shown(url)} knows no such credentials: {HINTS[401]}",)
@@ -204,8 +209,12 @@ class HttpStrategy(Strategy[HttpOptions]):
                 self.run.note(f"{shown(request.url)} has this archive already")
                 return answer
             if there.status == 200 and not self.options.replace:
-                raise PushRefused(
-                    f"{shown(request.url)} is something else, which may not be replaced",
-                    hint="name what is new, with {revision} or {digest} in the url; or set replace = true",
-                )
+                raise self._taken(request.url)
+            raise refusal(answer, request, taken=there.status == 200)
         raise refusal(answer, request)
+
+    def _taken(self, url: str) -> PushRefused:
+        return PushRefused(
+            f"{shown(url)} is something else, which may not be replaced",
+            hint="name what is new, with {revision} or {digest} in the url; or set replace = true",
+        )

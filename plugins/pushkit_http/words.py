@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from http.client import responses
 
 from pushkit import PushFailed, PushkitError, TargetError
 from pushkit_http.address import shown
@@ -24,8 +25,8 @@ HINTS = {
 }
 
 
-def refusal(answer: Answer, request: Request) -> PushkitError:
-    """The error for an answer that is no success."""
+def refusal(answer: Answer, request: Request, *, taken: bool = False) -> PushkitError:
+    """The error for an answer that is no success; ``taken``: to a PUT where something else is."""
     size = f" of {request.body.size} bytes" if request.body and answer.status == 413 else ""
     message = f"{request.method} {shown(request.url)}{size} was answered {answer.status}{said(answer)}"
     if answer.status in LATER:
@@ -33,12 +34,21 @@ def refusal(answer: Answer, request: Request) -> PushkitError:
         return TargetError(message, hint=f"try again{wait}")
     if answer.status >= 500 and answer.status != 507:
         return PushFailed(f"{message}; it is not known what became of the archive", hint="look at the server's log")
+    if taken:
+        return TargetError(message, hint="something is there: name what is new, with {revision} or {digest} in the url")
     return TargetError(message, hint=HINTS.get(answer.status, "look at the url and at the server's log"))
 
 
 def said(answer: Answer) -> str:
-    """How the server explains itself, on one line, empty when it does in no plain text."""
-    if answer.headers.get_content_type() not in {"text/plain", "application/json", "application/problem+json"}:
-        return ""
-    text = " ".join(re.sub(r"[^\x20-\x7e\xa0-\U0010ffff]", " ", answer.content.decode("utf-8", "replace")).split())
+    """How the server explains itself, on one line, empty when it does not."""
+    plain = answer.headers.get_content_type() in {"text/plain", "application/json", "application/problem+json"}
+    text = one_line(answer.content.decode("utf-8", "replace")) if plain else ""
+    # Nexus says it in the first line of its answer alone.
+    if not text and answer.reason != responses.get(answer.status):
+        text = one_line(answer.reason)
     return f": {text[:EXCERPT]}" if text else ""
+
+
+def one_line(text: str) -> str:
+    """A text without control characters."""
+    return " ".join(re.sub(r"[^\x20-\x7e\xa0-\U0010ffff]", " ", text).split())

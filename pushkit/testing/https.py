@@ -24,28 +24,40 @@ class Received:
 
 @dataclass(frozen=True)
 class Reply:
-    """What is answered. ``before`` is called first; ``unread``: before the body of the request."""
+    """What is answered. ``before`` is called first; ``unread``: before the body of the request.
+
+    ``reason`` is what stands behind the status, None for what is usual.
+    """
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     before: Callable[[], object] | None = None
     unread: bool = False
+    reason: str | None = None
 
 
 class HttpsServer:
     """A server on ``host`` and ``port``, both its own, from `start` to `stop`; without ``context`` it speaks no TLS.
 
     ``files`` are what it has by path: PUT puts one there, GET and HEAD look. ``replies`` are what is answered instead,
-    by method and path, the first to the first request. ``received`` are the requests in their order.
+    by method and path, the first to the first request. ``received`` are the requests in their order. ``respond``
+    answers in place of the files, and may keep what it takes there.
     """
 
-    def __init__(self, context: ssl.SSLContext | None = None, *, host: str = "localhost") -> None:
+    def __init__(
+        self,
+        context: ssl.SSLContext | None = None,
+        *,
+        host: str = "localhost",
+        respond: Callable[[Received], Reply] | None = None,
+    ) -> None:
         self.host = host
         self.port = 0
         self.files: dict[str, bytes] = {}
         self.received: list[Received] = []
         self.replies: dict[tuple[str, str], list[Reply]] = {}
+        self.respond = respond
         self._context = context
         self._server: ThreadingHTTPServer | None = None
         self._thread: threading.Thread | None = None
@@ -102,11 +114,12 @@ class HttpsServer:
                 length = 0 if reply and reply.unread else int(self.headers.get("Content-Length", 0))
                 body = self.rfile.read(length)
                 headers = {name.lower(): value for name, value in self.headers.items()}
-                server.received.append(Received(self.command, self.path, headers, body))
+                received = Received(self.command, self.path, headers, body)
+                server.received.append(received)
                 if len(body) < length:
                     self.close_connection = True
                     return
-                reply = reply or self.usual(body)
+                reply = reply or (server.respond(received) if server.respond else self.usual(body))
                 if reply.before:
                     reply.before()
                 with suppress(OSError):
@@ -127,7 +140,7 @@ class HttpsServer:
             def say(self, reply: Reply) -> None:
                 """Write the answer, and hang up: no request waits behind a body that nobody read."""
                 self.close_connection = True
-                self.send_response(reply.status)
+                self.send_response(reply.status, reply.reason)
                 for name, value in reply.headers.items():
                     self.send_header(name, value)
                 if not {"content-length"} & {name.lower() for name in reply.headers}:

@@ -235,11 +235,20 @@ def test_a_refusal_because_it_is_there_is_none(pusher: Pusher, server: HttpsServ
     assert pusher.notes == [f"{server.url}{path} has this archive already"]
 
 
-def test_what_may_not_be_replaced_is_not(pusher: Pusher, server: HttpsServer) -> None:
+@pytest.mark.parametrize("first", [[], [Reply(404)]])
+def test_what_may_not_be_replaced_is_not(pusher: Pusher, server: HttpsServer, first: list[Reply]) -> None:
     server.files[PATH] = b"other"
+    server.reply("HEAD", PATH, *first)
     with pytest.raises(PushRefused, match="something else, which may not be replaced"):
         pusher.push(f"{server.url}{PATH}", replace=False)
     assert server.files[PATH] == b"other"
+    assert bool(server.requests("PUT")) == bool(first), "what is known to be refused is not sent"
+
+
+def test_a_repair_replaces_nothing_that_is_to_stay(pusher: Pusher, server: HttpsServer) -> None:
+    pusher.push(f"{server.url}/{{digest}}", replace=False)
+    pusher.repair = True
+    assert pusher.plan(f"{server.url}/{{digest}}", replace=False).steps == ()
 
 
 # Who is trusted.

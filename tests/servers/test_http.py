@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from pushkit.testing import CertificateAuthority, FaultProxy, Nginx
+from pushkit.testing import CertificateAuthority, Fault, FaultProxy, Nginx, Way
 from pushkit.testing.plugin import require
 from servers.git_site import GitSite
 from servers.test_git import descendants, wait_for
@@ -97,3 +97,69 @@ def test_ctrl_c_in_the_middle_of_an_upload_leaves_nothing_and_says_so(site: Http
     assert (process.returncode, "0 of 1 steps were done" in err) == (130, True), err
     wait_for(lambda: not any(arriving.iterdir()))
     assert not site.directory.exists()
+
+
+def through(site: HttpSite, place: Place, proxy: FaultProxy) -> str:
+    """The target's URL by way of the relay."""
+    return str(site.options["url"]).replace(str(place.server.port), str(proxy.port))
+
+
+def whole(site: HttpSite) -> set[str]:
+    """The names in the one archive that arrived."""
+    (file,) = site.directory.iterdir()
+    with tarfile.open(fileobj=io.BytesIO(file.read_bytes())) as archive:
+        return set(archive.getnames())
+
+
+def test_after_a_kill_in_the_middle_of_an_upload_the_next_push_arrives_whole(site: HttpSite, place: Place) -> None:
+    (site.root / "large").write_bytes(os.urandom(1 << 20))
+    with FaultProxy((place.server.host, place.server.port), rate=100_000) as proxy:
+        process = site.start(url=through(site, place, proxy))
+        arriving = place.server.files.parent / "temporary-client_body"
+        wait_for(lambda: any(arriving.iterdir()))
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate(timeout=30)
+    wait_for(lambda: not any(arriving.iterdir()))
+    assert not site.directory.exists(), "half an archive is never at its place"
+    site.good()
+    assert "large" in whole(site)
+
+
+def test_a_line_that_is_cut_is_told_and_the_archive_sent_again(site: HttpSite, place: Place) -> None:
+    (site.root / "large").write_bytes(os.urandom(1 << 20))
+    with FaultProxy((place.server.host, place.server.port)) as proxy:
+        proxy.cut(Fault.RESET, 500_000, Way.UP, once=True)
+        done = site.push(url=through(site, place, proxy))
+    assert (done.returncode, "was lost" in done.stderr, "trying again" in done.stderr) == (0, True, True), done.stderr
+    assert "large" in whole(site)
+
+
+def test_a_server_that_ends_in_the_middle_of_an_upload_is_told(site: HttpSite, place: Place) -> None:
+    (site.root / "large").write_bytes(os.urandom(1 << 20))
+    with FaultProxy((place.server.host, place.server.port), rate=200_000) as proxy:
+        process = site.start("--json", url=through(site, place, proxy), retries=0)
+        arriving = place.server.files.parent / "temporary-client_body"
+        wait_for(lambda: any(arriving.iterdir()))
+        place.server.stop()
+        try:
+            out, err = process.communicate(timeout=30)
+        finally:
+            port = place.server.port
+            place.server.start()
+    assert process.returncode == 8, err
+    assert "it is not known whether the archive arrived" in err
+    assert json.loads(out.splitlines()[-1])["receipt"]["outcome"] == "failed"
+    assert "Traceback" not in err
+    # It listens elsewhere now, and has nothing of it.
+    site.good(url=str(site.options["url"]).replace(str(port), str(place.server.port)))
+    assert "large" in whole(site)
+
+
+def test_what_is_to_stay_is_not_replaced_by_a_server_that_would(site: HttpSite, place: Place) -> None:
+    url = f"{place.server.url}/builds/{site.directory.name}/fixed.tar.gz"
+    site.good(url=url)
+    before = (site.directory / "fixed.tar.gz").read_bytes()
+    (site.root / "index.html").write_text("another")
+    done = site.push(url=url, replace=False)
+    assert (done.returncode, "something else, which may not be replaced" in done.stderr) == (6, True), done.stderr
+    assert (site.directory / "fixed.tar.gz").read_bytes() == before
