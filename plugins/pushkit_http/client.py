@@ -73,7 +73,7 @@ class Answer:
             return float(text)
         try:
             when = parsedate_to_datetime(text)
-        except ValueError:
+        except (ValueError, OverflowError):
             return None
         return max(0.0, ((when if when.tzinfo else when.replace(tzinfo=UTC)) - datetime.now(UTC)).total_seconds())
 
@@ -187,7 +187,7 @@ class Client:
     def _connect(self, connection: HTTPConnection, url: str) -> None:
         name = urlsplit(url).netloc
         try:
-            connection.connect()
+            self._heard(connection.connect)
         except ssl.SSLCertVerificationError as error:
             raise TargetError(
                 f"the certificate of {name} is not trusted: {error.verify_message}",
@@ -196,6 +196,25 @@ class Client:
         except (OSError, UnicodeError) as error:
             hint = "correct the url" if isinstance(error, socket.gaierror | UnicodeError) else "is the server up?"
             raise Unreached(f"{name} cannot be reached: {self._reason(error)}", hint=hint) from error
+
+    def _heard(self, connect: Callable[[], None]) -> None:
+        """Connect beside this thread, which hears meanwhile that the user asks to stop; what is left of it then ends
+        with push."""
+        failed: list[BaseException] = []
+
+        def act() -> None:
+            try:
+                connect()
+            except BaseException as error:  # goes on in the thread that waits
+                failed.append(error)
+
+        connecting = threading.Thread(target=act, name="connect", daemon=True)
+        connecting.start()
+        while connecting.is_alive():
+            connecting.join(TICK)
+            self._run.check()
+        if failed:
+            raise failed[0]
 
     def _reason(self, error: Exception) -> str:
         if isinstance(error, TimeoutError):

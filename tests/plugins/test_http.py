@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import os
+import socket
 import ssl
 import tarfile
 import threading
+import time
 import zipfile
 from base64 import b64encode
 from collections.abc import Iterator
@@ -417,6 +419,32 @@ def test_a_slow_answer_is_waited_for_and_a_person_can_stop(pusher: Pusher, serve
     with pytest.raises(Interrupted):
         pusher.push(f"{server.url}{PATH}", method="POST")
     answer.set()
+
+
+def test_a_person_can_stop_a_greeting_that_nobody_answers(pusher: Pusher) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+
+        def accept() -> None:
+            connection, _ = silent.accept()
+            pusher.cancelled.set()
+            with connection:
+                connection.recv(1 << 16)
+                over.wait(30)
+
+        over = threading.Event()
+        threading.Thread(target=accept, daemon=True).start()
+        start = time.monotonic()
+        with pytest.raises(Interrupted):
+            pusher.plan(f"https://localhost:{silent.getsockname()[1]}/x")
+        assert time.monotonic() - start < 10, "not only when the time for an answer is over"
+        over.set()
+
+
+@pytest.mark.parametrize("when", ["Mon, 01 Jan 2024 00:00:00 +9999999999999999", "soon", "9" * 400])
+def test_a_senseless_time_to_wait_is_no_bug(pusher: Pusher, server: HttpsServer, when: str) -> None:
+    server.reply("PUT", PATH, Reply(503, {"Retry-After": when}))
+    with pytest.raises(TargetError, match="answered 503"):
+        pusher.push(f"{server.url}{PATH}", retries=0)
 
 
 # What becomes of it.
