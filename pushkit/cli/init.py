@@ -111,7 +111,12 @@ def convert(settings: Settings, origin: Path, path: Path, name: str) -> None:
     sources = dict.fromkeys(each.source for each in targets)
     values = {"name": example.toml_text(name)}
     if len(sources) > 1:
-        notes.append(f"the pushes have different directories, and a Pushfile has one `source`: {', '.join(sources)}")
+        notes += [
+            f"{each.name}: Vagrant pushed {each.source} alone, and a Pushfile has one `source`, which is all here: "
+            "give it a Pushfile of its own, and push -f FILE"
+            for each in targets
+            if each.source != "."
+        ]
     elif sources != {".": None}:
         values["source"] = example.toml_text(next(iter(sources)))
     project = example.filled(example.project_lines(), values)

@@ -10,8 +10,6 @@ import pytest
 
 from cli.project import Project
 from pushkit import pushfile
-from pushkit.cli import conversion
-from pushkit.cli.vagrantfile import Environment, read, value
 
 VAGRANTFILE = """
 # -*- mode: ruby -*-
@@ -220,29 +218,6 @@ def test_a_script_of_another_language_is_told(project: Project) -> None:
     assert "the script is not of a shell (#!/usr/bin/ruby)" in told
 
 
-@pytest.mark.parametrize(
-    "ruby",
-    [
-        "p.password = %Q{hunter2}",
-        "p.password = 'hunter2' + X",
-        'p.password = "hunter2',
-        "p.password = `echo hunter2`",
-        "p.password = <<~A.strip\nhunter2\nA",
-        'p.password = ["hunter2"] + X',
-        'p.exclude = X + "hunter2"',
-    ],
-)
-def test_what_only_ruby_can_read_is_told_without_its_texts(ruby: str) -> None:
-    after = 'config.push.define "after", strategy: "local-exec" do |p|\n  p.inline = %q[make it]\nend\n'
-    first, second = read(f'config.push.define "ftp" do |p|\n  p.host = "h"\n  {ruby}\nend\n{after}').pushes
-    made = conversion.converted(first, "ftp")
-    told = "\n".join(made.notes)
-    assert "line 3 is left out, since only Ruby can read it: p." in told
-    assert "hunter2" not in made.text() + told
-    assert 'host = "h"' in made.text()
-    assert second.options == {"inline": "make it"}
-
-
 def test_a_push_whose_name_only_ruby_knows_is_told(project: Project) -> None:
     text = 'c.push.define "a-#{b}" do |p|\nend\nc.push.define "local-exec" do |p|\n p.inline = "make"\nend\n'
     targets, _, told = converted(project, text)
@@ -258,6 +233,16 @@ def test_a_directory_that_all_pushes_share_is_the_source(project: Project) -> No
     assert tomllib.loads((project.root / "Pushfile").read_text())["project"]["source"] == "css"
 
 
+def test_directories_that_differ_are_told(project: Project) -> None:
+    text = "".join(
+        f'c.push.define "{name}", strategy: "atlas" do |p|\np.app = "a/b"\np.dir = "{name}"\nend\n'
+        for name in ("css", "js")
+    )
+    _, _, told = converted(project, text)
+    for name in ("css", "js"):
+        assert f"{name}: Vagrant pushed {name} alone, and a Pushfile has one `source`, which is all here" in told
+
+
 @pytest.mark.parametrize(
     ("text", "words"), [(None, "cannot be read"), ("Vagrant.configure\n", "has no push"), ("\xff", "not UTF-8")]
 )
@@ -269,37 +254,3 @@ def test_a_vagrantfile_without_pushes_writes_nothing(project: Project, text: str
     assert (done.returncode, words in done.stderr) == (2, True)
     assert "Pushfile" not in os.listdir(project.root)
     assert project.push("init", "--from", "Vagrantfile", "--strategy", "dir").returncode == 2
-
-
-@pytest.mark.parametrize(
-    ("ruby", "expected"),
-    [
-        ('"a\\n\\"b\\""', 'a\n"b"'),
-        ("'a\\n\\'b'", "a\\n'b"),
-        ("true", True),
-        ("21", 21),
-        (":ftp", "ftp"),
-        ("%w[a b]", ["a", "b"]),
-        ("%q{a 'b}", "a 'b"),
-        ("['a', \"b\"]", ["a", "b"]),
-        ("[]", []),
-        ("('a')", "a"),
-        ('ENV.fetch("X")', Environment("X")),
-    ],
-)
-def test_plain_values_are_understood(ruby: str, expected: object) -> None:
-    assert value(ruby) == expected
-
-
-@pytest.mark.parametrize("ruby", ['"#{x}"', "x", '"a" + "b"', "`id`", '"\\x41"', 'ENV["X"] || "y"', '"a" if b', "nil"])
-def test_anything_else_is_not_guessed(ruby: str) -> None:
-    with pytest.raises(ValueError):  # noqa: PT011  (its text is the value itself)
-        value(ruby)
-
-
-def test_comments_and_endings_of_ruby() -> None:
-    text = '=begin\nc.push.define "a" do |p|\n=end\n# c.push.define "b" do |p|\n__END__\nc.push.define "c" do |p|\n'
-    assert read(text).pushes == []
-    assert read(text).unread == []
-    (push,) = read('c.push.define "d" do |p|\n  p.host = "#1" # one').pushes
-    assert push.options == {"host": "#1"}
