@@ -6,6 +6,7 @@ import io
 import json
 import os
 import signal
+import subprocess
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -163,3 +164,25 @@ def test_what_is_to_stay_is_not_replaced_by_a_server_that_would(site: HttpSite, 
     done = site.push(url=url, replace=False)
     assert (done.returncode, "something else, which may not be replaced" in done.stderr) == (6, True), done.stderr
     assert (site.directory / "fixed.tar.gz").read_bytes() == before
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk")
+def test_a_server_whose_disk_is_full_is_told_and_has_no_half_of_it(tmp_path: Path) -> None:
+    require(Nginx)
+    small = tmp_path / "small"
+    small.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", small], check=True)
+    try:
+        authority = CertificateAuthority(tmp_path)
+        with Nginx(small, certificate=authority.issue("server", "localhost")) as server:
+            site = HttpSite(tmp_path, server, authority.file, "full")
+            (site.root / "large").write_bytes(os.urandom(1 << 20))
+            done = site.push()
+            assert (done.returncode, "was answered 500" in done.stderr) == (8, True), done.stderr
+            assert "look at the server's log" in done.stderr
+            assert "No space left" in server.log
+            assert not site.directory.exists()
+            (site.root / "large").unlink()
+            site.good()
+    finally:
+        subprocess.run(["umount", small], check=True)
