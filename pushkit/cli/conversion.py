@@ -13,6 +13,8 @@ from pushkit.cli.example import toml_text
 from pushkit.cli.vagrantfile import Environment, Push, Value
 from pushkit.toml_lines import dotted
 
+#: Shells that take a script behind -c.
+SHELLS = {"bash", "dash", "ksh", "sh", "zsh"}
 GONE = "https://builds.example.com"
 
 
@@ -52,17 +54,22 @@ def converted(push: Push, name: str) -> Converted:
 
 def _ftp(result: Converted, left: dict[str, Value | Environment]) -> None:
     secure = left.pop("secure", result.push.strategy == "sftp")
-    left.pop("passive", None)  # always
     result.strategy = "sftp" if secure is True else "ftp"
+    if left.pop("passive", True) is False and result.strategy == "ftp":
+        result.options["mode"] = toml_text("active")
     _take(result, left, {"host": "host", "username": "user"})
     _secret(result, left, "password", "password")
     if "destination" not in left and not _names(result, "destination"):
         left["destination"] = "/"
     _take(result, left, {"destination": "path"})
     _folder(result, left)
-    if exclude := left.pop("exclude", None):
-        result.options["ignore"] = _toml([exclude] if isinstance(exclude, str) else exclude)
+    result.notes.append("what git ignores is not pushed here: see push files, and `include`")
+    if exclude := left.pop("excludes", None):
+        result.options["ignore"] = _toml(exclude)
         result.notes.append("`exclude` became `ignore`, whose patterns are those of git: compare with push files")
+    include = left.get("includes")
+    if isinstance(include, list) and not any(path.startswith(("/", "../")) for path in include):
+        result.options["include"] = _toml(left.pop("includes"))
     if result.strategy == "sftp":
         result.options["layout"] = toml_text("mirror")
     else:
@@ -77,7 +84,12 @@ def _heroku(result: Converted, left: dict[str, Value | Environment]) -> None:
         result.options["dir"] = _toml(directory)
     left.pop("remote", None)  # none is needed
     if "app" not in result.options:
-        result.notes.append("`app` is missing: Vagrant took it from the git remote")
+        result.notes.append("`app` is missing: Vagrant took the name of the directory")
+    if "dir" in result.options:
+        result.notes.append("`dir` is part of what is pushed here, and need not be a git repository")
+    else:
+        # As there: Vagrant pushed the commit that was checked out.
+        result.options |= {"what": toml_text("commit"), "branch": toml_text("master")}
 
 
 def _local_exec(result: Converted, left: dict[str, Value | Environment]) -> None:
@@ -86,7 +98,7 @@ def _local_exec(result: Converted, left: dict[str, Value | Environment]) -> None
     words = [args] if isinstance(args, str) else args if isinstance(args, list) else []
     inline, script = left.pop("inline", None), left.pop("script", None)
     if isinstance(inline, str):
-        result.options |= {"run": _toml(inline.strip("\n")), "shell": "true"}
+        result.options |= _inline(result, inline)
         if words:
             result.notes.append("`args` of an inline script are left out: write them into `run`")
     elif isinstance(script, str):
@@ -102,6 +114,19 @@ def _local_exec(result: Converted, left: dict[str, Value | Environment]) -> None
     else:
         result.notes.append("`run` or `script` is missing: its own could not be read")
     result.options["where"] = toml_text("project")
+
+
+def _inline(result: Converted, text: str) -> dict[str, str]:
+    """What runs a script that Vagrant wrote to a file, and started by its first line."""
+    first, _, rest = text.strip("\n").partition("\n")
+    if not first.startswith("#!"):
+        return {"run": _toml(text.strip("\n")), "shell": "true"}
+    words = first[2:].split()
+    program = next((name for name in map(posixpath.basename, words) if name != "env"), "")
+    if program in SHELLS:
+        return {"run": _toml(shlex.join([*words, "-c", rest]))}
+    result.notes.append(f"the script is not of a shell ({first}): put it into a file, and its path into `script`")
+    return {}
 
 
 def _atlas(result: Converted, left: dict[str, Value | Environment]) -> None:
@@ -161,5 +186,6 @@ def _toml(value: Value | Environment) -> str:
 
 
 def redact(code: str) -> str:
-    """A line of Ruby without the texts in it, one of which may be a secret."""
-    return re.sub(r"""(["']).*\1""", '"..."', code)[:80]
+    """A line of Ruby up to the first text in it, which may be a secret."""
+    plain = re.split(r"""["'%`]""", code, maxsplit=1)[0]
+    return plain[:80] + "..." * (plain != code)

@@ -11,12 +11,18 @@ Value = str | bool | int | list[str]
 STRING = r"""(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')"""
 DEFINE = re.compile(
     rf"\w+\.push\.define\s*\(?\s*(?P<name>{STRING}|:\w+)"
-    rf"(?:\s*,\s*(?:strategy:|:strategy\s*=>)\s*(?P<strategy>{STRING}|:\w+))?\s*\)?\s*do\s*\|\s*(?P<variable>\w+)\s*\|"
+    rf"(?:\s*,\s*\{{?\s*(?:strategy:|:strategy\s*=>)\s*(?P<strategy>{STRING}|:\w+)\s*\}}?)?\s*\)?\s*do\s*\|\s*(?P<variable>\w+)\s*\|"
 )
 ENVIRONMENT = re.compile(rf"ENV(?:\[\s*({STRING})\s*\]|\.fetch\(\s*({STRING})\s*\))")
 HEREDOC = re.compile(r"<<(?P<kind>[-~]?)(?P<quote>[\"']?)(?P<word>\w+)(?P=quote)")
 OPENS = re.compile(r"(?:if|unless|case|begin|while|until|for|def)\b|.*\bdo(?:\s*\|[^|]*\|)?$|.*\{\s*(?:\|[^|]*\|)?$")
 CODE = re.compile(r"""(?:[^#"']|"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|["'])*?(?=#|$)""")
+WORDS = re.compile(r"%w(?:\[([^\]]*)\]|\(([^)]*)\)|\{([^}]*)\})")
+QUOTED = re.compile(r"%q(?:\[([^\[\]\\]*)\]|\(([^()\\]*)\)|\{([^{}\\]*)\})")
+#: What a list begins with, by what it ends with.
+LISTS = {"[": "]", "%w[": "]", "%w(": ")", "%w{": "}"}
+#: Options that add to a list, whether they are called or assigned to.
+GATHERED = {"include": "includes", "exclude": "excludes"}
 ESCAPES = {"n": "\n", "t": "\t", "e": "\x1b", "s": " ", "r": "\r"}
 
 
@@ -37,6 +43,17 @@ class Push:
     options: dict[str, Value | Environment] = field(default_factory=dict)
     unread: list[tuple[int, str]] = field(default_factory=list)
 
+    def take(self, key: str, given: Value | Environment) -> None:
+        """Note an option. Each `exclude` is one more; any other option is what was said last."""
+        key = GATHERED.get(key, key)
+        if key not in GATHERED.values():
+            self.options[key] = given
+            return
+        before = self.options.get(key, [])
+        if not isinstance(before, list) or not isinstance(given, str | list):
+            raise ValueError(given)
+        self.options[key] = [*before, *([given] if isinstance(given, str) else given)]
+
 
 @dataclass
 class Vagrantfile:
@@ -52,8 +69,13 @@ def read(text: str) -> Vagrantfile:
     lines = _lines(text)
     for number, code, _ in lines:
         if match := DEFINE.match(code):
-            name = str(value(match["name"]))
-            push = Push(name, str(value(match["strategy"])) if match["strategy"] else name, number)
+            try:
+                name = str(value(match["name"]))
+                strategy = str(value(match["strategy"] or match["name"]))
+            except ValueError:
+                found.unread.append((number, code))
+                continue
+            push = Push(name, strategy, number)
             _read_block(push, match["variable"], lines)
             found.pushes.append(push)
         elif ".push.define" in code:
@@ -72,13 +94,23 @@ def _read_block(push: Push, variable: str, lines: Iterator[tuple[int, str, str |
             depth -= 1
         elif not depth and (match := option.fullmatch(code)):
             try:
-                push.options[match["key"]] = heredoc if heredoc is not None else value(match["value"])
+                text = _whole(match["value"], lines)
+                push.take(match["key"], heredoc if heredoc is not None else value(text))
             except ValueError:
                 push.unread.append((number, code))
         elif code:
             # What stands in a condition or a loop is for Ruby to decide.
             push.unread.append((number, code))
             depth += bool(OPENS.fullmatch(code) or re.match(r"(?:if|unless|case|begin|while|until|for|def)\b", code))
+
+
+def _whole(text: str, lines: Iterator[tuple[int, str, str | None]]) -> str:
+    """A list to its end, which may be lines below."""
+    end = next((end for begin, end in LISTS.items() if text.startswith(begin)), "")
+    while end and end not in text:
+        _, code, _ = next(lines, (0, end, None))
+        text += f" {code}"
+    return text
 
 
 def value(text: str) -> Value | Environment:  # noqa: PLR0911  (a return for each kind of value)
@@ -94,7 +126,9 @@ def value(text: str) -> Value | Environment:  # noqa: PLR0911  (a return for eac
         return text[1:]
     if match := ENVIRONMENT.fullmatch(text):
         return Environment(_string(match[1] or match[2]))
-    if match := re.fullmatch(r"%w(?:\[([^\]]*)\]|\(([^)]*)\)|\{([^}]*)\})", text):
+    if match := QUOTED.fullmatch(text):
+        return match[1] or match[2] or match[3] or ""
+    if match := WORDS.fullmatch(text):
         return (match[1] or match[2] or match[3] or "").split()
     if match := re.fullmatch(rf"\[\s*((?:{STRING}\s*,?\s*)*)\]", text):
         return [_string(each) for each in re.findall(STRING, match[1])]

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from cli.project import Project
+from pushkit import pushfile
+from pushkit.cli import conversion
 from pushkit.cli.vagrantfile import Environment, read, value
 
 VAGRANTFILE = """
@@ -22,8 +24,13 @@ Vagrant.configure("2") do |config|
     push.username = "blog"
     push.password = 'hunter2 # secret'
     push.destination = "/var/www"
-    push.exclude = ["*.log", "tmp/"]
-    push.passive = true
+    push.exclude "*.log"
+    push.exclude = %q(tmp/)
+    push.excludes = [
+      "*.psd",  # large
+      '*.ai',
+    ]
+    push.passive = false
   end
 
   config.push.define "web", strategy: "ftp" do |push|
@@ -90,7 +97,8 @@ def test_the_four_pushes_become_targets(project: Project) -> None:
         "user": "blog",
         "password": "${env:FTP_PASSWORD}",
         "path": "/var/www",
-        "ignore": ["*.log", "tmp/"],
+        "mode": "active",
+        "ignore": ["*.log", "tmp/", "*.psd", "*.ai"],
     }
     assert targets["web"] == {
         "strategy": "sftp",
@@ -98,6 +106,7 @@ def test_the_four_pushes_become_targets(project: Project) -> None:
         "user": "deploy",
         "password": "${env:WEB_PW}",
         "path": "/srv/blog",
+        "include": ["dist"],
         "layout": "mirror",
     }
     assert targets["app"] == {"strategy": "heroku", "app": "my_application", "dir": "public"}
@@ -130,14 +139,14 @@ def test_nothing_is_executed_and_no_secret_is_copied_or_shown(project: Project) 
 def test_what_could_not_be_converted_is_told(project: Project) -> None:
     _, _, told = converted(project)
     for words in (
-        "web: `include` has no counterpart",
-        "status: line 41 is left out, since only Ruby can read it: if ENV[",
-        "status: line 42 is left out",
-        "atlas: line 48 is left out",
+        "web: what git ignores is not pushed here",
+        "status: line 46 is left out, since only Ruby can read it: if ENV[",
+        "status: line 47 is left out",
+        "atlas: line 53 is left out",
         "atlas: Atlas is no more",
         "ftp: `password` is not copied: put it into the environment as FTP_PASSWORD",
         "odd: there is no strategy for 'carrier-pigeon' here",
-        "line 54 is left out",
+        "line 59 is left out",
     ):
         assert words in told
 
@@ -146,6 +155,99 @@ def test_the_targets_of_installed_strategies_are_valid(project: Project) -> None
     converted(project)
     done = project.push("plan", "local-exec")
     assert done.returncode == 0, done.stderr
+
+
+def test_every_target_of_a_strategy_that_is_there_loads(project: Project) -> None:
+    text = """
+config.push.define "plain", strategy: "ftp" do |p|
+  p.host = "ftp.company.com:2121"
+  p.username = "ann"
+  p.password = "x"
+end
+config.push.define "safe", { strategy: "ftp" } do |p|
+  p.host = "ftp.company.com"
+  p.username = "ann"
+  p.secure = true
+end
+config.push.define :heroku do |p|
+  p.app = "blog-of-ann"
+  p.remote = "production"
+end
+config.push.define "app", strategy: :heroku do |p|
+  p.app = "blog-of-ann"
+  p.dir = "css"
+end
+config.push.define "atlas" do |p|
+  p.app = "ann/blog"
+end
+config.push.define "local-exec" do |p|
+  p.script = "bin/deploy"
+end
+"""
+    targets, _, told = converted(project, text)
+    assert len(targets) == 6
+    assert targets["heroku"] == {
+        "strategy": "heroku",
+        "app": "blog-of-ann",
+        "what": "commit",
+        "branch": "master",
+    }
+    loaded = pushfile.load(project.root / "Pushfile", select=list(targets))
+    assert set(loaded.targets) == set(targets)
+    assert "target." not in told
+
+
+@pytest.mark.parametrize("first", ["#!/usr/bin/env bash", "#!/bin/bash -e"])
+def test_an_inline_script_runs_in_the_shell_of_its_first_line(project: Project, first: str) -> None:
+    text = f"""config.push.define "local-exec" do |p|
+  p.inline = <<~'DONE'
+    {first}
+    them=(one "it's two")
+    echo "${{them[1]}}" > told
+  DONE
+end
+"""
+    converted(project, text)
+    done = project.push("local-exec")
+    assert done.returncode == 0, done.stderr
+    assert (project.root / "told").read_text() == "it's two\n"
+
+
+def test_a_script_of_another_language_is_told(project: Project) -> None:
+    text = 'config.push.define "local-exec" do |p|\n p.inline = "#!/usr/bin/ruby\\nputs 1"\nend\n'
+    targets, _, told = converted(project, text)
+    assert "run" not in targets["local-exec"]
+    assert "the script is not of a shell (#!/usr/bin/ruby)" in told
+
+
+@pytest.mark.parametrize(
+    "ruby",
+    [
+        "p.password = %Q{hunter2}",
+        "p.password = 'hunter2' + X",
+        'p.password = "hunter2',
+        "p.password = `echo hunter2`",
+        "p.password = <<~A.strip\nhunter2\nA",
+        'p.password = ["hunter2"] + X',
+        'p.exclude = X + "hunter2"',
+    ],
+)
+def test_what_only_ruby_can_read_is_told_without_its_texts(ruby: str) -> None:
+    after = 'config.push.define "after", strategy: "local-exec" do |p|\n  p.inline = %q[make it]\nend\n'
+    first, second = read(f'config.push.define "ftp" do |p|\n  p.host = "h"\n  {ruby}\nend\n{after}').pushes
+    made = conversion.converted(first, "ftp")
+    told = "\n".join(made.notes)
+    assert "line 3 is left out, since only Ruby can read it: p." in told
+    assert "hunter2" not in made.text() + told
+    assert 'host = "h"' in made.text()
+    assert second.options == {"inline": "make it"}
+
+
+def test_a_push_whose_name_only_ruby_knows_is_told(project: Project) -> None:
+    text = 'c.push.define "a-#{b}" do |p|\nend\nc.push.define "local-exec" do |p|\n p.inline = "make"\nend\n'
+    targets, _, told = converted(project, text)
+    assert list(targets) == ["local-exec"]
+    assert "line 1 is left out, since only Ruby can read it" in told
 
 
 def test_a_directory_that_all_pushes_share_is_the_source(project: Project) -> None:
@@ -178,6 +280,7 @@ def test_a_vagrantfile_without_pushes_writes_nothing(project: Project, text: str
         ("21", 21),
         (":ftp", "ftp"),
         ("%w[a b]", ["a", "b"]),
+        ("%q{a 'b}", "a 'b"),
         ("['a', \"b\"]", ["a", "b"]),
         ("[]", []),
         ("('a')", "a"),
