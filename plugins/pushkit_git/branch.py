@@ -15,6 +15,8 @@ from pushkit_git.words import failure, rejection, shown_host
 
 #: Seconds that a server may take to say what it has.
 LOOK = 60.0
+# How far git is, in its own words.
+PROGRESS = re.compile(r"(Enumerating|Counting|Compressing|Writing) objects: |Total |Delta compression ")
 # git-push(1), OUTPUT: flag, references, summary.
 RESULT = re.compile(r"([ +*!=-])\t[^\t]+:[^\t]+\t(.*)")
 
@@ -63,7 +65,7 @@ class Branch:
         ``whole``: what the commit before has is here, or what ``commit`` has is not, and may be fetched.
         Raises `PushRefused` when the server does not take it, and `PushFailed` when nobody knows whether it took it.
         """
-        arguments = ["push", "--porcelain", "--no-verify"]
+        arguments = ["push", "--porcelain", "--progress", "--no-verify"]
         # What the commit before has and is not here would be fetched first, to send a difference from it. (By HTTP, git
         # takes no notice of this, and fetches the files that changed.)
         arguments += ["--no-thin"] * (not whole)
@@ -97,11 +99,16 @@ class Branch:
             raise TargetError(f"{host} did not answer for {seconds:g} seconds", hint="push again later") from error
 
     def _heard(self, keep: Callable[[str], None]) -> Callable[[str], None]:
-        """What takes the lines of a push: passes on the server's, keeps them all."""
+        """What takes the lines of a push: passes on the server's and how far git is, keeps what else it says."""
 
         def hear(line: str) -> None:
+            # What is written over and over on a terminal is told as it ends.
+            line = line.rsplit("\r", 1)[-1]
             if line.startswith("remote:"):
                 self._run.output("remote", line.removeprefix("remote:").removeprefix(" ").rstrip())
+            elif PROGRESS.match(line):
+                self._run.output("git", line.rstrip())
+                return
             keep(line)
 
         return hear

@@ -13,9 +13,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler
-from typing import Any, Self
+from typing import Any
 
-from pushkit.testing.https import Listener
+from pushkit.testing.listener import HttpServer
 
 EVENTS = ("ApplicationStop", "DownloadBundle", "BeforeInstall", "Install", "AfterInstall", "ApplicationStart")
 OPEN = {"Created", "InProgress", "Ready"}
@@ -41,7 +41,7 @@ class Deployment:
     continued: bool = False
 
 
-class CodeDeployServer:
+class CodeDeployServer(HttpServer):
     """The service at `url` from `start` to `stop`.
 
     ``servers`` are the group's. ``failing`` says which lifecycle event of the next deployments fails on which server,
@@ -50,8 +50,7 @@ class CodeDeployServer:
     """
 
     def __init__(self, *, servers: tuple[str, ...] = ("i-1", "i-2"), blue_green: bool = False) -> None:
-        self.host = "127.0.0.1"
-        self.port = 0
+        super().__init__(host="127.0.0.1")
         self.servers = servers
         self.blue_green = blue_green
         self.failing: dict[str, tuple[str, str]] = {}
@@ -60,40 +59,15 @@ class CodeDeployServer:
         self.deployments: list[Deployment] = []
         self.revisions: list[dict[str, Any]] = []
         self.paused = False
-        self._server: Listener | None = None
-        self._thread: threading.Thread | None = None
         self._model = model()
         self._lock = threading.Lock()
-
-    @property
-    def url(self) -> str:
-        """Its endpoint."""
-        return f"http://{self.host}:{self.port}"
 
     def asked(self, operation: str) -> list[dict[str, Any]]:
         """The parameters of each request for ``operation``."""
         return [parameters for name, parameters in self.requests if name == operation]
 
-    def start(self) -> None:
-        """Listen."""
-        self._server = Listener((self.host, 0), handler(self))
-        self.port = self._server.server_address[1]
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), name="codedeploy", daemon=True)
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End it."""
-        if self._server and self._thread:
-            self._server.shutdown()
-            self._server.server_close()
-            self._thread.join()
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self.stop()
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        return handler(self)
 
     def answer(self, operation: str, parameters: dict[str, Any]) -> dict[str, Any]:
         """The answer to a request. Raises `Refusal`, and `ValueError` for what the service's model does not allow."""

@@ -6,20 +6,19 @@ import base64
 import os
 import ssl
 import subprocess
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from functools import partial
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
-from pushkit.testing.https import Listener
+from pushkit.testing.listener import HttpServer
 
 PIECE = 1 << 16
 
 
-class GitHttpServer:
+class GitHttpServer(HttpServer):
     """Serves the bare repositories in ``directory`` from `start` to `stop`; without ``context`` it speaks no TLS.
 
     ``tokens`` are the passwords that are let in, whatever the user's name, and whether they may push. ``answers`` are
@@ -28,48 +27,17 @@ class GitHttpServer:
     """
 
     def __init__(self, directory: Path, context: ssl.SSLContext | None = None, *, host: str = "localhost") -> None:
-        self.host = host
-        self.port = 0
+        super().__init__(context, host=host)
         self.directory = directory
         self.tokens: dict[str, bool] = {}
         self.answers: dict[str, int] = {}
         self.requests: list[tuple[str, str, str, int]] = []
-        self._context = context
-        self._server: Listener | None = None
-        self._thread: threading.Thread | None = None
-
-    @property
-    def url(self) -> str:
-        """Where it is, without a slash at the end."""
-        return f"{'https' if self._context else 'http'}://{self.host}:{self.port}"
 
     def create(self, name: str, hook: str = "") -> Path:
         """A bare repository at ``URL/name``, with a ``pre-receive`` hook of this text."""
         repository = bare_repository(self.directory / name, hook)
         subprocess.run(["git", "-C", str(repository), "config", "http.receivepack", "true"], check=True)
         return repository
-
-    def start(self) -> None:
-        """Listen."""
-        self._server = Listener(("127.0.0.1", 0), self._handler())
-        self._server.context = self._context
-        self.port = self._server.server_address[1]
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), name="git", daemon=True)
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End it."""
-        if self._server and self._thread:
-            self._server.shutdown()
-            self._server.server_close()
-            self._thread.join()
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self.stop()
 
     def status_for(self, target: str, user: str, password: str) -> int:
         """How a request for ``target``, path and query, is answered; 200 where git is asked."""

@@ -17,9 +17,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler
-from typing import Any, Self
+from typing import Any
 
-from pushkit.testing.https import Listener
+from pushkit.testing.listener import HttpServer
 
 WHO = {"id": str(uuid.UUID(int=7)), "email": "ann@example.com"}
 
@@ -62,7 +62,7 @@ class Stream:
             self.changed.notify_all()
 
 
-class HerokuServer:
+class HerokuServer(HttpServer):
     """The API at `url` from `start` to `stop`, for who has one of ``tokens``.
 
     ``apps`` are what it has. ``making`` is how the next builds go. ``answers`` are what is answered instead, status and
@@ -70,8 +70,7 @@ class HerokuServer:
     """
 
     def __init__(self, context: ssl.SSLContext | None = None, *, host: str = "localhost") -> None:
-        self.host = host
-        self.port = 0
+        super().__init__(context, host=host)
         self.tokens = {"the-token"}
         self.apps: dict[str, HerokuApp] = {}
         self.making = Making()
@@ -79,14 +78,6 @@ class HerokuServer:
         self.requests: list[tuple[str, str, str]] = []
         self.sources: dict[str, bytes] = {}
         self.streams: dict[str, Stream] = {}
-        self._context = context
-        self._server: Listener | None = None
-        self._thread: threading.Thread | None = None
-
-    @property
-    def url(self) -> str:
-        """Where it is, without a slash at the end."""
-        return f"{'https' if self._context else 'http'}://{self.host}:{self.port}"
 
     def create(self, name: str) -> HerokuApp:
         """An app without a release."""
@@ -106,27 +97,8 @@ class HerokuServer:
         )
         return f"#!{sys.executable}\n{program}"
 
-    def start(self) -> None:
-        """Listen."""
-        self._server = Listener(("127.0.0.1", 0), handler(self))
-        self._server.context = self._context
-        self.port = self._server.server_address[1]
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), name="heroku", daemon=True)
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End it."""
-        if self._server and self._thread:
-            self._server.shutdown()
-            self._server.server_close()
-            self._thread.join()
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self.stop()
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        return handler(self)
 
     def stream(self) -> Stream:
         """A new output stream."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import ssl
-import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Any, Self
+from http.server import BaseHTTPRequestHandler
+from typing import Any
+
+from pushkit.testing.listener import HttpServer
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Reply:
     reason: str | None = None
 
 
-class HttpsServer:
+class HttpsServer(HttpServer):
     """A server on ``host`` and ``port``, both its own, from `start` to `stop`; without ``context`` it speaks no TLS.
 
     ``files`` are what it has by path: PUT puts one there, GET and HEAD look. ``replies`` are what is answered instead,
@@ -52,20 +52,11 @@ class HttpsServer:
         host: str = "localhost",
         respond: Callable[[Received], Reply] | None = None,
     ) -> None:
-        self.host = host
-        self.port = 0
+        super().__init__(context, host=host)
         self.files: dict[str, bytes] = {}
         self.received: list[Received] = []
         self.replies: dict[tuple[str, str], list[Reply]] = {}
         self.respond = respond
-        self._context = context
-        self._server: ThreadingHTTPServer | None = None
-        self._thread: threading.Thread | None = None
-
-    @property
-    def url(self) -> str:
-        """Where it is, without a slash at the end."""
-        return f"{'https' if self._context else 'http'}://{self.host}:{self.port}"
 
     def reply(self, method: str, path: str, *replies: Reply) -> None:
         """Answer the next requests for ``path`` so."""
@@ -74,30 +65,6 @@ class HttpsServer:
     def requests(self, *methods: str) -> list[Received]:
         """What was received with one of these methods."""
         return [each for each in self.received if each.method in methods]
-
-    def start(self) -> None:
-        """Listen."""
-        self._server = Listener(("127.0.0.1", 0), self._handler())
-        self._server.context = self._context
-        self.port = self._server.server_address[1]
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), name="https", daemon=True)
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End it."""
-        if self._server and self._thread:
-            self._server.shutdown()
-            self._server.server_close()
-            self._thread.join()
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         server = self
@@ -159,21 +126,3 @@ class HttpsServer:
                 """Nothing: `received` tells."""
 
         return Handler
-
-
-class Listener(ThreadingHTTPServer):
-    """Greets each client in its own thread: one that says nothing keeps nobody else out."""
-
-    context: ssl.SSLContext | None = None
-    daemon_threads = True
-    block_on_close = False
-
-    def finish_request(self, request: Any, client_address: Any) -> None:
-        """Speak TLS first, where there is a context."""
-        with suppress(OSError):
-            if self.context:
-                request = self.context.wrap_socket(request, server_side=True)
-            try:
-                super().finish_request(request, client_address)
-            finally:
-                request.close()

@@ -21,6 +21,7 @@ from plugins.s3_target import Bucket
 from pushkit import (
     Busy,
     HostChanged,
+    Interrupted,
     Output,
     Plan,
     Project,
@@ -306,8 +307,17 @@ def test_the_command_line_follows_a_deployment_and_ctrl_c_stops_it(
 
 def test_leaving_on_ctrl_c_says_that_it_goes_on(pusher: Pusher, service: CodeDeployServer) -> None:
     service.paused = True
-    threading.Timer(1.5, pusher.cancelled.set).start()
-    with pytest.raises(BaseException, match="stopped"):
+
+    def stop() -> None:
+        end = time.monotonic() + 30
+        while not service.asked("ListDeploymentTargets") and time.monotonic() < end:
+            time.sleep(0.02)
+        pusher.cancelled.set()
+
+    stopper = threading.Thread(target=stop)
+    stopper.start()
+    with pytest.raises(Interrupted):
         pusher.push(on_interrupt="leave")
+    stopper.join()
     assert any(isinstance(event, Warned) and "goes on" in event.message for event in pusher.events)
     assert service.asked("StopDeployment") == []

@@ -163,7 +163,9 @@ def test_a_server_without_filters_is_pushed_to_from_a_new_machine_too(site: GitS
 def test_packs_over_three_megabytes_arrive(site: GitSite) -> None:
     content = os.urandom(4 << 20)
     (site.root / "large.bin").write_bytes(content)
-    site.good()
+    done = site.push()
+    assert done.returncode == 0, done.stderr
+    assert "web: git | Writing objects: 100%" in done.stderr
     shown = subprocess.run(["git", "-C", str(site.bare), "show", "main:large.bin"], capture_output=True, check=True)
     assert shown.stdout == content
 
