@@ -69,14 +69,24 @@ def capture(command: Command, cancelled: threading.Event = NEVER) -> Captured:
 
 @contextmanager
 def given(data: bytes | Iterable[bytes]) -> Iterator[IO[bytes] | int]:
-    """Standard input with ``data``: a file, for a pipe would have to be fed while the outputs are read."""
+    """Standard input with ``data``: a file, for a pipe would have to be fed while the outputs are read.
+
+    What is whole is small and may be secret: it stays in memory where the system can do that.
+    """
     if not data:
         yield subprocess.DEVNULL
         return
-    with tempfile.TemporaryFile() as file:
+    with open_file(in_memory=isinstance(data, bytes)) as file:
         file.writelines(pieces(data))
         file.seek(0)
         yield file
+
+
+def open_file(*, in_memory: bool) -> IO[bytes]:
+    """A file without a name, for reading and writing."""
+    if in_memory and hasattr(os, "memfd_create"):
+        return open(os.memfd_create("push"), "w+b")
+    return tempfile.TemporaryFile()
 
 
 def end(process: subprocess.Popen[bytes]) -> None:

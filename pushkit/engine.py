@@ -52,6 +52,7 @@ from pushkit.model import (
 from pushkit.observer import Audience
 from pushkit.options import Options
 from pushkit.questions import Ask, Questions
+from pushkit.resolver import Resolver
 from pushkit.secrets.redaction import Redactor
 from pushkit.session import Session, Tally
 from pushkit.snapshot import Snapshot, take
@@ -95,6 +96,7 @@ class Engine:
         self._cancelled = cancelled
         self._confirm = confirm
         self._questions = Questions(ask, self.redactor)
+        self._resolver = Resolver(project.root, self.redactor, self._questions, cancelled)
         self._environment = environment
         self._person = person
         self._wait = wait
@@ -115,7 +117,7 @@ class Engine:
 
     def plan(self, name: str) -> Plan:
         """What a push of ``name`` would do. Changes nothing."""
-        with self._session(name) as session:
+        with self._session(name, lazily=True) as session:
             return redacted(self._plan(session, self._freeze(session)), self.redactor)
 
     def check(self, name: str, *, deep: bool = False) -> list[Finding]:
@@ -146,7 +148,7 @@ class Engine:
 
     def hosts(self, name: str) -> Sequence[Host]:
         """The hosts of ``name``, in the order of a rollout. Their sources are asked, and none of them."""
-        with self._ready(name) as (_kind, options, run, *_):
+        with self._ready(name, lazily=True) as (_kind, options, run, *_):
             hosts = getattr(options, "hosts", ())
             if not hosts:
                 raise UsageError(f"{name} is not many hosts", hint="`hosts` in the Pushfile makes it so")
@@ -156,17 +158,17 @@ class Engine:
 
     def status(self, name: str) -> Status:
         """What the target ``name`` says of itself."""
-        with self._session(name) as session:
+        with self._session(name, lazily=True) as session:
             return redacted(inspectable(session.strategy).status(), self.redactor)
 
     def log(self, name: str) -> Sequence[LogEntry]:
         """How the pushes to ``name`` ended, the newest last."""
-        with self._session(name) as session:
+        with self._session(name, lazily=True) as session:
             return redacted(tuple(inspectable(session.strategy).log()), self.redactor)
 
     def diff(self, name: str, *, text: bool = False) -> Sequence[Change]:
         """What differs between the project and what is live on ``name``; with ``text``, line by line."""
-        with self._session(name) as session:
+        with self._session(name, lazily=True) as session:
             snapshot = self._freeze(session)
             strategy = comparable(session.strategy)
             return redacted(tuple(compare(strategy, snapshot, self.redactor, text=text)), self.redactor)
@@ -188,17 +190,17 @@ class Engine:
 
     def hold(self, name: str, why: str) -> None:
         """Let nobody push to ``name``."""
-        with self._session(name) as session:
+        with self._session(name, lazily=True) as session:
             lockable(session.strategy).hold(why)
 
     def release_hold(self, name: str) -> Hold | None:
         """Let pushes to ``name`` go on. The hold that ended, None when there was none."""
-        with self._session(name) as session:
+        with self._session(name, lazily=True) as session:
             return redacted(lockable(session.strategy).release_hold(), self.redactor)
 
     def unlock(self, name: str, number: int, why: str) -> None:
         """End the push ``number`` in the queue of ``name``."""
-        with self._session(name) as session:
+        with self._session(name, lazily=True) as session:
             lockable(session.strategy).unlock(number, why)
 
     def push(self, name: str) -> Receipt:
@@ -241,7 +243,7 @@ class Engine:
             [
                 (each.name, registry.observer(each.observer)(options, self.project))
                 for each in self.project.notify.values()
-                for options in [pushfile.notify_options(self.project, each, self.redactor, self._cancelled)]
+                for options in [pushfile.notify_options(self.project, each, self._resolver)]
             ]
         )
         try:
@@ -252,11 +254,16 @@ class Engine:
                 warn(Warned(name, problem))
 
     @contextmanager
-    def _ready(self, name: str, *more: Emit) -> Iterator[tuple[type[Strategy[Any]], Options, Run, Emitter, Tally]]:
-        """All that a strategy for ``name`` needs, and who counts its steps."""
+    def _ready(
+        self, name: str, *more: Emit, lazily: bool = False
+    ) -> Iterator[tuple[type[Strategy[Any]], Options, Run, Emitter, Tally]]:
+        """All that a strategy for ``name`` needs, and who counts its steps.
+
+        ``lazily`` is for who only looks: nothing is resolved but what it takes to look.
+        """
         target = self.project.targets[name]
         kind = registry.strategy(target.strategy)
-        options = pushfile.options(self.project, target, self.redactor, self._cancelled)
+        options = pushfile.options(self.project, target, self._resolver, lazily=lazily)
         tally = Tally()
         emit = Emitter(self.redactor, (tally, *self._listeners, *more))
         # What a script leaves there may be another user's: that is no reason to call a good push a failure.
@@ -280,8 +287,8 @@ class Engine:
             yield kind, options, run, emit, tally
 
     @contextmanager
-    def _session(self, name: str, *more: Emit) -> Iterator[Session]:
-        with self._ready(name, *more) as (kind, options, run, emit, tally):
+    def _session(self, name: str, *more: Emit, lazily: bool = False) -> Iterator[Session]:
+        with self._ready(name, *more, lazily=lazily) as (kind, options, run, emit, tally):
             session = Session(run.target, kind.of(options, run), emit, tally)
             try:
                 yield session

@@ -5,6 +5,7 @@
     PushkitError                 1   a bug, unless a subclass says otherwise
     ├── UsageError               2   the command line
     ├── PushfileError            3   the Pushfile; carries every problem found
+    ├── SecretError              3   a secret that cannot be resolved or kept
     ├── PluginError              4   unknown, ambiguous or broken plugin
     ├── SnapshotError            5   unreadable file, unknown revision
     │   └── SnapshotChanged      5   a file changed after it was frozen
@@ -70,6 +71,12 @@ class PushfileError(PushkitError):
         super().__init__(f"{file}: {count} problem{'s' if count != 1 else ''}")
         self.file = file
         self.problems = tuple(sorted(problems))
+
+
+class SecretError(PushkitError):
+    """A secret that cannot be resolved, decrypted or kept. The message never holds a value."""
+
+    exit_code = 3
 
 
 class PluginError(PushkitError):

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import re
-import threading
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pushkit import registry, toml_lines
-from pushkit.errors import Interrupted, PluginError, Problem, PushfileError, PushkitError, UsageError
+from pushkit import expectation, registry, toml_lines
+from pushkit.errors import Problem, PushfileError, UsageError
 from pushkit.model import Notify, Project, Target
 from pushkit.pushfile_reader import Finding, Reader
 from pushkit.secrets import references
-from pushkit.secrets.source import STOPPED
 from pushkit.suggestion import did_you_mean
+from pushkit.table import Table, schema_of
 
 if TYPE_CHECKING:
     from pushkit.options import Options
-    from pushkit.secrets.redaction import Redactor
+    from pushkit.resolver import Resolver
 
 NAME = "Pushfile"
 """What a Pushfile is called."""
@@ -87,88 +86,30 @@ def parse(text: str, path: Path, select: Sequence[str] | None = ()) -> Project:
     return project
 
 
-def options(project: Project, target: Target, redactor: Redactor, cancelled: threading.Event | None = None) -> Options:
+def options(project: Project, target: Target, resolver: Resolver, *, lazily: bool = False) -> Options:
     """The options of ``target``, its references resolved; no reference of another target is.
 
-    Every value is known to ``redactor`` before anything else is done with it. Raises `PushfileError` with every
+    Every value is known to the redactor of ``resolver`` before anything else is done with it. ``lazily``, a secret is
+    resolved when somebody asks for its value, and not at all when nobody does. Raises `PushfileError` with every
     reference that cannot be resolved and every option that turns out wrong, `PluginError` for a broken strategy or
-    secret source, and `Interrupted` when ``cancelled`` is set while a source is waited for.
+    secret source, `PushRefused` when a source has to ask and there is nobody, and `Interrupted`.
     """
     model = registry.strategy(target.strategy).Options
-    return _resolved(project, ("target", target.name), model, target.table, _Secrets(project.root, redactor, cancelled))
+    table = Table(target.table, model, resolver, target.name, _about(project, ("target", target.name)))
+    return (table.lazy() if lazily and references.refers(target.table) else None) or table.options()
 
 
 def plain_secrets(target: Target) -> list[str]:
     """The options of ``target`` that are secrets and stand in the Pushfile, for everybody to read."""
-    from pushkit import expectation  # noqa: PLC0415  (with the schema of a strategy comes pydantic)
-
-    schema = registry.strategy(target.strategy).Options.model_json_schema()
+    schema = schema_of(registry.strategy(target.strategy).Options)
     secret = [name for name, part in schema.get("properties", {}).items() if expectation.is_secret(part, schema)]
     return [name for name in secret if name in target.table and not references.refers(target.table[name])]
 
 
-def notify_options(
-    project: Project, notify: Notify, redactor: Redactor, cancelled: threading.Event | None = None
-) -> Options:
+def notify_options(project: Project, notify: Notify, resolver: Resolver) -> Options:
     """As `options`, of a ``[notify.NAME]`` table."""
     model = registry.observer(notify.observer).Options
-    return _resolved(project, ("notify", notify.name), model, notify.table, _Secrets(project.root, redactor, cancelled))
-
-
-def _resolved(
-    project: Project, place: toml_lines.Path, model: type[Options], raw: Mapping[str, Any], secrets: _Secrets
-) -> Options:
-    from pushkit.validation import secret_fields, validate  # noqa: PLC0415  (pydantic, only for those who need it)
-
-    redactor = secrets.redactor
-    table = references.replaced(raw, secrets.resolve)
-    result, faults = validate(model, table, raw)
-    if result is not None and not secrets.findings:
-        for name, value in secret_fields(result):
-            redactor.add(name, value)
-        return result
-    # An option that could not be resolved is wrong for that reason only.
-    unresolved = [found.place for found in secrets.findings]
-    wrong = [
-        Finding(fault.path, redactor(fault.message), redactor(fault.hint))
-        for fault in faults
-        if not any(each[: len(fault.path)] == fault.path for each in unresolved)
-    ]
-    findings = [found._replace(place=(*place, *found.place)) for found in (*secrets.findings, *wrong)]
-    raise _error(project.pushfile, _text(project.pushfile), findings)
-
-
-class _Secrets:
-    """Resolves the references of one target, each once, and keeps what could not be resolved."""
-
-    def __init__(self, root: Path, redactor: Redactor, cancelled: threading.Event | None) -> None:
-        self.root = root
-        self.redactor = redactor
-        self.cancelled = cancelled
-        self.values: dict[references.Reference, str] = {}
-        self.findings: list[Finding] = []
-
-    def resolve(self, place: toml_lines.Path, text: str) -> str:
-        """``text`` with its references replaced; empty when one of them cannot be resolved."""
-        try:
-            return "".join(part if isinstance(part, str) else self.value(part) for part in references.parse(text))
-        except (PluginError, Interrupted):
-            raise
-        except PushkitError as error:
-            self.findings.append(Finding(place, error.message, error.hint))
-            return ""
-
-    def value(self, reference: references.Reference) -> str:
-        if reference not in self.values:
-            source = registry.secret_source(reference.source)
-            token = STOPPED.set(self.cancelled)
-            try:
-                value = source(reference.argument, self.root)
-            finally:
-                STOPPED.reset(token)
-            self.redactor.add(str(reference), value)
-            self.values[reference] = value
-        return self.values[reference]
+    return Table(notify.table, model, resolver, "", _about(project, ("notify", notify.name))).options()
 
 
 def _text(path: Path) -> str:
@@ -212,6 +153,16 @@ def _chosen(project: Project, select: Sequence[str], *, sound: bool) -> Sequence
             hint="name one, or set `default` in [project]",
         )
     return tuple(project.targets)
+
+
+def _about(project: Project, table: toml_lines.Path) -> Callable[[Sequence[Finding]], PushfileError]:
+    """What makes the error that says what is wrong in a table."""
+
+    def error(findings: Sequence[Finding]) -> PushfileError:
+        found = [each._replace(place=(*table, *each.place)) for each in findings]
+        return _error(project.pushfile, _text(project.pushfile), found)
+
+    return error
 
 
 def _error(path: Path, text: str, findings: Sequence[Finding]) -> PushfileError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar, get_args
 
 from pydantic import BaseModel, SecretStr, ValidationError
@@ -57,9 +57,11 @@ def validate(
 
 
 def secret_fields(options: BaseModel) -> Iterator[tuple[str, str]]:
-    """Every secret that ``options`` hold, at any depth, with the dotted name of its field."""
+    """Every secret that ``options`` hold, at any depth, with the dotted name of its field; none that is `Lazy`."""
 
     def within(name: str, value: Any) -> Iterator[tuple[str, str]]:
+        if isinstance(value, Lazy):
+            return
         if isinstance(value, SecretStr):
             yield name, value.get_secret_value()
         elif isinstance(value, BaseModel):
@@ -74,6 +76,40 @@ def secret_fields(options: BaseModel) -> Iterator[tuple[str, str]]:
 
     for name, value in within("", options):
         yield name.removeprefix("."), value
+
+
+class Lazy(SecretStr):
+    """A secret that is resolved when its value is asked for. What it shows of itself does not ask."""
+
+    def __init__(self, resolve: Callable[[], str]) -> None:
+        super().__init__("")
+        self._resolve = resolve
+
+    def get_secret_value(self) -> str:
+        """The value. Raises what resolving it raises."""
+        return self._resolve()
+
+
+def with_secrets(options: ModelT, later: Callable[[str], Callable[[], str] | None]) -> ModelT:
+    """``options`` with each secret, at any depth, resolved when asked by what ``later`` gives for its text."""
+
+    def within(value: Any) -> Any:
+        if isinstance(value, SecretStr):
+            resolve = later(value.get_secret_value())
+            return Lazy(resolve) if resolve else value
+        if isinstance(value, BaseModel):
+            changed = {name: new for name, old in value if (new := within(old)) is not old}
+            return value.model_copy(update=changed) if changed else value
+        if isinstance(value, Mapping):
+            items = {key: within(item) for key, item in value.items()}
+            return items if any(items[key] is not item for key, item in value.items()) else value
+        if type(value) in {list, tuple}:
+            there = [within(item) for item in value]
+            return type(value)(there) if any(new is not old for new, old in zip(there, value, strict=True)) else value
+        return value
+
+    result: ModelT = within(options)
+    return result
 
 
 def _path(detail: ErrorDetails, table: Any) -> tuple[Path, bool]:

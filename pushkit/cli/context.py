@@ -6,9 +6,10 @@ import getpass
 import os
 import socket
 import sys
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
@@ -20,7 +21,8 @@ from pushkit.commands import COMMANDS
 from pushkit.errors import PushkitError, PushRefused, UsageError
 from pushkit.events import Emit, Event, PushFinished
 from pushkit.model import Project
-from pushkit.questions import nobody
+from pushkit.questions import Ask, nobody
+from pushkit.secrets import variables
 from pushkit.ui.prompt import Prompt
 from pushkit.ui.reporter import Lines, Reporter, reporters
 
@@ -63,6 +65,39 @@ def engine(settings: Settings, project: Project, *, quiet: bool = False) -> Iter
 
     leave_none()
     told = tellers(settings, quiet=quiet)
+    try:
+        with conversation(settings, told) as talk:
+            made = Engine(
+                project,
+                listeners=(remembering(settings), *told),
+                cancelled=talk.cancelled,
+                confirm=talk.confirm,
+                ask=talk.ask,
+                environment={name: value for name, value in os.environ.items() if name not in variables.IDENTITY},
+                person=f"{user()}@{socket.gethostname()}",
+                wait=settings.wait,
+                prepare=settings.prepare_only,
+                repair=settings.repair,
+                adopt=settings.adopt,
+            )
+            settings.redact = made.redactor
+            yield made
+    finally:
+        for teller in told:
+            teller.close()
+
+
+class Conversation(NamedTuple):
+    """How a command asks a person for a secret and for a yes, and what is set when they want to stop."""
+
+    ask: Ask
+    confirm: Callable[[str], bool]
+    cancelled: threading.Event
+
+
+@contextmanager
+def conversation(settings: Settings, told: Sequence[Reporter] = ()) -> Iterator[Conversation]:
+    """The terminal for questions, during which ``told`` show nothing; Ctrl-C is heard."""
 
     def confirm(question: str) -> bool:
         if settings.yes:
@@ -83,26 +118,8 @@ def engine(settings: Settings, project: Project, *, quiet: bool = False) -> Iter
         # Who reads events is a program, also where it has a terminal.
         return nobody(question) if settings.json or not on_terminal() else prompt(question)
 
-    try:
-        with Interrupts() as interrupts, closing(Prompt(interrupts.cancelled, aside)) as prompt:
-            made = Engine(
-                project,
-                listeners=(remembering(settings), *told),
-                cancelled=interrupts.cancelled,
-                confirm=confirm,
-                ask=ask,
-                environment=dict(os.environ),
-                person=f"{user()}@{socket.gethostname()}",
-                wait=settings.wait,
-                prepare=settings.prepare_only,
-                repair=settings.repair,
-                adopt=settings.adopt,
-            )
-            settings.redact = made.redactor
-            yield made
-    finally:
-        for teller in told:
-            teller.close()
+    with Interrupts() as interrupts, closing(Prompt(interrupts.cancelled, aside)) as prompt:
+        yield Conversation(ask, confirm, interrupts.cancelled)
 
 
 def tellers(settings: Settings, *, quiet: bool = False) -> tuple[Reporter, ...]:

@@ -32,6 +32,7 @@ COMMANDS = {
     "hold": "Let nobody push to a target.",
     "release": "End a hold.",
     "unlock": "End a push of the queue, dead or alive.",
+    "secrets": "Keep secrets in source control, encrypted.",
     "plugins": "List strategies, secret sources, observers and more commands.",
     "explain": "Explain a strategy's options.",
     "schema": "Print the Pushfile's JSON Schema.",

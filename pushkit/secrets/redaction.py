@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
 import re
 import shlex
@@ -14,48 +15,45 @@ SHORTEST = 4
 """The length in characters from which a value, or a line of one, is hidden."""
 
 
+_URL_SAFE = str.maketrans("+/", "-_")
+_PERCENT = re.compile("%[0-9A-F]{2}")
+# Characters of base64 from which a part of it tells a secret.
+_TELLING = 6
+# What bash's `printf %q` writes a backslash before.
+_UNSAFE = re.compile(r"[^\w@%+=:,./-]", re.ASCII)
+
+
 class Redactor:
     """Replaces each secret it knows by ``[secret:NAME]``. False while it knows none. Safe to use from threads.
 
-    A secret is found as it is and in the forms it takes on its way: quoted for a URL, a shell, JSON or Python,
-    and in base64; so is each line of one that has several. A value shorter than four characters is not hidden:
-    it would turn up in any text, and the marks would tell where.
+    A secret is found as it is and in the forms it takes on its way: quoted for a URL, a shell, JSON, HTML or Python,
+    in base64, also as a part of what was encoded, and in hexadecimal; so is each line of one that has several. A value
+    shorter than four characters is not hidden: it would turn up in any text, and the marks would tell where.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._names: dict[str, str] = {}
-        self._pattern: re.Pattern[str] | None = None
-        self._longest = 0
+        # Each form with the name of its secret, the longest first.
+        self._forms: tuple[tuple[str, str], ...] = ()
 
     def add(self, name: str, value: str) -> None:
         """Hide ``value`` from now on, under ``name``. A value that is known keeps its first name."""
         with self._lock:
-            names = dict(self._names)
+            names = dict(self._forms)
             for form in _forms(value):
                 names.setdefault(form, name)
-            if len(names) == len(self._names):
-                return
-            longest_first = sorted(names, key=len, reverse=True)
-            # A lookahead, since secrets may overlap: what lies in any of them is hidden.
-            pattern = re.compile(f"(?=({'|'.join(map(re.escape, longest_first))}))")
-            # The names first: a thread that sees the new pattern finds the name of all that it matches.
-            self._names = names
-            self._longest = len(longest_first[0])
-            self._pattern = pattern
+            if len(names) > len(self._forms):
+                self._forms = tuple(sorted(names.items(), key=lambda each: -len(each[0])))
 
     def __bool__(self) -> bool:
-        return self._pattern is not None
+        return bool(self._forms)
 
     def __call__(self, text: str) -> str:
         """``text`` with every secret in it replaced."""
-        pattern = self._pattern
-        if pattern is None:
-            return text
         parts: list[str] = []
         done = 0
-        for start, end, secret in _spans(pattern, text):
-            parts += (text[done:start], f"[secret:{self._names[secret]}]")
+        for start, end, name in _spans(self._forms, text):
+            parts += (text[done:start], f"[secret:{name}]")
             done = end
         return "".join((*parts, text[done:])) if parts else text
 
@@ -64,32 +62,42 @@ class Redactor:
 
         0 when that cannot be told before there is more: it has not ``ended``.
         """
-        pattern = self._pattern
-        if pattern is None:
+        forms = self._forms
+        if not forms:
             return at
         # With so much behind it, what begins before the cut is there as a whole.
-        window = text[: at + self._longest]
-        if len(window) < at + self._longest and not ended:
+        longest = len(forms[0][0])
+        window = text[: at + longest]
+        if len(window) < at + longest and not ended:
             return 0
-        for start, end, _ in _spans(pattern, window):
+        for start, end, _ in _spans(forms, window):
             if start < at < end:
                 return start or end
         return at
 
 
-def _spans(pattern: re.Pattern[str], text: str) -> Iterator[tuple[int, int, str]]:
-    """Where secrets lie in ``text``, those that overlap as one, with the longest of each."""
-    start, end, secret = 0, 0, ""
-    for match in pattern.finditer(text):
-        found = match[1]
-        if match.start() >= end:
-            if secret:
-                yield start, end, secret
-            start, secret = match.start(), ""
-        end = max(end, match.start() + len(found))
-        secret = max(secret, found, key=len)
-    if secret:
-        yield start, end, secret
+def _spans(forms: tuple[tuple[str, str], ...], text: str) -> list[tuple[int, int, str]]:
+    """Where secrets lie in ``text``, in order, those that overlap as one, with the name of the longest of each."""
+    # One search of the whole text a form: there may be thousands, of a key of many lines, and few are ever there.
+    found = [(at, at + len(form), name) for form, name in forms for at in _places(form, text)]
+    spans: list[tuple[int, int, str]] = []
+    longest = 0
+    for start, end, name in sorted(found):
+        if spans and start < spans[-1][1]:
+            before, until, known = spans[-1]
+            spans[-1] = (before, max(until, end), name if end - start > longest else known)
+            longest = max(longest, end - start)
+        else:
+            spans.append((start, end, name))
+            longest = end - start
+    return spans
+
+
+def _places(form: str, text: str) -> Iterator[int]:
+    at = text.find(form)
+    while at >= 0:
+        yield at
+        at = text.find(form, at + 1)
 
 
 def _forms(value: str) -> set[str]:
@@ -100,20 +108,40 @@ def _forms(value: str) -> set[str]:
         if len(piece.strip()) < SHORTEST:
             continue
         data = piece.encode("utf-8", "surrogateescape")
-        encoded = base64.b64encode(data).decode()
-        urlsafe = base64.urlsafe_b64encode(data).decode()
+        forms |= _base64(data)
         forms |= {
             piece,
             quote(data),
             quote(data, safe=""),
             quote_plus(data),
-            encoded,
-            encoded.rstrip("="),
-            urlsafe,
-            urlsafe.rstrip("="),
+            _PERCENT.sub(lambda found: found[0].lower(), quote(data, safe="")),
+            quote(quote(data, safe=""), safe=""),
+            data.hex(),
+            data.hex().upper(),
+            html.escape(piece),
+            html.escape(piece, quote=False),
             json.dumps(piece)[1:-1],
             json.dumps(piece, ensure_ascii=False)[1:-1],
             repr(piece)[1:-1],
+            json.dumps(piece)[1:-1].replace("/", "\\/"),
             shlex.quote(piece),
+            _UNSAFE.sub(r"\\\g<0>", piece),
         }
-    return forms
+    return {form for form in forms if len(form) >= SHORTEST}
+
+
+def _base64(data: bytes) -> set[str]:
+    """How ``data`` looks in base64, by itself, and as a part of something longer, at any of the three places in it.
+
+    At the edges a character holds bits of its neighbours too, and is left out.
+    """
+    forms = set()
+    for offset in range(3):
+        first = -(-offset * 8 // 6)
+        last = (offset + len(data)) * 8 // 6
+        encoded = base64.b64encode(bytes(offset) + data)[first:last].decode()
+        # Anything short would be found by chance.
+        forms |= {encoded} if len(encoded) >= _TELLING else set()
+    whole = base64.b64encode(data).decode()
+    forms |= {whole, whole.rstrip("=")}
+    return forms | {form.translate(_URL_SAFE) for form in forms}

@@ -3,16 +3,61 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from contextvars import ContextVar
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, TypeVar
 
-SecretSource = Callable[[str, Path], str]
-"""Resolves a reference: called with its part after the colon and the Pushfile's directory, returns the value.
+from pushkit.questions import Ask, nobody
 
-Raises `pushkit.PushkitError`, whose message names the reference and never a value. Called at most once for each
-reference of a target.
+ResultT = TypeVar("ResultT")
+
+
+class Once:
+    """Does each thing once: what a thing's ``key`` was done for first is what all get. Safe to use from threads.
+
+    What raised is not remembered: it is tried again.
+    """
+
+    def __init__(self) -> None:
+        self._locks: dict[Hashable, threading.Lock] = {}
+        self._results: dict[Hashable, Any] = {}
+
+    def __call__(self, key: Hashable, do: Callable[[], ResultT]) -> ResultT:
+        """What ``do`` returns, or returned the first time."""
+        with self._locks.setdefault(key, threading.Lock()):
+            if key not in self._results:
+                self._results[key] = do()
+            result: ResultT = self._results[key]
+            return result
+
+
+def _nowhere(name: str, value: str) -> None:
+    """Hide nothing: nothing is shown either."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """For whom a reference is resolved, and what that may take.
+
+    ``root`` is the directory of the Pushfile, ``target`` the name of the target whose table holds the reference, empty
+    for an observer's. ``ask`` asks the person who pushes for a secret, a passphrase say, and raises `PushRefused` when
+    there is nobody. ``hide`` is told, by name and value, of a secret that is not the resolved value itself. ``once``
+    does what a source needs once in a push, whatever refers to it: log in to a vault. A source that waits for long
+    raises `Interrupted` once ``cancelled`` is set.
+    """
+
+    root: Path
+    target: str = ""
+    ask: Ask = nobody
+    hide: Callable[[str, str], None] = _nowhere
+    once: Once = field(default_factory=Once)
+    cancelled: threading.Event = field(default_factory=threading.Event)
+
+
+SecretSource = Callable[[str, Lookup], str]
+"""Resolves a reference: called with its part after the colon, and for whom; returns the value.
+
+Raises `SecretError`, whose message names the reference and never a value. Called at most once for each reference of a
+target, and for several references at the same time.
 """
-
-STOPPED: ContextVar[threading.Event | None] = ContextVar("STOPPED", default=None)
-"""Set when the user asks to stop, while references are resolved: a source that waits for long raises `Interrupted`."""

@@ -14,6 +14,7 @@ from pushkit import pushfile
 from pushkit.commands import COMMANDS
 from pushkit.errors import PluginError, Problem, PushfileError, UsageError
 from pushkit.model import Project
+from pushkit.resolver import Resolver
 from pushkit.secrets.redaction import Redactor
 
 SHIP = """
@@ -295,7 +296,7 @@ def test_a_secret_is_never_echoed(tmp_path: Path) -> None:
 
 
 def resolved(project: Project, redactor: Redactor, name: str = "x") -> object:
-    return pushfile.options(project, project.targets[name], redactor)
+    return pushfile.options(project, project.targets[name], Resolver(project.root, redactor))
 
 
 def test_references_are_resolved_when_asked_for_and_known_to_the_redactor(
@@ -318,7 +319,7 @@ host = "${env:PUSH_T_UNSET}"
     monkeypatch.setenv("PUSH_T_HOST", "web-1")
     monkeypatch.setenv("PUSH_T_PORT", "2222")
     redactor = Redactor()
-    options = pushfile.options(project, project.targets["x"], redactor)
+    options = pushfile.options(project, project.targets["x"], Resolver(project.root, redactor))
     values = options.model_dump()
     assert (values["host"], values["port"]) == ("web-1.example.com", 2222)
     assert values["hosts"] == ("${literal}", "one")
@@ -362,21 +363,25 @@ def test_a_reference_is_resolved_once_for_a_target(tmp_path: Path) -> None:
     script.chmod(0o755)
     text = "[target.x]\nstrategy='ship'\nhost='${command:./ask}'\nhosts=['${command:./ask}', '${command:./ask}']"
     project = pushfile.load(written(tmp_path, text))
-    resolved(project, Redactor())
-    resolved(project, Redactor())
+    resolver = Resolver(tmp_path, Redactor())
+    for _ in range(2):
+        pushfile.options(project, project.targets["x"], resolver)
     assert (tmp_path / "asked").read_text() == "asked\n"
 
 
 def test_a_source_of_a_plugin_resolves_its_references(tmp_path: Path) -> None:
     source = (
         "from pushkit import hookimpl\n@hookimpl\ndef pushkit_secret_source():\n"
-        "    return lambda argument, root: argument[::-1]\n"
+        "    return lambda argument, lookup: argument[::-1]\n"
     )
     with importable(tmp_path / "site") as site:
         install(site, "acme-vault", {"acme_vault": source}, {"secret_sources:vault": "acme_vault"})
         project = pushfile.load(written(tmp_path, "[target.x]\nstrategy='ship'\nhost='${vault:terces}'\n"))
         redactor = Redactor()
-        assert pushfile.options(project, project.targets["x"], redactor).model_dump()["host"] == "secret"
+        assert (
+            pushfile.options(project, project.targets["x"], Resolver(project.root, redactor)).model_dump()["host"]
+            == "secret"
+        )
         assert redactor("secret") == "[secret:vault:terces]"
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
 import shlex
+import subprocess
 import threading
 from urllib.parse import quote, quote_plus
 
@@ -51,10 +53,39 @@ def test_a_secret_is_replaced_by_its_name() -> None:
         json.dumps(AWKWARD, ensure_ascii=False)[1:-1],
         repr(AWKWARD)[1:-1],
         shlex.quote(AWKWARD),
+        json.dumps(AWKWARD).replace("/", "\\/")[1:-1],
+        quote(quote(AWKWARD, safe=""), safe=""),
+        quote(AWKWARD, safe="").replace("%2F", "%2f"),
+        AWKWARD.encode().hex(),
+        html.escape(AWKWARD),
     ],
 )
 def test_every_form_of_a_secret_is_replaced(form: str) -> None:
     assert knowing(db=AWKWARD)(f"<{form}>") == "<[secret:db]>"
+
+
+@pytest.mark.parametrize("user", ["me", "you", "them"])
+def test_a_secret_is_found_within_what_was_encoded_as_a_whole(user: str) -> None:
+    header = base64.b64encode(f"{user}:hunter2-hunter2:more".encode()).decode()
+    hidden = knowing(db="hunter2-hunter2")(f"Authorization: Basic {header}")
+    assert "[secret:db]" in hidden
+    left = hidden.replace("[secret:db]", "").removeprefix("Authorization: Basic ")
+    assert len(left) <= len(header) - 18, "only what lies around the secret may be left"
+
+
+def test_what_bash_prints_of_a_secret_is_hidden() -> None:
+    printed = subprocess.run(
+        ["bash", "-c", 'printf %q "$1"', "-", "p@ss w$rd;x"], capture_output=True, text=True, check=True
+    )
+    assert knowing(db="p@ss w$rd;x")(printed.stdout) == "[secret:db]"
+
+
+def test_a_key_of_many_lines_is_found_in_many_lines_without_delay() -> None:
+    key = "\n".join(f"{number:05d}" * 13 for number in range(300))
+    redactor = knowing(key=key)
+    text = "\n".join(f"line {number} is harmless" for number in range(2000)) + key[130:195]
+    assert "[secret:key]" in redactor(text)
+    assert "harmless" in redactor(text)
 
 
 def test_each_line_of_a_long_secret_is_replaced_but_for_the_tiny_ones() -> None:

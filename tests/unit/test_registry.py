@@ -13,6 +13,7 @@ import pytest
 from distributions import forget, importable, install, install_strategy, strategy
 from pushkit import registry
 from pushkit.errors import PluginError
+from pushkit.secrets.source import Lookup
 from pushkit.strategy import Strategy
 
 SOURCE = """
@@ -82,16 +83,16 @@ def test_one_name_in_two_groups_is_two_plugins(site: Path) -> None:
     modules = {"acme_s": strategy("vault"), "acme_v": SOURCE}
     install(site, "acme", modules, {"strategies:vault": "acme_s", "secret_sources:vault": "acme_v"})
     assert registry.strategy("vault").name == "vault"
-    assert registry.secret_source("vault")("x", site) == "X"
+    assert registry.secret_source("vault")("x", Lookup(site)) == "X"
 
 
 def test_one_module_behind_two_names_is_refused(site: Path) -> None:
     install(site, "acme", {"acme_v": SOURCE}, {"secret_sources:vault": "acme_v", "secret_sources:safe": "acme_v"})
-    assert registry.secret_source("vault")("x", site) == "X"
+    assert registry.secret_source("vault")("x", Lookup(site)) == "X"
     error = refused("secret_sources", "safe")
     assert 'secret source "safe" (acme 1.0) is the same module as secret source "vault"' in error.message
     assert "acme_v" in error.message
-    assert registry.secret_source("vault")("y", site) == "Y"
+    assert registry.secret_source("vault")("y", Lookup(site)) == "Y"
 
 
 def test_a_strategy_with_an_alias_still_works_under_its_own_name(site: Path) -> None:

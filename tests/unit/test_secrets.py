@@ -12,13 +12,15 @@ from pushkit import registry
 from pushkit.errors import Interrupted, PushkitError
 from pushkit.model import Project, Target
 from pushkit.pushfile import options
-from pushkit.secrets import command
+from pushkit.resolver import Resolver
 from pushkit.secrets.redaction import Redactor
 from pushkit.secrets.references import Reference, parse, refers, replaced, texts
+from pushkit.secrets.source import Lookup, Once
+from pushkit.secrets.sources import command
 
 
 def resolved(source: str, argument: str, root: Path) -> str:
-    return registry.secret_source(source)(argument, root)
+    return registry.secret_source(source)(argument, Lookup(root))
 
 
 def failure(source: str, argument: str, root: Path) -> PushkitError:
@@ -102,7 +104,9 @@ def test_command_runs_once(tmp_path: Path) -> None:
     script = tmp_path / "ask"
     script.write_text("#!/bin/sh\necho asked >> asked\necho value\n")
     script.chmod(0o755)
-    assert [resolved("command", "./ask", tmp_path) for _ in range(3)] == ["value"] * 3
+    once = Once()
+    for target in ("blog", "shop", ""):
+        assert command.output("./ask", Lookup(tmp_path, target, once=once)) == "value"
     assert (tmp_path / "asked").read_text() == "asked\n"
 
 
@@ -140,7 +144,7 @@ def test_somebody_who_asks_to_stop_does_not_wait_for_a_command(tmp_path: Path) -
     person = threading.Thread(target=stop)
     person.start()
     with pytest.raises(Interrupted):
-        options(project, target, Redactor(), cancelled)
+        options(project, target, Resolver(tmp_path, Redactor(), cancelled=cancelled))
     person.join()
     assert ended(tmp_path / "child")
 

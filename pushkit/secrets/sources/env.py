@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
-from pushkit.errors import PushkitError
+from pushkit.errors import SecretError
 from pushkit.hookspecs import hookimpl
-from pushkit.secrets.source import SecretSource
+from pushkit.secrets.source import Lookup, SecretSource
 
 
 @hookimpl
@@ -16,11 +15,11 @@ def pushkit_secret_source() -> SecretSource:
     return read
 
 
-def read(argument: str, root: Path) -> str:
-    """The value of the environment variable ``argument``. Raises `PushkitError` when it is not set."""
+def read(argument: str, lookup: Lookup) -> str:
+    """The value of the environment variable ``argument``. Raises `SecretError` when it is not set."""
     try:
         return os.environ[argument]
     except KeyError:
-        raise PushkitError(
+        raise SecretError(
             f"the environment variable {argument} is not set", hint=f"export {argument}=... before the push"
         ) from None

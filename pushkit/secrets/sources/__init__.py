@@ -1,0 +1,1 @@
+"""The secret sources that come with pushkit, each registered as a plugin's is."""
