@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 from pushkit.secrets.name import Name
 
@@ -42,17 +44,22 @@ class Envelope:
 
 def from_bytes(data: bytes) -> Envelope:
     """What `Envelope.to_bytes` made. Raises ValueError without the content, which is secret."""
-    try:
+    document: Any = None
+    # The decoder's errors hold what it read: none of them is chained.
+    with suppress(ValueError, RecursionError):
         document = json.loads(data)
-        if document["pushkit"] != FORMAT:
-            raise ValueError("it was written by a newer pushkit")
-        texts = (document["target"], document["name"], document["value"], *document["readers"])
-        if not all(isinstance(text, str) for text in (*texts, *document["seen"], *document["seen"].values())):
-            raise TypeError
-        name = Name(document["target"], document["name"])
-        return Envelope(name, document["value"], tuple(document["readers"]), document["seen"])
-    except json.JSONDecodeError:
-        problem = "it holds no secret of pushkit"  # and the decoder's own words hold what it does
-    except (LookupError, TypeError, AttributeError, UnicodeDecodeError):
-        problem = "it holds no secret of pushkit"
-    raise ValueError(problem)
+    if isinstance(document, dict) and document.get("pushkit", FORMAT) != FORMAT:
+        raise ValueError("it was written by a newer pushkit")
+    found = _read(document) if isinstance(document, dict) else None
+    if found is None:
+        raise ValueError("it holds no secret of pushkit")
+    return found
+
+
+def _read(document: dict[str, Any]) -> Envelope | None:
+    target, name, value, readers, seen = (document.get(key) for key in ("target", "name", "value", "readers", "seen"))
+    if not isinstance(readers, list) or not isinstance(seen, dict):
+        return None
+    if not all(isinstance(text, str) for text in (target, name, value, *readers, *seen.values())):
+        return None
+    return Envelope(Name(str(target), str(name)), str(value), tuple(readers), seen)

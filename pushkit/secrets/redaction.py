@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import heapq
 import html
 import json
 import re
@@ -76,27 +77,28 @@ class Redactor:
         return at
 
 
-def _spans(forms: tuple[tuple[str, str], ...], text: str) -> list[tuple[int, int, str]]:
+def _spans(forms: tuple[tuple[str, str], ...], text: str) -> Iterator[tuple[int, int, str]]:
     """Where secrets lie in ``text``, in order, those that overlap as one, with the name of the longest of each."""
     # One search of the whole text a form: there may be thousands, of a key of many lines, and few are ever there.
-    found = [(at, at + len(form), name) for form, name in forms for at in _places(form, text)]
-    spans: list[tuple[int, int, str]] = []
-    longest = 0
-    for start, end, name in sorted(found):
-        if spans and start < spans[-1][1]:
-            before, until, known = spans[-1]
-            spans[-1] = (before, max(until, end), name if end - start > longest else known)
-            longest = max(longest, end - start)
-        else:
-            spans.append((start, end, name))
-            longest = end - start
-    return spans
+    places = [_places(form, name, text) for form, name in forms if form in text]
+    start = end = longest = 0
+    spanned = ""
+    for at, length, name in heapq.merge(*places):
+        if at >= end:
+            if spanned:
+                yield start, end, spanned
+            start, longest = at, 0
+        if length > longest:
+            spanned, longest = name, length
+        end = max(end, at + length)
+    if spanned:
+        yield start, end, spanned
 
 
-def _places(form: str, text: str) -> Iterator[int]:
+def _places(form: str, name: str, text: str) -> Iterator[tuple[int, int, str]]:
     at = text.find(form)
     while at >= 0:
-        yield at
+        yield at, len(form), name
         at = text.find(form, at + 1)
 
 

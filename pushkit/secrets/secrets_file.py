@@ -1,20 +1,25 @@
 """`SecretsFile`: the secrets of a project, each encrypted for its recipients, in a file for source control.
 
-One line a secret, with an empty line between two, so that git merges what two people did to different ones.
+Every line stands for itself, in any order and also twice, so that git may keep the lines of both sides of a merge:
+
+- ``recipients.NAME = KEY``;
+- ``left.FINGERPRINT = NAME``: no recipient any more, whatever another line says;
+- ``secrets.NAME.DIGEST = [CIPHERTEXT, REPLACED...]``: a version of a secret, and the versions that it replaced.
 """
 
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import os
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import NamedTuple, Self
 
 from pushkit import toml_lines
 from pushkit.errors import Problem, PushfileError, SecretError
@@ -33,23 +38,42 @@ LONGEST = 1 << 20
 """Bytes of the longest value."""
 
 HEAD = """\
-# The secrets of this project, each encrypted with age for every recipient. Made for source control:
-# after a merge that kept both sides, `push secrets doctor` says what is left to do. Change it with `push secrets`.
+# The secrets of this project, each encrypted with age for every recipient. Made for source control: in a merge keep
+# the lines of both sides, and `push secrets doctor` says what is left to do. Change it with `push secrets`.
 """
-TABLES = ("recipients", "secrets")
+TABLES = ("recipients", "left", "secrets")
+# Versions that a version remembers to have replaced: how far two branches may be apart.
+MEMORY = 32
+
+
+class Version(NamedTuple):
+    """A ciphertext, armored, and the digests of those that it replaced."""
+
+    armored: str
+    replaced: tuple[str, ...] = ()
+
+    @property
+    def digest(self) -> str:
+        """What the version is known by: 12 hexadecimal digits."""
+        return hashlib.sha256(self.armored.encode()).hexdigest()[:12]
 
 
 @dataclass(frozen=True, slots=True)
 class SecretsFile:
-    """What the file at ``path`` says. It never changes: what changes it gives another one, to be written."""
+    """What the file at ``path`` says.
+
+    ``left`` are, by fingerprint, the names of former recipients. Of a secret there are several versions where two
+    people changed it at the same time. It never changes: what changes it gives another one, to be written.
+    """
 
     path: Path
     recipients: Mapping[str, Recipient] = field(default_factory=dict)
-    secrets: Mapping[Name, str] = field(default_factory=dict)
+    left: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[Name, Sequence[Version]] = field(default_factory=dict)
     lines: Mapping[Name, int] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, root: Path) -> Self:
+    def read(cls, root: Path) -> SecretsFile:
         """The file in the directory ``root``. Raises `SecretError` without one, `PushfileError` when it is damaged."""
         path = root / FILE
         try:
@@ -60,15 +84,19 @@ class SecretsFile:
             raise SecretError(f"{FILE} cannot be read: {error.strerror}") from None
         except ValueError:
             raise PushfileError(FILE, [Problem(0, "", "expected UTF-8 text")]) from None
-        return cls(path, *_parsed(text))
+        return _parsed(cls(path), text)
 
     def text(self) -> str:
         """The file: always the same for the same content."""
-        parts = [HEAD, "[recipients]\n"]
-        parts += [f"{_key(each.name)} = {_quoted(each.key)}\n" for _, each in sorted(self.recipients.items())]
-        parts.append("[secrets]\n")
-        parts += [f"{_key(str(name))} = {_quoted(armored)}\n" for name, armored in sorted(self.secrets.items())]
-        return "\n".join(parts)
+        lines = [f"recipients.{_key(name)} = {_quoted(each.key)}\n" for name, each in sorted(self.recipients.items())]
+        lines += [f"left.{fingerprint} = {_quoted(name)}\n" for fingerprint, name in sorted(self.left.items())]
+        lines += [
+            f"secrets.{_key(str(name))}.{each.digest} = {_quoted([each.armored, *each.replaced])}\n"
+            for name, versions in sorted(self.secrets.items())
+            for each in sorted(versions)
+        ]
+        # Between two lines an empty one: git takes changes of neighbours for a conflict.
+        return "\n".join([HEAD, *lines])
 
     def write(self) -> None:
         """Put it in place, whole or not at all. Raises `SecretError`."""
@@ -99,20 +127,24 @@ class SecretsFile:
         )
 
     def open(self, name: Name, identities: Identities) -> Envelope:
-        """The secret ``name``, decrypted. Raises `SecretError`, which names it."""
-        where = f"{FILE}, line {self.lines[name]}" if name in self.lines else FILE
-        try:
-            opened = envelope.from_bytes(identities.decrypt(self.secrets[name]))
-        except SecretError as error:
-            raise type(error)(f"the secret {name} ({where}): {error.message}", hint=error.hint) from None
-        except ValueError as error:
-            raise SecretError(f"the secret {name} ({where}): {error}") from None
-        if opened.name != name:
+        """The secret ``name``, decrypted. Raises `SecretError`, which names it.
+
+        All of its versions have to be the same value; its readers are those who can read all of them.
+        """
+        found = [self._opened(name, version.armored, identities) for version in self.secrets[name]]
+        if len({each.value for each in found}) > 1:
             raise SecretError(
-                f"the secret {name} ({where}): its ciphertext is that of {opened.name}",
-                hint="it was put in the wrong place: restore the file from source control, and ask who changed it",
+                f"{self._where(name)}: two people gave it different values, and a merge kept both",
+                hint=f"push secrets set {name} gives it one value",
             )
-        return opened
+        readers = set(found[0].readers).intersection(*(each.readers for each in found))
+        seen = {fingerprint: who for each in found for fingerprint, who in each.seen.items()}
+        return replace(found[0], readers=tuple(sorted(readers)), seen=seen)
+
+    def is_for_all(self, opened: Envelope) -> bool:
+        """Whether a secret is encrypted, once, for the recipients of this file, all of them and nobody else."""
+        now = {each.fingerprint for each in self.recipients.values()}
+        return len(self.secrets[opened.name]) == 1 and set(opened.readers) == now
 
     def with_secret(self, name: Name, value: str, seen: Mapping[str, str] | None = None) -> Self:
         """This, with ``value`` for ``name``. ``seen`` are those who know it from before, as `Envelope.seen`.
@@ -131,27 +163,49 @@ class SecretsFile:
         known = {each.fingerprint: each.name for each in self.recipients.values()}
         content = Envelope(name, value, tuple(known), {**(seen or {}), **known})
         armored = age.encrypt(content.to_bytes(), [each.key for each in self.recipients.values()])
-        return replace(self, secrets={**self.secrets, name: armored})
-
-    def without_secret(self, name: Name) -> Self:
-        """This, without ``name``."""
-        return replace(self, secrets={each: text for each, text in self.secrets.items() if each != name})
-
-    def with_recipient(self, recipient: Recipient) -> Self:
-        """This, with ``recipient``; no secret is encrypted for them yet."""
-        return replace(self, recipients={**self.recipients, recipient.name: recipient})
-
-    def without_recipient(self, name: str) -> Self:
-        """This, without the recipient ``name``; the secrets are still encrypted for them."""
-        return replace(self, recipients={each: key for each, key in self.recipients.items() if each != name})
-
-    def is_for_all(self, opened: Envelope) -> bool:
-        """Whether a secret is encrypted for the recipients of this file, all of them and nobody else."""
-        return set(opened.readers) == {each.fingerprint for each in self.recipients.values()}
+        before = self.secrets.get(name, ())
+        replaced = dict.fromkeys(
+            [*(each.digest for each in before), *(old for each in before for old in each.replaced)]
+        )
+        return replace(self, secrets={**self.secrets, name: (Version(armored, tuple(replaced)[:MEMORY]),)})
 
     def rekeyed(self, opened: Envelope) -> Self:
         """This, with a secret encrypted anew for the recipients of now."""
         return self.with_secret(opened.name, opened.value, opened.seen)
+
+    def without_secret(self, name: Name) -> Self:
+        """This, without ``name``."""
+        return replace(self, secrets={each: kept for each, kept in self.secrets.items() if each != name})
+
+    def with_recipient(self, recipient: Recipient) -> Self:
+        """This, with ``recipient``; no secret is encrypted for them yet."""
+        left = {each: name for each, name in self.left.items() if each != recipient.fingerprint}
+        return replace(self, recipients={**self.recipients, recipient.name: recipient}, left=left)
+
+    def without_recipient(self, name: str) -> Self:
+        """This, without the recipient ``name``; the secrets are still encrypted for them."""
+        left = {**self.left, self.recipients[name].fingerprint: name}
+        return replace(
+            self, recipients={each: kept for each, kept in self.recipients.items() if each != name}, left=left
+        )
+
+    def _opened(self, name: Name, armored: str, identities: Identities) -> Envelope:
+        where = self._where(name)
+        try:
+            opened = envelope.from_bytes(identities.decrypt(armored))
+        except SecretError as error:
+            raise type(error)(f"{where}: {error.message}", hint=error.hint) from None
+        except ValueError as error:
+            raise SecretError(f"{where}: {error}") from None
+        if opened.name != name:
+            raise SecretError(
+                f"{where}: its ciphertext is that of {opened.name}",
+                hint="it was put in the wrong place: restore the file from source control, and ask who changed it",
+            )
+        return opened
+
+    def _where(self, name: Name) -> str:
+        return f"the secret {name} ({FILE}" + (f", line {self.lines[name]})" if name in self.lines else ")")
 
 
 @contextmanager
@@ -165,69 +219,100 @@ def locked(root: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _parsed(text: str) -> tuple[dict[str, Recipient], dict[Name, str], dict[Name, int]]:
+class _Problems(list[Problem]):
+    """What is wrong in the file, with its lines."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self._lines = toml_lines.locate(text)
+
+    def line(self, *place: str) -> int:
+        return toml_lines.nearest(self._lines, place)
+
+    def find(self, place: tuple[str, ...], message: str, hint: str = "") -> None:
+        self.append(Problem(self.line(*place), toml_lines.dotted(place), message, hint))
+
+
+def _parsed(file: SecretsFile, text: str) -> SecretsFile:
+    """``file`` with what ``text`` says. Raises `PushfileError` with everything that is wrong."""
+    text = _each_once(text)
     try:
         tables = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise PushfileError(FILE, [_not_toml(text, error)]) from None
-    lines = toml_lines.locate(text)
-    problems = []
-
-    def find(place: toml_lines.Path, message: str, hint: str = "") -> None:
-        problems.append(Problem(toml_lines.nearest(lines, place), toml_lines.dotted(place), message, hint))
-
+    except RecursionError:
+        raise PushfileError(FILE, [Problem(0, "", "tables are nested too deeply")]) from None
+    problems = _Problems(text)
     for key, table in tables.items():
         if key not in TABLES:
-            find((key,), "unknown table", f"known: {', '.join(TABLES)}")
+            problems.find((key,), "unknown table", f"known: {', '.join(TABLES)}")
         elif not isinstance(table, dict):
-            find((key,), "expected a table")
-    recipients, secrets = {}, {}
-    for key, value in _items(tables, "recipients"):
+            problems.find((key,), "expected a table")
+            tables[key] = {}
+    left = {fingerprint: str(name) for fingerprint, name in tables.get("left", {}).items()}
+    recipients = {}
+    for key, value in tables.get("recipients", {}).items():
         try:
-            recipients[key] = parse(key, value if isinstance(value, str) else "")
+            recipient = parse(key, value if isinstance(value, str) else "")
         except ValueError as error:
-            find(("recipients", key), str(error))
-    for key, value in _items(tables, "secrets"):
-        try:
-            name = Name.parse(key)
-        except ValueError as error:
-            find(("secrets", key), str(error))
+            problems.find(("recipients", key), str(error))
             continue
-        secrets[name] = value if isinstance(value, str) else ""
-        if not secrets[name].startswith(age.BEGIN.strip()):
-            find(("secrets", key), "expected a value that age has encrypted", f"push secrets set {key}")
+        if recipient.fingerprint not in left:
+            recipients[key] = recipient
+    secrets = {}
+    for key, value in tables.get("secrets", {}).items():
+        versions = _versions(value)
+        try:
+            secrets[Name.parse(key)] = versions
+        except ValueError as error:
+            problems.find(("secrets", key), str(error))
+            continue
+        if not versions:
+            problems.find(("secrets", key), "expected a value that age has encrypted", f"push secrets set {key}")
     if problems:
         raise PushfileError(FILE, problems)
-    return recipients, secrets, {name: toml_lines.nearest(lines, ("secrets", str(name))) for name in secrets}
+    lines = {name: problems.line("secrets", str(name)) for name in secrets}
+    return replace(file, recipients=recipients, left=left, secrets=secrets, lines=lines)
 
 
-def _items(tables: Mapping[str, Any], key: str) -> Iterator[tuple[str, Any]]:
-    table = tables.get(key)
-    if isinstance(table, dict):
-        yield from table.items()
+def _versions(table: object) -> Sequence[Version]:
+    """The versions of a secret, without those that another one has replaced; empty when something is none."""
+    versions = {}
+    for digest, value in table.items() if isinstance(table, dict) else ():
+        if not isinstance(value, list) or not value or not all(isinstance(each, str) for each in value):
+            return ()
+        if not value[0].startswith(age.BEGIN.strip()):
+            return ()
+        versions[digest] = Version(value[0], tuple(value[1:]))
+    replaced = {old for each in versions.values() for old in each.replaced}
+    return tuple(each for digest, each in versions.items() if digest not in replaced)
+
+
+def _each_once(text: str) -> str:
+    """``text`` with each line that is there again left empty: a merge that kept both sides kept some twice."""
+    seen: set[str] = set()
+    lines = []
+    for line in text.split("\n"):
+        lines.append("" if line in seen else line)
+        seen.add(line)
+    return "\n".join(lines)
 
 
 def _not_toml(text: str, error: tomllib.TOMLDecodeError) -> Problem:
     """What is wrong with a file that is no TOML: most often a merge."""
-    seen = set()
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         if line.startswith(("<<<<<<< ", "=======", ">>>>>>> ")):
-            hint = "keep the lines of both sides, or of one where both changed the same secret"
+            hint = "keep the lines of both sides: push secrets doctor says what is left to do then"
             return Problem(number, "", "a merge of two branches was left unfinished", hint)
-        key = line.partition(" = ")[0]
-        if key != line and key in seen:
-            return Problem(
-                number, key.strip('"'), "it is there twice", "keep one of the two lines: two people changed it"
-            )
-        seen.add(key)
     at = re.search(r"\(at line (\d+)", str(error))
-    return Problem(int(at[1]) if at else 0, "", f"not TOML: {str(error).partition(' (at ')[0]}")
+    line_number = int(at[1]) if at else len(text.rstrip("\n").split("\n"))
+    return Problem(line_number, "", f"not TOML: {str(error).partition(' (at ')[0]}")
 
 
 def _key(name: str) -> str:
     return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else _quoted(name)
 
 
-def _quoted(text: str) -> str:
-    """``text`` as a basic string of TOML, which has JSON's escapes for all that is in a key or in armor."""
-    return json.dumps(text)
+def _quoted(value: str | list[str]) -> str:
+    """``value`` as TOML, whose basic strings have JSON's escapes for all that is in a key or in armor."""
+    return json.dumps(value)

@@ -162,14 +162,14 @@ class Project:
         self.write(**{name: f'strategy = "acme"\ndo = "{do}"' for name, do in targets.items()})
 
     def push(
-        self, *arguments: str, directory: str = ".", stdout: int = subprocess.PIPE, **environment: str
+        self, *arguments: str, directory: str = ".", stdout: int = subprocess.PIPE, given: str = "", **environment: str
     ) -> subprocess.CompletedProcess[str]:
-        """Run ``push``, without a terminal, its output into ``stdout``, a descriptor, or caught."""
+        """Run ``push``, without a terminal, ``given`` on its stdin, its output into ``stdout``, or caught."""
         return subprocess.run(
             [PUSH, *arguments],
             cwd=self.root / directory,
             env=self.environment | environment,
-            stdin=subprocess.DEVNULL,
+            input=given,
             stdout=stdout,
             stderr=subprocess.PIPE,
             text=True,

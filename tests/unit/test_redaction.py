@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import json
+import re
 import shlex
 import subprocess
 import threading
@@ -55,7 +56,7 @@ def test_a_secret_is_replaced_by_its_name() -> None:
         shlex.quote(AWKWARD),
         json.dumps(AWKWARD).replace("/", "\\/")[1:-1],
         quote(quote(AWKWARD, safe=""), safe=""),
-        quote(AWKWARD, safe="").replace("%2F", "%2f"),
+        re.sub("%..", lambda found: found[0].lower(), quote(AWKWARD, safe="")),
         AWKWARD.encode().hex(),
         html.escape(AWKWARD),
     ],
@@ -83,7 +84,7 @@ def test_what_bash_prints_of_a_secret_is_hidden() -> None:
 def test_a_key_of_many_lines_is_found_in_many_lines_without_delay() -> None:
     key = "\n".join(f"{number:05d}" * 13 for number in range(300))
     redactor = knowing(key=key)
-    text = "\n".join(f"line {number} is harmless" for number in range(2000)) + key[130:195]
+    text = "\n".join(f"line {number} is harmless" for number in range(2000)) + key[132:197]
     assert "[secret:key]" in redactor(text)
     assert "harmless" in redactor(text)
 

@@ -111,6 +111,8 @@ def of_file(at: Desk, file: SecretsFile, values: dict[str, str]) -> Iterator[Fin
         if extra:
             message = f"it is still encrypted for {', '.join(sorted(extra))}"
             yield Finding(Severity.WARNING, str(name), message, "push secrets rekey")
+        if len(file.secrets[name]) > 1:
+            yield Finding(Severity.WARNING, str(name), "a merge kept what two people did to it", "push secrets rekey")
         left = sorted(who for fingerprint, who in opened.seen.items() if fingerprint not in now)
         if left:
             yield Finding(

@@ -1,0 +1,344 @@
+"""``push secrets``, typed by people and by CI."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from cli.project import PUSH, Project
+from cli.terminal import Terminal
+from pushkit.secrets import age
+from pushkit.secrets.secrets_file import SecretsFile
+
+SECRET = "hunter-two-hunter"
+ECHO = 'strategy = "script"\nrun = "printenv T"\nenvironment = { T = "${secret:token}" }'
+
+
+@pytest.fixture
+def team(project: Project, tmp_path: Path) -> Project:
+    """A project whose secrets are alice's, and a git repository."""
+    project.environment |= {"HOME": str(tmp_path), "XDG_CONFIG_HOME": ""}
+    project.write(production=ECHO)
+    git(project.root, "init", "-q", "-b", "main")
+    done = project.push("secrets", "init", "--name", "alice")
+    assert done.returncode == 0, done.stderr
+    git(project.root, "add", "-A")
+    git(project.root, "commit", "-qm", "begin")
+    return project
+
+
+def git(directory: Path, *arguments: str) -> str:
+    person = ("-c", "user.name=a", "-c", "user.email=a@example.com")
+    done = subprocess.run(["git", *person, *arguments], cwd=directory, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def ok(project: Project, *arguments: str, given: str = "", **environment: str) -> str:
+    done = project.push(*arguments, given=given, stdout=subprocess.PIPE, **environment)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def failing(code: int, project: Project, *arguments: str, given: str = "", **environment: str) -> str:
+    done = project.push(*arguments, given=given, stdout=subprocess.PIPE, **environment)
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stdout + done.stderr
+
+
+def test_a_secret_is_kept_used_changed_and_removed(team: Project) -> None:
+    ok(team, "secrets", "set", "token", given=f"{SECRET}\n")
+    assert SECRET not in (team.root / "push.secrets.toml").read_text()
+    assert ok(team, "secrets", "list") == "token  every target\n"
+    assert ok(team, "secrets", "get", "token", "--yes") == f"{SECRET}\n"
+    done = team.push("-v")
+    assert (done.returncode, "[secret:token]" in done.stderr, SECRET in done.stderr) == (0, True, False)
+    ok(team, "secrets", "set", "token", "-t", "production", given="only-production")
+    assert ok(team, "secrets", "get", "token", "-t", "production", "--yes") == "only-production\n"
+    ok(team, "secrets", "rm", "token", "-t", "production")
+    ok(team, "secrets", "rm", "token")
+    assert "push.secrets.toml has no secret token for production" in failing(3, team, "production")
+
+
+def test_what_the_command_line_asks_that_cannot_be(team: Project) -> None:
+    assert "can be seen by others" in failing(2, team, "secrets", "set", "token", SECRET)
+    assert "standard input is empty" in failing(2, team, "secrets", "set", "token")
+    assert 'there is no target "prod"' in failing(2, team, "secrets", "set", "token", "-t", "prod", given=SECRET)
+    assert "fewer than 4" in failing(3, team, "secrets", "set", "token", given="abc\n")
+    assert "is no name" in failing(2, team, "secrets", "set", "a b", given=SECRET)
+    assert "has no secret token" in failing(3, team, "secrets", "get", "token", "--yes")
+    assert "is there already" in failing(6, team, "secrets", "init")
+    ok(team, "secrets", "set", "token", given=SECRET)
+    assert "this needs a yes" in failing(6, team, "secrets", "get", "token")
+
+
+def test_two_people_and_a_machine_share_the_secrets(team: Project) -> None:
+    keys = {name: age.generate() for name in ("bob", "ci")}
+    ok(team, "secrets", "set", "token", given=SECRET)
+    for name, (_, public) in keys.items():
+        ok(team, "secrets", "recipients", "add", name, public)
+    assert [line.split()[0] for line in ok(team, "secrets", "recipients", "list").splitlines()] == [
+        "alice",
+        "bob",
+        "ci",
+    ]
+    for private, _ in keys.values():
+        assert ok(team, "secrets", "get", "token", "--yes", PUSH_AGE_KEY=private, HOME="/none") == f"{SECRET}\n"
+    said = failing(2, team, "secrets", "recipients", "rm", "bib")
+    assert 'did you mean "bob"?' in said
+    done = team.push("secrets", "recipients", "rm", "bob")
+    assert "for bob knows them: token" in done.stderr
+    bob = {"PUSH_AGE_KEY": keys["bob"][0], "HOME": "/none"}
+    assert "it is not encrypted for PUSH_AGE_KEY" in failing(3, team, "production", **bob)
+    found = ok(team, "secrets", "doctor")
+    assert "token: bob knows it, and is no recipient any more" in found
+    ok(team, "secrets", "rekey", "--all")
+    assert "bob knows it" in ok(team, "secrets", "doctor"), "the value is still the same"
+    ok(team, "secrets", "set", "token", given="another-one")
+    assert "bob" not in ok(team, "secrets", "doctor")
+
+
+def test_who_can_read_nothing_can_set_and_the_last_recipient_stays(team: Project) -> None:
+    nobody = {"HOME": "/none"}
+    ok(team, "secrets", "set", "token", given=SECRET, **nobody)
+    assert "there is no identity here" in failing(3, team, "secrets", "get", "token", "--yes", **nobody)
+    assert "is the last recipient" in failing(6, team, "secrets", "recipients", "rm", "alice")
+    assert ok(team, "secrets", "get", "token", "--yes") == f"{SECRET}\n"
+    private = age.generate()[0]
+    said = failing(2, team, "secrets", "recipients", "add", "eve", "-", given=private)
+    assert "that is a private key" in said
+    assert private not in said
+
+
+def test_two_branches_merge_and_the_doctor_says_what_is_left_to_do(team: Project) -> None:
+    ok(team, "secrets", "set", "token", given=SECRET)
+    git(team.root, "commit", "-qam", "token")
+    git(team.root, "switch", "-qc", "bob")
+    private, public = age.generate()
+    ok(team, "secrets", "recipients", "add", "bob", public)
+    ok(team, "secrets", "set", "db.password", given="of the database")
+    ok(team, "secrets", "set", "db.user", "-t", "production", given="database user")
+    git(team.root, "commit", "-qam", "bob")
+    git(team.root, "switch", "-q", "main")
+    ok(team, "secrets", "set", "db.name", given="name of the database")
+    ok(team, "secrets", "set", "smtp.password", given="of the mail server")
+    git(team.root, "commit", "-qam", "more")
+    git(team.root, "merge", "-q", "-m", "both", "bob")
+    names = ok(team, "secrets", "list")
+    assert [line.split()[0] for line in names.splitlines()] == [
+        "db.name",
+        "db.password",
+        "smtp.password",
+        "token",
+        "db.user",
+    ]
+    found = ok(team, "secrets", "doctor")
+    assert "db.name: bob cannot read it" in found
+    assert "smtp.password: bob cannot read it" in found
+    assert "token: bob" not in found
+    before = SecretsFile.read(team.root).secrets
+    ok(team, "secrets", "rekey")
+    after = SecretsFile.read(team.root).secrets
+    changed = {str(name) for name in before if before[name] != after[name]}
+    assert changed == {"db.name", "smtp.password"}, "nothing else is touched"
+    bob = {"PUSH_AGE_KEY": private, "HOME": "/none"}
+    assert ok(team, "secrets", "get", "smtp.password", "--yes", **bob) == "of the mail server\n"
+    assert "cannot read" not in ok(team, "secrets", "doctor")
+
+
+def test_two_branches_that_each_add_a_recipient_merge_and_one_rekey_makes_it_whole(team: Project) -> None:
+    for name in ("one", "two", "three"):
+        ok(team, "secrets", "set", name, given=f"the value {name}")
+    git(team.root, "commit", "-qam", "values")
+    keys = {name: age.generate() for name in ("bob", "carol")}
+    git(team.root, "branch", "carol")
+    ok(team, "secrets", "recipients", "add", "bob", keys["bob"][1])
+    git(team.root, "commit", "-qam", "bob")
+    git(team.root, "switch", "-q", "carol")
+    ok(team, "secrets", "recipients", "add", "carol", keys["carol"][1])
+    ok(team, "secrets", "set", "three", given="a new value")
+    git(team.root, "commit", "-qam", "carol")
+    git(team.root, "merge", "-q", "-m", "both", "main")
+    assert ok(team, "secrets", "get", "one", "--yes") == "the value one\n"
+    said = failing(3, team, "secrets", "rekey")
+    assert "the secret three" in said
+    assert "two people gave it different values" in said
+    ok(team, "secrets", "set", "three", given="a new value")
+    ok(team, "secrets", "rekey")
+    for private, _ in keys.values():
+        for name, value in (("one", "the value one"), ("two", "the value two"), ("three", "a new value")):
+            given = ok(team, "secrets", "get", name, "--yes", PUSH_AGE_KEY=private, HOME="/none")
+            assert given == f"{value}\n"
+
+
+def test_the_doctor_finds_plaintext_in_files_and_in_history_and_open_keys(team: Project) -> None:
+    ok(team, "secrets", "set", "token", given=f"{SECRET}\n")
+    ok(team, "secrets", "set", "twice", given="in history twice")
+    (team.root / "old.txt").write_bytes(b"\0" * (1 << 20) + b"in history twice" + b"\0" * 9)
+    (team.root / ".env").write_text("A=b\n")
+    (team.root / ".env.example").write_text("A=\n")
+    git(team.root, "add", "-A")
+    git(team.root, "commit", "-qm", "a mistake")
+    commit = git(team.root, "rev-parse", "--short", "HEAD").strip()
+    (team.root / "old.txt").unlink()
+    (team.root / "config.ini").write_text(f"token = {SECRET}\n")
+    key = Path(team.environment["HOME"]) / ".config/pushkit/age.key"
+    key.chmod(0o644)
+    team.write(
+        production=ECHO,
+        ftp='strategy = "ftp"\nhost = "h"\nuser = "u"\npassword = "in the Pushfile"\npath = "/"',
+        lost='strategy = "script"\nrun = "true"\nenvironment = { T = "${secret:lost}" }',
+    )
+    found = failing(3, team, "secrets", "doctor")
+    for line in (
+        "error    token: it stands in the clear in config.ini",
+        f"error    twice: it stands in the clear in the history of old.txt ({commit})",
+        f"error    {key}: others on this machine can read this private key",
+        "error    target.ftp.password: it is written in the Pushfile",
+        "error    lost: [target.lost] refers to it",
+        "warning  .env: git has this file",
+        "5 errors in how secrets are kept",
+    ):
+        assert line in found, found
+    assert ".env.example" not in found
+    assert SECRET not in found
+    lines = [
+        json.loads(line) for line in failing(3, team, "secrets", "doctor", "--json").splitlines() if line[0] == "{"
+    ]
+    assert {line["event"] for line in lines} == {"finding", "error"}
+
+
+def test_a_env_file_is_imported_whole_or_not_at_all(team: Project) -> None:
+    file = team.root / "old.env"
+    file.write_text("# comment\nexport DB_PASSWORD='it is $long #not a comment'\nEMPTY=\nKEY=\"two\\nlines\"\n")
+    done = team.push("secrets", "import", "old.env")
+    assert done.returncode == 0, done.stderr
+    assert "2 secrets of old.env kept" in done.stderr
+    assert ok(team, "secrets", "get", "DB_PASSWORD", "--yes") == "it is $long #not a comment\n"
+    assert ok(team, "secrets", "get", "KEY", "--yes") == "two\nlines\n"
+    before = (team.root / "push.secrets.toml").read_bytes()
+    assert "DB_PASSWORD" in failing(6, team, "secrets", "import", "old.env")
+    file.write_text("GOOD=long enough\nBAD=abc\n")
+    assert "the value of BAD has fewer" in failing(3, team, "secrets", "import", "old.env")
+    file.write_text("GOOD=long enough\nno equals sign here\n")
+    assert "old.env, line 2: expected NAME=value" in failing(2, team, "secrets", "import", "old.env")
+    assert (team.root / "push.secrets.toml").read_bytes() == before
+
+
+# ---- on a terminal
+
+
+def test_a_value_is_typed_without_echo(team: Project) -> None:
+    with Terminal([PUSH, "secrets", "set", "token"], team.root, team.environment) as terminal:
+        terminal.wait_for("value of token: ")
+        assert not terminal.echoes
+        terminal.type(f"{SECRET}\n")
+        assert terminal.end()[0] == 0
+        assert SECRET not in terminal.seen
+    assert ok(team, "secrets", "get", "token", "--yes") == f"{SECRET}\n"
+
+
+def editor(team: Project, script: str) -> dict[str, str]:
+    path = team.root.parent / "editor"
+    path.write_text(f'#!/bin/sh\necho "$1" >{team.root.parent}/edited\n{script}\n')
+    path.chmod(0o755)
+    return {"VISUAL": "", "EDITOR": str(path)}
+
+
+def edited(team: Project) -> Path:
+    return Path((team.root.parent / "edited").read_text().strip())
+
+
+def test_an_editor_changes_adds_and_removes(team: Project) -> None:
+    for name in ("token", "other", "gone"):
+        ok(team, "secrets", "set", name, given=f'old {name} \x7f ö\n"quoted"')
+    before = SecretsFile.read(team.root).secrets
+    script = """
+    stat -c %a "$1" "$(dirname "$1")" >modes
+    sed -i -e 's/^"token" = .*/"token" = "changed now"/' -e '/^"gone"/d' "$1"
+    echo '"production/new" = "added now"' >>"$1"
+    """
+    ok(team, "secrets", "edit", "--yes", **editor(team, script))
+    assert (team.root / "modes").read_text() == "600\n700\n"
+    assert not edited(team).parent.exists()
+    after = SecretsFile.read(team.root).secrets
+    assert set(map(str, after)) == {"token", "other", "production/new"}
+    assert after[Name("", "other")] == before[Name("", "other")], "what was not changed is not encrypted anew"
+    assert ok(team, "secrets", "get", "token", "--yes") == "changed now\n"
+    assert ok(team, "secrets", "get", "other", "--yes") == 'old other \x7f ö\n"quoted"\n'
+
+
+@pytest.mark.parametrize(
+    ("script", "code"),
+    [("exit 3", 3), ("echo 'not toml' >\"$1\"", 2), ('echo \'"a" = 1\' >"$1"', 2), ('echo \'"a" = "x"\' >"$1"', 6)],
+)
+def test_an_edit_that_fails_changes_nothing_and_leaves_nothing(team: Project, script: str, code: int) -> None:
+    ok(team, "secrets", "set", "token", given=SECRET)
+    before = (team.root / "push.secrets.toml").read_bytes()
+    assert SECRET not in failing(code, team, "secrets", "edit", **editor(team, script))
+    assert (team.root / "push.secrets.toml").read_bytes() == before
+    assert not edited(team).parent.exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+def test_a_signal_in_the_middle_of_an_edit_leaves_no_plaintext(team: Project, number: signal.Signals) -> None:
+    ok(team, "secrets", "set", "token", given=SECRET)
+    os.mkfifo(team.root.parent / "begun")
+    script = f"echo >{team.root.parent}/begun; exec sleep 60"
+    with subprocess.Popen(
+        [PUSH, "secrets", "edit"],
+        cwd=team.root,
+        env=team.environment | editor(team, script),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+        restore_signals=True,
+    ) as process:
+        (team.root.parent / "begun").read_text()
+        directory = edited(team).parent
+        assert SECRET in (directory / "secrets.toml").read_text()
+        process.send_signal(number)
+        process.wait(20)
+        end = time.monotonic() + 20
+        while directory.exists():
+            assert time.monotonic() < end, "the plaintext is still there"
+            time.sleep(0.01)
+        os.killpg(process.pid, signal.SIGKILL) if number == signal.SIGKILL else None
+    assert process.returncode in {130, -signal.SIGKILL}
+
+
+# ---- nothing is decrypted that nobody asked for
+
+
+def test_a_dry_run_and_a_look_resolve_nothing_that_they_do_not_need(project: Project) -> None:
+    asked = project.root.parent / "asked"
+    project.write(
+        hook=f'strategy = "script"\nrun = "true"\nenvironment = {{ T = "${{command:touch {asked}}}long" }}',
+        other=f'strategy = "script"\nrun = "true"\nenvironment = {{ T = "${{command:touch {asked}}}" }}',
+        plain='strategy = "dir"\npath = "../live"',
+    )
+    for arguments in (("--dry-run", "hook"), ("plan", "hook"), ("plain",), ("files", "hook")):
+        ok(project, *arguments)
+        assert not asked.exists(), arguments
+    assert "has fewer than 4 characters" in failing(3, project, "other")
+    assert asked.exists()
+    assert not (project.root / "live").exists()
+
+
+def test_references_of_a_target_are_resolved_at_the_same_time(project: Project) -> None:
+    os.mkfifo(project.root.parent / "a")
+    there = project.root.parent / "a"
+    # One writes what the other reads: neither ends unless both run.
+    project.write(
+        hook='strategy = "script"\nrun = "true"\nenvironment = { '
+        f'A = "${{command:cat {there}}}", B = "${{command:sh -c \'echo hello >{there}; echo done\'}}" }}'
+    )
+    assert project.push("hook").returncode == 0
