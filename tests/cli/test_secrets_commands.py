@@ -14,6 +14,7 @@ import pytest
 from cli.project import PUSH, Project
 from cli.terminal import Terminal
 from pushkit.secrets import age
+from pushkit.secrets.name import Name
 from pushkit.secrets.secrets_file import SecretsFile
 
 SECRET = "hunter-two-hunter"
