@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pushkit import pushfile, registry
-from pushkit.capability import comparable, inspectable, lockable, preparable, resumable, revertible
+from pushkit.capability import comparable, inspectable, joinable, lockable, preparable, resumable, revertible
 from pushkit.comparison import Change, compare
 from pushkit.errors import (
     Interrupted,
@@ -186,6 +186,12 @@ class Engine:
         with self._turning(name) as strategy:
             return redacted(resumable(strategy).resume(number), self.redactor)
 
+    def join(self, name: str, host: str) -> Release:
+        """Bring the one ``host`` to what is live on the others of ``name``."""
+        with self._session(name, joining=host) as session:
+            strategy = joinable(session.strategy)
+            return redacted(strategy.join(self._freeze(session)), self.redactor)
+
     def hold(self, name: str, why: str) -> None:
         """Let nobody push to ``name``."""
         with self._session(name) as session:
@@ -252,7 +258,9 @@ class Engine:
                 warn(Warned(name, problem))
 
     @contextmanager
-    def _ready(self, name: str, *more: Emit) -> Iterator[tuple[type[Strategy[Any]], Options, Run, Emitter, Tally]]:
+    def _ready(
+        self, name: str, *more: Emit, joining: str = ""
+    ) -> Iterator[tuple[type[Strategy[Any]], Options, Run, Emitter, Tally]]:
         """All that a strategy for ``name`` needs, and who counts its steps."""
         target = self.project.targets[name]
         kind = registry.strategy(target.strategy)
@@ -276,12 +284,13 @@ class Engine:
                 adopt=self._adopt,
                 ask=self._questions,
                 confirm=self._confirm,
+                joining=joining,
             )
             yield kind, options, run, emit, tally
 
     @contextmanager
-    def _session(self, name: str, *more: Emit) -> Iterator[Session]:
-        with self._ready(name, *more) as (kind, options, run, emit, tally):
+    def _session(self, name: str, *more: Emit, joining: str = "") -> Iterator[Session]:
+        with self._ready(name, *more, joining=joining) as (kind, options, run, emit, tally):
             session = Session(run.target, kind.of(options, run), emit, tally)
             try:
                 yield session

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pushkit.files.errors import RemoteExists, RemoteMissing
 from pushkit.files.operation import MakeDirectory, Operation, Write
 from pushkit.files.place import STATE as OF_HOST
-from pushkit.files.queue import Queue, expiring
+from pushkit.files.queue import KEPT, Queue, expiring
 from pushkit.files.remote import Remote
 from pushkit.files.survey import Look, State, Survey
 from pushkit.files.ticket import Ticket, decoded, encoded
@@ -64,8 +64,10 @@ class Lock:
         return {str(host): str(release) for host, release in live.items()} if isinstance(live, dict) else {}
 
     def expire(self) -> None:
-        """Forget the oldest tickets that have ended."""
-        self._perform(expiring(self.look(), ()))
+        """Forget the oldest tickets that have ended. What rolled out is not forgotten for all that joined since."""
+        survey = self.look()
+        rollouts = [each.number for each in survey.tickets if each.ended and each.why != "join"]
+        self._perform(expiring(survey, rollouts[-KEPT:]))
 
     def _perform(self, operations: Sequence[Operation]) -> None:
         self._remote.perform(operations, self._run.step, STATE.name)

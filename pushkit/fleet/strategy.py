@@ -14,11 +14,13 @@ from pushkit.files.status import place_of
 from pushkit.files.strategy import FileStrategy
 from pushkit.files.survey import Survey
 from pushkit.files.ticket import GOOD, PREPARED, RESUMED, ROLLED_BACK, SUCCESS, SWITCHED, Ticket
+from pushkit.fleet.join import join, pair
+from pushkit.fleet.lead import leading
 from pushkit.fleet.lock import Lock
 from pushkit.fleet.member import Member
 from pushkit.fleet.options import FleetOptions
 from pushkit.fleet.rollout import Rollout, Stopped, names, step_of, switch_of
-from pushkit.fleet.source import NAMED, listed
+from pushkit.fleet.source import listed
 from pushkit.fleet.state import State
 from pushkit.model import Finding, Hold, Host, LogEntry, Plan, Release, Severity, Status
 from pushkit.snapshot import Snapshot
@@ -53,7 +55,15 @@ class Fleet(Strategy[Any]):
 
     def __init__(self, options: FleetOptions, run: Run, make: Callable[[Host, Run], FileStrategy[Any]]) -> None:
         super().__init__(options, run)
-        self._rollout = Rollout(run, options, lambda: listed(options.hosts, run), lambda host: Member(host, make, run))
+        if run.joining:
+            # One host is what it is about, which must not fail.
+            options = options.model_copy(update={"rollout": options.rollout.model_copy(update={"max_failures": 0})})
+        self._rollout = Rollout(run, options, self._listed, lambda host: Member(host, make, run))
+
+    def _listed(self) -> list[Host]:
+        """The hosts that it is about, in the order of a rollout."""
+        hosts = listed(self.options.hosts, self.run)
+        return pair(self.run.joining, hosts, self.options) if self.run.joining else hosts
 
     # Reaching the hosts.
 
@@ -146,7 +156,7 @@ class Fleet(Strategy[Any]):
             wanted = self._known(release)
             return self._turn("rollback", ROLLED_BACK, wanted, dict.fromkeys(members, wanted.id))
         live = self._first.before
-        tickets = [each for each in lock.look().tickets if each.release and each.why != "rollback"]
+        tickets = [each for each in lock.look().tickets if each.release and each.why not in {"rollback", "join"}]
         halted = [each for each in tickets if each.switching and not each.ended]
         made = [each for each in tickets if each.release and each.release.id == live]
         was = lock.read((halted or made)[-1]) if halted or made else {}
@@ -184,6 +194,11 @@ class Fleet(Strategy[Any]):
 
             self._go(lock, ticket, RESUMED, act)
         return release
+
+    def join(self, snapshot: Snapshot) -> Release:
+        """Bring the one host `Run.joining` to what is live on the others."""
+        lock = self._lock()
+        return join(self._rollout.members[-1], self._rollout, lock, snapshot, self.run)
 
     def _go(self, lock: Lock, ticket: Ticket, outcome: str, act: Callable[[], None]) -> None:
         """Do what changes what is live, and end the ticket; or go back, or leave it to `resume`."""
@@ -240,7 +255,8 @@ class Fleet(Strategy[Any]):
 
     def _check_number(self, lock: Lock, survey: Survey) -> None:
         """Raise `PushRefused` when far fewer hosts are listed than last time, and nobody says that this is right."""
-        ended = [each for each in survey.tickets if each.ended and each.outcome in SUCCESS.values()]
+        rollouts = [each for each in survey.tickets if each.ended and each.why != "join"]
+        ended = [each for each in rollouts if each.outcome in SUCCESS.values()]
         before = len(lock.read(ended[-1])) if ended else 0
         now = len(self._rollout.members)
         question = f"only {now} hosts are listed, and {before} were in the last rollout. Go on?"
@@ -304,20 +320,7 @@ class Fleet(Strategy[Any]):
     @property
     def _first(self) -> Member:
         """The host with the queue. Raises `TargetError` when it cannot be used."""
-        options, members = self.options, self._rollout.members
-        sources = [each for each in options.hosts if NAMED.fullmatch(each)]
-        if sources and not options.lock_host:
-            raise PushRefused(
-                f"the hosts come from {sources[0]}, and may be others each time: one has to keep the queue",
-                hint='name it: lock_host = "web1.example.com"',
-            )
-        # Names and ranges are the same each time; their order is that of the rollout.
-        lead = next((each for each in members if options.lock_host in {"", each.host.name, str(each.host)}), None)
-        if lead is None:
-            raise PushRefused(f"lock_host {options.lock_host} is none of the hosts", hint="see them: push hosts")
-        if lead.state is State.UNREACHABLE or lead.strategy.remote is None:
-            raise TargetError(f"the host with the queue cannot be used: {lead.host.name}: {lead.reason}")
-        return lead
+        return leading(self._rollout.members, self.options)
 
     def _lock(self, decided: str = "") -> Lock:
         remote = self._first.strategy.remote

@@ -7,40 +7,10 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
-import pytest
-
-from pushkit.testing import Sshd, can_make_accounts
-from servers.fleet_site import COUNT, FleetSite, Servers, changes, text
+from servers.fleet_site import COUNT, FleetSite, changes, order, text
 
 SICK = {"command": "test ! -e ~/sick", "within": 0.3, "every": 0.1}
-
-
-@pytest.fixture(scope="module")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
-    if not can_make_accounts():
-        pytest.skip("users of their own can only be made by root")
-    made = Servers(tmp_path_factory.mktemp("fleet"))
-    with made.stack:
-        yield made
-
-
-@pytest.fixture
-def site(servers: Servers, tmp_path: Path) -> Iterator[FleetSite]:
-    made = FleetSite(tmp_path, servers, tmp_path.name)
-    made.write()
-    yield made
-    for each in servers.all:
-        (each.files / "sick").unlink(missing_ok=True)
-
-
-def order(site: FleetSite) -> list[Sshd]:
-    """The servers in the order of a rollout."""
-    named = {each.host: each for each in site.servers.all}
-    lines = site.push("hosts").stdout.splitlines()
-    return [named[line.split()[0].partition("@")[2].partition(":")[0]] for line in lines]
 
 
 def test_all_hosts_go_to_one_release_in_batches_and_back(site: FleetSite) -> None:
