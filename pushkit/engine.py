@@ -311,6 +311,8 @@ class Engine:
             try:
                 yield session.strategy
             except (Interrupted, KeyboardInterrupt) as error:
+                if isinstance(error, Interrupted) and error.hint:
+                    raise
                 raise Interrupted(f"stopped: {session.whereabouts(None)}") from error
 
     def _freeze(self, session: Session) -> Snapshot:
@@ -363,7 +365,7 @@ class Engine:
         session.emit(PushFinished(session.target.name, receipt))
         where = session.whereabouts(plan)
         if stopped:
-            return Interrupted(f"stopped: {where}")
+            return error if getattr(error, "hint", "") else Interrupted(f"stopped: {where}")
         if isinstance(error, PushFailed):
             error.receipt = receipt
             return error

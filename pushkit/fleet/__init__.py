@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pushkit.fleet.host import expanded, parse
+    from pushkit.fleet.host import expanded, filled, parse
     from pushkit.fleet.options import FleetOptions, RolloutOptions
     from pushkit.fleet.state import State
     from pushkit.fleet.strategy import Fleet
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pushkit.model import Host
 
 _MODULES = {
-    "fleet.host": ("expanded", "parse"),
+    "fleet.host": ("expanded", "filled", "parse"),
     "fleet.options": ("FleetOptions", "RolloutOptions"),
     "fleet.state": ("State",),
     "fleet.strategy": ("Fleet",),
@@ -26,7 +26,7 @@ _MODULES = {
     "model": ("Host",),
 }
 
-__all__ = ["Fleet", "FleetOptions", "Host", "HostSource", "RolloutOptions", "State", "expanded", "parse"]
+__all__ = ["Fleet", "FleetOptions", "Host", "HostSource", "RolloutOptions", "State", "expanded", "filled", "parse"]
 
 
 def __getattr__(name: str) -> Any:

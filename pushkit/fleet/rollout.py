@@ -107,11 +107,11 @@ class Rollout:
 
     def go_live(self, members: Sequence[Member], change: Callable[[Member], object]) -> None:
         """Let ``change`` switch ``members``, batch by batch, each verified. Raises `Stopped`."""
-        self.batches = batches(members, self._options.rollout.batches)
+        self.batches = batches(members, self._options.rollout.batches, lambda each: each.host.pool)
         for number, batch in enumerate(self.batches, 1):
             name = f"batch {number} of {len(self.batches)}"
             if number > 1 and self._options.rollout.confirm:
-                self._ask(f"{self.summary()}. Go on with {name}, {len(batch)} hosts?")
+                self._ask(f"{self.summary()}. Go on with {name}, {counted(len(batch), 'host')}?")
             self.switch(batch, change, name)
 
     def switch(self, batch: Sequence[Member], change: Callable[[Member], object], name: str) -> None:
@@ -182,7 +182,8 @@ class Rollout:
             if member.live() != release:
                 return
             if not member.before:
-                raise PushRefused("nothing was live there before")
+                self._run.warn(f"{release} stays live on {member.host.name}: nothing was live there before")
+                return
             with self._run.step(Step(Action.REVERT, member.host.name, f"back to {member.before}")):
                 member.strategy.rollback(member.before)
             member.become(State.ROLLED_BACK, member.reason)
@@ -264,7 +265,12 @@ class Rollout:
                 each.become(State.GONE, each.reason)
 
     def _ask(self, question: str) -> None:
-        if not self._run.confirm(question):
+        try:
+            said = self._run.confirm(question)
+        except PushRefused as error:
+            # That nothing was changed is not true any more.
+            raise Stopped(error.message, hint=error.hint) from error
+        if not said:
             raise Stopped("a person said no to the next batch")
         if self._run.cancelled.is_set():
             raise Interrupted("stopped")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
-from pushkit.errors import Interrupted, Overtaken, PushFailed, PushkitError, PushRefused, TargetError
+from pushkit.errors import Interrupted, Overtaken, PushFailed, PushRefused, TargetError
 from pushkit.files.history import meant
 from pushkit.files.layout import REASON, release_of
 from pushkit.files.status import place_of
@@ -22,9 +22,13 @@ from pushkit.fleet.options import FleetOptions
 from pushkit.fleet.rollout import Rollout, Stopped, names, step_of, switch_of
 from pushkit.fleet.source import listed
 from pushkit.fleet.state import State
+from pushkit.fleet.whereabouts import whereabouts
 from pushkit.model import Finding, Hold, Host, LogEntry, Plan, Release, Severity, Status
 from pushkit.snapshot import Snapshot
 from pushkit.strategy import Run, Strategy, one_line
+
+#: What can be done about a rollout that ended in the middle of its hosts.
+LEFT = "go on with push resume, or back with push rollback"
 
 
 @dataclass(frozen=True)
@@ -205,17 +209,13 @@ class Fleet(Strategy[Any]):
         assert ticket.release
         release = ticket.release.id
         try:
-            act()
-        except Interrupted:
-            self.run.warn(f"{self._whereabouts()}; go on with push resume, or back with push rollback")
-            raise
+            with self._telling():
+                act()
         except (Stopped, TargetError) as error:
             if self.options.rollout.on_failure == "halt":
-                raise PushFailed(
-                    f"{error.message}; halted: {self._whereabouts()}",
-                    hint="go on with push resume, or back with push rollback",
-                ) from error
-            problems = self._rollout.roll_back(release)
+                raise PushFailed(f"{error.message}; halted: {self._whereabouts()}", hint=LEFT) from error
+            with self._telling():
+                problems = self._rollout.roll_back(release)
             if problems:
                 raise PushFailed(
                     f"{error.message}; and not all hosts could go back: {problems}; {self._whereabouts()}",
@@ -226,10 +226,21 @@ class Fleet(Strategy[Any]):
         lock.queue.end(ticket, outcome)
         lock.expire()
 
+    @contextmanager
+    def _telling(self) -> Iterator[None]:
+        """Who stops a rollout in the middle of its hosts is told what is live where."""
+        try:
+            yield
+        except Interrupted as error:
+            raise Interrupted(f"stopped: {self._whereabouts()}", hint=LEFT) from error
+
     def _turn(self, why: str, outcome: str, release: Release, goals: Mapping[Member, str]) -> Release:
         """Go to the goal of each host, ``release`` for most, where it is not live already; nothing is sent."""
         rollout, lock = self._rollout, self._lock(f"left by a {why}")
         going = [each for each, goal in goals.items() if goal and goal != each.before]
+        stay = [each for each, goal in goals.items() if not goal]
+        if stay:
+            self.run.warn(f"{names(stay)}: not known what was live there before; what is live there stays")
 
         def describe(number: int) -> Ticket:
             return Ticket(number, release, self._first.before, why)
@@ -244,8 +255,9 @@ class Fleet(Strategy[Any]):
                 return turn(goals[member])
 
             try:
-                rollout.go_live(going, change)
-                rollout.finish()
+                with self._telling():
+                    rollout.go_live(going, change)
+                    rollout.finish()
             except (Stopped, TargetError) as error:
                 raise PushFailed(
                     f"{error.message}; {self._whereabouts()}", hint=f"mend what failed, and {why} again"
@@ -273,10 +285,14 @@ class Fleet(Strategy[Any]):
             for each in self._rollout.members
         }
         lives = set(hosts.values())
-        lock = self._lock()
-        survey = lock.look()
-        first = self._first.strategy.status()
         live = lives.pop() if len(lives) == 1 else ""
+        try:
+            survey = self._lock().look()
+            first = self._first.strategy.status()
+        except (PushRefused, TargetError) as error:
+            # What the others say is worth seeing all the same.
+            self.run.warn(f"{error.message}; who holds it, and what there is to go back to, is not known")
+            return Status(live, hosts=hosts)
         queue = tuple(place_of(each) for each in survey.open_tickets)
         return Status(live, first.since, first.who, first.releases, first.prepared, queue, survey.hold, hosts)
 
@@ -348,16 +364,7 @@ class Fleet(Strategy[Any]):
 
     def _whereabouts(self) -> str:
         """What is live where, in a few words."""
-        found: dict[str, list[Member]] = {}
-        for each in self._rollout.members:
-            if each.state is State.GONE:
-                continue
-            try:
-                live = each.live() or "nothing"
-            except PushkitError:
-                live = "what nobody knows"
-            found.setdefault(live, []).append(each)
-        return "; ".join(f"{live} is live on {names(members)}" for live, members in found.items())
+        return whereabouts(self._rollout.members, self.options.rollout.parallel)
 
 
 def newest(survey: Survey) -> int:

@@ -137,7 +137,7 @@ class FleetSite:
                     if not re.fullmatch(r"(\w+)?", content) or (seen[number] and not content):
                         wrong.append(f"{each.host}: {content!r}")
                     seen[number] = seen[number] or content != ""
-                time.sleep(0.002)
+                time.sleep(0.005)
 
         thread = threading.Thread(target=watch)
         thread.start()

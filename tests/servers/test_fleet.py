@@ -57,20 +57,72 @@ def test_all_hosts_go_to_one_release_in_batches_and_back(site: FleetSite) -> Non
 def test_a_host_that_cannot_be_reached_stops_it_before_anything_is_changed_unless_it_may_fail(site: FleetSite) -> None:
     site.good()
     site.change("two")
+    refused = f"{site.servers.all[0].user}@127.64.0.98:1"
+    everybody = site.hosts
     with socket.create_server(("127.64.0.99", 0)) as silent:
-        refused = f"{site.servers.all[0].user}@127.64.0.98:1"
         mute = f"{site.servers.all[0].user}@127.64.0.99:{silent.getsockname()[1]}"
-        site.hosts = [*site.hosts, refused, mute]
-        site.write(connect_timeout=4, lock_host="127.64.0.1")
+        site.hosts = [*everybody, refused, mute]
+        site.write(connect_timeout=1.5, lock_host="127.64.0.1")
         done = site.push()
-        assert done.returncode == 7, done.stderr
-        assert "2 of 8 hosts failed" in done.stderr
-        assert "127.64.0.98" in done.stderr
-        assert site.live == ["one"] * COUNT
-        site.write("max_failures = 2", connect_timeout=4, lock_host="127.64.0.1")
-        done = site.push()
-        assert done.returncode == 0, done.stderr
+    assert done.returncode == 7, done.stderr
+    assert "2 of 8 hosts failed" in done.stderr
+    assert "127.64.0.98" in done.stderr
+    assert site.live == ["one"] * COUNT
+    site.hosts = [*everybody, refused]
+    site.write("max_failures = 1", lock_host="127.64.0.1")
+    done = site.push()
+    assert done.returncode == 0, done.stderr
+    assert "1 of 7 hosts failed" in done.stderr
     assert site.live == ["two"] * COUNT
+
+
+def test_each_pool_has_a_canary_and_words_of_the_host_are_known_to_commands(site: FleetSite) -> None:
+    pools = ["blue", "green", "blue", "green", "blue", "green"]
+    lines = [f"{text(each)} {pool} eu-{pool}\n" for each, pool in zip(order(site), pools, strict=True)]
+    (site.root / "hosts").write_text("".join(lines))
+    (site.root / ".pushignore").write_text("hosts\n")
+    site.hosts = ["file:hosts"]
+    first, second, *others = order(site)
+    site.table = {
+        "lock_host": first.host,
+        "after_switch": "echo I am {host} of {pool} in {zone}",
+        "health": {"command": "test ! -e ~/sick || { echo {pool} is sick; false; }", "within": 0.2, "every": 0.1},
+    }
+    site.write('batches = ["1", "100%"]')
+    # With nothing to go back to, a first rollout that fails leaves its canaries, and is in nobody's way.
+    (second.files / "sick").touch()
+    done = site.push("--json")
+    assert done.returncode == 8, done.stderr
+    assert {e["host"] for e in changes(done) if e["state"] == "switched"} == {first.host, second.host}, (
+        done.stdout + done.stderr
+    )
+    assert "nothing was live there before" in done.stderr
+    assert "green is sick" in done.stdout
+    (second.files / "sick").unlink()
+    site.change("two")
+    # Nobody is there to be asked: what has begun is undone.
+    site.write('batches = ["1", "100%"]\nconfirm = true')
+    done = site.push()
+    assert (done.returncode, "this needs a yes" in done.stderr) == (8, True), done.stderr
+    assert site.live.count("one") == 2
+    done = site.push("--yes")
+    assert done.returncode == 0, done.stderr
+    assert f"{others[0].host} after_switch | I am {others[0].host} of blue in eu-blue" in done.stderr
+    # Those that had nothing before keep what they have, and that is said.
+    done = site.push("rollback", "--yes")
+    assert (done.returncode, "not known what was live there before" in done.stderr) == (0, True), done.stderr
+    assert sorted(site.live) == ["one"] * 2 + ["two"] * 4
+
+
+def test_what_is_live_is_told_also_when_the_host_with_the_queue_is_away(site: FleetSite) -> None:
+    release = site.good()
+    lead, *others = order(site)
+    lead.stop()
+    done = site.push("status")
+    assert done.returncode == 0, done.stderr
+    assert f"{release} on {', '.join(each.host for each in others)}" in done.stdout
+    assert f"[unreachable] on {lead.host}" in done.stdout
+    assert "the host with the queue cannot be used" in done.stderr
 
 
 def test_a_sick_canary_is_the_only_one_that_ever_was_live(site: FleetSite) -> None:
@@ -221,6 +273,7 @@ def test_ctrl_c_between_batches_leaves_a_rollout_that_can_be_resumed(site: Fleet
     _out, err = process.communicate(timeout=30)
     assert process.returncode == 130, err
     assert "go on with push resume, or back with push rollback" in err
+    assert "is live on " in err
     assert site.live.count("two") == 1
     site.write()
     assert site.good("rollback")

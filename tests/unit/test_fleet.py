@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from pushkit import PluginError, Project, Run, Target, TargetError
 from pushkit.fleet.batches import batches
 from pushkit.fleet.file import read
-from pushkit.fleet.host import expanded, in_order, parse
+from pushkit.fleet.host import expanded, filled, in_order, parse
 from pushkit.fleet.options import FleetOptions
 from pushkit.fleet.source import listed
 from pushkit.model import Host
@@ -112,6 +112,19 @@ def test_batches_grow_as_they_are_written() -> None:
     assert [len(each) for each in batches(range(100), ["1", "10%", "25%", "100%"])] == [1, 9, 15, 75]
     assert [len(each) for each in batches(range(3), ["1", "10%", "25%", "100%"])] == [1, 2]
     assert [len(each) for each in batches(range(10), ["4"])] == [4, 6]
+
+
+def test_the_first_batch_has_a_canary_of_each_pool() -> None:
+    hosts = [Host(f"web{number}", pool=pool) for number, pool in enumerate(["b", "b", "g", "b", "g", ""])]
+    names = [[each.name for each in batch] for batch in batches(hosts, ["1", "67%"], lambda host: host.pool)]
+    assert names == [["web0", "web2", "web5"], ["web1", "web3"], ["web4"]]
+    assert [len(each) for each in batches(hosts, ["4", "100%"], lambda host: host.pool)] == [4, 2]
+
+
+def test_words_of_a_host_are_filled_in_but_not_variables_of_a_shell() -> None:
+    host = Host("::1", pool="blue")
+    text = "curl http://{host}:80/{pool}{zone} ${host} {release} {other}"
+    assert filled(text, host) == "curl http://[::1]:80/blue ${host} {release} {other}"
 
 
 def test_a_file_holds_lines_or_json() -> None:
