@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from pushkit import pushfile, registry
 from pushkit.capability import comparable, inspectable, joinable, lockable, preparable, resumable, revertible
@@ -56,6 +56,9 @@ from pushkit.secrets.redaction import Redactor
 from pushkit.session import Session, Tally
 from pushkit.snapshot import Snapshot, take
 from pushkit.strategy import Checkable, Run, Strategy, Verifiable, one_line
+
+if TYPE_CHECKING:
+    from pushkit.fleet.options import FleetOptions
 
 # A plan that removes more than this many paths, or more than half of what is live, needs a person's yes.
 MANY_REMOVALS = 256
@@ -147,12 +150,11 @@ class Engine:
     def hosts(self, name: str) -> Sequence[Host]:
         """The hosts of ``name``, in the order of a rollout. Their sources are asked, and none of them."""
         with self._ready(name) as (_kind, options, run, *_):
-            hosts = getattr(options, "hosts", ())
-            if not hosts:
+            if not getattr(options, "many", False):
                 raise UsageError(f"{name} is not many hosts", hint="`hosts` in the Pushfile makes it so")
-            from pushkit.fleet.source import listed  # noqa: PLC0415  (only who asks needs it)
+            from pushkit.fleet.source import hosts_of  # noqa: PLC0415  (only who asks needs it)
 
-            return redacted(tuple(listed(hosts, run)), self.redactor)
+            return redacted(tuple(hosts_of(cast("FleetOptions", options), run)), self.redactor)
 
     def status(self, name: str) -> Status:
         """What the target ``name`` says of itself."""

@@ -97,9 +97,9 @@ class SftpOptions(FileOptions, FleetOptions):
 
     @model_validator(mode="after")
     def _said_once(self) -> Self:
-        if bool(self.host) == bool(self.hosts):
+        if bool(self.host) == self.many:
             raise ValueError("expected either `host` or `hosts`" + (", found both" if self.host else ""))
-        if self.hosts:
+        if self.many:
             return self._of_many()
         if self.lock_host or self.health or self.rollout != RolloutOptions():
             raise ValueError("`lock_host`, `rollout` and `health` are for many servers: hosts = [...]")
@@ -125,4 +125,14 @@ class SftpOptions(FileOptions, FleetOptions):
             name: tuple(filled(each, host) for each in ((said,) if isinstance(said, str) else said))
             for name, said in (("before_switch", self.before_switch), ("after_switch", self.after_switch))
         }
-        return self.model_copy(update={**address, **commands, "hosts": (), "health": None, "transport": transport})
+        return self.model_copy(
+            update={
+                **address,
+                **commands,
+                "hosts": (),
+                "pools": {},
+                "traffic": None,
+                "health": None,
+                "transport": transport,
+            }
+        )

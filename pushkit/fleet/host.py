@@ -64,6 +64,11 @@ def filled(text: str, host: Host) -> str:
     return WORDS.sub(lambda found: words[found[1]], text)
 
 
+def key(host: Host) -> str:
+    """What tells ``host`` from others, whoever logs in there."""
+    return f"{host.in_url}:{host.port}"
+
+
 def in_order(hosts: Iterable[Host], seed: str) -> list[Host]:
     """Each host once, in the order of a rollout: the same for the same hosts, whatever order they came in.
 

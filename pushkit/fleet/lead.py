@@ -14,7 +14,7 @@ from pushkit.model import Host
 
 def lead_of(hosts: Iterable[Host], options: FleetOptions) -> Host:
     """The one of ``hosts``, in the order of a rollout, that keeps the queue. Raises `PushRefused` when none can."""
-    sources = [each for each in options.hosts if NAMED.fullmatch(each)]
+    sources = [each for each in options.texts if NAMED.fullmatch(each)]
     if sources and not options.lock_host:
         raise PushRefused(
             f"the hosts come from {sources[0]}, and may be others each time: one has to keep the queue",

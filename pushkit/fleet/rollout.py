@@ -63,7 +63,7 @@ class Rollout:
             left = [each for each in members if each.state is State.PENDING]
             if again and left:
                 self._run.sleep(random.uniform(0.5, PAUSE))  # noqa: S311  (not all at the same moment)
-            failures = self._together(left, lambda each: each.strategy.connect(), STARTS)
+            failures = self.together(left, lambda each: each.strategy.connect(), STARTS)
             for each in left:
                 if each not in failures:
                     each.become(State.CONNECTED)
@@ -80,7 +80,7 @@ class Rollout:
     def plan(self, snapshot: Snapshot) -> None:
         """What each host lacks of ``snapshot``. Raises `TargetError` when more hosts fail than may."""
 
-        self._look(self.members, snapshot)
+        self.look(snapshot)
         self._confirm_gone()
         if self.bad > self._options.rollout.max_failures:
             raise TargetError(f"{self.failures()}; nothing was changed on any host", hint=self.hint)
@@ -98,7 +98,7 @@ class Rollout:
                 member.strategy.push(member.plan, snapshot)
             member.become(State.PREPARED)
 
-        self._fail(self._together(members, send))
+        self._fail(self.together(members, send))
         self._confirm_gone()
         if self.bad > self._options.rollout.max_failures:
             raise TargetError(
@@ -126,7 +126,7 @@ class Rollout:
                     wait_until_well(self._options.health, member.host, member.strategy, self._run)
                 member.become(State.VERIFIED, batch=name)
 
-        failures = self._together(batch, act)
+        failures = self.together(batch, act)
         for member, error in failures.items():
             # Where the connection failed, nobody knows whether the switch was done.
             unknown = isinstance(error, TargetError) and member.state is not State.SWITCHED
@@ -145,7 +145,7 @@ class Rollout:
             self._run.note(f"{counted(len(new), 'host')} more since this began: {names(new)}")
             self.members += new
             self.reach(new)
-            self._look(new, snapshot)
+            self.look(snapshot, new)
             fresh = [each for each in new if each.state is State.CONNECTED and each.plan and each.plan.steps]
             self.prepare(fresh, snapshot, release)
             self.switch(
@@ -162,7 +162,7 @@ class Rollout:
             if member.live() == release:
                 member.become(State.SWITCHED)
 
-        self._together(self.at(State.UNKNOWN), look)
+        self.together(self.at(State.UNKNOWN), look)
 
     def finish(self) -> None:
         """Those that are live are done. Raises `Stopped` when more have failed than may."""
@@ -192,7 +192,7 @@ class Rollout:
         known = {each for batch in self.batches for each in batch}
         new = [each for each in self.members if each not in known and each.state in {State.SWITCHED, State.VERIFIED}]
         for batch in [new, *touched]:
-            failures = self._together([each for each in batch if each.state is not State.GONE], back)
+            failures = self.together([each for each in batch if each.state is not State.GONE], back)
             problems += [f"{each.host.name}: {one_line(error)}" for each, error in failures.items()]
         return "; ".join(problems)
 
@@ -202,7 +202,7 @@ class Rollout:
         def look(member: Member) -> None:
             member.before = member.live()
 
-        self._fail(self._together(self.at(State.CONNECTED), look))
+        self._fail(self.together(self.at(State.CONNECTED), look))
 
     # What is known.
 
@@ -236,19 +236,24 @@ class Rollout:
 
     # How.
 
-    def _together(self, members: Sequence[Member], work: Callable[[Member], object], parallel: int = 0) -> Failures:
+    def together(self, members: Sequence[Member], work: Callable[[Member], object], parallel: int = 0) -> Failures:
+        """Do ``work`` for each of ``members``, as `crowd.together`."""
         return together(members, work, parallel or self._options.rollout.parallel, self._run.cancelled)
 
     def _fail(self, failures: Failures) -> None:
         for member, error in failures.items():
             member.fail(error)
 
-    def _look(self, members: Sequence[Member], snapshot: Snapshot) -> None:
+    def look(self, snapshot: Snapshot, members: Sequence[Member] | None = None) -> None:
+        """What each of ``members``, by default all, lacks of ``snapshot``."""
+
         def look(member: Member) -> None:
             member.plan = member.strategy.plan(snapshot)
             member.before = member.plan.live
 
-        self._fail(self._together([each for each in members if each.state is State.CONNECTED], look))
+        self._fail(
+            self.together([each for each in self.at(State.CONNECTED) if members is None or each in members], look)
+        )
 
     def _confirm_gone(self) -> None:
         """Ask the source whether those that failed are still there: machines come and go."""

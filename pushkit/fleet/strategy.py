@@ -14,13 +14,14 @@ from pushkit.files.status import place_of
 from pushkit.files.strategy import FileStrategy
 from pushkit.files.survey import Survey
 from pushkit.files.ticket import GOOD, PREPARED, RESUMED, ROLLED_BACK, SUCCESS, SWITCHED, Ticket
+from pushkit.fleet.host import key
 from pushkit.fleet.join import join, pair
 from pushkit.fleet.lead import leading
 from pushkit.fleet.lock import Lock
 from pushkit.fleet.member import Member
 from pushkit.fleet.options import FleetOptions
 from pushkit.fleet.rollout import Rollout, Stopped, names, step_of, switch_of
-from pushkit.fleet.source import listed
+from pushkit.fleet.source import hosts_of
 from pushkit.fleet.state import State
 from pushkit.fleet.whereabouts import whereabouts
 from pushkit.model import Finding, Hold, Host, LogEntry, Plan, Release, Severity, Status
@@ -66,7 +67,7 @@ class Fleet(Strategy[Any]):
 
     def _listed(self) -> list[Host]:
         """The hosts that it is about, in the order of a rollout."""
-        hosts = listed(self.options.hosts, self.run)
+        hosts = hosts_of(self.options, self.run)
         return pair(self.run.joining, hosts, self.options) if self.run.joining else hosts
 
     # Reaching the hosts.
@@ -122,7 +123,7 @@ class Fleet(Strategy[Any]):
         lacking = self._lacking()
         with lock.queue.alive(ticket):
             try:
-                lock.write(ticket, {each.host.name: each.before for each in rollout.members if not each.out})
+                self._write(lock, ticket)
                 rollout.prepare(lacking, snapshot, release)
                 if not self.run.prepare:
                     lock.switching(ticket)
@@ -140,6 +141,7 @@ class Fleet(Strategy[Any]):
                 rollout.go_live(members, lambda member: member.strategy.switch(release.id))
                 rollout.reconcile(snapshot, release)
                 rollout.settle(release.id)
+                self._conclude(lock, ticket)
                 rollout.finish()
 
             self._go(lock, ticket, GOOD, act)
@@ -168,7 +170,7 @@ class Fleet(Strategy[Any]):
             raise PushRefused(
                 "no rollout is known that something was live before", hint="name a release: push rollback TARGET ID"
             )
-        goals = {each: was.get(each.host.name, "") for each in members}
+        goals = {each: was.get(key(each.host), "") for each in members}
         return self._turn("rollback", ROLLED_BACK, self._known(next(filter(None, goals.values()))), goals)
 
     def resume(self, number: int = 0) -> Release:
@@ -186,14 +188,15 @@ class Fleet(Strategy[Any]):
 
         ticket, _ = lock.enter(lock.look(), describe)
         with lock.queue.alive(ticket):
-            lock.write(ticket, was)
+            lock.write(ticket, was, lock.pool(found[0]))
             lock.switching(ticket)
             lacking = [each for each in rollout.at(State.CONNECTED) if each.before != release.id]
             for each in rollout.at(State.CONNECTED):
-                each.before = was.get(each.host.name, each.before)
+                each.before = was.get(key(each.host), each.before)
 
             def act() -> None:
                 rollout.go_live(lacking, lambda member: member.strategy.switch(release.id))
+                self._conclude(lock, ticket)
                 rollout.finish()
 
             self._go(lock, ticket, RESUMED, act)
@@ -203,6 +206,31 @@ class Fleet(Strategy[Any]):
         """Bring the one host `Run.joining` to what is live on the others."""
         lock = self._lock()
         return join(self._rollout.members[-1], self._rollout, lock, snapshot, self.run)
+
+    # What is otherwise where there are two pools.
+
+    @property
+    def _everybody(self) -> Sequence[Member]:
+        """All hosts, in the order of a rollout."""
+        return self._rollout.members
+
+    @property
+    def _knowing(self) -> Member:
+        """A host that knows the releases to choose from."""
+        return self._first
+
+    def _see(self) -> None:
+        """Look what is live on all hosts."""
+        self._rollout.see()
+
+    def _write(self, lock: Lock, ticket: Ticket) -> None:
+        """Write down what is live on each host."""
+        lock.write(ticket, {key(each.host): each.before for each in self._everybody if not each.out})
+
+    def _conclude(self, lock: Lock, ticket: Ticket) -> None:
+        """What there is to do once all hosts are live and well."""
+
+    # How it goes.
 
     def _go(self, lock: Lock, ticket: Ticket, outcome: str, act: Callable[[], None]) -> None:
         """Do what changes what is live, and end the ticket; or go back, or leave it to `resume`."""
@@ -247,7 +275,7 @@ class Fleet(Strategy[Any]):
 
         ticket, _ = lock.enter(lock.look(), describe)
         with lock.queue.alive(ticket):
-            lock.write(ticket, {each.host.name: each.before for each in goals})
+            self._write(lock, ticket)
             lock.switching(ticket)
 
             def change(member: Member) -> Release:
@@ -257,6 +285,7 @@ class Fleet(Strategy[Any]):
             try:
                 with self._telling():
                     rollout.go_live(going, change)
+                    self._conclude(lock, ticket)
                     rollout.finish()
             except (Stopped, TargetError) as error:
                 raise PushFailed(
@@ -270,7 +299,7 @@ class Fleet(Strategy[Any]):
         rollouts = [each for each in survey.tickets if each.ended and each.why != "join"]
         ended = [each for each in rollouts if each.outcome in SUCCESS.values()]
         before = len(lock.read(ended[-1])) if ended else 0
-        now = len(self._rollout.members)
+        now = len(self._everybody)
         question = f"only {now} hosts are listed, and {before} were in the last rollout. Go on?"
         if now * 2 < before and not self.run.confirm(question):
             raise PushRefused(f"{now} hosts in place of {before} were not confirmed; nothing changed")
@@ -279,10 +308,10 @@ class Fleet(Strategy[Any]):
 
     def status(self) -> Status:
         """What is live on each host, and who holds the queue of rollouts."""
-        self._rollout.see()
+        self._see()
         hosts = {
             each.host.name: each.before if each.state is State.CONNECTED else f"[{each.state}]"
-            for each in self._rollout.members
+            for each in self._everybody
         }
         lives = set(hosts.values())
         live = lives.pop() if len(lives) == 1 else ""
@@ -309,7 +338,7 @@ class Fleet(Strategy[Any]):
     def check(self) -> Sequence[Finding]:
         """Look at every host."""
         found: list[Finding] = []
-        for each in self._rollout.members:
+        for each in self._everybody:
             name = each.host.name
             if each.out:
                 found.append(Finding(Severity.ERROR, name, f"is {each.state}: {each.reason}"))
@@ -336,7 +365,7 @@ class Fleet(Strategy[Any]):
     @property
     def _first(self) -> Member:
         """The host with the queue. Raises `TargetError` when it cannot be used."""
-        return leading(self._rollout.members, self.options)
+        return leading(self._everybody, self.options)
 
     def _lock(self, decided: str = "") -> Lock:
         remote = self._first.strategy.remote
@@ -354,17 +383,18 @@ class Fleet(Strategy[Any]):
 
     def _known(self, wanted: str) -> Release:
         """The release that ``wanted`` names, by its id, its number or its revision, as the first host knows it."""
-        status = self._first.strategy.status()
+        host = self._knowing
+        status = host.strategy.status()
         there = {each.id: each for each in (*status.releases, *status.prepared)}
         found = there.get(meant(wanted, there))
         if found is None:
             choice = ", ".join(there) or "none"
-            raise PushRefused(f"there is no release {wanted!r} on {self._first.host.name}", hint=f"there are: {choice}")
+            raise PushRefused(f"there is no release {wanted!r} on {host.host.name}", hint=f"there are: {choice}")
         return found
 
     def _whereabouts(self) -> str:
         """What is live where, in a few words."""
-        return whereabouts(self._rollout.members, self.options.rollout.parallel)
+        return whereabouts(self._everybody, self.options.rollout.parallel)
 
 
 def newest(survey: Survey) -> int:
