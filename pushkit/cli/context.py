@@ -69,7 +69,7 @@ def engine(settings: Settings, project: Project, *, quiet: bool = False) -> Iter
             return True
         if not on_terminal():
             raise PushRefused(f"this needs a yes: {question}", hint="say it beforehand: --yes")
-        with interrupts.asking():
+        with interrupts.asking(), aside():
             return click.confirm(question, err=True)
 
     @contextmanager
