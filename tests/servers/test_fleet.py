@@ -8,6 +8,7 @@ import signal
 import socket
 
 from servers.fleet_site import COUNT, FleetSite, changes, order, text
+from servers.starter import Started
 
 SICK = {"command": "test ! -e ~/sick", "within": 0.3, "every": 0.1}
 
@@ -205,6 +206,11 @@ def test_a_hook_that_fails_on_one_host_fails_the_rollout_and_that_host_changed_n
     assert site.live == ["one"] * COUNT
 
 
+def wait_for(site: FleetSite, process: Started, words: str) -> None:
+    """Until a push under way has said something."""
+    site.until(lambda: words in process.said)
+
+
 def test_after_the_client_was_killed_in_the_second_batch_resume_completes_the_rest_and_rollback_undoes_it(
     site: FleetSite,
 ) -> None:
@@ -216,7 +222,7 @@ def test_after_the_client_was_killed_in_the_second_batch_resume_completes_the_re
         (first.files / "calm").touch()
         with site.watched():
             process = site.start()
-            site.until(lambda process=process: "batch 1 of 3" in process.said)
+            wait_for(site, process, "batch 1 of 3")
             os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
         assert site.live.count(content) == 1
