@@ -7,6 +7,7 @@ each host is remembered before the first switch, and that is what a rollback res
 from __future__ import annotations
 
 import random
+import re
 import threading
 from collections.abc import Callable, Sequence
 
@@ -176,7 +177,7 @@ class Rollout:
 
     def roll_back(self, release: str) -> str:
         """Restore what was live before, in reverse batches, where ``release`` is live now; say what could not be."""
-        problems: list[str] = []
+        problems: list[tuple[Member, str]] = []
 
         def back(member: Member) -> None:
             if member.live() != release:
@@ -193,8 +194,8 @@ class Rollout:
         new = [each for each in self.members if each not in known and each.state in {State.SWITCHED, State.VERIFIED}]
         for batch in [new, *touched]:
             failures = self.together([each for each in batch if each.state is not State.GONE], back)
-            problems += [f"{each.host.name}: {one_line(error)}" for each, error in failures.items()]
-        return "; ".join(problems)
+            problems += [(each, one_line(error)) for each, error in failures.items()]
+        return alike(problems)
 
     def see(self) -> None:
         """Look what is live on each host."""
@@ -221,13 +222,9 @@ class Rollout:
         return "mend them, and push again; or let some fail: max_failures in [target.NAME.rollout]"
 
     def failures(self) -> str:
-        """Which hosts failed, and why; the same reason once."""
-        reasons: dict[str, list[Member]] = {}
-        for each in self.members:
-            if each.bad:
-                reasons.setdefault(each.reason, []).append(each)
-        found = [f"{names(members)}: {reason}" for reason, members in reasons.items()]
-        return f"{self.bad} of {len(self.members)} hosts failed: " + "; ".join(found)
+        """Which hosts failed, and why: on one screen, however many they are."""
+        bad = [(each, each.reason) for each in self.members if each.bad]
+        return f"{len(bad)} of {len(self.members)} hosts failed: {alike(bad)}"
 
     def summary(self) -> str:
         """What became of the hosts, in a few words."""
@@ -294,6 +291,17 @@ def step_of(member: Member) -> Step:
 def switch_of(member: Member) -> Step:
     """The step that makes its release live."""
     return Step(Action.SWITCH, member.host.name, f"from {member.before or 'nothing'}")
+
+
+def alike(problems: Sequence[tuple[Member, str]], most: int = 5) -> str:
+    """What is wrong with which hosts: the same reason once, the host's own name left out, and the first few reasons."""
+    found: dict[str, list[Member]] = {}
+    for member, reason in problems:
+        own = rf"\[?{re.escape(member.host.name)}\]?(:\d+)?: "
+        found.setdefault(re.sub(own, "", reason), []).append(member)
+    shown = [f"{names(members)}: {reason}" for reason, members in list(found.items())[:most]]
+    left = sum(map(len, list(found.values())[most:]))
+    return "; ".join([*shown, *([f"and {counted(left, 'host')} more, for other reasons"] if left else [])])
 
 
 def names(members: Sequence[Member], most: int = 5) -> str:

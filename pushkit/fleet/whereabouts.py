@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pushkit.amount import counted
 from pushkit.fleet.crowd import together
 from pushkit.fleet.member import Member
 from pushkit.fleet.rollout import names, never
 from pushkit.fleet.state import State
+
+#: So many releases are told of.
+MOST = 6
 
 
 def whereabouts(members: Sequence[Member], parallel: int) -> str:
@@ -22,4 +26,8 @@ def whereabouts(members: Sequence[Member], parallel: int) -> str:
     found: dict[str, list[Member]] = {}
     for each in here:
         found.setdefault(seen.get(each, "what nobody knows"), []).append(each)
-    return "; ".join(f"{live} is live on {names(alike)}" for live, alike in found.items())
+    # Most first: that may be many hosts with a few odd ones, and is one screen.
+    groups = sorted(found.items(), key=lambda group: -len(group[1]))
+    shown = [f"{live} is live on {names(alike)}" for live, alike in groups[:MOST]]
+    left = sum(len(alike) for _live, alike in groups[MOST:])
+    return "; ".join([*shown, *([f"others on {counted(left, 'host')} more"] if left else [])])
