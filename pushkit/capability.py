@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pushkit.errors import UsageError
-from pushkit.strategy import Comparable, Inspectable, Lockable, Preparable, Resumable, Revertible, Strategy
+from pushkit.strategy import Comparable, Inspectable, Joinable, Lockable, Preparable, Resumable, Revertible, Strategy
 
 
 def inspectable(strategy: Strategy[Any]) -> Inspectable:
@@ -47,4 +47,11 @@ def resumable(strategy: Strategy[Any]) -> Resumable:
     """``strategy``, if it can complete a push that died."""
     if not isinstance(strategy, Resumable):
         raise UsageError(f"the {strategy.name} strategy cannot resume a push")
+    return strategy
+
+
+def joinable(strategy: Strategy[Any]) -> Joinable:
+    """``strategy``, if its target is many hosts."""
+    if not isinstance(strategy, Joinable):
+        raise UsageError("there are no other hosts to join", hint="`hosts` in the Pushfile makes a target many")
     return strategy

@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from pushkit import pushfile, registry
-from pushkit.capability import comparable, inspectable, lockable, preparable, resumable, revertible
+from pushkit.capability import comparable, inspectable, joinable, lockable, preparable, resumable, revertible
 from pushkit.comparison import Change, compare
 from pushkit.errors import (
     Interrupted,
@@ -57,6 +57,9 @@ from pushkit.secrets.redaction import Redactor
 from pushkit.session import Session, Tally
 from pushkit.snapshot import Snapshot, take
 from pushkit.strategy import Checkable, Run, Strategy, Verifiable, one_line
+
+if TYPE_CHECKING:
+    from pushkit.fleet.options import FleetOptions
 
 # A plan that removes more than this many paths, or more than half of what is live, needs a person's yes.
 MANY_REMOVALS = 256
@@ -149,12 +152,11 @@ class Engine:
     def hosts(self, name: str) -> Sequence[Host]:
         """The hosts of ``name``, in the order of a rollout. Their sources are asked, and none of them."""
         with self._ready(name, lazily=True) as (_kind, options, run, *_):
-            hosts = getattr(options, "hosts", ())
-            if not hosts:
+            if not getattr(options, "many", False):
                 raise UsageError(f"{name} is not many hosts", hint="`hosts` in the Pushfile makes it so")
-            from pushkit.fleet.source import listed  # noqa: PLC0415  (only who asks needs it)
+            from pushkit.fleet.source import hosts_of  # noqa: PLC0415  (only who asks needs it)
 
-            return redacted(tuple(listed(hosts, run)), self.redactor)
+            return redacted(tuple(hosts_of(cast("FleetOptions", options), run)), self.redactor)
 
     def status(self, name: str) -> Status:
         """What the target ``name`` says of itself."""
@@ -187,6 +189,12 @@ class Engine:
         """Complete a push that died once it had begun to change what is live."""
         with self._turning(name) as strategy:
             return redacted(resumable(strategy).resume(number), self.redactor)
+
+    def join(self, name: str, host: str) -> Release:
+        """Bring the one ``host`` to what is live on the others of ``name``."""
+        with self._session(name, joining=host) as session:
+            strategy = joinable(session.strategy)
+            return redacted(strategy.join(self._freeze(session)), self.redactor)
 
     def hold(self, name: str, why: str) -> None:
         """Let nobody push to ``name``."""
@@ -255,7 +263,7 @@ class Engine:
 
     @contextmanager
     def _ready(
-        self, name: str, *more: Emit, lazily: bool = False
+        self, name: str, *more: Emit, joining: str = "", lazily: bool = False
     ) -> Iterator[tuple[type[Strategy[Any]], Options, Run, Emitter, Tally]]:
         """All that a strategy for ``name`` needs, and who counts its steps.
 
@@ -283,12 +291,13 @@ class Engine:
                 adopt=self._adopt,
                 ask=self._questions,
                 confirm=self._confirm,
+                joining=joining,
             )
             yield kind, options, run, emit, tally
 
     @contextmanager
-    def _session(self, name: str, *more: Emit, lazily: bool = False) -> Iterator[Session]:
-        with self._ready(name, *more, lazily=lazily) as (kind, options, run, emit, tally):
+    def _session(self, name: str, *more: Emit, joining: str = "", lazily: bool = False) -> Iterator[Session]:
+        with self._ready(name, *more, joining=joining, lazily=lazily) as (kind, options, run, emit, tally):
             session = Session(run.target, kind.of(options, run), emit, tally)
             try:
                 yield session
@@ -309,6 +318,8 @@ class Engine:
             try:
                 yield session.strategy
             except (Interrupted, KeyboardInterrupt) as error:
+                if isinstance(error, Interrupted) and error.hint:
+                    raise
                 raise Interrupted(f"stopped: {session.whereabouts(None)}") from error
 
     def _freeze(self, session: Session) -> Snapshot:
@@ -361,7 +372,7 @@ class Engine:
         session.emit(PushFinished(session.target.name, receipt))
         where = session.whereabouts(plan)
         if stopped:
-            return Interrupted(f"stopped: {where}")
+            return error if getattr(error, "hint", "") else Interrupted(f"stopped: {where}")
         if isinstance(error, PushFailed):
             error.receipt = receipt
             return error

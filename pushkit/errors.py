@@ -143,6 +143,6 @@ class Overtaken(Busy):
 
 
 class Interrupted(PushkitError):
-    """The user asked to stop, and the push stopped between two steps."""
+    """The user asked to stop, and the push stopped between two steps. One with a hint says what is live now."""
 
     exit_code = 130

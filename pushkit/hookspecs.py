@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pushkit.observer import Observer
     from pushkit.secrets.source import SecretSource
     from pushkit.strategy import Strategy
+    from pushkit.traffic import Traffic
 
 hookspec = pluggy.HookspecMarker("pushkit")
 hookimpl = pluggy.HookimplMarker("pushkit")
@@ -44,6 +45,14 @@ class HostSourceHooks:
     @hookspec
     def pushkit_host_source(self) -> HostSource:  # type: ignore[empty-body]
         """Return the function that lists the hosts of the part after the colon."""
+
+
+class TrafficHooks:
+    """Group ``pushkit.traffic``: what turns the traffic, ``traffic = { plugin = "NAME:..." }``."""
+
+    @hookspec
+    def pushkit_traffic(self) -> Traffic:  # type: ignore[empty-body]
+        """Return the function that turns the traffic to a pool, and says which one has it."""
 
 
 class ObserverHooks:

@@ -163,7 +163,8 @@ class Status:
     ``live`` is the id of the live release, empty when there is none; ``since`` and ``who`` say when and by whom it was
     made live, where that is known. ``releases`` are the good ones that are there, ``prepared`` those that were never
     live, the oldest first. ``queue`` begins with who holds the target. Where the target is many hosts, ``hosts`` are
-    what is live on each, empty when nothing is, and a word in brackets where that is not known.
+    what is live on each, empty when nothing is, and a word in brackets where that is not known. Where they are in two
+    pools, ``pool`` has the traffic.
     """
 
     live: str
@@ -174,6 +175,7 @@ class Status:
     queue: tuple[Place, ...] = ()
     hold: Hold | None = None
     hosts: Mapping[str, str] = field(default_factory=dict)
+    pool: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pushkit.observer import Observer
     from pushkit.secrets.source import SecretSource
     from pushkit.strategy import Strategy
+    from pushkit.traffic import Traffic
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -45,6 +46,7 @@ GROUPS: dict[str, type] = {
     "observers": hookspecs.ObserverHooks,
     "host_sources": hookspecs.HostSourceHooks,
     "secret_sources": hookspecs.SecretSourceHooks,
+    "traffic": hookspecs.TrafficHooks,
     "commands": hookspecs.CommandHooks,
 }
 """The groups of plugins, each with the class of its hooks."""
@@ -54,6 +56,7 @@ NOUNS = {
     "observers": "observer",
     "host_sources": "host source",
     "secret_sources": "secret source",
+    "traffic": "traffic plugin",
     "commands": "command",
 }
 
@@ -98,6 +101,12 @@ def secret_source(name: str) -> SecretSource:
 def host_source(name: str) -> HostSource:
     """The function behind ``NAME:...`` in `hosts`. Raises `PluginError` when it is unknown, ambiguous or broken."""
     result: HostSource = _result("host_sources", name, "pushkit_host_source", _not_a_function)
+    return result
+
+
+def traffic(name: str) -> Traffic:
+    """The function that turns the traffic. Raises `PluginError` when it is unknown, ambiguous or broken."""
+    result: Traffic = _result("traffic", name, "pushkit_traffic", _not_a_function)
     return result
 
 

@@ -49,7 +49,8 @@ class Run:
     what is live is looked at itself, and not only what is remembered of it. ``adopt``: files on the target that no push
     put there are taken over. The function ``ask`` puts a question of `ask` to a person; by default there is nobody.
     ``confirm`` asks a person for a yes, and raises `PushRefused` where there is nobody and ``--yes`` was not given.
-    ``release`` is what a push is to leave, where that is decided elsewhere: on a host of many.
+    ``release`` is what a push is to leave, where that is decided elsewhere: on a host of many. ``joining`` is the one
+    host of many that `Joinable` is asked for.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class Run:
         ask: Ask = nobody,
         confirm: Callable[[str], bool] = lambda question: False,
         release: Release | None = None,
+        joining: str = "",
     ) -> None:
         self.project = project
         self.target = target
@@ -85,6 +87,7 @@ class Run:
         self.adopt = adopt
         self.confirm = confirm
         self.release = release
+        self.joining = joining
         self._ask = ask
 
     def sleep(self, seconds: float) -> None:
@@ -397,4 +400,18 @@ class Resumable(Protocol):
         """Complete the push ``number``, or whichever it is, that died once it had begun to change what is live.
 
         Raises `PushRefused` when there is none.
+        """
+
+
+@runtime_checkable
+class Joinable(Protocol):
+    """A strategy whose target is many hosts, one of which can be brought to what is live on the others.
+
+    When `Run.joining` is set, only what that takes is connected to.
+    """
+
+    def join(self, snapshot: Snapshot) -> Release:
+        """Bring the host `Run.joining` to what is live, whose content ``snapshot`` has to be.
+
+        Raises `PushRefused` when it is not.
         """

@@ -29,6 +29,8 @@ LAST_SECONDS = 2.0
 WINDOW = 16 * 1024 * 1024
 # So many signs of life may stay without an answer.
 MISSED = 3
+#: So many bytes are read at once at least.
+AHEAD = 1 << 15
 
 # What paramiko has to say is raised; without a handler its logger would also write to standard error.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
@@ -101,14 +103,22 @@ class Line:
 
     def __init__(self, carrier: Any) -> None:
         self.carrier = carrier
+        self._ahead = memoryview(b"")
         self._heard = time.monotonic()
         self._over = threading.Event()
         self._watch: threading.Thread | None = None
 
     def recv(self, size: int) -> bytes:
-        """What the other side said."""
-        data: bytes = self.carrier.recv(size)
-        self._heard = time.monotonic()
+        """What the other side said.
+
+        A packet is read in two or three small pieces, and each that is asked of the system is a turn of Python's lock,
+        for which all connections of a fleet queue: more is read at once.
+        """
+        if not self._ahead:
+            self._ahead = memoryview(self.carrier.recv(max(size, AHEAD)))
+            self._heard = time.monotonic()
+        data = bytes(self._ahead[:size])
+        self._ahead = self._ahead[size:]
         return data
 
     def __getattr__(self, name: str) -> Any:

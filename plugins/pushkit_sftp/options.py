@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple, Self
 from pydantic import ByteSize, Field, SecretStr, field_validator, model_validator
 
 from pushkit.files import FileOptions
-from pushkit.fleet import FleetOptions, Host, RolloutOptions
+from pushkit.fleet import FleetOptions, Host, RolloutOptions, filled
 
 HOST = re.compile(
     r"(?:(?P<user>[^@\s]+)@)?(?:\[(?P<address>[0-9A-Fa-f:.%\w]+)\]|(?P<name>[^:@\[\]/\s]+))(?::(?P<port>\d+))?"
@@ -97,9 +97,9 @@ class SftpOptions(FileOptions, FleetOptions):
 
     @model_validator(mode="after")
     def _said_once(self) -> Self:
-        if bool(self.host) == bool(self.hosts):
+        if bool(self.host) == self.many:
             raise ValueError("expected either `host` or `hosts`" + (", found both" if self.host else ""))
-        if self.hosts:
+        if self.many:
             return self._of_many()
         if self.lock_host or self.health or self.rollout != RolloutOptions():
             raise ValueError("`lock_host`, `rollout` and `health` are for many servers: hosts = [...]")
@@ -121,4 +121,18 @@ class SftpOptions(FileOptions, FleetOptions):
         """The options of one of many hosts. The library serves many: the ssh program is a process for each."""
         address = {"host": host.in_url, "user": host.user or self.user, "port": host.port or self.port}
         transport = "paramiko" if self.transport == "auto" else self.transport
-        return self.model_copy(update={**address, "hosts": (), "health": None, "transport": transport})
+        commands = {
+            name: tuple(filled(each, host) for each in ((said,) if isinstance(said, str) else said))
+            for name, said in (("before_switch", self.before_switch), ("after_switch", self.after_switch))
+        }
+        return self.model_copy(
+            update={
+                **address,
+                **commands,
+                "hosts": (),
+                "pools": {},
+                "traffic": None,
+                "health": None,
+                "transport": transport,
+            }
+        )

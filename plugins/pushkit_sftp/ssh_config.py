@@ -10,7 +10,9 @@ import os
 import pwd
 import shutil
 import subprocess
+import threading
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 from pushkit import TargetError
@@ -20,6 +22,10 @@ from pushkit_sftp.options import Address
 Configuration = Mapping[str, Sequence[str]]
 
 USUAL, SYSTEM = Path("~/.ssh/config"), Path("/etc/ssh/ssh_config")
+#: Keywords by which a host has a configuration of its own, beside ``Host``.
+OF_HOST = {"match", "hostname"}
+#: Hosts of which the same is asked at once wait for the one answer.
+ASKING = threading.Lock()
 # Seconds for ssh to read its configuration and to run what it is told to (`Match exec`).
 PATIENCE = 20
 
@@ -35,9 +41,9 @@ def configuration(address: Address, file: Path | None) -> Configuration:
     if program is None or home is None:
         return read(address, file or usual)
     if home.samefile(Path.home()) if home.exists() and Path.home().exists() else home == Path.home():
-        return asked(program, address, file)
+        return shared(program, address, file)
     # ssh goes by the account, and not by HOME.
-    found = asked(program, address, file or (usual if usual.exists() else Path("none")))
+    found = shared(program, address, file or (usual if usual.exists() else Path("none")))
     default = [" ".join(f"{home}/.ssh/{name}" for name in ("known_hosts", "known_hosts2"))]
     return {key: value for key, value in found.items() if value != default}
 
@@ -48,6 +54,56 @@ def account_home() -> Path | None:
         return Path(pwd.getpwuid(os.getuid()).pw_dir)
     except KeyError:
         return None
+
+
+def shared(program: str, address: Address, file: Path | None) -> Configuration:
+    """As `asked`, but once for all hosts of which the files say the same: a program for each of many hosts costs much.
+
+    Of such files only the name of the host that ssh was asked about is the host's own.
+    """
+    if not same_for_all(file):
+        return asked(program, address, file)
+    with ASKING:
+        found = answer(program, address.user, address.port, file, os.environ.get("HOME", ""))
+    return {**found, "host": [address.host], "hostname": [address.host.lower()]}
+
+
+def same_for_all(file: Path | None) -> bool:
+    """Whether what ``file``, or where it is None the user's and the system's, say depends on no host."""
+    if file is not None:
+        return file == Path("none") or says_the_same(file)
+    return all(map(says_the_same, (USUAL.expanduser(), SYSTEM)))
+
+
+def says_the_same(file: Path, left: int = 4) -> bool:
+    """Whether one file, and what it includes, says the same of all hosts. In doubt it does not."""
+    try:
+        text = file.read_text(encoding="utf-8", errors="surrogateescape")
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    for line in text.splitlines():
+        words = line.replace("=", " ", 1).replace('"', " ").split()
+        if not words or words[0].startswith("#"):
+            continue
+        keyword = words[0].lower()
+        if keyword == "include":
+            named = [Path(each) for each in words[1:]]
+            if not left or not all(each.is_absolute() for each in named):
+                return False
+            found = [path for each in named for path in Path("/").glob(str(each).lstrip("/"))]
+            if not all(says_the_same(path, left - 1) for path in found):
+                return False
+        elif keyword in OF_HOST or keyword.startswith("canonical") or (keyword == "host" and words[1:] != ["*"]):
+            return False
+    return True
+
+
+@lru_cache(maxsize=8)
+def answer(program: str, user: str, port: int, file: Path | None, home: str) -> Configuration:
+    """What ``program`` says of any host."""
+    return asked(program, Address(user, "host", port), file)
 
 
 def asked(program: str, address: Address, file: Path | None) -> dict[str, list[str]]:

@@ -18,11 +18,12 @@ class SftpStrategy(FileStrategy[SftpOptions]):
     @classmethod
     def of(cls, options: SftpOptions, run: Run) -> Strategy[Any]:
         """Many servers are a fleet."""
-        if not options.hosts:
+        if not options.many:
             return cls(options, run)
-        from pushkit.fleet import Fleet  # noqa: PLC0415  (one host does without)
+        from pushkit.fleet import Fleet, Pools  # noqa: PLC0415  (one host does without)
 
-        return Fleet(options, run, lambda host, own: cls(options.for_host(host), own))
+        kind = Pools if options.pools else Fleet
+        return kind(options, run, lambda host, own: cls(options.for_host(host), own))
 
     def open_remote(self) -> Remote:
         """Connect, check the host key, log in, look at what the account may do."""

@@ -104,7 +104,7 @@ def conversation(settings: Settings, told: Sequence[Reporter] = ()) -> Iterator[
             return True
         if not on_terminal():
             raise PushRefused(f"this needs a yes: {question}", hint="say it beforehand: --yes")
-        with interrupts.asking():
+        with interrupts.asking(), aside():
             return click.confirm(question, err=True)
 
     @contextmanager

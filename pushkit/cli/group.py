@@ -23,6 +23,7 @@ COMMANDS = {
     "files": "List what a push would send, and say why not.",
     "targets": "List the targets of this Pushfile.",
     "hosts": "List the hosts of a target.",
+    "join": "Bring one new host to what is live on the others.",
     "status": "Say what is live on a target.",
     "diff": "Say what differs from what is live.",
     "log": "Say how the pushes to a target ended.",
@@ -49,7 +50,7 @@ FOR_A_PUSH = {
     "prepare_only": ("plan",),
     "repair": ("plan",),
     "adopt": ("plan",),
-    "wait": ("plan", "rollback", "switch", "resume"),
+    "wait": ("plan", "rollback", "switch", "resume", "join"),
 }
 
 

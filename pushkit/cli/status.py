@@ -48,6 +48,8 @@ def lines(name: str, status: Status) -> Iterator[str]:
     if status.live or not status.hosts:
         yield f"{name}: {visible(status.live) or 'nothing'} is live{since}{by}"
     yield from of_hosts(name, status)
+    if status.pool:
+        yield f"{name}: the traffic goes to {visible(status.pool)}"
     for release in status.releases:
         yield f"{'*' if release.id == status.live else ' '} {described(release)}"
     for release in status.prepared:

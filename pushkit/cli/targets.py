@@ -16,7 +16,7 @@ from pushkit.ui.text import visible
 
 # What strategies call the place they push to, of any strategy: none is imported to list targets. No other option
 # is shown, for it may be a password.
-_PLACES = ("host", "hosts", "app", "bucket", "url", "path", "run", "script")
+_PLACES = ("host", "hosts", "pools", "app", "bucket", "url", "path", "run", "script")
 
 
 @click.command()

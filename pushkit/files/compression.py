@@ -6,6 +6,7 @@ import sys
 import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import closing, suppress
+from functools import lru_cache
 from typing import BinaryIO, NamedTuple, Protocol
 
 from pushkit.archive import BLOCK
@@ -88,8 +89,9 @@ def chosen(tools: Collection[str], round_trip: float, size: int, sample: Callabl
     return found if shrinks(sample()) else None
 
 
+@lru_cache(maxsize=2)
 def shrinks(sample: bytes) -> bool:
-    """Whether ``sample`` can be compressed. What has been compressed before cannot."""
+    """Whether ``sample`` can be compressed, as what was compressed before cannot. All of a fleet have one."""
     return len(zlib.compress(sample, 1)) <= GAIN * len(sample)
 
 

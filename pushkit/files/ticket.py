@@ -19,8 +19,9 @@ RECORD, HEARTBEAT, SWITCHING, END, OUTCOME = "ticket.json", "hb", "switching", "
 UNLOCKED = "unlocked by "
 #: Outcomes. ``prepared``: its release waits to be switched to. The others: it made its release live.
 GOOD, PREPARED, ROLLED_BACK, SWITCHED, RESUMED = "good", "prepared", "rolled back", "switched", "resumed"
+JOINED = "joined"
 #: What a ticket is taken for, and how it ends when it made its release live.
-SUCCESS = {"push": GOOD, "rollback": ROLLED_BACK, "switch": SWITCHED, "resume": RESUMED}
+SUCCESS = {"push": GOOD, "rollback": ROLLED_BACK, "switch": SWITCHED, "resume": RESUMED, "join": JOINED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,8 @@ class Ticket:
     """What is known of a ticket.
 
     ``release`` is what it was taken for (None: it never said), ``previous`` the release that was live when it was
-    taken. ``why`` is what it is for: ``push``, ``rollback``, ``switch``, ``resume``. ``who`` took it, ``since`` when.
+    taken. ``why`` is what it is for: ``push``, ``rollback``, ``switch``, ``resume``; in a fleet ``join``. ``who`` took
+    it, ``since`` when.
     ``machine`` and ``process`` say where its push runs, empty and 0 where that cannot be told. ``heartbeat`` is when
     its push last said that it lives, in seconds by the target's clock. ``switching``: it had begun to change what is
     live. ``after``: once it has, commands have to run before it can end well. ``outcome`` is how it ended, empty while

@@ -1,8 +1,9 @@
 """Pushing to many hosts, written once for every strategy that pushes files to hosts.
 
-A strategy adds `FleetOptions` to its own options, and answers `Strategy.of` with a `Fleet` when there are ``hosts``. A
-host source is a function (`HostSource`) that lists hosts. The names here are imported when they are used: a push to one
-host does without most of them.
+A strategy adds `FleetOptions` to its own options, and answers `Strategy.of` with a `Fleet` when there are ``hosts``, or
+`Pools` when there are those. A host source is a function (`HostSource`) that lists hosts, a `Traffic` one that turns
+the traffic from one pool to the other. The names here are imported when they are used: a push to one host does without
+most of them.
 """
 
 from __future__ import annotations
@@ -10,23 +11,39 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pushkit.fleet.host import expanded, parse
+    from pushkit.fleet.host import expanded, filled, parse
     from pushkit.fleet.options import FleetOptions, RolloutOptions
+    from pushkit.fleet.pools import Pools
     from pushkit.fleet.state import State
     from pushkit.fleet.strategy import Fleet
     from pushkit.host_source import HostSource
     from pushkit.model import Host
+    from pushkit.traffic import Traffic
 
 _MODULES = {
-    "fleet.host": ("expanded", "parse"),
+    "fleet.host": ("expanded", "filled", "parse"),
     "fleet.options": ("FleetOptions", "RolloutOptions"),
+    "fleet.pools": ("Pools",),
     "fleet.state": ("State",),
     "fleet.strategy": ("Fleet",),
     "host_source": ("HostSource",),
     "model": ("Host",),
+    "traffic": ("Traffic",),
 }
 
-__all__ = ["Fleet", "FleetOptions", "Host", "HostSource", "RolloutOptions", "State", "expanded", "parse"]
+__all__ = [
+    "Fleet",
+    "FleetOptions",
+    "Host",
+    "HostSource",
+    "Pools",
+    "RolloutOptions",
+    "State",
+    "Traffic",
+    "expanded",
+    "filled",
+    "parse",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -9,6 +9,7 @@ from typing import Any, Self
 from pydantic import Field, model_validator
 
 from pushkit.errors import TargetError
+from pushkit.fleet.host import filled
 from pushkit.model import Host
 from pushkit.options import Options
 from pushkit.strategy import Run
@@ -20,7 +21,9 @@ LIMIT = 1 << 20
 class HealthOptions(Options):
     """How a host is asked whether it does its work: one of ``url``, ``tcp`` and ``command``."""
 
-    url: str = Field(default="", description="What has to answer with a status of 2xx; `{host}` is the host's name.")
+    url: str = Field(
+        default="", description="What has to answer with a status of 2xx; `{host}`, `{pool}` and `{zone}` are its own."
+    )
     contains: str = Field(default="", description="What the answer of `url` has to contain.")
     tcp: int | None = Field(default=None, ge=1, le=65535, description="The port that has to take a connection.")
     command: str = Field(default="", description="What has to end with 0 on the host, in the live release.")
@@ -62,7 +65,7 @@ def ask(options: HealthOptions, host: Host, strategy: Any, run: Run) -> str:
                 return ""
         except OSError as error:
             return f"port {options.tcp} takes no connection: {error.strerror or error}"
-    return str(strategy.ask_health(options.command, options.timeout))
+    return str(strategy.ask_health(filled(options.command, host), options.timeout))
 
 
 def by_url(options: HealthOptions, host: Host) -> str:
@@ -70,7 +73,7 @@ def by_url(options: HealthOptions, host: Host) -> str:
     import urllib.error  # noqa: PLC0415  (only who asks needs it)
     import urllib.request  # noqa: PLC0415
 
-    url = options.url.replace("{host}", host.in_url)
+    url = filled(options.url, host)
     request = urllib.request.Request(url, headers={"User-Agent": "pushkit"})  # noqa: S310  (checked by the options)
     try:
         with urllib.request.urlopen(request, timeout=options.timeout) as answer:  # noqa: S310

@@ -17,6 +17,7 @@ HOST = re.compile(
 )
 WORD = re.compile(r"[A-Za-z0-9_.-]{0,64}")
 RANGE = re.compile(r"\[([0-9]+(?:-[0-9]+)?(?:,[0-9]+(?:-[0-9]+)?)*)\]")
+WORDS = re.compile(r"(?<!\$)\{(host|pool|zone)\}")
 #: More hosts than one range or one source may name.
 MANY = 10_000
 
@@ -51,6 +52,21 @@ def numbers(ranges: str) -> Iterator[str]:
         if int(last) < int(first) or int(last) - int(first) >= MANY:
             raise ValueError(f"{part!r} is no range of at most {MANY:,} numbers")
         yield from (f"{number:0{len(first)}d}" for number in range(int(first), int(last) + 1))
+
+
+def filled(text: str, host: Host) -> str:
+    """``text`` with the host's words in the place of ``{host}``, ``{pool}`` and ``{zone}``.
+
+    They are letters, digits, and ``.-_:%``: neither a shell nor a URL takes them for anything else. What a shell takes
+    for a variable, ``${host}``, stays.
+    """
+    words = {"host": host.in_url, "pool": host.pool, "zone": host.zone}
+    return WORDS.sub(lambda found: words[found[1]], text)
+
+
+def key(host: Host) -> str:
+    """What tells ``host`` from others, whoever logs in there."""
+    return f"{host.in_url}:{host.port}"
 
 
 def in_order(hosts: Iterable[Host], seed: str) -> list[Host]:

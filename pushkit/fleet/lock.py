@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from typing import Any
 
 from pushkit.files.errors import RemoteExists, RemoteMissing
 from pushkit.files.operation import MakeDirectory, Operation, Write
 from pushkit.files.place import STATE as OF_HOST
-from pushkit.files.queue import Queue, expiring
+from pushkit.files.queue import KEPT, Queue, expiring
 from pushkit.files.remote import Remote
 from pushkit.files.survey import Look, State, Survey
 from pushkit.files.ticket import Ticket, decoded, encoded
@@ -45,11 +46,18 @@ class Lock:
         if OF_HOST.name not in survey.found:
             self._perform([MakeDirectory(OF_HOST.name, 0o700, may_exist=True)])
 
-    def write(self, ticket: Ticket, live: Mapping[str, str]) -> None:
-        """Write down what is live on each host, before anything changes; and that it changes now."""
-        place = STATE.ticket(ticket.number)
-        record = Write(f"{place}/{PLAN}", encoded({"live": dict(live)}))
-        self._perform([*self.queue.holding(ticket), record])
+    def write(self, ticket: Ticket, live: Mapping[str, str], pool: str = "") -> None:
+        """Write down what is live on each host, before anything changes, and the pool that has the traffic."""
+        self._perform([*self.queue.holding(ticket), self._record(ticket, {"live": dict(live), "pool": pool})])
+
+    def remember(self, ticket: Ticket, pool: str) -> None:
+        """Write down that ``pool`` has the traffic now."""
+        self._perform([self._record(ticket, self._plan(ticket) | {"pool": pool})])
+
+    def pool(self, ticket: Ticket | None = None) -> str:
+        """The pool that has the traffic, as the newest rollout or ``ticket`` left it; empty when none said."""
+        told = [ticket] if ticket else reversed(self.look().tickets)
+        return next((str(found["pool"]) for each in told if (found := self._plan(each)).get("pool")), "")
 
     def switching(self, ticket: Ticket) -> None:
         """Say that what is live changes from now on."""
@@ -57,15 +65,23 @@ class Lock:
 
     def read(self, ticket: Ticket) -> Mapping[str, str]:
         """What was live on each host before ``ticket`` changed anything, as far as it said."""
-        try:
-            live = decoded(self._remote.read(f"{STATE.ticket(ticket.number)}/{PLAN}", LIMIT)).get("live", {})
-        except RemoteMissing:
-            return {}
+        live = self._plan(ticket).get("live", {})
         return {str(host): str(release) for host, release in live.items()} if isinstance(live, dict) else {}
 
+    def _plan(self, ticket: Ticket) -> dict[str, Any]:
+        try:
+            return decoded(self._remote.read(f"{STATE.ticket(ticket.number)}/{PLAN}", LIMIT))
+        except RemoteMissing:
+            return {}
+
+    def _record(self, ticket: Ticket, record: Mapping[str, Any]) -> Operation:
+        return Write(f"{STATE.ticket(ticket.number)}/{PLAN}", encoded(record))
+
     def expire(self) -> None:
-        """Forget the oldest tickets that have ended."""
-        self._perform(expiring(self.look(), ()))
+        """Forget the oldest tickets that have ended. What rolled out is not forgotten for all that joined since."""
+        survey = self.look()
+        rollouts = [each.number for each in survey.tickets if each.ended and each.why != "join"]
+        self._perform(expiring(survey, rollouts[-KEPT:]))
 
     def _perform(self, operations: Sequence[Operation]) -> None:
         self._remote.perform(operations, self._run.step, STATE.name)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from pushkit.fleet import batches, source
+from pushkit.fleet import batches, host, source
 from pushkit.fleet.health import HealthOptions
+from pushkit.fleet.traffic import TrafficOptions
 from pushkit.options import Options
 
 
@@ -47,13 +49,32 @@ class RolloutOptions(Options):
     confirm: bool = Field(default=False, description="Whether a person is asked before each batch but the first.")
 
 
+def checked_pools(value: Mapping[str, tuple[str, ...]]) -> Mapping[str, tuple[str, ...]]:
+    """``value``, when it is two pools. Raises ValueError."""
+    if value and len(value) != 2:
+        raise ValueError("expected two pools, the one that has the traffic and the one that is idle")
+    for name in value:
+        if not name or not host.WORD.fullmatch(name):
+            raise ValueError(f"{name!r} is no name of a pool")
+    return value
+
+
+Texts = Annotated[tuple[str, ...], BeforeValidator(several), AfterValidator(checked_hosts)]
+
+
 class FleetOptions(Options):
     """The options of a target that may be many hosts."""
 
-    hosts: Annotated[tuple[str, ...], BeforeValidator(several), AfterValidator(checked_hosts)] = Field(
+    hosts: Texts = Field(
         default=(),
         description="Many servers instead of `host`: names, ranges such as web[01-24], and sources: dns:NAME, "
         "file:PATH, command:LINE.",
+    )
+    pools: Annotated[Mapping[str, Texts], AfterValidator(checked_pools)] = Field(
+        default={}, description="Two pools of hosts instead of `hosts`: a push is for the one without traffic."
+    )
+    traffic: TrafficOptions | None = Field(
+        default=None, description="How the traffic is turned from one of the `pools` to the other."
     )
     lock_host: str = Field(
         default="", description="The host with the queue of rollouts; by default the first of a list without sources."
@@ -62,3 +83,23 @@ class FleetOptions(Options):
         default=RolloutOptions(), description="How many hosts go live at once, and what happens when some fail."
     )
     health: HealthOptions | None = Field(default=None, description="What a host has to answer once it is live.")
+
+    @property
+    def many(self) -> bool:
+        """Whether the target is many hosts."""
+        return bool(self.hosts or self.pools)
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """All hosts and sources that are named."""
+        return (*self.hosts, *(text for texts in self.pools.values() for text in texts))
+
+    @model_validator(mode="after")
+    def _pools_have_traffic(self) -> Self:
+        if bool(self.pools) != bool(self.traffic):
+            raise ValueError("`pools` and `traffic` go together: who turns the traffic from one to the other?")
+        if self.pools and self.hosts:
+            raise ValueError("expected either `hosts` or `pools`, found both")
+        if not all(self.pools.values()):
+            raise ValueError("`pools`: expected hosts in each of both")
+        return self

@@ -7,6 +7,7 @@ each host is remembered before the first switch, and that is what a rollback res
 from __future__ import annotations
 
 import random
+import re
 import threading
 from collections.abc import Callable, Sequence
 
@@ -63,7 +64,7 @@ class Rollout:
             left = [each for each in members if each.state is State.PENDING]
             if again and left:
                 self._run.sleep(random.uniform(0.5, PAUSE))  # noqa: S311  (not all at the same moment)
-            failures = self._together(left, lambda each: each.strategy.connect(), STARTS)
+            failures = self.together(left, lambda each: each.strategy.connect(), STARTS)
             for each in left:
                 if each not in failures:
                     each.become(State.CONNECTED)
@@ -80,7 +81,7 @@ class Rollout:
     def plan(self, snapshot: Snapshot) -> None:
         """What each host lacks of ``snapshot``. Raises `TargetError` when more hosts fail than may."""
 
-        self._look(self.members, snapshot)
+        self.look(snapshot)
         self._confirm_gone()
         if self.bad > self._options.rollout.max_failures:
             raise TargetError(f"{self.failures()}; nothing was changed on any host", hint=self.hint)
@@ -98,7 +99,7 @@ class Rollout:
                 member.strategy.push(member.plan, snapshot)
             member.become(State.PREPARED)
 
-        self._fail(self._together(members, send))
+        self._fail(self.together(members, send))
         self._confirm_gone()
         if self.bad > self._options.rollout.max_failures:
             raise TargetError(
@@ -107,11 +108,11 @@ class Rollout:
 
     def go_live(self, members: Sequence[Member], change: Callable[[Member], object]) -> None:
         """Let ``change`` switch ``members``, batch by batch, each verified. Raises `Stopped`."""
-        self.batches = batches(members, self._options.rollout.batches)
+        self.batches = batches(members, self._options.rollout.batches, lambda each: each.host.pool)
         for number, batch in enumerate(self.batches, 1):
             name = f"batch {number} of {len(self.batches)}"
             if number > 1 and self._options.rollout.confirm:
-                self._ask(f"{self.summary()}. Go on with {name}, {len(batch)} hosts?")
+                self._ask(f"{self.summary()}. Go on with {name}, {counted(len(batch), 'host')}?")
             self.switch(batch, change, name)
 
     def switch(self, batch: Sequence[Member], change: Callable[[Member], object], name: str) -> None:
@@ -126,7 +127,7 @@ class Rollout:
                     wait_until_well(self._options.health, member.host, member.strategy, self._run)
                 member.become(State.VERIFIED, batch=name)
 
-        failures = self._together(batch, act)
+        failures = self.together(batch, act)
         for member, error in failures.items():
             # Where the connection failed, nobody knows whether the switch was done.
             unknown = isinstance(error, TargetError) and member.state is not State.SWITCHED
@@ -145,7 +146,7 @@ class Rollout:
             self._run.note(f"{counted(len(new), 'host')} more since this began: {names(new)}")
             self.members += new
             self.reach(new)
-            self._look(new, snapshot)
+            self.look(snapshot, new)
             fresh = [each for each in new if each.state is State.CONNECTED and each.plan and each.plan.steps]
             self.prepare(fresh, snapshot, release)
             self.switch(
@@ -162,7 +163,7 @@ class Rollout:
             if member.live() == release:
                 member.become(State.SWITCHED)
 
-        self._together(self.at(State.UNKNOWN), look)
+        self.together(self.at(State.UNKNOWN), look)
 
     def finish(self) -> None:
         """Those that are live are done. Raises `Stopped` when more have failed than may."""
@@ -176,13 +177,14 @@ class Rollout:
 
     def roll_back(self, release: str) -> str:
         """Restore what was live before, in reverse batches, where ``release`` is live now; say what could not be."""
-        problems: list[str] = []
+        problems: list[tuple[Member, str]] = []
 
         def back(member: Member) -> None:
             if member.live() != release:
                 return
             if not member.before:
-                raise PushRefused("nothing was live there before")
+                self._run.warn(f"{release} stays live on {member.host.name}: nothing was live there before")
+                return
             with self._run.step(Step(Action.REVERT, member.host.name, f"back to {member.before}")):
                 member.strategy.rollback(member.before)
             member.become(State.ROLLED_BACK, member.reason)
@@ -191,9 +193,9 @@ class Rollout:
         known = {each for batch in self.batches for each in batch}
         new = [each for each in self.members if each not in known and each.state in {State.SWITCHED, State.VERIFIED}]
         for batch in [new, *touched]:
-            failures = self._together([each for each in batch if each.state is not State.GONE], back)
-            problems += [f"{each.host.name}: {one_line(error)}" for each, error in failures.items()]
-        return "; ".join(problems)
+            failures = self.together([each for each in batch if each.state is not State.GONE], back)
+            problems += [(each, one_line(error)) for each, error in failures.items()]
+        return alike(problems)
 
     def see(self) -> None:
         """Look what is live on each host."""
@@ -201,7 +203,7 @@ class Rollout:
         def look(member: Member) -> None:
             member.before = member.live()
 
-        self._fail(self._together(self.at(State.CONNECTED), look))
+        self._fail(self.together(self.at(State.CONNECTED), look))
 
     # What is known.
 
@@ -220,13 +222,9 @@ class Rollout:
         return "mend them, and push again; or let some fail: max_failures in [target.NAME.rollout]"
 
     def failures(self) -> str:
-        """Which hosts failed, and why; the same reason once."""
-        reasons: dict[str, list[Member]] = {}
-        for each in self.members:
-            if each.bad:
-                reasons.setdefault(each.reason, []).append(each)
-        found = [f"{names(members)}: {reason}" for reason, members in reasons.items()]
-        return f"{self.bad} of {len(self.members)} hosts failed: " + "; ".join(found)
+        """Which hosts failed, and why: on one screen, however many they are."""
+        bad = [(each, each.reason) for each in self.members if each.bad]
+        return f"{len(bad)} of {len(self.members)} hosts failed: {alike(bad)}"
 
     def summary(self) -> str:
         """What became of the hosts, in a few words."""
@@ -235,19 +233,24 @@ class Rollout:
 
     # How.
 
-    def _together(self, members: Sequence[Member], work: Callable[[Member], object], parallel: int = 0) -> Failures:
+    def together(self, members: Sequence[Member], work: Callable[[Member], object], parallel: int = 0) -> Failures:
+        """Do ``work`` for each of ``members``, as `crowd.together`."""
         return together(members, work, parallel or self._options.rollout.parallel, self._run.cancelled)
 
     def _fail(self, failures: Failures) -> None:
         for member, error in failures.items():
             member.fail(error)
 
-    def _look(self, members: Sequence[Member], snapshot: Snapshot) -> None:
+    def look(self, snapshot: Snapshot, members: Sequence[Member] | None = None) -> None:
+        """What each of ``members``, by default all, lacks of ``snapshot``."""
+
         def look(member: Member) -> None:
             member.plan = member.strategy.plan(snapshot)
             member.before = member.plan.live
 
-        self._fail(self._together([each for each in members if each.state is State.CONNECTED], look))
+        self._fail(
+            self.together([each for each in self.at(State.CONNECTED) if members is None or each in members], look)
+        )
 
     def _confirm_gone(self) -> None:
         """Ask the source whether those that failed are still there: machines come and go."""
@@ -264,7 +267,12 @@ class Rollout:
                 each.become(State.GONE, each.reason)
 
     def _ask(self, question: str) -> None:
-        if not self._run.confirm(question):
+        try:
+            said = self._run.confirm(question)
+        except PushRefused as error:
+            # That nothing was changed is not true any more.
+            raise Stopped(error.message, hint=error.hint) from error
+        if not said:
             raise Stopped("a person said no to the next batch")
         if self._run.cancelled.is_set():
             raise Interrupted("stopped")
@@ -283,6 +291,17 @@ def step_of(member: Member) -> Step:
 def switch_of(member: Member) -> Step:
     """The step that makes its release live."""
     return Step(Action.SWITCH, member.host.name, f"from {member.before or 'nothing'}")
+
+
+def alike(problems: Sequence[tuple[Member, str]], most: int = 5) -> str:
+    """What is wrong with which hosts: the same reason once, the host's own name left out, and the first few reasons."""
+    found: dict[str, list[Member]] = {}
+    for member, reason in problems:
+        own = rf"\[?{re.escape(member.host.name)}\]?(:\d+)?: "
+        found.setdefault(re.sub(own, "", reason), []).append(member)
+    shown = [f"{names(members)}: {reason}" for reason, members in list(found.items())[:most]]
+    left = sum(map(len, list(found.values())[most:]))
+    return "; ".join([*shown, *([f"and {counted(left, 'host')} more, for other reasons"] if left else [])])
 
 
 def names(members: Sequence[Member], most: int = 5) -> str:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from pushkit import registry
 from pushkit.errors import TargetError
 from pushkit.fleet.host import expanded, in_order, parse
 from pushkit.model import Host
 from pushkit.strategy import Run
+
+if TYPE_CHECKING:
+    from pushkit.fleet.options import FleetOptions
 
 NAMED = re.compile(r"([a-z][a-z0-9_-]*):(?!\d{1,5}$)(.+)", re.DOTALL)
 
@@ -28,6 +33,17 @@ def listed(texts: Sequence[str], run: Run) -> list[Host]:
             f"{', '.join(texts)} names no host; nothing was changed", hint="see what there is: push hosts"
         )
     return in_order(found, run.target.name)
+
+
+def hosts_of(options: FleetOptions, run: Run) -> list[Host]:
+    """The hosts of a target, in the order of a rollout; those of ``pools`` bear its name. Raises `TargetError`."""
+    if not options.pools:
+        return listed(options.hosts, run)
+    found = [replace(host, pool=name) for name, texts in options.pools.items() for host in listed(texts, run)]
+    hosts = in_order(found, run.target.name)
+    if len(hosts) < len(found):
+        raise TargetError("a host is in both `pools`; nothing was changed", hint="see them: push hosts")
+    return hosts
 
 
 def problem(text: str) -> str:

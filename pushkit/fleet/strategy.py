@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
-from pushkit.errors import Interrupted, Overtaken, PushFailed, PushkitError, PushRefused, TargetError
+from pushkit.errors import Interrupted, Overtaken, PushFailed, PushRefused, TargetError
 from pushkit.files.history import meant
 from pushkit.files.layout import REASON, release_of
 from pushkit.files.status import place_of
 from pushkit.files.strategy import FileStrategy
 from pushkit.files.survey import Survey
 from pushkit.files.ticket import GOOD, PREPARED, RESUMED, ROLLED_BACK, SUCCESS, SWITCHED, Ticket
+from pushkit.fleet.host import key
+from pushkit.fleet.join import join, pair
+from pushkit.fleet.lead import leading
 from pushkit.fleet.lock import Lock
 from pushkit.fleet.member import Member
 from pushkit.fleet.options import FleetOptions
 from pushkit.fleet.rollout import Rollout, Stopped, names, step_of, switch_of
-from pushkit.fleet.source import NAMED, listed
+from pushkit.fleet.source import hosts_of
 from pushkit.fleet.state import State
+from pushkit.fleet.whereabouts import whereabouts
 from pushkit.model import Finding, Hold, Host, LogEntry, Plan, Release, Severity, Status
 from pushkit.snapshot import Snapshot
 from pushkit.strategy import Run, Strategy, one_line
+
+#: What can be done about a rollout that ended in the middle of its hosts.
+LEFT = "go on with push resume, or back with push rollback"
 
 
 @dataclass(frozen=True)
@@ -53,7 +60,15 @@ class Fleet(Strategy[Any]):
 
     def __init__(self, options: FleetOptions, run: Run, make: Callable[[Host, Run], FileStrategy[Any]]) -> None:
         super().__init__(options, run)
-        self._rollout = Rollout(run, options, lambda: listed(options.hosts, run), lambda host: Member(host, make, run))
+        if run.joining:
+            # One host is what it is about, which must not fail.
+            options = options.model_copy(update={"rollout": options.rollout.model_copy(update={"max_failures": 0})})
+        self._rollout = Rollout(run, options, self._listed, lambda host: Member(host, make, run))
+
+    def _listed(self) -> list[Host]:
+        """The hosts that it is about, in the order of a rollout."""
+        hosts = hosts_of(self.options, self.run)
+        return pair(self.run.joining, hosts, self.options) if self.run.joining else hosts
 
     # Reaching the hosts.
 
@@ -108,7 +123,7 @@ class Fleet(Strategy[Any]):
         lacking = self._lacking()
         with lock.queue.alive(ticket):
             try:
-                lock.write(ticket, {each.host.name: each.before for each in rollout.members if not each.out})
+                self._write(lock, ticket)
                 rollout.prepare(lacking, snapshot, release)
                 if not self.run.prepare:
                     lock.switching(ticket)
@@ -126,6 +141,7 @@ class Fleet(Strategy[Any]):
                 rollout.go_live(members, lambda member: member.strategy.switch(release.id))
                 rollout.reconcile(snapshot, release)
                 rollout.settle(release.id)
+                self._conclude(lock, ticket)
                 rollout.finish()
 
             self._go(lock, ticket, GOOD, act)
@@ -146,7 +162,7 @@ class Fleet(Strategy[Any]):
             wanted = self._known(release)
             return self._turn("rollback", ROLLED_BACK, wanted, dict.fromkeys(members, wanted.id))
         live = self._first.before
-        tickets = [each for each in lock.look().tickets if each.release and each.why != "rollback"]
+        tickets = [each for each in lock.look().tickets if each.release and each.why not in {"rollback", "join"}]
         halted = [each for each in tickets if each.switching and not each.ended]
         made = [each for each in tickets if each.release and each.release.id == live]
         was = lock.read((halted or made)[-1]) if halted or made else {}
@@ -154,7 +170,7 @@ class Fleet(Strategy[Any]):
             raise PushRefused(
                 "no rollout is known that something was live before", hint="name a release: push rollback TARGET ID"
             )
-        goals = {each: was.get(each.host.name, "") for each in members}
+        goals = {each: was.get(key(each.host), "") for each in members}
         return self._turn("rollback", ROLLED_BACK, self._known(next(filter(None, goals.values()))), goals)
 
     def resume(self, number: int = 0) -> Release:
@@ -172,35 +188,62 @@ class Fleet(Strategy[Any]):
 
         ticket, _ = lock.enter(lock.look(), describe)
         with lock.queue.alive(ticket):
-            lock.write(ticket, was)
+            lock.write(ticket, was, lock.pool(found[0]))
             lock.switching(ticket)
             lacking = [each for each in rollout.at(State.CONNECTED) if each.before != release.id]
             for each in rollout.at(State.CONNECTED):
-                each.before = was.get(each.host.name, each.before)
+                each.before = was.get(key(each.host), each.before)
 
             def act() -> None:
                 rollout.go_live(lacking, lambda member: member.strategy.switch(release.id))
+                self._conclude(lock, ticket)
                 rollout.finish()
 
             self._go(lock, ticket, RESUMED, act)
         return release
+
+    def join(self, snapshot: Snapshot) -> Release:
+        """Bring the one host `Run.joining` to what is live on the others."""
+        lock = self._lock()
+        return join(self._rollout.members[-1], self._rollout, lock, snapshot, self.run)
+
+    # What is otherwise where there are two pools.
+
+    @property
+    def _everybody(self) -> Sequence[Member]:
+        """All hosts, in the order of a rollout."""
+        return self._rollout.members
+
+    @property
+    def _knowing(self) -> Member:
+        """A host that knows the releases to choose from."""
+        return self._first
+
+    def _see(self) -> None:
+        """Look what is live on all hosts."""
+        self._rollout.see()
+
+    def _write(self, lock: Lock, ticket: Ticket) -> None:
+        """Write down what is live on each host."""
+        lock.write(ticket, {key(each.host): each.before for each in self._everybody if not each.out})
+
+    def _conclude(self, lock: Lock, ticket: Ticket) -> None:
+        """What there is to do once all hosts are live and well."""
+
+    # How it goes.
 
     def _go(self, lock: Lock, ticket: Ticket, outcome: str, act: Callable[[], None]) -> None:
         """Do what changes what is live, and end the ticket; or go back, or leave it to `resume`."""
         assert ticket.release
         release = ticket.release.id
         try:
-            act()
-        except Interrupted:
-            self.run.warn(f"{self._whereabouts()}; go on with push resume, or back with push rollback")
-            raise
+            with self._telling():
+                act()
         except (Stopped, TargetError) as error:
             if self.options.rollout.on_failure == "halt":
-                raise PushFailed(
-                    f"{error.message}; halted: {self._whereabouts()}",
-                    hint="go on with push resume, or back with push rollback",
-                ) from error
-            problems = self._rollout.roll_back(release)
+                raise PushFailed(f"{error.message}; halted: {self._whereabouts()}", hint=LEFT) from error
+            with self._telling():
+                problems = self._rollout.roll_back(release)
             if problems:
                 raise PushFailed(
                     f"{error.message}; and not all hosts could go back: {problems}; {self._whereabouts()}",
@@ -211,17 +254,28 @@ class Fleet(Strategy[Any]):
         lock.queue.end(ticket, outcome)
         lock.expire()
 
+    @contextmanager
+    def _telling(self) -> Iterator[None]:
+        """Who stops a rollout in the middle of its hosts is told what is live where."""
+        try:
+            yield
+        except Interrupted as error:
+            raise Interrupted(f"stopped: {self._whereabouts()}", hint=LEFT) from error
+
     def _turn(self, why: str, outcome: str, release: Release, goals: Mapping[Member, str]) -> Release:
         """Go to the goal of each host, ``release`` for most, where it is not live already; nothing is sent."""
         rollout, lock = self._rollout, self._lock(f"left by a {why}")
         going = [each for each, goal in goals.items() if goal and goal != each.before]
+        stay = [each for each, goal in goals.items() if not goal]
+        if stay:
+            self.run.warn(f"{names(stay)}: not known what was live there before; what is live there stays")
 
         def describe(number: int) -> Ticket:
             return Ticket(number, release, self._first.before, why)
 
         ticket, _ = lock.enter(lock.look(), describe)
         with lock.queue.alive(ticket):
-            lock.write(ticket, {each.host.name: each.before for each in goals})
+            self._write(lock, ticket)
             lock.switching(ticket)
 
             def change(member: Member) -> Release:
@@ -229,8 +283,10 @@ class Fleet(Strategy[Any]):
                 return turn(goals[member])
 
             try:
-                rollout.go_live(going, change)
-                rollout.finish()
+                with self._telling():
+                    rollout.go_live(going, change)
+                    self._conclude(lock, ticket)
+                    rollout.finish()
             except (Stopped, TargetError) as error:
                 raise PushFailed(
                     f"{error.message}; {self._whereabouts()}", hint=f"mend what failed, and {why} again"
@@ -240,9 +296,10 @@ class Fleet(Strategy[Any]):
 
     def _check_number(self, lock: Lock, survey: Survey) -> None:
         """Raise `PushRefused` when far fewer hosts are listed than last time, and nobody says that this is right."""
-        ended = [each for each in survey.tickets if each.ended and each.outcome in SUCCESS.values()]
+        rollouts = [each for each in survey.tickets if each.ended and each.why != "join"]
+        ended = [each for each in rollouts if each.outcome in SUCCESS.values()]
         before = len(lock.read(ended[-1])) if ended else 0
-        now = len(self._rollout.members)
+        now = len(self._everybody)
         question = f"only {now} hosts are listed, and {before} were in the last rollout. Go on?"
         if now * 2 < before and not self.run.confirm(question):
             raise PushRefused(f"{now} hosts in place of {before} were not confirmed; nothing changed")
@@ -251,16 +308,20 @@ class Fleet(Strategy[Any]):
 
     def status(self) -> Status:
         """What is live on each host, and who holds the queue of rollouts."""
-        self._rollout.see()
+        self._see()
         hosts = {
             each.host.name: each.before if each.state is State.CONNECTED else f"[{each.state}]"
-            for each in self._rollout.members
+            for each in self._everybody
         }
         lives = set(hosts.values())
-        lock = self._lock()
-        survey = lock.look()
-        first = self._first.strategy.status()
         live = lives.pop() if len(lives) == 1 else ""
+        try:
+            survey = self._lock().look()
+            first = self._first.strategy.status()
+        except (PushRefused, TargetError) as error:
+            # What the others say is worth seeing all the same.
+            self.run.warn(f"{error.message}; who holds it, and what there is to go back to, is not known")
+            return Status(live, hosts=hosts)
         queue = tuple(place_of(each) for each in survey.open_tickets)
         return Status(live, first.since, first.who, first.releases, first.prepared, queue, survey.hold, hosts)
 
@@ -277,7 +338,7 @@ class Fleet(Strategy[Any]):
     def check(self) -> Sequence[Finding]:
         """Look at every host."""
         found: list[Finding] = []
-        for each in self._rollout.members:
+        for each in self._everybody:
             name = each.host.name
             if each.out:
                 found.append(Finding(Severity.ERROR, name, f"is {each.state}: {each.reason}"))
@@ -304,20 +365,7 @@ class Fleet(Strategy[Any]):
     @property
     def _first(self) -> Member:
         """The host with the queue. Raises `TargetError` when it cannot be used."""
-        options, members = self.options, self._rollout.members
-        sources = [each for each in options.hosts if NAMED.fullmatch(each)]
-        if sources and not options.lock_host:
-            raise PushRefused(
-                f"the hosts come from {sources[0]}, and may be others each time: one has to keep the queue",
-                hint='name it: lock_host = "web1.example.com"',
-            )
-        # Names and ranges are the same each time; their order is that of the rollout.
-        lead = next((each for each in members if options.lock_host in {"", each.host.name, str(each.host)}), None)
-        if lead is None:
-            raise PushRefused(f"lock_host {options.lock_host} is none of the hosts", hint="see them: push hosts")
-        if lead.state is State.UNREACHABLE or lead.strategy.remote is None:
-            raise TargetError(f"the host with the queue cannot be used: {lead.host.name}: {lead.reason}")
-        return lead
+        return leading(self._everybody, self.options)
 
     def _lock(self, decided: str = "") -> Lock:
         remote = self._first.strategy.remote
@@ -335,26 +383,18 @@ class Fleet(Strategy[Any]):
 
     def _known(self, wanted: str) -> Release:
         """The release that ``wanted`` names, by its id, its number or its revision, as the first host knows it."""
-        status = self._first.strategy.status()
+        host = self._knowing
+        status = host.strategy.status()
         there = {each.id: each for each in (*status.releases, *status.prepared)}
         found = there.get(meant(wanted, there))
         if found is None:
             choice = ", ".join(there) or "none"
-            raise PushRefused(f"there is no release {wanted!r} on {self._first.host.name}", hint=f"there are: {choice}")
+            raise PushRefused(f"there is no release {wanted!r} on {host.host.name}", hint=f"there are: {choice}")
         return found
 
     def _whereabouts(self) -> str:
         """What is live where, in a few words."""
-        found: dict[str, list[Member]] = {}
-        for each in self._rollout.members:
-            if each.state is State.GONE:
-                continue
-            try:
-                live = each.live() or "nothing"
-            except PushkitError:
-                live = "what nobody knows"
-            found.setdefault(live, []).append(each)
-        return "; ".join(f"{live} is live on {names(members)}" for live, members in found.items())
+        return whereabouts(self._everybody, self.options.rollout.parallel)
 
 
 def newest(survey: Survey) -> int:

@@ -42,12 +42,6 @@ class Nginx(Server):
 
     def _command(self, program: str) -> Sequence[str]:
         at = self._directory
-        (at / "passwords").write_text(f"{self.user}:{{PLAIN}}{self.password}\n")
-        tls = (
-            f"ssl_certificate {self._certificate}; ssl_certificate_key {self._certificate};"
-            if self._certificate
-            else ""
-        )
         names = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
         temporary = "".join(f"{name}_temp_path {at}/temporary-{name};\n" for name in names)
         # Only root can be somebody else.
@@ -62,7 +56,22 @@ events {{ worker_connections 64; }}
 http {{
     {temporary}
     access_log {at}/access;
-    server {{
+{self._servers()}
+}}
+"""
+        )
+        return [program, "-p", str(at), "-e", str(self._log), "-c", str(at / "nginx.conf")]
+
+    def _servers(self) -> str:
+        """What is served: the text of nginx's ``server`` blocks."""
+        at = self._directory
+        (at / "passwords").write_text(f"{self.user}:{{PLAIN}}{self.password}\n")
+        tls = (
+            f"ssl_certificate {self._certificate}; ssl_certificate_key {self._certificate};"
+            if self._certificate
+            else ""
+        )
+        return f"""    server {{
         listen {self.host}:{self.port}{" ssl" if self._certificate else ""};
         {tls}
         root {self.files};
@@ -71,8 +80,4 @@ http {{
         create_full_put_path on;
         auth_basic "files";
         auth_basic_user_file {at}/passwords;
-    }}
-}}
-"""
-        )
-        return [program, "-p", str(at), "-e", str(self._log), "-c", str(at / "nginx.conf")]
+    }}"""

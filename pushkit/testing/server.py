@@ -70,9 +70,10 @@ class Server(ABC):
         if program is None:
             raise TargetError(f"{self.program} is not installed")
         self._configure()
-        for _attempt in range(5):
-            # Between the choice of a free port and its use, somebody else may take it.
-            self.port = free_port(self.host)
+        for attempt in range(5):
+            # Between the choice of a free port and its use, somebody else may take it; the next start takes the same.
+            if attempt or not self.port:
+                self.port = free_port(self.host)
             with self._log.open("ab") as log:
                 self._process = subprocess.Popen(
                     self._command(program), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
@@ -87,6 +88,11 @@ class Server(ABC):
         if self._process:
             end_tree(self._process)
             self._process = None
+
+    @property
+    def runs(self) -> bool:
+        """Whether it was started, and neither stopped nor ended since."""
+        return self._process is not None and self._process.poll() is None
 
     def __enter__(self) -> Self:
         self.start()

@@ -64,7 +64,8 @@ class Plain:
     """Tells the events of pushes as lines, through ``write(line, tone)``.
 
     ``quiet`` leaves only warnings and failures, ``verbose`` adds a line for every step. ``interval`` is the
-    least number of seconds between two lines of progress, 0.0 for none at all.
+    least number of seconds between two lines of progress, 0.0 for none at all. Without ``hosts``, of many hosts only
+    what is wrong with one is a line.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class Plain:
         verbose: bool = False,
         interval: float = INTERVAL,
         clock: Callable[[], float] = time.monotonic,
+        hosts: bool = True,
     ) -> None:
         self._write = Pause(write)
         self._quiet = quiet
@@ -82,6 +84,7 @@ class Plain:
         self._interval = interval
         self._clock = clock
         self._told = clock()
+        self._every_host = hosts or verbose
         self._hosts: dict[str, str] = {}
         self.progress = Progress(clock)
 
@@ -118,6 +121,8 @@ class Plain:
                 self._tell_progress(event.target)
             case HostChanged(host=host, state=state, reason=reason, batch=batch):
                 self._hosts[host] = state
+                if not self._every_host and HOSTS.get(state, Tone.GOOD) is Tone.GOOD:
+                    return
                 words = f"{visible(host)} {state}" + f" ({batch})" * bool(batch) + f": {visible(reason)}" * bool(reason)
                 self._say(f"{name}: {words}", HOSTS.get(state, Tone.PLAIN))
             case Output(source=source, line=line):

@@ -84,6 +84,8 @@ TOGETHER = {
     },
     "sftp": {
         "hosts": {"host": '""'},
+        "pools": {"host": '""', "traffic": ""},
+        "traffic": {"host": '""', "pools": ""},
         **{key: {"hosts": "", "host": '""'} for key in ("lock_host", "rollout", "health")},
     },
 }

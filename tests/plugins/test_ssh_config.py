@@ -18,6 +18,7 @@ from plugins.sftp_target import remote_on
 from pushkit import TargetError
 from pushkit.testing import KeyPair, ServerDirectory, Sshd, known_host
 from pushkit_sftp import ssh_config
+from pushkit_sftp.options import Address
 
 #: What a target has of its own where ssh's configuration says the rest.
 BARE: dict[str, Any] = {"port": None, "user": None, "key": None, "known_hosts": None, "host": "blog"}
@@ -299,3 +300,36 @@ def test_a_certificate_logs_in(home: Path, tmp_path: Path, held: str) -> None:
         with remote_on(server, **BARE, agent=held == "by the agent"):
             pass
         assert "Accepted certificate" in server.log or "ED25519-CERT" in server.log
+
+
+@pytest.mark.parametrize(
+    ("text", "same"),
+    [
+        ("", True),
+        ("# Host web\nServerAliveInterval 5\nHost *\n  User ann\n", True),
+        ("Host web*\n  User ann\n", False),
+        ("Host=web\n", False),
+        ("Match host web\n  User ann\n", False),
+        ("HostName %h.example.com\n", False),
+        ("CanonicalizeHostname yes\n", False),
+        ("Include {here}/nothing.d/*\n", True),
+        ("Include {here}/more\n", False),
+        ("Include more\n", False),
+        ("Include {here}/itself\n", False),
+    ],
+)
+def test_a_configuration_that_is_the_same_for_all_hosts_is_told(text: str, same: bool, tmp_path: Path) -> None:
+    (tmp_path / "more").write_text("Host web\n")
+    (tmp_path / "itself").write_text(f"Include {tmp_path}/itself\n")
+    file = tmp_path / "config"
+    file.write_text(text.replace("{here}", str(tmp_path)))
+    assert ssh_config.says_the_same(file) is same
+
+
+def test_what_ssh_says_once_for_all_hosts_is_what_it_says_of_each(tmp_path: Path) -> None:
+    file = tmp_path / "config"
+    file.write_text("Host *\n  User ann\n  IdentityFile ~/.ssh/%h\n  ServerAliveInterval 7\n")
+    program = shutil.which("ssh")
+    assert program
+    for address in (Address("", "Web1.example.com", 0), Address("bob", "web2", 2222), Address("", "::1", 0)):
+        assert ssh_config.shared(program, address, file) == ssh_config.asked(program, address, file)

@@ -8,13 +8,14 @@ import re
 import subprocess
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from cli.project import PUSH, hear_ctrl_c
+from pushkit.fleet.host import in_order, parse
 from pushkit.testing import Account, Sshd, known_host
+from servers.starter import Started, Starter
 
 COUNT = 6
 
@@ -25,6 +26,8 @@ class Servers:
     def __init__(self, base: Path) -> None:
         base.chmod(0o755)
         self.stack = ExitStack()
+        self.starter = Starter(base)
+        self.stack.callback(self.starter.close)
         self.all: list[Sshd] = []
         for number in range(1, COUNT + 1):
             directory = base / f"server-{number}"
@@ -38,7 +41,19 @@ class Servers:
         for server in self.all[1:]:
             (server.files / ".ssh/authorized_keys").write_text(self.all[0].public_key + "\n")
         self.known_hosts = base / "known_hosts"
+        self.know()
+
+    def know(self) -> None:
+        """Write down the addresses and keys of all servers."""
         self.known_hosts.write_text("".join(known_host(each.host, each.port, each.host_key) for each in self.all))
+
+    def heal(self) -> None:
+        """Start what a test has stopped, and remove what made a host sick."""
+        for each in self.all:
+            (each.files / "sick").unlink(missing_ok=True)
+            if not each.runs:
+                each.start()
+        self.know()
 
 
 class FleetSite:
@@ -52,35 +67,34 @@ class FleetSite:
         self.home = base / "home"
         self.home.mkdir()
         (self.root / "index.html").write_text("one\n")
+        self.table: dict[str, object] = {}
         self.hosts: Sequence[str] = [text(each) for each in servers.all]
 
     def write(self, rollout: str = "", **options: object) -> None:
         """Write the Pushfile: ``rollout`` is the body of that table."""
         table: dict[str, object] = {
             "strategy": "sftp",
-            "hosts": list(self.hosts),
+            **({"hosts": list(self.hosts)} if self.hosts else {}),
             "key": str(self.servers.key),
             "known_hosts": str(self.servers.known_hosts),
             "path": self.path,
             "connect_timeout": 5,
+            **self.table,
             **options,
         }
         lines = [f"{key} = {toml(value)}" for key, value in table.items()]
         (self.root / "Pushfile").write_text("\n".join(["[target.web]", *lines, "[target.web.rollout]", rollout, ""]))
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
+    def start(self, *arguments: str) -> Started:
         """Start ``push``."""
         environment = {"PATH": os.environ["PATH"], "HOME": str(self.home), "LC_ALL": "C.UTF-8"}
-        return subprocess.Popen(
-            [PUSH, *arguments], cwd=self.root, env=environment, stdin=subprocess.DEVNULL, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
-            preexec_fn=hear_ctrl_c,  # noqa: PLW1509
-        )  # fmt: skip
+        return self.servers.starter.start(arguments, self.root, environment)
 
     def push(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run ``push``."""
         process = self.start(*arguments)
         out, err = process.communicate(timeout=120)
+        assert process.returncode is not None
         return subprocess.CompletedProcess(arguments, process.returncode, out, err)
 
     def good(self, *arguments: str) -> str:
@@ -91,6 +105,13 @@ class FleetSite:
 
     def change(self, content: str) -> None:
         (self.root / "index.html").write_text(content + "\n")
+
+    def until(self, true: Callable[[], bool]) -> None:
+        """Look again and again until something is ``true``, for half a minute at most."""
+        end = time.monotonic() + 30
+        while not true():
+            assert time.monotonic() < end
+            time.sleep(0.005)
 
     @property
     def live(self) -> list[str]:
@@ -116,7 +137,7 @@ class FleetSite:
                     if not re.fullmatch(r"(\w+)?", content) or (seen[number] and not content):
                         wrong.append(f"{each.host}: {content!r}")
                     seen[number] = seen[number] or content != ""
-                time.sleep(0.002)
+                time.sleep(0.005)
 
         thread = threading.Thread(target=watch)
         thread.start()
@@ -139,6 +160,12 @@ def page(server: Sshd, path: str) -> str:
 def text(server: Sshd) -> str:
     """A server, as a Pushfile has it."""
     return f"{server.user}@{server.host}:{server.port}"
+
+
+def order(site: FleetSite) -> list[Sshd]:
+    """The servers in the order of a rollout, as ``push hosts`` has it."""
+    named = {(each.host, each.port): each for each in site.servers.all}
+    return [named[host.name, host.port] for host in in_order(map(parse, map(text, site.servers.all)), "web")]
 
 
 def toml(value: object) -> str:

@@ -6,41 +6,11 @@ import json
 import os
 import signal
 import socket
-import time
-from collections.abc import Iterator
-from pathlib import Path
 
-import pytest
-
-from pushkit.testing import Sshd, can_make_accounts
-from servers.fleet_site import COUNT, FleetSite, Servers, changes, text
+from servers.fleet_site import COUNT, FleetSite, changes, order, text
+from servers.starter import Started
 
 SICK = {"command": "test ! -e ~/sick", "within": 0.3, "every": 0.1}
-
-
-@pytest.fixture(scope="module")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
-    if not can_make_accounts():
-        pytest.skip("users of their own can only be made by root")
-    made = Servers(tmp_path_factory.mktemp("fleet"))
-    with made.stack:
-        yield made
-
-
-@pytest.fixture
-def site(servers: Servers, tmp_path: Path) -> Iterator[FleetSite]:
-    made = FleetSite(tmp_path, servers, tmp_path.name)
-    made.write()
-    yield made
-    for each in servers.all:
-        (each.files / "sick").unlink(missing_ok=True)
-
-
-def order(site: FleetSite) -> list[Sshd]:
-    """The servers in the order of a rollout."""
-    named = {each.host: each for each in site.servers.all}
-    lines = site.push("hosts").stdout.splitlines()
-    return [named[line.split()[0].partition("@")[2].partition(":")[0]] for line in lines]
 
 
 def test_all_hosts_go_to_one_release_in_batches_and_back(site: FleetSite) -> None:
@@ -87,20 +57,72 @@ def test_all_hosts_go_to_one_release_in_batches_and_back(site: FleetSite) -> Non
 def test_a_host_that_cannot_be_reached_stops_it_before_anything_is_changed_unless_it_may_fail(site: FleetSite) -> None:
     site.good()
     site.change("two")
+    refused = f"{site.servers.all[0].user}@127.64.0.98:1"
+    everybody = site.hosts
     with socket.create_server(("127.64.0.99", 0)) as silent:
-        refused = f"{site.servers.all[0].user}@127.64.0.98:1"
         mute = f"{site.servers.all[0].user}@127.64.0.99:{silent.getsockname()[1]}"
-        site.hosts = [*site.hosts, refused, mute]
-        site.write(connect_timeout=4, lock_host="127.64.0.1")
+        site.hosts = [*everybody, refused, mute]
+        site.write(connect_timeout=1.5, lock_host="127.64.0.1")
         done = site.push()
-        assert done.returncode == 7, done.stderr
-        assert "2 of 8 hosts failed" in done.stderr
-        assert "127.64.0.98" in done.stderr
-        assert site.live == ["one"] * COUNT
-        site.write("max_failures = 2", connect_timeout=4, lock_host="127.64.0.1")
-        done = site.push()
-        assert done.returncode == 0, done.stderr
+    assert done.returncode == 7, done.stderr
+    assert "2 of 8 hosts failed" in done.stderr
+    assert "127.64.0.98" in done.stderr
+    assert site.live == ["one"] * COUNT
+    site.hosts = [*everybody, refused]
+    site.write("max_failures = 1", lock_host="127.64.0.1")
+    done = site.push()
+    assert done.returncode == 0, done.stderr
+    assert "1 of 7 hosts failed" in done.stderr
     assert site.live == ["two"] * COUNT
+
+
+def test_each_pool_has_a_canary_and_words_of_the_host_are_known_to_commands(site: FleetSite) -> None:
+    pools = ["blue", "green", "blue", "green", "blue", "green"]
+    lines = [f"{text(each)} {pool} eu-{pool}\n" for each, pool in zip(order(site), pools, strict=True)]
+    (site.root / "hosts").write_text("".join(lines))
+    (site.root / ".pushignore").write_text("hosts\n")
+    site.hosts = ["file:hosts"]
+    first, second, *others = order(site)
+    site.table = {
+        "lock_host": first.host,
+        "after_switch": "echo I am {host} of {pool} in {zone}",
+        "health": {"command": "test ! -e ~/sick || { echo {pool} is sick; false; }", "within": 0.2, "every": 0.1},
+    }
+    site.write('batches = ["1", "100%"]')
+    # With nothing to go back to, a first rollout that fails leaves its canaries, and is in nobody's way.
+    (second.files / "sick").touch()
+    done = site.push("--json")
+    assert done.returncode == 8, done.stderr
+    assert {e["host"] for e in changes(done) if e["state"] == "switched"} == {first.host, second.host}, (
+        done.stdout + done.stderr
+    )
+    assert "nothing was live there before" in done.stderr
+    assert "green is sick" in done.stdout
+    (second.files / "sick").unlink()
+    site.change("two")
+    # Nobody is there to be asked: what has begun is undone.
+    site.write('batches = ["1", "100%"]\nconfirm = true')
+    done = site.push()
+    assert (done.returncode, "this needs a yes" in done.stderr) == (8, True), done.stderr
+    assert site.live.count("one") == 2
+    done = site.push("--yes")
+    assert done.returncode == 0, done.stderr
+    assert f"{others[0].host} after_switch | I am {others[0].host} of blue in eu-blue" in done.stderr
+    # Those that had nothing before keep what they have, and that is said.
+    done = site.push("rollback", "--yes")
+    assert (done.returncode, "not known what was live there before" in done.stderr) == (0, True), done.stderr
+    assert sorted(site.live) == ["one"] * 2 + ["two"] * 4
+
+
+def test_what_is_live_is_told_also_when_the_host_with_the_queue_is_away(site: FleetSite) -> None:
+    release = site.good()
+    lead, *others = order(site)
+    lead.stop()
+    done = site.push("status")
+    assert done.returncode == 0, done.stderr
+    assert f"{release} on {', '.join(each.host for each in others)}" in done.stdout
+    assert f"[unreachable] on {lead.host}" in done.stdout
+    assert "the host with the queue cannot be used" in done.stderr
 
 
 def test_a_sick_canary_is_the_only_one_that_ever_was_live(site: FleetSite) -> None:
@@ -184,30 +206,34 @@ def test_a_hook_that_fails_on_one_host_fails_the_rollout_and_that_host_changed_n
     assert site.live == ["one"] * COUNT
 
 
+def wait_for(site: FleetSite, process: Started, words: str) -> None:
+    """Until a push under way has said something."""
+    site.until(lambda: words in process.said)
+
+
 def test_after_the_client_was_killed_in_the_second_batch_resume_completes_the_rest_and_rollback_undoes_it(
     site: FleetSite,
 ) -> None:
     site.good()
     for content, then, expected in (("two", "resume", "two"), ("three", "rollback", "two")):
         site.change(content)
-        site.write('batches = ["1", "100%"]', before_switch="test -e ~/calm || sleep 20")
+        site.write('batches = ["1", "50%", "100%"]', before_switch="test -e ~/calm || sleep 20")
         first = order(site)[0]
         (first.files / "calm").touch()
         with site.watched():
             process = site.start()
-            end = time.monotonic() + 30
-            while sorted(site.live).count(content) < 1:
-                assert time.monotonic() < end
-                time.sleep(0.01)
-            time.sleep(0.2)
+            wait_for(site, process, "batch 1 of 3")
             os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
         assert site.live.count(content) == 1
         site.write('batches = ["1", "100%"]')
         done = site.push()
         assert done.returncode == 6, done.stderr
-        done = site.push(then)
+        done = site.push(then, "--json")
         assert done.returncode == 0, done.stderr
+        # Only what is missing, or what has gone too far.
+        switched = [each["host"] for each in changes(done) if each["state"] == "switched"]
+        assert len(switched) == (COUNT - 1 if then == "resume" else 1)
         assert site.live == [expected] * COUNT
 
 
@@ -243,14 +269,12 @@ def test_ctrl_c_between_batches_leaves_a_rollout_that_can_be_resumed(site: Fleet
     site.change("two")
     site.write('batches = ["1", "100%"]', health={"command": "test -e ~/go", "within": 30, "every": 0.1})
     process = site.start()
-    end = time.monotonic() + 30
-    while "two" not in site.live:
-        assert time.monotonic() < end
-        time.sleep(0.01)
+    site.until(lambda: "two" in site.live)
     process.send_signal(signal.SIGINT)
     _out, err = process.communicate(timeout=30)
     assert process.returncode == 130, err
     assert "go on with push resume, or back with push rollback" in err
+    assert "is live on " in err
     assert site.live.count("two") == 1
     site.write()
     assert site.good("rollback")

@@ -14,12 +14,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from distributions import importable, install
 from pushkit import PluginError, Project, Run, Target, TargetError
+from pushkit.fleet import traffic
 from pushkit.fleet.batches import batches
 from pushkit.fleet.file import read
-from pushkit.fleet.host import expanded, in_order, parse
+from pushkit.fleet.host import expanded, filled, in_order, parse
 from pushkit.fleet.options import FleetOptions
-from pushkit.fleet.source import listed
+from pushkit.fleet.source import hosts_of, listed
+from pushkit.fleet.traffic import TrafficOptions
 from pushkit.model import Host
 from pushkit.secrets.redaction import Redactor
 
@@ -112,6 +115,19 @@ def test_batches_grow_as_they_are_written() -> None:
     assert [len(each) for each in batches(range(100), ["1", "10%", "25%", "100%"])] == [1, 9, 15, 75]
     assert [len(each) for each in batches(range(3), ["1", "10%", "25%", "100%"])] == [1, 2]
     assert [len(each) for each in batches(range(10), ["4"])] == [4, 6]
+
+
+def test_the_first_batch_has_a_canary_of_each_pool() -> None:
+    hosts = [Host(f"web{number}", pool=pool) for number, pool in enumerate(["b", "b", "g", "b", "g", ""])]
+    names = [[each.name for each in batch] for batch in batches(hosts, ["1", "67%"], lambda host: host.pool)]
+    assert names == [["web0", "web2", "web5"], ["web1", "web3"], ["web4"]]
+    assert [len(each) for each in batches(hosts, ["4", "100%"], lambda host: host.pool)] == [4, 2]
+
+
+def test_words_of_a_host_are_filled_in_but_not_variables_of_a_shell() -> None:
+    host = Host("::1", pool="blue")
+    text = "curl http://{host}:80/{pool}{zone} ${host} {release} {other}"
+    assert filled(text, host) == "curl http://[::1]:80/blue ${host} {release} {other}"
 
 
 def test_a_file_holds_lines_or_json() -> None:
@@ -212,8 +228,66 @@ def test_dns_gives_addresses_and_services(run: Run, nameserver: str) -> None:
         {"health": {"url": "http://x", "tcp": 80}},
         {"health": {"url": "ftp://x"}},
         {"health": {"tcp": 80, "contains": "x"}},
+        {"pools": {"blue": ["a"], "green": ["b"]}},
+        {"traffic": {"switch": "turn"}},
+        {"pools": {"blue": ["a"]}, "traffic": {"switch": "turn"}},
+        {"pools": {"blue": ["a"], "green": []}, "traffic": {"switch": "turn"}},
+        {"pools": {"blue": ["a"], "gr een": ["b"]}, "traffic": {"switch": "turn"}},
+        {"hosts": ["c"], "pools": {"blue": ["a"], "green": ["b"]}, "traffic": {"switch": "turn"}},
+        {"pools": {"blue": ["a"], "green": ["b"]}, "traffic": {"live": "turn"}},
+        {"pools": {"blue": ["a"], "green": ["b"]}, "traffic": {"switch": "turn", "plugin": "x:y"}},
+        {"pools": {"blue": ["a"], "green": ["b"]}, "traffic": {"plugin": "x"}},
+        {"pools": {"blue": ["a"], "green": ["b"]}, "traffic": {"switch": "turn '"}},
     ],
 )
 def test_wrong_options_are_refused(table: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         FleetOptions.model_validate(table)
+
+
+def test_the_hosts_of_pools_bear_its_name_and_are_in_one_of_them(run: Run) -> None:
+    table = {"pools": {"blue": "web[1-2]", "green": ["web3"]}, "traffic": {"switch": "turn"}}
+    found = hosts_of(FleetOptions.model_validate(table), run)
+    assert sorted((each.name, each.pool) for each in found) == [("web1", "blue"), ("web2", "blue"), ("web3", "green")]
+    table["pools"] = {"blue": "web[1-3]", "green": ["web3"]}
+    with pytest.raises(TargetError, match="both"):
+        hosts_of(FleetOptions.model_validate(table), run)
+
+
+PLUGIN = """
+import pathlib
+from pushkit import hookimpl
+
+
+def turn(argument, pool, run):
+    file = run.scratch / argument
+    if pool:
+        file.write_text(pool)
+    return file.read_text() if file.exists() else ""
+
+
+@hookimpl
+def pushkit_traffic():
+    return turn
+"""
+
+
+def test_traffic_is_asked_and_turned_by_commands_or_a_plugin(run: Run, tmp_path: Path) -> None:
+    live = tmp_path / "live"
+    by_command = TrafficOptions(switch="sh -c 'echo {pool} > live'", live="sh -c 'cat live || true'", within=0.1)
+    lying = TrafficOptions(switch="true", live="cat live", within=0.1)
+    with importable(tmp_path / "site") as site:
+        install(site, "acme-balancer", {"acme_balancer": PLUGIN}, {"traffic:acme": "acme_balancer"})
+        for options in (by_command, TrafficOptions(plugin="acme:live")):
+            live.unlink(missing_ok=True)
+            assert traffic.ask(options, run) == ""
+            traffic.turn(options, "green", run)
+            assert (traffic.ask(options, run), live.read_text().strip()) == ("green", "green")
+        with pytest.raises(PluginError, match='no traffic plugin "none"'):
+            traffic.ask(TrafficOptions(plugin="none:x"), run)
+    with pytest.raises(TargetError, match="turned to blue, and goes to green"):
+        traffic.turn(lying, "blue", run)
+    with pytest.raises(TargetError, match="exit code 1"):
+        traffic.turn(TrafficOptions(switch="false"), "blue", run)
+    with pytest.raises(TargetError, match="does not answer"):
+        traffic.ask(TrafficOptions(switch="true", live="http://127.0.0.1:1/pool"), run)

@@ -1,0 +1,37 @@
+"""The host of a fleet that keeps the queue of its rollouts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pushkit.errors import PushRefused, TargetError
+from pushkit.fleet.member import Member
+from pushkit.fleet.options import FleetOptions
+from pushkit.fleet.source import NAMED
+from pushkit.fleet.state import State
+from pushkit.model import Host
+
+
+def lead_of(hosts: Iterable[Host], options: FleetOptions) -> Host:
+    """The one of ``hosts``, in the order of a rollout, that keeps the queue. Raises `PushRefused` when none can."""
+    sources = [each for each in options.texts if NAMED.fullmatch(each)]
+    if sources and not options.lock_host:
+        raise PushRefused(
+            f"the hosts come from {sources[0]}, and may be others each time: one has to keep the queue",
+            hint='name it: lock_host = "web1.example.com"',
+        )
+    # Names and ranges are the same each time; their order is that of the rollout.
+    lead = next((each for each in hosts if options.lock_host in {"", each.name, str(each)}), None)
+    if lead is None:
+        raise PushRefused(f"lock_host {options.lock_host} is none of the hosts", hint="see them: push hosts")
+    return lead
+
+
+def leading(members: Iterable[Member], options: FleetOptions) -> Member:
+    """The one of ``members`` with the queue. Raises `TargetError` when it cannot be used."""
+    members = list(members)
+    host = lead_of((each.host for each in members), options)
+    lead = next(each for each in members if each.host is host)
+    if lead.state is State.UNREACHABLE or lead.strategy.remote is None:
+        raise TargetError(f"the host with the queue cannot be used: {lead.host.name}: {lead.reason}")
+    return lead

@@ -1,0 +1,151 @@
+"""A rollout over many hosts: a change of 100 kB, prepared, switched in batches, asked for its health.
+
+Run it as ``python tests/bench/fleet.py [HOSTS]``. One sshd serves all addresses of 127.0.0.0/8, as if each were a host
+of its own: each has a directory, which a command that the server forces chooses by the address. An HTTP server on all
+addresses answers the question for health with what is live in that directory. Nothing fails: the targets are printed
+beside what was measured. The client's processor and memory are its own; the seconds hold the servers' work too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+import threading
+from collections.abc import Sequence
+from contextlib import ExitStack
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from meter import Cost, measure
+
+from pushkit.testing import Account, Sshd
+
+PUSH = str(Path(sys.executable).with_name("push"))
+#: Seconds for 800 hosts, milliseconds of the client's processor for each host, megabytes of its memory.
+TARGETS = (40.0, 20.0, 150.0)
+CHANGE = 100_000
+#: The internal one cannot be forced into a directory.
+SFTP = "/usr/lib/openssh/sftp-server"
+
+
+class AnyHost(Sshd):
+    """One OpenSSH server for every address of the loopback network, each with a home directory of its own."""
+
+    def __init__(self, directory: Path, account: Account) -> None:
+        super().__init__(directory, account, host="0.0.0.0")
+
+    def _configuration(self) -> list[str]:
+        enter = self._directory / "enter"
+        # SSH_CONNECTION: the client's address and port, the server's address and port (ssh(1)).
+        enter.write_text(
+            f'#!/bin/sh\nset -- $SSH_CONNECTION\nHOME={self.files}/$3\ncd "$HOME" || exit\n'
+            'exec sh -c "$SSH_ORIGINAL_COMMAND"\n'
+        )
+        enter.chmod(0o755)
+        lines = [
+            each for each in super()._configuration() if not each.startswith(("MaxStartups", "LogLevel", "Subsystem"))
+        ]
+        return [*lines, f"Subsystem sftp {SFTP}", "MaxStartups 2000", f"ForceCommand {enter}"]
+
+
+def serve_pages(files: Path) -> ThreadingHTTPServer:
+    """What is live on the host that is asked, on every address."""
+
+    class Page(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            page = files / str(self.connection.getsockname()[0]) / "site/current/version"
+            content = page.read_bytes() if page.exists() else b"nothing\n"
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_words: object) -> None:
+            """Nobody reads it."""
+
+    class Pages(ThreadingHTTPServer):
+        request_queue_size = 256
+
+    server = Pages(("0.0.0.0", 0), Page)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server
+
+
+def addresses(count: int) -> Sequence[str]:
+    """As many of 127.64.0.0/16, ten to 250 in each /24."""
+    return [f"127.64.{number // 250}.{number % 250 + 1}" for number in range(count)]
+
+
+def bench(directory: Path, count: int, parallel: int) -> tuple[Cost, Cost]:
+    """What the first push takes, and what the change takes."""
+    with ExitStack() as stack:
+        account = Account()
+        stack.callback(account.remove)
+        account.files.chmod(0o755)
+        directory.chmod(0o755)
+        hosts = addresses(count)
+        for host in hosts:
+            (account.files / host).mkdir()
+            account.own(account.files / host)
+        at = directory / "server"
+        at.mkdir()
+        server = stack.enter_context(AnyHost(at, account))
+        pages = serve_pages(account.files)
+        stack.callback(pages.shutdown)
+        project = directory / "project"
+        project.mkdir()
+        for number in range(30):
+            (project / f"page-{number}").write_bytes(os.urandom(30_000))
+        known = directory / "known_hosts"
+        known.write_text(f"[127.64.*]:{server.port} {server.host_key}\n")
+        (directory / "Pushfile").write_text(
+            f'[project]\nsource = "project"\n[target.bench]\nstrategy = "sftp"\nhosts = ["file:hosts"]\n'
+            f'lock_host = "{hosts[0]}"\nuser = "{account.user}"\nport = {server.port}\nkey = "{server.key}"\n'
+            f'known_hosts = "{known}"\nssh_config = "/dev/null"\npath = "site"\n'
+            f"[target.bench.rollout]\nparallel = {parallel}\n"
+            f'[target.bench.health]\nurl = "http://{{host}}:{pages.server_address[1]}/"\ncontains = "VERSION"\n'
+        )
+        (directory / "hosts").write_text("\n".join(hosts) + "\n")
+        costs = []
+        for version in ("one", "two"):
+            (project / "version").write_text(version + "\n")
+            (project / "page-0").write_bytes(os.urandom(CHANGE))
+            pushfile = directory / "Pushfile"
+            before = "VERSION" if version == "one" else "one"
+            pushfile.write_text(pushfile.read_text().replace(f'contains = "{before}"', f'contains = "{version}"'))
+            environment = {"HOME": str(directory), "XDG_CACHE_HOME": str(directory / "cache")}
+            costs.append(measure([PUSH, "-q", "-f", pushfile], environment=environment))
+            for host in hosts:
+                live = (account.files / host / "site/current/version").read_text().strip()
+                assert live == version, (host, live)
+        return costs[0], costs[1]
+
+
+def told(what: str, cost: Cost, count: int) -> str:
+    """One line."""
+    each = cost.processor / count * 1000
+    met = [f"{'met' if value <= limit else 'not met'}" for value, limit in zip(
+        (cost.seconds, each, cost.megabytes), TARGETS, strict=True)]  # fmt: skip
+    return (
+        f"{what}: {cost.seconds:.1f} s ({met[0]}), client {each:.1f} ms of processor a host ({met[1]}), "
+        f"{cost.megabytes:.0f} MB ({met[2]}); targets {TARGETS}, for 800 hosts"
+    )
+
+
+def main() -> None:
+    """See the module."""
+    words = argparse.ArgumentParser(description=__doc__)
+    words.add_argument("hosts", nargs="?", type=int, default=100, help="how many, up to 800 and more")
+    words.add_argument("--parallel", type=int, default=30, help="how many are worked on at once")
+    words.add_argument("--directory", type=Path, help="where the project and the server's configuration lie")
+    given = words.parse_args()
+    with tempfile.TemporaryDirectory(dir=given.directory) as directory:
+        first, change = bench(Path(directory), given.hosts, given.parallel)
+    print(told(f"{given.hosts} hosts, first push of 1 MB", first, given.hosts))
+    print(told(f"{given.hosts} hosts, 100 kB changed", change, given.hosts))
+
+
+if __name__ == "__main__":
+    main()
