@@ -16,11 +16,14 @@ from typing import TYPE_CHECKING, Any, cast
 
 from pushkit import pushfile, registry
 from pushkit.capability import comparable, inspectable, joinable, lockable, preparable, resumable, revertible
+from pushkit.commits import between
 from pushkit.comparison import Change, compare
 from pushkit.errors import (
     Interrupted,
     Overtaken,
+    PluginError,
     PushFailed,
+    PushfileError,
     PushkitError,
     PushRefused,
     SnapshotError,
@@ -30,9 +33,16 @@ from pushkit.errors import (
 from pushkit.events import (
     Emit,
     Emitter,
+    Held,
+    Joined,
     PlanReady,
     PushFinished,
+    PushStarted,
+    Released,
+    Resumed,
+    RolledBack,
     SnapshotTaken,
+    Switched,
     Warned,
     redacted,
 )
@@ -177,34 +187,45 @@ class Engine:
 
     def rollback(self, name: str, release: str = "") -> Release:
         """Make an earlier release live again."""
-        with self._turning(name) as strategy:
-            return redacted(revertible(strategy).rollback(release), self.redactor)
+        with self._turning(name) as session:
+            live = redacted(revertible(session.strategy).rollback(release), self.redactor)
+            session.emit(RolledBack(name, live, self._person))
+            return live
 
     def switch(self, name: str, release: str) -> Release:
         """Make a release live that was prepared, or live before."""
-        with self._turning(name) as strategy:
-            return redacted(preparable(strategy).switch(release), self.redactor)
+        with self._turning(name) as session:
+            live = redacted(preparable(session.strategy).switch(release), self.redactor)
+            session.emit(Switched(name, live, self._person))
+            return live
 
     def resume(self, name: str, number: int = 0) -> Release:
         """Complete a push that died once it had begun to change what is live."""
-        with self._turning(name) as strategy:
-            return redacted(resumable(strategy).resume(number), self.redactor)
+        with self._turning(name) as session:
+            release = redacted(resumable(session.strategy).resume(number), self.redactor)
+            session.emit(Resumed(name, release, self._person))
+            return release
 
     def join(self, name: str, host: str) -> Release:
         """Bring the one ``host`` to what is live on the others of ``name``."""
-        with self._session(name, joining=host) as session:
+        with self._audience(name) as audience, self._session(name, audience, joining=host) as session:
             strategy = joinable(session.strategy)
-            return redacted(strategy.join(self._freeze(session)), self.redactor)
+            live = redacted(strategy.join(self._freeze(session)), self.redactor)
+            session.emit(Joined(name, live, host, self._person))
+            return live
 
     def hold(self, name: str, why: str) -> None:
         """Let nobody push to ``name``."""
-        with self._session(name, lazily=True) as session:
+        with self._audience(name) as audience, self._session(name, audience, lazily=True) as session:
             lockable(session.strategy).hold(why)
+            session.emit(Held(name, why, self._person))
 
     def release_hold(self, name: str) -> Hold | None:
         """Let pushes to ``name`` go on. The hold that ended, None when there was none."""
-        with self._session(name, lazily=True) as session:
-            return redacted(lockable(session.strategy).release_hold(), self.redactor)
+        with self._audience(name) as audience, self._session(name, audience, lazily=True) as session:
+            hold = redacted(lockable(session.strategy).release_hold(), self.redactor)
+            session.emit(Released(name, hold, self._person))
+            return hold
 
     def unlock(self, name: str, number: int, why: str) -> None:
         """End the push ``number`` in the queue of ``name``."""
@@ -224,6 +245,7 @@ class Engine:
                         receipt = self._receipt(session, start, Outcome.NOTHING, live=plan.live)
                         break
                     self._guard(plan)
+                    self._start(session, plan, snapshot)
                     try:
                         release = session.strategy.push(plan, snapshot)
                     except Overtaken:
@@ -239,25 +261,33 @@ class Engine:
                 if failure is error:
                     raise
                 raise failure from error
-            session.emit(PushFinished(name, receipt))
+            session.emit(PushFinished(name, receipt, self._person))
             return receipt
 
     # How.
 
     @contextmanager
     def _audience(self, name: str) -> Iterator[Audience]:
-        """The observers of the Pushfile, for one push."""
-        audience = Audience(
-            [
-                (each.name, registry.observer(each.observer)(options, self.project))
-                for each in self.project.notify.values()
-                for options in [pushfile.notify_options(self.project, each, self._resolver)]
-            ]
-        )
+        """The observers of the Pushfile, for one command. One that cannot be asked for is warned of, and is no reason
+        not to push.
+        """
+        warn = Emitter(self.redactor, self._listeners)
+        observers = []
+        for each in self.project.notify.values():
+            try:
+                kind = registry.observer(each.observer)
+                observers.append(
+                    (each.name, kind(pushfile.notify_options(self.project, each, self._resolver), self.project))
+                )
+            except PushfileError as error:
+                why = "; ".join(f"{problem.path}: {problem.message}" for problem in error.problems)
+                warn(Warned(name, f"{each.name} is not told: {why}"))
+            except (PluginError, PushRefused) as error:
+                warn(Warned(name, f"{each.name} is not told: {error.message}"))
+        audience = Audience(observers)
         try:
             yield audience
         finally:
-            warn = Emitter(self.redactor, self._listeners)
             for problem in audience.close():
                 warn(Warned(name, problem))
 
@@ -312,11 +342,11 @@ class Engine:
             session.close()
 
     @contextmanager
-    def _turning(self, name: str) -> Iterator[Strategy[Any]]:
-        """A strategy that is about to change what is live without sending anything."""
-        with self._session(name) as session:
+    def _turning(self, name: str) -> Iterator[Session]:
+        """A session that is about to change what is live without sending anything."""
+        with self._audience(name) as audience, self._session(name, audience) as session:
             try:
-                yield session.strategy
+                yield session
             except (Interrupted, KeyboardInterrupt) as error:
                 if isinstance(error, Interrupted) and error.hint:
                     raise
@@ -351,6 +381,14 @@ class Engine:
         session.emit(PlanReady(session.target.name, plan))
         return plan
 
+    def _start(self, session: Session, plan: Plan, snapshot: Snapshot) -> None:
+        """Tell that the push begins; what it brings, where somebody is there to hear of it."""
+        commits, more = (
+            between(self.project.root, plan.live, snapshot.revision.commit) if self.project.notify else ((), 0)
+        )
+        revision = snapshot.revision.short
+        session.emit(PushStarted(session.target.name, self._person, revision, plan.live, commits, more))
+
     def _guard(self, plan: Plan) -> None:
         removed, there = plan.removed, plan.there
         if (removed > MANY_REMOVALS or removed * 2 > there) and not self._confirm(
@@ -369,7 +407,7 @@ class Engine:
         outcome = Outcome.INTERRUPTED if stopped else Outcome.FAILED
         live = plan.live if plan and not session.tally.switched else ""
         receipt = self._receipt(session, start, outcome, live=live, error=one_line(error))
-        session.emit(PushFinished(session.target.name, receipt))
+        session.emit(PushFinished(session.target.name, receipt, self._person))
         where = session.whereabouts(plan)
         if stopped:
             return error if getattr(error, "hint", "") else Interrupted(f"stopped: {where}")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any, Protocol, TypeVar
 
-from pushkit.model import Plan, Receipt, Step
+from pushkit.model import Commit, Hold, Plan, Receipt, Release, Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,21 @@ class PlanReady(Event):
     """The strategy said what it would do."""
 
     plan: Plan
+
+
+@dataclass(frozen=True, slots=True)
+class PushStarted(Event):
+    """The plan is about to be carried out by ``who``.
+
+    ``live`` is the id of the release that is live yet. ``commits`` are what is new since then, the newest first, as far
+    as git knows, and ``more`` how many there are beside them.
+    """
+
+    who: str
+    revision: str
+    live: str
+    commits: tuple[Commit, ...]
+    more: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +117,59 @@ class Warned(Event):
 
 @dataclass(frozen=True, slots=True)
 class PushFinished(Event):
-    """The push is over, well or not."""
+    """The push of ``who`` is over, well or not."""
 
     receipt: Receipt
+    who: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RolledBack(Event):
+    """An earlier release is live again."""
+
+    release: Release
+    who: str
+
+
+@dataclass(frozen=True, slots=True)
+class Switched(Event):
+    """A release that was prepared, or live before, is live."""
+
+    release: Release
+    who: str
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed(Event):
+    """A push that had died is complete."""
+
+    release: Release
+    who: str
+
+
+@dataclass(frozen=True, slots=True)
+class Joined(Event):
+    """One host was brought to what is live on the others."""
+
+    release: Release
+    host: str
+    who: str
+
+
+@dataclass(frozen=True, slots=True)
+class Held(Event):
+    """Nobody may push, until the hold is released."""
+
+    why: str
+    who: str
+
+
+@dataclass(frozen=True, slots=True)
+class Released(Event):
+    """The hold is over; None when there was none."""
+
+    hold: Hold | None
+    who: str
 
 
 Emit = Callable[[Event], None]

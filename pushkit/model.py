@@ -128,6 +128,14 @@ class Release:
 
 
 @dataclass(frozen=True, slots=True)
+class Commit:
+    """A commit of git: its short id, and the first line of its message."""
+
+    id: str
+    subject: str
+
+
+@dataclass(frozen=True, slots=True)
 class Hold:
     """Pushes to a target are frozen: by whom (``user@host``), since when (ISO 8601, UTC) and why."""
 

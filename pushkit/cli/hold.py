@@ -8,9 +8,7 @@ import click
 
 from pushkit.cli.context import complete_target, engine, load
 from pushkit.cli.settings import Settings, common
-from pushkit.cli.stdout import say
 from pushkit.errors import UsageError
-from pushkit.ui.jsonl import line as json_line
 from pushkit.ui.reporter import Lines
 from pushkit.ui.text import visible
 
@@ -29,7 +27,5 @@ def command(settings: Settings, target: str | None, why: str) -> None:
     project, (name,) = load(settings, (target,) if target else ())
     with engine(settings, project) as made:
         made.hold(name, why)
-    if settings.json:
-        say(json_line("held", target=name, why=why))
-    elif not settings.quiet:
+    if not settings.quiet and not settings.json:
         Lines(sys.stderr)(f"{visible(name)}: held until push release {visible(name)}")

@@ -23,4 +23,4 @@ def command(settings: Settings, host: str, target: str | None) -> None:
     project, (name,) = load(settings, (target,) if target else ())
     with engine(settings, project) as made:
         live = made.join(name, host)
-    tell(settings, name, live, "joined", f"is live on {host}")
+    tell(settings, name, live, f"is live on {host}")

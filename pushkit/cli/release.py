@@ -8,8 +8,6 @@ import click
 
 from pushkit.cli.context import complete_target, engine, load
 from pushkit.cli.settings import Settings, common
-from pushkit.cli.stdout import say
-from pushkit.ui.jsonl import line as json_line
 from pushkit.ui.reporter import Lines
 from pushkit.ui.text import visible
 
@@ -23,8 +21,6 @@ def command(settings: Settings, target: str | None) -> None:
     project, (name,) = load(settings, (target,) if target else ())
     with engine(settings, project) as made:
         ended = made.release_hold(name)
-    if settings.json:
-        say(json_line("released", target=name, hold=ended))
-    elif not settings.quiet:
+    if not settings.quiet and not settings.json:
         what = f"the hold of {visible(ended.who)} is over: {visible(ended.why)}" if ended else "was not held"
         Lines(sys.stderr)(f"{visible(name)}: {what}")

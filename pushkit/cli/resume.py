@@ -24,7 +24,7 @@ def command(settings: Settings, words: tuple[str, ...]) -> None:
     project, (name,) = load(settings, targets)
     with engine(settings, project) as made:
         live = made.resume(name, number_of(number) if number else 0)
-    tell(settings, name, live, "resumed", "is live, and its push is complete")
+    tell(settings, name, live, "is live, and its push is complete")
 
 
 def number_of(word: str) -> int:

@@ -11,7 +11,6 @@ from pushkit.cli.settings import Settings, common
 from pushkit.cli.stdout import say
 from pushkit.cli.words import told_apart
 from pushkit.model import Release
-from pushkit.ui.jsonl import line as json_line
 from pushkit.ui.reporter import Lines
 from pushkit.ui.text import visible
 
@@ -30,13 +29,12 @@ def command(settings: Settings, words: tuple[str, ...]) -> None:
     project, (name,) = load(settings, targets)
     with engine(settings, project) as made:
         back = made.rollback(name, release)
-    tell(settings, name, back, "rolled-back", "is live again")
+    tell(settings, name, back, "is live again")
 
 
-def tell(settings: Settings, target: str, release: Release, event: str, done: str) -> None:
-    """Say that ``release`` is what is live, its id on the last line of stdout."""
+def tell(settings: Settings, target: str, release: Release, done: str) -> None:
+    """Say that ``release`` is what is live, its id on the last line of stdout. A program has read an event of it."""
     if settings.json:
-        say(json_line(event, target=target, release=release))
         return
     if not settings.quiet:
         Lines(sys.stderr)(f"{visible(target)}: {visible(release.id)} {done}")

@@ -24,4 +24,4 @@ def command(settings: Settings, words: tuple[str, ...]) -> None:
     project, (name,) = load(settings, targets)
     with engine(settings, project) as made:
         live = made.switch(name, release)
-    tell(settings, name, live, "switched", "is live")
+    tell(settings, name, live, "is live")

@@ -24,4 +24,4 @@ def command(settings: Settings, name: str, target: str) -> None:
         if wanted not in file.secrets:
             raise UsageError(f"{FILE} has no secret {wanted}", hint=did_you_mean(str(wanted), map(str, file.secrets)))
         file.without_secret(wanted).write()
-        at.tell(f"{wanted} is removed", "secret", name=str(wanted), done="removed")
+        at.tell(f"{wanted} is removed", "secret-changed", name=str(wanted), done="removed")

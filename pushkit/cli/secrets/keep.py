@@ -39,7 +39,12 @@ def command(settings: Settings, name: str, value: str | None, target: str) -> No
             known = wanted in file.secrets
             file.with_secret(wanted, given).write()
         what = "changed" if known else "kept"
-        at.tell(f"{wanted} is {what}, for {', '.join(sorted(file.recipients))}", "secret", name=str(wanted), done=what)
+        at.tell(
+            f"{wanted} is {what}, for {', '.join(sorted(file.recipients))}",
+            "secret-changed",
+            name=str(wanted),
+            done=what,
+        )
 
 
 def read() -> str:

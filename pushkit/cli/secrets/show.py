@@ -26,4 +26,4 @@ def command(settings: Settings, name: str, target: str) -> None:
         if not at.confirm(f"Show {found} for all to see who see your screen?"):
             raise PushRefused(f"{found} was not shown")
         value = file.open(found, at.identities(file)).value
-        say(json_line("secret", name=str(found), value=value) if settings.json else value)
+        say(json_line("secret-value", name=str(found), value=value) if settings.json else value)

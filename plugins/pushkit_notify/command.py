@@ -1,0 +1,76 @@
+"""The observer ``command``: a program of yours gets each message as JSON on its standard input."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import signal
+import subprocess
+from contextlib import suppress
+from typing import Annotated, ClassVar
+
+from pydantic import Field, field_validator
+
+from pushkit import Observer, Public, TargetError, hookimpl
+from pushkit_notify.message import Message
+from pushkit_notify.notifier import LIMIT, Notifier, NotifierOptions
+
+# What decrypts the project's secrets is for push alone.
+PRIVATE = "PUSH_AGE_"
+
+
+class CommandOptions(NotifierOptions):
+    """The table of a ``command``."""
+
+    run: Annotated[str, Public("the message comes on standard input; a secret can be read from a file there")] = Field(
+        description="The program with its arguments. It runs without a shell, in the Pushfile's directory."
+    )
+
+    @field_validator("run")
+    @classmethod
+    def _run(cls, value: str) -> str:
+        if not shlex.split(value):
+            raise ValueError("there is no program in it")
+        return value
+
+
+class Command(Notifier[CommandOptions]):
+    """Runs a program for each message."""
+
+    name: ClassVar[str] = "command"
+    Options = CommandOptions
+
+    def send(self, message: Message) -> None:
+        """Run it, for at most `LIMIT` seconds; it and all that it started is ended then."""
+        document = message.document() | {"text": self.text(message)}
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(PRIVATE)}
+        environment |= {f"PUSH_{name.upper()}": str(document[name]) for name in ("what", "project", "target", "who")}
+        argv = shlex.split(self.options.run)
+        try:
+            process = subprocess.Popen(
+                argv,
+                cwd=self.project.root,
+                env=environment,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise TargetError(f"{argv[0]} cannot be started: {error.strerror}") from None
+        try:
+            process.communicate(json.dumps(document).encode(), LIMIT)
+        except subprocess.TimeoutExpired:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            raise TargetError(f"{argv[0]} took over {LIMIT:g} seconds and was ended") from None
+        if process.returncode:
+            raise TargetError(f"{argv[0]} ended with exit code {process.returncode}")
+
+
+@hookimpl
+def pushkit_observer() -> type[Observer[CommandOptions]]:
+    """The observer."""
+    return Command

@@ -1,0 +1,99 @@
+"""The observer ``email``: a mail by SMTP."""
+
+from __future__ import annotations
+
+import smtplib
+import socket
+import ssl
+from email.message import EmailMessage
+from email.utils import formatdate, make_msgid
+from typing import ClassVar, Literal
+
+from pydantic import Field, SecretStr, field_validator
+
+from pushkit import Observer, TargetError, hookimpl
+from pushkit_notify.message import Message
+from pushkit_notify.notifier import LIMIT, Notifier, NotifierOptions
+
+PORTS = {"starttls": 587, "implicit": 465, "none": 25}
+
+
+class EmailOptions(NotifierOptions):
+    """The table of an ``email``."""
+
+    host: str = Field(min_length=1, description="The mail server.")
+    port: int = Field(default=0, ge=0, le=65535, description="Its port; 587, or 465 with implicit TLS, when it is 0.")
+    tls: Literal["starttls", "implicit", "none"] = Field(
+        default="starttls", description="How the connection is made safe."
+    )
+    ca_file: str = Field(default="", description="Trust the certificates of this file alone.")
+    user: str = Field(default="", description="Who logs in.")
+    password: SecretStr | None = Field(default=None, description="The password of the user.")
+    sender: str = Field(min_length=3, description="Whom the mail is from.")
+    to: list[str] = Field(min_length=1, description="Whom it is for.")
+
+    @field_validator("sender", "to")
+    @classmethod
+    def _address(cls, value: str | list[str]) -> str | list[str]:
+        for each in [value] if isinstance(value, str) else value:
+            if "@" not in each or not each.isprintable():
+                raise ValueError("expected an address, name@example.com")
+        return value
+
+
+class Email(Notifier[EmailOptions]):
+    """Sends a mail for each message."""
+
+    name: ClassVar[str] = "email"
+    Options = EmailOptions
+
+    def send(self, message: Message) -> None:
+        """Send one mail. Raises `TargetError`."""
+        options = self.options
+        try:
+            with self._connected() as server:
+                if options.user and options.password:
+                    server.login(options.user, options.password.get_secret_value())
+                server.send_message(self._mail(message))
+        except smtplib.SMTPAuthenticationError:
+            raise TargetError(f"{options.host} does not take the password of {options.user}") from None
+        except smtplib.SMTPRecipientsRefused as error:
+            raise TargetError(f"{options.host} refuses {', '.join(error.recipients)}") from None
+        except smtplib.SMTPResponseException as error:
+            raise TargetError(f"{options.host} answered {error.smtp_code}") from None
+        except (OSError, smtplib.SMTPException) as error:
+            raise TargetError(f"{options.host} could not be told: {type(error).__name__}") from None
+
+    def _connected(self) -> smtplib.SMTP:
+        options = self.options
+        port = options.port or PORTS[options.tls]
+        context = ssl.create_default_context(cafile=options.ca_file or None)
+        # Else the library asks DNS for it, which may take longer than there is time.
+        here = socket.gethostname()
+        if options.tls == "implicit":
+            return smtplib.SMTP_SSL(options.host, port, here, timeout=LIMIT, context=context)
+        server = smtplib.SMTP(options.host, port, here, timeout=LIMIT)
+        if options.tls == "starttls":
+            # A server that does not offer it raises: nothing goes out in the clear that was to be encrypted.
+            server.starttls(context=context)
+        return server
+
+    def _mail(self, message: Message) -> EmailMessage:
+        mail = EmailMessage()
+        text = self.text(message)
+        # A header is one line: what follows a line's end would be another header.
+        first = " ".join(text.splitlines()[:1])
+        mail["Subject"] = "".join(char for char in first if char.isprintable())[:200]
+        mail["From"] = self.options.sender
+        mail["To"] = ", ".join(self.options.to)
+        mail["Date"] = formatdate()
+        mail["Message-ID"] = make_msgid(domain=self.options.sender.rpartition("@")[2].rstrip(">"))
+        mail["Auto-Submitted"] = "auto-generated"
+        mail.set_content(f"{text}\n")
+        return mail
+
+
+@hookimpl
+def pushkit_observer() -> type[Observer[EmailOptions]]:
+    """The observer."""
+    return Email

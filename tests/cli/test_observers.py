@@ -1,0 +1,406 @@
+"""Slack, webhooks, IRC, mail, programs and logs hear of pushes, through real servers, and none is ever in the way."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import logging
+import os
+import re
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from email import message_from_bytes
+from email.message import Message
+from pathlib import Path
+from ssl import PROTOCOL_TLS_SERVER, SSLContext
+from typing import Any
+
+import pytest
+import trustme
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import AuthResult, LoginPassword
+
+from cli.project import Project
+from pushkit.testing import HttpsServer, Reply
+
+SECRET = "hunter-two-hunter"
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> tuple[trustme.CA, Path]:
+    """A certificate authority, and its certificate as a file."""
+    made = trustme.CA()
+    path = tmp_path_factory.mktemp("ca") / "ca.pem"
+    made.cert_pem.write_to_path(path)
+    return made, path
+
+
+@pytest.fixture(scope="module")
+def context(authority: tuple[trustme.CA, Path]) -> SSLContext:
+    made = SSLContext(PROTOCOL_TLS_SERVER)
+    authority[0].issue_cert("localhost", "127.0.0.1").configure_cert(made)
+    return made
+
+
+@pytest.fixture
+def web(context: SSLContext) -> Iterator[HttpsServer]:
+    with HttpsServer(context) as server:
+        yield server
+
+
+def told(project: Project, table: str, **targets: str) -> None:
+    """A Pushfile with a target that works and one that does not, and an observer."""
+    project.write(here='strategy = "dir"\npath = "../live"', away='strategy = "acme"\ndo = "unreachable"', **targets)
+    file = project.root / "Pushfile"
+    file.write_text(f"{file.read_text()}\n[notify.team]\n{table}\n")
+
+
+def lines_of(server: HttpsServer) -> list[str]:
+    return [json.loads(each.body)["text"] for each in server.requests("POST")]
+
+
+def test_slack_hears_who_pushed_what_where_and_which_commits_are_new(
+    project: Project, web: HttpsServer, authority: tuple[trustme.CA, Path]
+) -> None:
+    told(project, f'observer = "slack"\nurl = "${{env:SLACK}}"\nca_file = "{authority[1]}"')
+    project.environment["SLACK"] = f"{web.url}/services/{SECRET}"
+    for command in (
+        ("init", "-q", "-b", "main"),
+        ("add", "-A"),
+        ("-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "first"),
+    ):
+        subprocess.run(["git", *command], cwd=project.root, check=True)
+    assert project.push("here").returncode == 0
+    for number in range(22):
+        (project.root / "index.html").write_text(f"{number}")
+        subject = "<!channel> & <b>" if number == 21 else f"commit {number}"
+        line = ["git", "-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qam", subject]
+        subprocess.run(line, cwd=project.root, check=True)
+    assert project.push("here").returncode == 0
+    assert project.push("rollback", "here").returncode == 0
+    assert project.push("hold", "here", "-m", "a sale").returncode == 0
+    assert project.push("here").returncode == 6
+    assert project.push("release", "here").returncode == 0
+    assert project.push("away").returncode == 7
+    started, _, second, finished, back, held, _, refused, released, _, failed = lines_of(web)
+    assert re.fullmatch(r"\S+@\S+ pushes blog [0-9a-f]{7} to here", started)
+    assert "&lt;!channel&gt; &amp; &lt;b&gt;" in second
+    assert second.endswith("commit 2\nand 2 more")
+    assert len(second.splitlines()) == 22
+    assert re.fullmatch(r"\S+ pushed blog \S+ to here in \d+ s", finished)
+    assert " rolled here of blog back to " in back
+    assert held.endswith("holds here of blog: a sale")
+    assert "failed: " in refused
+    assert "ended the hold of here" in released
+    assert failed.endswith("failed: acme.example.com cannot be reached")
+    assert {each.path for each in web.received} == {f"/services/{SECRET}"}
+
+
+def test_a_webhook_is_signed_and_filters_by_event_and_target(
+    project: Project, web: HttpsServer, authority: tuple[trustme.CA, Path]
+) -> None:
+    told(
+        project,
+        f'observer = "webhook"\nurl = "{web.url}/hook"\nkey = "{SECRET}"\nca_file = "{authority[1]}"\n'
+        'events = ["finished", "failed"]\ntargets = ["here"]\ntext = "{what}: {target} {error}"',
+    )
+    assert project.push("here").returncode == 0
+    assert project.push("away").returncode == 7
+    assert project.push("here").returncode == 0, "there is nothing to do, which is not asked for"
+    (only,) = web.requests("POST")
+    document = json.loads(only.body)
+    assert (document["version"], document["what"], document["text"]) == (1, "finished", "finished: here ")
+    assert document["release"] == document["live"] != ""
+    match = re.fullmatch(r"t=(\d+),v1=([0-9a-f]{64})", only.headers["push-signature"])
+    assert match
+    assert abs(int(match[1]) - time.time()) < 60
+    expected = hmac.new(SECRET.encode(), f"{match[1]}.".encode() + only.body, hashlib.sha256).hexdigest()
+    assert match[2] == expected
+
+
+@contextmanager
+def endless() -> Iterator[str]:
+    """A server that answers with a body without end, in the clear; its address."""
+
+    def serve() -> None:
+        accepted, _ = listener.accept()
+        with accepted:
+            accepted.recv(65536)
+            accepted.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+            try:
+                while not over.wait(0.001):
+                    accepted.sendall(b"400\r\n" + b"x" * 1024 + b"\r\n")
+            except OSError:
+                return
+
+    over = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}/{SECRET}"
+        over.set()
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    "how", ["hangs", "resets", "redirects", "refuses", "has no end", "is not there", "is a stranger"]
+)
+def test_an_endpoint_that_misbehaves_changes_neither_the_push_nor_its_exit_code(
+    project: Project, web: HttpsServer, authority: tuple[trustme.CA, Path], how: str
+) -> None:
+    url = f"{web.url}/{SECRET}"
+    path = f"/{SECRET}"
+    over = threading.Event()
+    with HttpsServer(None, host="127.0.0.1") as elsewhere, endless() as without_end:
+        ca = f'ca_file = "{authority[1]}"'
+        if how == "hangs":
+            web.reply("POST", path, *[Reply(200, before=lambda: over.wait(30))] * 2)
+        elif how == "resets":
+            web.reply("POST", path, *[Reply(200, {"Content-Length": "9"}, b"", before=lambda: 1 / 0)] * 2)
+        elif how == "redirects":
+            web.reply("POST", path, *[Reply(307, {"Location": f"{elsewhere.url}/stolen"})] * 2)
+        elif how == "refuses":
+            web.reply("POST", path, *[Reply(500, body=b"x" * 100_000)] * 2)
+        elif how == "has no end":
+            url = without_end
+        elif how == "is not there":
+            url = f"https://127.0.0.1:9/{SECRET}"
+        else:
+            ca = ""
+        told(project, f'observer = "slack"\nurl = "${{env:SLACK}}"\n{ca}\nevents = ["finished"]')
+        begun = time.monotonic()
+        done = project.push("here", "-v", SLACK=url)
+        seconds = time.monotonic() - begun
+        over.set()
+        if how != "has no end":
+            socket.create_connection(("127.0.0.1", int(without_end.split(":")[2].split("/")[0]))).close()
+        assert not elsewhere.received, "nothing follows a redirect"
+    assert done.returncode == 0, done.stderr
+    assert (project.root.parent / "live/current/index.html").exists()
+    assert seconds < 15
+    assert SECRET not in done.stderr + done.stdout
+    warned = re.findall(r"here: warning: team (.*)", done.stderr)
+    expected = {
+        "hangs": "did not answer in time|could not be told: ReadTimeout",
+        "resets": "could not be told: ConnectionError",
+        "redirects": r"redirects elsewhere \(307\)",
+        "refuses": "localhost answered 500",
+        "has no end": "",
+        "is not there": "could not be told: ConnectionError",
+        "is a stranger": "could not be told: SSLError",
+    }[how]
+    assert len(warned) == bool(expected)
+    assert not expected or re.search(expected, warned[0]), warned
+
+
+def test_a_secret_that_an_observer_lacks_is_a_warning_and_no_reason_not_to_push(project: Project) -> None:
+    told(project, 'observer = "slack"\nurl = "${env:NOT_SET_ANYWHERE}"')
+    done = project.push("here")
+    assert done.returncode == 0
+    assert "team is not told: notify.team.url: the environment variable NOT_SET_ANYWHERE is not set" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        ('observer = "slak"', 'did you mean "slack"?'),
+        ('observer = "slack"', "notify.team.url: missing"),
+        ('observer = "slack"\nurl = "http://example.com/x"', "expected https://"),
+        ('observer = "webhook"\nurl = "https://example.com"\ntext = "{nobody}"', "{nobody} is no field"),
+        ('observer = "webhook"\nurl = "https://example.com"\ntext = "{who.__class__}"', "is no field"),
+        ('observer = "irc"\nhost = "h"\nchannel = "a b"', "expected a channel"),
+        ('observer = "email"\nhost = "h"\nsender = "a"\nto = []', "notify.team.to"),
+        ('observer = "command"\nrun = "tell ${env:TOKEN}"', "no reference is allowed here"),
+        ('observer = "log"\nfile = "x"\nevents = ["begun"]', "notify.team.events"),
+    ],
+)
+def test_what_is_wrong_with_an_observer_is_said_before_anything_is_done(
+    project: Project, table: str, words: str
+) -> None:
+    told(project, table)
+    done = project.push("here")
+    assert done.returncode == 3, done.stderr
+    assert words in done.stderr
+    assert not (project.root.parent / "live").exists()
+
+
+# ---- mail
+
+
+class Mailbox:
+    """Keeps the mails that a server gets."""
+
+    def __init__(self) -> None:
+        self.mails: list[Message] = []
+        self.logins: list[tuple[bytes, bytes]] = []
+
+    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802  (aiosmtpd's name)
+        self.mails.append(message_from_bytes(envelope.content))
+        return "250 OK"
+
+    def login(self, server: Any, session: Any, envelope: Any, mechanism: str, data: Any) -> AuthResult:
+        assert isinstance(data, LoginPassword)
+        self.logins.append((data.login, data.password))
+        return AuthResult(success=data.password == SECRET.encode(), handled=False)
+
+
+@contextmanager
+def mail_server(context: SSLContext, *, offered: bool = True) -> Iterator[tuple[Mailbox, int]]:
+    box = Mailbox()
+    controller = Controller(
+        box,
+        hostname="127.0.0.1",
+        port=free_port(),
+        tls_context=context if offered else None,
+        authenticator=box.login,
+        auth_require_tls=offered,
+    )
+    logging.getLogger("mail.log").setLevel(logging.ERROR)
+    controller.start()
+    try:
+        yield box, controller.port
+    finally:
+        controller.stop()
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        port: int = found.getsockname()[1]
+    return port
+
+
+def test_a_mail_comes_by_starttls_with_one_subject_whatever_was_said(
+    project: Project, context: SSLContext, authority: tuple[trustme.CA, Path]
+) -> None:
+    with mail_server(context) as (box, port):
+        told(
+            project,
+            f'observer = "email"\nhost = "localhost"\nport = {port}\nuser = "u"\npassword = "${{env:MAIL}}"\n'
+            f'sender = "push@example.com"\nto = ["a@example.com", "b@example.com"]\nca_file = "{authority[1]}"\n',
+        )
+        assert project.push("hold", "here", "-m", "first\r\nBcc: eve@example.com\nü", MAIL=SECRET).returncode == 0
+        done = project.push("release", "here", MAIL="another secret")
+    assert done.returncode == 0
+    assert "here: warning: team failed: localhost does not take the password of u" in done.stderr
+    (mail,) = box.mails
+    assert box.logins[0] == (b"u", SECRET.encode())
+    assert "Bcc" not in mail
+    assert "\n" not in str(mail["Subject"])
+    assert mail["To"] == "a@example.com, b@example.com"
+    assert "ü" in bytes(mail.get_payload(decode=True)).decode()
+
+
+def test_a_server_that_offers_no_tls_gets_neither_password_nor_mail(project: Project, context: SSLContext) -> None:
+    with mail_server(context, offered=False) as (box, port):
+        told(
+            project,
+            f'observer = "email"\nhost = "localhost"\nport = {port}\nuser = "u"\npassword = "{SECRET}"\n'
+            'sender = "push@example.com"\nto = ["a@example.com"]\n',
+        )
+        done = project.push("hold", "here", "-m", "why")
+    assert done.returncode == 0
+    assert "localhost could not be told: SMTPNotSupportedError" in done.stderr
+    assert (box.mails, box.logins) == ([], [])
+
+
+# ---- IRC
+
+
+@contextmanager
+def irc_server(directory: Path, authority: trustme.CA) -> Iterator[tuple[int, Path]]:
+    """A real server with TLS and a password; its port, and where it logs what is said."""
+    pem = directory / "irc.pem"
+    issued = authority.issue_cert("localhost")
+    issued.private_key_and_cert_chain_pem.write_to_path(pem)
+    log = directory / "channels"
+    log.mkdir()
+    port = free_port()
+    command = [
+        str(Path(sys.executable).with_name("miniircd")),
+        *("--listen", "127.0.0.1", "--ports", str(port), "--ssl-pem-file", str(pem)),
+        *("--password", SECRET, "--channel-log-dir", str(log)),
+        *(("--setuid", "root") if os.geteuid() == 0 else ()),
+    ]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        try:
+            end = time.monotonic() + 20
+            while True:
+                try:
+                    socket.create_connection(("127.0.0.1", port)).close()
+                    break
+                except OSError:
+                    assert time.monotonic() < end
+                    time.sleep(0.02)
+            yield port, log
+        finally:
+            process.kill()
+
+
+def test_a_line_is_said_in_a_channel_and_can_be_no_command(
+    project: Project, tmp_path: Path, authority: tuple[trustme.CA, Path]
+) -> None:
+    with irc_server(tmp_path, authority[0]) as (port, log):
+        told(
+            project,
+            f'observer = "irc"\nhost = "localhost"\nport = {port}\nchannel = "#deploys"\npassword = "${{env:IRC}}"\n'
+            f'ca_file = "{authority[1]}"',
+        )
+        evil = f"first\r\nPRIVMSG #deploys :forged\r\nQUIT\n{'ü' * 600}"
+        done = project.push("hold", "here", "-m", evil, IRC=SECRET)
+        assert (done.returncode, "warning" in done.stderr) == (0, False), done.stderr
+        assert project.push("here", IRC=SECRET).returncode == 6
+        done = project.push("release", "here", IRC="wrong-password")
+        assert done.returncode == 0
+        assert "localhost" in done.stderr
+        assert "wrong-password" not in done.stderr
+        text = "".join(path.read_text() for path in log.iterdir())
+    said = [line.partition("> ")[2] for line in text.splitlines() if "<push> " in line]
+    assert said[0].endswith("holds here of blog: first")
+    assert said[1] == "PRIVMSG #deploys :forged", "it is said, and not done"
+    assert any("failed: " in line for line in said)
+    assert all(len(line.encode()) <= 412 for line in said)
+
+
+# ---- this machine
+
+
+def test_a_program_gets_the_message_on_its_input_and_no_identity(project: Project) -> None:
+    script = project.root.parent / "told.sh"
+    script.write_text('#!/bin/sh\ncat >"$0.$PUSH_WHAT"; env >"$0.env"; echo "$@" >"$0.args"\n')
+    script.chmod(0o755)
+    told(project, f'observer = "command"\nrun = "{script} \'two words\'"')
+    assert project.push("here", PUSH_AGE_KEY="AGE-SECRET-KEY-1ABC").returncode == 0
+    document = json.loads(Path(f"{script}.finished").read_text())
+    assert (document["target"], document["what"]) == ("here", "finished")
+    assert Path(f"{script}.args").read_text() == "two words\n"
+    assert "AGE-SECRET" not in Path(f"{script}.env").read_text()
+    script.write_text("#!/bin/sh\nexit 3\n")
+    assert "ended with exit code 3" in project.push("hold", "here", "-m", "why").stderr
+
+
+def test_a_log_has_a_line_for_each_and_is_its_owners_alone(project: Project) -> None:
+    told(project, 'observer = "log"\nfile = "../audit.log"')
+    for arguments in (("here",), ("away",), ("hold", "here", "-m", "why")):
+        project.push(*arguments)
+    path = project.root.parent / "audit.log"
+    assert path.stat().st_mode & 0o777 == 0o600
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [line["what"] for line in lines] == ["started", "finished", "started", "failed", "held"]
+    assert all(line["time"].endswith("+00:00") for line in lines)
+
+
+def test_syslog_gets_one_line_for_each(project: Project, tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as log:
+        log.bind(str(tmp_path / "log"))
+        log.settimeout(10)
+        told(project, f'observer = "syslog"\naddress = "{tmp_path}/log"\nevents = ["held"]')
+        assert project.push("hold", "here", "-m", "two\nlines").returncode == 0
+        data = log.recv(4096)
+    assert re.fullmatch(rb"<14>push: \S+ holds here of \S+: two; lines\0?", data)
+    assert b"\n" not in data
