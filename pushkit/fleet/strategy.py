@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from pushkit.amount import counted
 from pushkit.errors import Interrupted, Overtaken, PushFailed, PushRefused, TargetError
 from pushkit.files.history import meant
 from pushkit.files.layout import REASON, release_of
@@ -24,7 +25,7 @@ from pushkit.fleet.rollout import Rollout, Stopped, names, step_of, switch_of
 from pushkit.fleet.source import hosts_of
 from pushkit.fleet.state import State
 from pushkit.fleet.whereabouts import whereabouts
-from pushkit.model import Finding, Hold, Host, LogEntry, Plan, Release, Severity, Status
+from pushkit.model import Finding, Hold, Host, LogEntry, Plan, Release, Severity, Status, Step
 from pushkit.snapshot import Snapshot
 from pushkit.strategy import Run, Strategy, one_line
 
@@ -60,6 +61,7 @@ class Fleet(Strategy[Any]):
 
     def __init__(self, options: FleetOptions, run: Run, make: Callable[[Host, Run], FileStrategy[Any]]) -> None:
         super().__init__(options, run)
+        self._shown: Member | None = None
         if run.joining:
             # One host is what it is about, which must not fail.
             options = options.model_copy(update={"rollout": options.rollout.model_copy(update={"max_failures": 0})})
@@ -215,6 +217,11 @@ class Fleet(Strategy[Any]):
         return self._rollout.members
 
     @property
+    def _showing(self) -> Sequence[Member]:
+        """The hosts whose release is what is live."""
+        return self._everybody
+
+    @property
     def _knowing(self) -> Member:
         """A host that knows the releases to choose from."""
         return self._first
@@ -343,8 +350,43 @@ class Fleet(Strategy[Any]):
             if each.out:
                 found.append(Finding(Severity.ERROR, name, f"is {each.state}: {each.reason}"))
                 continue
-            found += [Finding(f.severity, f"{name}: {f.subject}", f.message, f.hint) for f in each.strategy.check()]
+            found += [of_host(each, finding) for finding in each.strategy.check()]
         return found
+
+    def changes(self, snapshot: Snapshot) -> Sequence[Step]:
+        """How ``snapshot`` differs from what is live on most hosts. Those with another release are warned of.
+
+        What is live under one id is the same everywhere, and is read on one host.
+        """
+        self._see()
+        groups: dict[str, list[Member]] = {}
+        for each in self._showing:
+            if each.state is State.CONNECTED:
+                groups.setdefault(each.before, []).append(each)
+        if not groups:
+            raise TargetError("no host can be looked at", hint="see why: push status")
+        most, *others = sorted(groups.values(), key=len, reverse=True)
+        for members in others:
+            differ = counted(len(members[0].strategy.changes(snapshot)), "path")
+            self.run.warn(f"{names(members)}: {members[0].before or 'nothing'} is live there: {differ} would change")
+        self._shown = most[0]
+        return self._shown.strategy.changes(snapshot)
+
+    def read_live(self, path: str, limit: int) -> bytes:
+        """The content of a file that is live on most hosts."""
+        assert self._shown, "changes were asked for"
+        return self._shown.strategy.read_live(path, limit)
+
+    def verify(self) -> Sequence[Finding]:
+        """Compare what is live on each host with what was pushed there."""
+        found: dict[Member, Sequence[Finding]] = {}
+
+        def look(member: Member) -> None:
+            found[member] = member.strategy.verify()
+
+        failures = self._rollout.together([each for each in self._everybody if each.state is State.CONNECTED], look)
+        told = [Finding(Severity.ERROR, each.host.name, one_line(error)) for each, error in failures.items()]
+        return [*told, *(of_host(each, finding) for each in self._everybody for finding in found.get(each, ()))]
 
     def hold(self, why: str) -> None:
         """Let nobody roll out."""
@@ -395,6 +437,11 @@ class Fleet(Strategy[Any]):
     def _whereabouts(self) -> str:
         """What is live where, in a few words."""
         return whereabouts(self._everybody, self.options.rollout.parallel)
+
+
+def of_host(member: Member, finding: Finding) -> Finding:
+    """What was seen on one host, as seen on that."""
+    return replace(finding, subject=f"{member.host.name}: {finding.subject}")
 
 
 def newest(survey: Survey) -> int:
