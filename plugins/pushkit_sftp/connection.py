@@ -120,7 +120,8 @@ class Line:
             self._ahead = memoryview(self.carrier.recv(max(size, AHEAD)))
             self._heard = time.monotonic()
         data = bytes(self._ahead[:size])
-        self._ahead = self._ahead[size:]
+        # An empty rest would keep what it is the rest of.
+        self._ahead = self._ahead[size:] or memoryview(b"")
         return data
 
     def __getattr__(self, name: str) -> Any:

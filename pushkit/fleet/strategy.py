@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-from pushkit.errors import Interrupted, Overtaken, PushFailed, PushRefused, TargetError
+from pushkit.errors import Busy, Interrupted, Overtaken, PushFailed, PushRefused, TargetError
 from pushkit.files.layout import REASON, release_of
 from pushkit.files.survey import Survey
 from pushkit.files.ticket import GOOD, PREPARED, RESUMED, ROLLED_BACK, SUCCESS, SWITCHED, Ticket
@@ -226,7 +226,14 @@ class Fleet(View):
         def describe(number: int) -> Ticket:
             return Ticket(number, release, self._first.before, why)
 
-        ticket, _ = lock.enter(lock.look(), describe)
+        seen = lock.look()
+        ticket, survey = lock.enter(seen, describe)
+        if succeeded(survey) - succeeded(seen):
+            lock.queue.end(ticket, "overtaken")
+            raise Busy(
+                f"another rollout was on {self.run.target.name} meanwhile; this {why} changed nothing",
+                hint=f"look at it (push status), then {why} again",
+            )
         with lock.queue.alive(ticket):
             self._write(lock, ticket)
             lock.switching(ticket)
@@ -256,6 +263,12 @@ class Fleet(View):
         question = f"only {now} hosts are listed, and {before} were in the last rollout. Go on?"
         if now * 2 < before and not self.run.confirm(question):
             raise PushRefused(f"{now} hosts in place of {before} were not confirmed; nothing changed")
+
+
+def succeeded(survey: Survey) -> set[int]:
+    """The numbers of the rollouts that ended well. Who joined changed nothing for the others."""
+    ended = [each for each in survey.tickets if each.ended and each.why != "join"]
+    return {each.number for each in ended if each.outcome in SUCCESS.values()}
 
 
 def newest(survey: Survey) -> int:
