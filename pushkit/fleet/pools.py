@@ -69,6 +69,12 @@ class Pools(Fleet):
         return [found[host] for host in in_order(found, self.run.target.name)] or self._rollout.members
 
     @property
+    def _showing(self) -> Sequence[Member]:
+        """The hosts that have the traffic."""
+        self._aim()
+        return self._pools[self._live].members if self._live else self._everybody
+
+    @property
     def _knowing(self) -> Member:
         """A host of the pool that it is about."""
         return next(iter(self._rollout.at(State.CONNECTED, State.PREPARED, State.SWITCHED)), self._first)

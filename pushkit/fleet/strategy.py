@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
 
-from pushkit.errors import Interrupted, Overtaken, PushFailed, PushRefused, TargetError
-from pushkit.files.history import meant
+from pushkit.errors import Busy, Interrupted, Overtaken, PushFailed, PushRefused, TargetError
 from pushkit.files.layout import REASON, release_of
-from pushkit.files.status import place_of
-from pushkit.files.strategy import FileStrategy
 from pushkit.files.survey import Survey
 from pushkit.files.ticket import GOOD, PREPARED, RESUMED, ROLLED_BACK, SUCCESS, SWITCHED, Ticket
 from pushkit.fleet.host import key
-from pushkit.fleet.join import join, pair
-from pushkit.fleet.lead import leading
+from pushkit.fleet.join import join
 from pushkit.fleet.lock import Lock
 from pushkit.fleet.member import Member
-from pushkit.fleet.options import FleetOptions
-from pushkit.fleet.rollout import Rollout, Stopped, names, step_of, switch_of
-from pushkit.fleet.source import hosts_of
+from pushkit.fleet.rollout import Stopped, names, step_of, switch_of
 from pushkit.fleet.state import State
-from pushkit.fleet.whereabouts import whereabouts
-from pushkit.model import Finding, Hold, Host, LogEntry, Plan, Release, Severity, Status
+from pushkit.fleet.view import View
+from pushkit.model import Plan, Release
 from pushkit.snapshot import Snapshot
-from pushkit.strategy import Run, Strategy, one_line
+from pushkit.strategy import one_line
 
 #: What can be done about a rollout that ended in the middle of its hosts.
 LEFT = "go on with push resume, or back with push rollback"
@@ -49,36 +42,10 @@ class FleetPlan(Plan):
         return self.worst.there if self.worst else 0
 
 
-class Fleet(Strategy[Any]):
-    """Many hosts that go from one release to the next together.
-
-    ``make`` gives the strategy of one host, for a run of its own.
-    """
+class Fleet(View):
+    """Many hosts that go from one release to the next together."""
 
     name = "fleet"
-    Options = FleetOptions
-
-    def __init__(self, options: FleetOptions, run: Run, make: Callable[[Host, Run], FileStrategy[Any]]) -> None:
-        super().__init__(options, run)
-        if run.joining:
-            # One host is what it is about, which must not fail.
-            options = options.model_copy(update={"rollout": options.rollout.model_copy(update={"max_failures": 0})})
-        self._rollout = Rollout(run, options, self._listed, lambda host: Member(host, make, run))
-
-    def _listed(self) -> list[Host]:
-        """The hosts that it is about, in the order of a rollout."""
-        hosts = hosts_of(self.options, self.run)
-        return pair(self.run.joining, hosts, self.options) if self.run.joining else hosts
-
-    # Reaching the hosts.
-
-    def connect(self) -> None:
-        """Connect to every host. One that cannot be reached is no reason to give up here."""
-        self._rollout.connect()
-
-    def close(self) -> None:
-        """Hang up everywhere."""
-        self._rollout.close()
 
     def plan(self, snapshot: Snapshot) -> Plan:
         """What the hosts lack. Raises `TargetError` when more hosts fail than may."""
@@ -209,20 +176,6 @@ class Fleet(Strategy[Any]):
 
     # What is otherwise where there are two pools.
 
-    @property
-    def _everybody(self) -> Sequence[Member]:
-        """All hosts, in the order of a rollout."""
-        return self._rollout.members
-
-    @property
-    def _knowing(self) -> Member:
-        """A host that knows the releases to choose from."""
-        return self._first
-
-    def _see(self) -> None:
-        """Look what is live on all hosts."""
-        self._rollout.see()
-
     def _write(self, lock: Lock, ticket: Ticket) -> None:
         """Write down what is live on each host."""
         lock.write(ticket, {key(each.host): each.before for each in self._everybody if not each.out})
@@ -273,7 +226,14 @@ class Fleet(Strategy[Any]):
         def describe(number: int) -> Ticket:
             return Ticket(number, release, self._first.before, why)
 
-        ticket, _ = lock.enter(lock.look(), describe)
+        seen = lock.look()
+        ticket, survey = lock.enter(seen, describe)
+        if succeeded(survey) - succeeded(seen):
+            lock.queue.end(ticket, "overtaken")
+            raise Busy(
+                f"another rollout was on {self.run.target.name} meanwhile; this {why} changed nothing",
+                hint=f"look at it (push status), then {why} again",
+            )
         with lock.queue.alive(ticket):
             self._write(lock, ticket)
             lock.switching(ticket)
@@ -304,97 +264,11 @@ class Fleet(Strategy[Any]):
         if now * 2 < before and not self.run.confirm(question):
             raise PushRefused(f"{now} hosts in place of {before} were not confirmed; nothing changed")
 
-    # What is there.
 
-    def status(self) -> Status:
-        """What is live on each host, and who holds the queue of rollouts."""
-        self._see()
-        hosts = {
-            each.host.name: each.before if each.state is State.CONNECTED else f"[{each.state}]"
-            for each in self._everybody
-        }
-        lives = set(hosts.values())
-        live = lives.pop() if len(lives) == 1 else ""
-        try:
-            survey = self._lock().look()
-            first = self._first.strategy.status()
-        except (PushRefused, TargetError) as error:
-            # What the others say is worth seeing all the same.
-            self.run.warn(f"{error.message}; who holds it, and what there is to go back to, is not known")
-            return Status(live, hosts=hosts)
-        queue = tuple(place_of(each) for each in survey.open_tickets)
-        return Status(live, first.since, first.who, first.releases, first.prepared, queue, survey.hold, hosts)
-
-    def log(self) -> Sequence[LogEntry]:
-        """How the rollouts ended, as far as their tickets are kept."""
-        return [
-            LogEntry(
-                each.number, each.closed, each.holder, each.why, each.release.id, each.previous, each.outcome or "open"
-            )
-            for each in self._lock().look().tickets
-            if each.release and each.closed
-        ]
-
-    def check(self) -> Sequence[Finding]:
-        """Look at every host."""
-        found: list[Finding] = []
-        for each in self._everybody:
-            name = each.host.name
-            if each.out:
-                found.append(Finding(Severity.ERROR, name, f"is {each.state}: {each.reason}"))
-                continue
-            found += [Finding(f.severity, f"{name}: {f.subject}", f.message, f.hint) for f in each.strategy.check()]
-        return found
-
-    def hold(self, why: str) -> None:
-        """Let nobody roll out."""
-        lock = self._lock()
-        lock.make(lock.look())
-        lock.queue.hold(why)
-
-    def release_hold(self) -> Hold | None:
-        """Let rollouts go on."""
-        return self._lock().queue.release_hold()
-
-    def unlock(self, number: int, why: str) -> None:
-        """End a rollout of the queue."""
-        self._lock().queue.unlock(number, why)
-
-    # How.
-
-    @property
-    def _first(self) -> Member:
-        """The host with the queue. Raises `TargetError` when it cannot be used."""
-        return leading(self._everybody, self.options)
-
-    def _lock(self, decided: str = "") -> Lock:
-        remote = self._first.strategy.remote
-        assert remote
-
-        def settle(ticket: Ticket, survey: Survey) -> str:
-            if decided:
-                return decided
-            raise PushRefused(
-                f"{ticket.why} {ticket.number} by {ticket.holder} died or was halted in the middle of its hosts",
-                hint=f"push resume, push rollback, or take it as it is: push unlock {ticket.number} --why TEXT",
-            )
-
-        return Lock(remote, self.run, settle)
-
-    def _known(self, wanted: str) -> Release:
-        """The release that ``wanted`` names, by its id, its number or its revision, as the first host knows it."""
-        host = self._knowing
-        status = host.strategy.status()
-        there = {each.id: each for each in (*status.releases, *status.prepared)}
-        found = there.get(meant(wanted, there))
-        if found is None:
-            choice = ", ".join(there) or "none"
-            raise PushRefused(f"there is no release {wanted!r} on {host.host.name}", hint=f"there are: {choice}")
-        return found
-
-    def _whereabouts(self) -> str:
-        """What is live where, in a few words."""
-        return whereabouts(self._everybody, self.options.rollout.parallel)
+def succeeded(survey: Survey) -> set[int]:
+    """The numbers of the rollouts that ended well. Who joined changed nothing for the others."""
+    ended = [each for each in survey.tickets if each.ended and each.why != "join"]
+    return {each.number for each in ended if each.outcome in SUCCESS.values()}
 
 
 def newest(survey: Survey) -> int:

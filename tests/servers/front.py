@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pushkit.testing import Nginx, Sshd
+from pushkit.testing.processes import descendants
 from pushkit.testing.server import free_port
 
 DOCUMENTATION = Path(__file__).parents[2] / "docs/fleet.md"
@@ -53,6 +55,12 @@ class Front(Nginx):
     @contextmanager
     def asked(self) -> Iterator[list[str]]:
         """Somebody asks for the page without a pause; each other answer than the last one. None is an error."""
+        # A worker from before the last reload may still answer for the other pool.
+        assert self._process
+        end = time.monotonic() + 10
+        while len(descendants(self._process.pid)) > 1:
+            assert time.monotonic() < end
+            time.sleep(0.01)
         over = threading.Event()
         seen: list[str] = []
 

@@ -125,6 +125,35 @@ def test_what_is_live_is_told_also_when_the_host_with_the_queue_is_away(site: Fl
     assert "the host with the queue cannot be used" in done.stderr
 
 
+def test_what_differs_is_told_of_most_hosts_and_what_was_altered_is_mended_where_it_was(site: FleetSite) -> None:
+    site.good()
+    *others, odd = order(site)
+    everybody = site.hosts
+    site.hosts = list(map(text, others))
+    site.write()
+    site.change("two")
+    site.good()
+    site.hosts = everybody
+    site.write()
+    site.change("three")
+    done = site.push("diff", "--text")
+    assert done.returncode == 0, done.stderr
+    assert "-two\n" in done.stdout
+    assert "+three\n" in done.stdout
+    assert f"{odd.host}: 000001-" in done.stderr
+    assert "1 path would change" in done.stderr
+    site.change("two")
+    site.good()
+    (others[1].files / site.path / "current/index.html").write_text("altered\n")
+    done = site.push("check", "--deep")
+    assert done.returncode == 7, done.stdout
+    assert [line for line in done.stdout.splitlines() if others[1].host in line and "index.html" in line]
+    done = site.push("--repair", "--json")
+    assert done.returncode == 0, done.stderr
+    assert {each["host"] for each in changes(done) if each["state"] == "switched"} == {others[1].host}
+    assert site.live == ["two"] * COUNT
+
+
 def test_a_sick_canary_is_the_only_one_that_ever_was_live(site: FleetSite) -> None:
     site.good()
     site.change("two")

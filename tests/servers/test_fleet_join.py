@@ -58,9 +58,14 @@ def test_a_join_waits_for_a_rollout_and_says_why_it_cannot_be(site: FleetSite) -
     assert (done.returncode, "is busy: push" in done.stderr) == (9, True), done.stderr
     waiting = site.start("join", text(new), "--wait", "60", "--json")
     site.until(lambda: "waiting: push" in waiting.said)
+    back = site.start("rollback", "--wait", "60")
+    site.until(lambda: "waiting: push" in back.said)
     (lead.files / "sick").unlink()
     out, err = under_way.communicate(timeout=30)
     assert under_way.returncode == 0, err
+    # What was to be gone back from is not what is live any more.
+    _, err = back.communicate()
+    assert (back.returncode, "another rollout was on web meanwhile" in err) == (9, True), err
     second = out.split()[-1]
     out, err = waiting.communicate(timeout=30)
     assert waiting.returncode == 0, err
