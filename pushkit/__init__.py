@@ -75,6 +75,7 @@ if TYPE_CHECKING:
     from pushkit.options import Options, Public
     from pushkit.packing import Archive, pack
     from pushkit.process import Command
+    from pushkit.quotation import excerpt
     from pushkit.secrets.source import Lookup, SecretSource
     from pushkit.snapshot import Snapshot
     from pushkit.strategy import (
@@ -132,6 +133,7 @@ _MODULES = {
         "Switched",
         "Warned",
     ),
+    "quotation": ("excerpt",),
     "hookspecs": ("hookimpl",),
     "model": (
         "Action",
@@ -251,6 +253,7 @@ __all__ = [
     "command_options",
     "command_run",
     "command_target",
+    "excerpt",
     "hookimpl",
     "pack",
 ]

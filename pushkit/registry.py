@@ -6,6 +6,7 @@ broken ends as a `PluginError` that names the distribution it came with.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -149,13 +150,22 @@ def _manager(group: str) -> pluggy.PluginManager:
     return manager
 
 
+# Secrets are resolved in threads: two of them must not register one plugin.
+_LOCK = threading.RLock()
+
+
 def _result(group: str, name: str, hook: str, check: Callable[[Any], str]) -> Any:
     """What the plugin's hook returns. ``check`` says what is wrong with that, if anything.
 
     A plugin that turns out to be broken is forgotten again, so that it breaks no other.
     """
-    plugin = find(group, name)
-    manager = _manager(group)
+    with _LOCK:
+        return _asked(find(group, name), hook, check)
+
+
+def _asked(plugin: Plugin, hook: str, check: Callable[[Any], str]) -> Any:
+    name = plugin.name
+    manager = _manager(plugin.group)
     try:
         if not manager.has_plugin(name):
             _import(plugin, manager)

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pushkit import PluginError, Run, TargetError
+from pushkit import PluginError, Run, TargetError, excerpt
 from pushkit_aws.options import AwsOptions
 
 ResultT = TypeVar("ResultT")
@@ -145,7 +145,7 @@ class Clients:
             raise unreached(error, service, self._options) from error
         except (OSError, ValueError, ResponseParserError) as error:
             # An endpoint that answers what is not its protocol; a file of certificates that holds none.
-            text = " ".join(str(error).split())[:200] or type(error).__name__
+            text = excerpt(str(error), 200) or type(error).__name__
             raise TargetError(f"{service} cannot be used: {text}", hint="is endpoint_url right?") from error
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from pushkit import TargetError
+from pushkit import TargetError, excerpt
 from pushkit_aws.options import AwsOptions
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def refused(error: ClientError, service: str, operation: str, parameters: Mappin
     said: Mapping[str, Any] = error.response.get("Error", {})
     code = str(said.get("Code", ""))
     status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) or 0)
-    text = " ".join(str(said.get("Message", "")).split())[:300]
+    text = excerpt(str(said.get("Message", "")), 300)
     subject = resource(parameters)
     message, hint = _meaning(code, text, service, operation, subject)
     if code == "NoSuchBucket" or (status == 404 and operation == "head_bucket"):
@@ -136,7 +136,7 @@ def unreached(error: BotoCoreError, service: str, options: AwsOptions) -> Target
     from botocore import exceptions as of  # noqa: PLC0415  (with boto3)
 
     where = options.endpoint_url or service
-    text = " ".join(str(error).split())[:300]
+    text = excerpt(str(error), 300)
     told: tuple[tuple[tuple[type[Exception], ...], str, str], ...] = (
         (
             (of.NoCredentialsError, of.PartialCredentialsError),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from http.client import responses
 
-from pushkit import PushFailed, PushkitError, TargetError
+from pushkit import PushFailed, PushkitError, TargetError, excerpt
 from pushkit_http.address import shown
 from pushkit_http.client import LATER, Answer, Request
 
@@ -46,7 +46,7 @@ def said(answer: Answer) -> str:
     # Nexus says it in the first line of its answer alone.
     if not text and answer.reason != responses.get(answer.status):
         text = one_line(answer.reason)
-    return f": {text[:EXCERPT]}" if text else ""
+    return f": {excerpt(text, EXCERPT)}" if text else ""
 
 
 def one_line(text: str) -> str:

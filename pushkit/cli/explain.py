@@ -33,15 +33,23 @@ class Option:
 
 @click.command()
 @click.argument("strategy", shell_complete=lambda *asked: complete_strategy(asked[2]))
+@click.option("--observer", is_flag=True, help="It is the name of an observer, not of a strategy.")
 @common("json")
 @click.pass_obj
-def command(settings: Settings, strategy: str) -> None:
+def command(settings: Settings, strategy: str, observer: bool) -> None:
     """Explain the options of a STRATEGY: what each may be, its default, and what it is for."""
-    kind = registry.strategy(strategy)
+    kind = registry.observer(strategy) if observer else registry.strategy(strategy)
     options = list(options_of(kind.Options.model_json_schema()))
     summary = inspect.cleandoc(kind.__doc__ or "").partition("\n")[0]
     if settings.json:
-        say(json_line("strategy", name=strategy, help=summary, options=[asdict(option) for option in options]))
+        say(
+            json_line(
+                "observer" if observer else "strategy",
+                name=strategy,
+                help=summary,
+                options=[asdict(option) for option in options],
+            )
+        )
         return
     say(f"{strategy}: {summary}" if summary else strategy)
     for option in options:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -67,31 +68,42 @@ def write(directory: Path) -> Path:
 
 def installed_schema() -> str:
     """The schema of a Pushfile with every strategy that is installed, as text."""
-    targets = {}
-    for name in sorted({plugin.name for plugin in registry.names("strategies")}):
+    targets = dict(_schemas("strategies", registry.strategy, "{name}"))
+    observers = dict(_schemas("observers", registry.observer, "notify.{name}"))
+    return json.dumps(pushfile_schema(targets, observers), indent=2)
+
+
+def _schemas(group: str, find: Callable[[str], Any], prefix: str) -> Iterator[tuple[str, Schema]]:
+    """The options of each plugin of a group, by name, what it refers to under ``prefix``. A broken one is left out."""
+    for name in sorted({plugin.name for plugin in registry.names(group)}):
+        template = f"#/$defs/{prefix.format(name=name)}.{{model}}"
         try:
-            targets[name] = registry.strategy(name).Options.model_json_schema(ref_template=f"#/$defs/{name}.{{model}}")
+            yield name, find(name).Options.model_json_schema(ref_template=template)
         except PluginError as error:
             Lines(sys.stderr)(f"left out: {error.message}")
-    return json.dumps(pushfile_schema(targets), indent=2)
 
 
-def pushfile_schema(strategies: dict[str, Schema]) -> Schema:
-    """The schema of a Pushfile (draft 2020-12), from the schema of each strategy's options.
+def pushfile_schema(strategies: dict[str, Schema], observers: dict[str, Schema]) -> Schema:
+    """The schema of a Pushfile (draft 2020-12), from the schemas of the options of strategies and observers.
 
-    Where a strategy's schema refers to definitions, they are named ``STRATEGY.NAME``.
+    Where a strategy's schema refers to definitions, they are named ``STRATEGY.NAME``; ``notify.OBSERVER.NAME`` where an
+    observer's does.
     """
     definitions: Schema = {
         "reference": {
             "type": "string",
             "pattern": r"\$\{[A-Za-z][A-Za-z0-9_-]*:[^}]+\}",
-            "description": "A value from elsewhere: ${env:NAME}, ${file:PATH}, ${command:PROGRAM ARGUMENTS}.",
+            "description": "A value from elsewhere: ${secret:NAME}, ${env:NAME}, ${file:PATH}, ${command:PROGRAM}.",
         }
     }
     for name, options in strategies.items():
         inner = options.pop("$defs", {})
         definitions |= {f"{name}.{key}": _open(part) for key, part in inner.items()}
         definitions[f"target.{name}"] = _target(name, _open(options))
+    for name, options in observers.items():
+        inner = options.pop("$defs", {})
+        definitions |= {f"notify.{name}.{key}": _open(part) for key, part in inner.items()}
+        definitions[f"notify.{name}"] = _observer(name, _open(options))
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Pushfile",
@@ -123,8 +135,15 @@ def pushfile_schema(strategies: dict[str, Schema]) -> Schema:
                 "description": "Who hears of pushes, by name.",
                 "additionalProperties": {
                     "type": "object",
-                    "properties": {"observer": {"type": "string"}},
+                    "properties": {"observer": {"enum": list(observers)}},
                     "required": ["observer"],
+                    "allOf": [
+                        {
+                            "if": {"properties": {"observer": {"const": name}}, "required": ["observer"]},
+                            "then": {"$ref": f"#/$defs/notify.{name}"},
+                        }
+                        for name in observers
+                    ],
                 },
             },
         },
@@ -167,6 +186,15 @@ def _target(name: str, options: Schema) -> Schema:
             "include": _PATTERNS | {"description": "Patterns of what git ignores and this target needs."},
         },
         "required": ["strategy", *options.get("required", ())],
+    }
+
+
+def _observer(name: str, options: Schema) -> Schema:
+    """The schema of a ``[notify.NAME]`` table."""
+    return options | {
+        "title": f"An observer {name}",
+        "properties": {"observer": {"const": name, "description": "Who is told."}, **options.get("properties", {})},
+        "required": ["observer", *options.get("required", ())],
     }
 
 

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from pushkit.questions import Ask, nobody
 
@@ -55,9 +55,11 @@ class Lookup:
     cancelled: threading.Event = field(default_factory=threading.Event)
 
 
-SecretSource = Callable[[str, Lookup], str]
-"""Resolves a reference: called with its part after the colon, and for whom; returns the value.
+class SecretSource(Protocol):
+    """A function that resolves a reference: called with its part after the colon, and for whom; returns the value.
 
-Raises `SecretError`, whose message names the reference and never a value. Called at most once for each reference of a
-target, and for several references at the same time.
-"""
+    Raises `SecretError`, whose message names the reference and never a value. Called at most once for each reference of
+    a target, and for several references at the same time.
+    """
+
+    def __call__(self, argument: str, lookup: Lookup, /) -> str: ...

@@ -45,6 +45,7 @@ def test_the_lines_of_every_command_have_the_fields_of_the_page(project: Project
         "targets",
         "plugins",
         "explain acme",
+        "explain --observer slack",
         "schema --write",
         "init -f other --strategy dir --set path=x",
     ):
@@ -76,6 +77,27 @@ def test_the_lines_of_every_command_have_the_fields_of_the_page(project: Project
     assert project.push().returncode == 0
     *_, back = map(json.loads, project.push("rollback", "--json").stdout.splitlines())
     assert set(back) - {"version", "event"} == page["rolled-back"]
+    (project.root / "old.env").write_text("NAME=some value\n")
+    for line, given in (
+        ("init --name me", ""),
+        ("set token", "hunter2"),
+        ("get token --yes", ""),
+        ("list", ""),
+        ("import old.env", ""),
+        ("edit", ""),
+        ("rekey", ""),
+        ("recipients add ci age1dxpxmkly6zts5x74fql5kj0w92knvx84qjknp7n5v8te8pgmns9sv0cu2z", ""),
+        ("recipients list", ""),
+        ("recipients rm ci --yes", ""),
+        ("doctor", ""),
+        ("rm token", ""),
+    ):
+        done = project.push("secrets", *line.split(), "--json", given=given, EDITOR="true", VISUAL="")
+        assert done.returncode == 0, done.stderr
+        for text in done.stdout.splitlines():
+            each = json.loads(text)
+            assert set(each) - {"version", "event"} == page[each["event"]], line
+            seen.add(each["event"])
     kinds = {event_name(kind) for kind in vars(events).values() if isinstance(kind, type)}
     # What ends a push of somebody else is tried in test_queue.py and test_resume.py.
     assert {*seen, "rolled-back", "switched", "unlocked", "resumed"} | kinds >= set(page)

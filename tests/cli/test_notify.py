@@ -63,7 +63,7 @@ def events(heard: Path) -> list[list[str]]:
 def test_a_push_is_told_from_snapshot_to_receipt(project: Project, heard: Path) -> None:
     notify(project, heard, "strategy = 'dir'\npath = '../live'", "well")
     assert project.push().returncode == 0
-    assert [name for name, _, _ in events(heard)] == ["SnapshotTaken", "PlanReady", "PushFinished"]
+    assert [name for name, _, _ in events(heard)] == ["SnapshotTaken", "PlanReady", "PushStarted", "PushFinished"]
     assert events(heard)[-1][1] == "done"
 
 

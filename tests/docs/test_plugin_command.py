@@ -9,13 +9,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+from cli.terminal import Terminal
 from docs.test_docs import installed
 
 PAGE = Path(__file__).parents[2] / "docs/plugins.md"
 
 
 def test_the_command_of_the_plugin_page_tells_its_events_to_people_and_to_programs(tmp_path: Path) -> None:
-    (code,) = re.findall(r"```py\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    code, _ = re.findall(r"```py\n(.*?)```", PAGE.read_text(), re.DOTALL)
     installed(tmp_path, "sweep", code, '[project.entry-points."pushkit.commands"]\nsweep = "pushkit_sweep"\n')
     for arguments in ([], ["--json"], ["-q"]):
         done = subprocess.run(
@@ -33,3 +34,37 @@ def test_the_command_of_the_plugin_page_tells_its_events_to_people_and_to_progra
         else:
             told = "" if arguments else "sweep: run the floor (it is dusty)\nsweep: swept\n"
             assert (done.stdout, done.stderr) == ("", told)
+
+
+def test_the_secret_source_of_the_plugin_page_logs_in_once_and_names_what_is_missing(tmp_path: Path) -> None:
+    _, code = re.findall(r"```py\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    # What stands for the vault of a real plugin.
+    code += """
+
+def open_vault(password):
+    with open("opened", "a") as record:
+        record.write("opened\\n")
+    return {"a": "value a", "b": "value b"}
+"""
+    points = '[project.entry-points."pushkit.secret_sources"]\nvault = "pushkit_vault"\n'
+    installed(tmp_path / "site", "vault", code, points)
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / "a.txt").write_text("a")
+    table = "[target.t]\nstrategy = 'script'\nrun = 'printenv A B'\n"
+    table += "environment = { A = '${vault:a}', B = '${vault:%s}' }\n"
+    command = [sys.executable, "-m", "pushkit", "-v"]
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path / "site"), "HOME": str(tmp_path)}
+    (project / "Pushfile").write_text(table % "b")
+    with Terminal(command, project, environment) as terminal:
+        terminal.wait_for("password of the vault: ")
+        terminal.type("open sesame\n")
+        assert terminal.end()[0] == 0, terminal.seen
+        assert "[secret:vault:a]" in terminal.seen
+    assert (project / "opened").read_text() == "opened\n"
+    (project / "Pushfile").write_text(table % "c")
+    with Terminal(command, project, environment) as terminal:
+        terminal.wait_for("password of the vault: ")
+        terminal.type("open sesame\n")
+        assert terminal.end()[0] == 3
+        assert "target.t.environment.B: the vault has no c; acme-vault list" in terminal.seen

@@ -1,0 +1,232 @@
+"""A secret that everybody tries to let out is found nowhere: no output, no argument, no file."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+import ssl
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+import trustme
+
+from cli.project import PUSH, Project
+from pushkit.testing import HttpsServer, Received, Reply
+
+SENTINEL = "s3nt/inel+of \"the' day"
+FORMS = {
+    "plain": SENTINEL,
+    "url": quote(SENTINEL, safe=""),
+    "base64": base64.b64encode(SENTINEL.encode()).decode().rstrip("="),
+    "hex": SENTINEL.encode().hex(),
+    # Whatever a form is made of, this much of it would be enough.
+    "middle": "inel+of",
+}
+
+
+@pytest.fixture
+def team(project: Project, tmp_path: Path) -> Project:
+    """A project that keeps the sentinel in its secrets file, and all that push may write below one directory."""
+    (tmp_path / "tmp").mkdir()
+    project.environment |= {"HOME": str(tmp_path / "home"), "TMPDIR": str(tmp_path / "tmp")}
+    for name in ("XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_STATE_HOME"):
+        project.environment[name] = ""
+    (tmp_path / "home").mkdir()
+    project.write(here='strategy = "dir"\npath = "../live"')
+    assert project.push("secrets", "init", "--name", "me").returncode == 0
+    assert project.push("secrets", "set", "sentinel", given=SENTINEL).returncode == 0
+    return project
+
+
+@pytest.fixture
+def web(tmp_path: Path) -> Iterator[HttpsServer]:
+    """A server that tells everything it was told to everybody."""
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+
+    def gossip(received: Received) -> Reply:
+        if received.method == "HEAD":
+            return Reply(404)
+        # The second time it stands where a long answer may be cut.
+        told = f"{SENTINEL} {'x ' * 88} {SENTINEL} {dict(received.headers)} {received.path}"
+        if "apps" in received.path:
+            body = json.dumps({"id": "odd", "message": told})
+        else:
+            body = f"<Error><Code>Odd</Code><Message>{told}</Message></Error>"
+        kind = "application/json" if "apps" in received.path else "text/plain"
+        return Reply(422, {"X-Told": quote(told), "Content-Type": kind}, body.encode(), reason=quote(told))
+
+    with HttpsServer(context, respond=gossip) as server:
+        yield server
+
+
+def nowhere(project: Project, *texts: str) -> None:
+    """Assert that no form of the sentinel is in ``texts``, nor in any file that is there."""
+    files = [path for path in project.root.parent.rglob("*") if path.is_file() and path.parts[-1] != "planted"]
+    assert files
+    for text in (*texts, *(path.read_text(errors="replace") for path in files)):
+        for name, form in FORMS.items():
+            assert form not in text, name
+
+
+def tried(project: Project, *arguments: str) -> tuple[int, str]:
+    """What push says, in words and in JSON, to a terminal's reader and to a program; nothing of it the sentinel."""
+    codes, said = set(), ""
+    for more in ((), ("-v",), ("--json", "-v")):
+        done = project.push(*arguments, *more, PUSHKIT_TRACEBACK="1")
+        codes.add(done.returncode)
+        said += done.stdout + done.stderr
+    nowhere(project, said)
+    assert "[secret:sentinel]" in said, said
+    (code,) = codes
+    return code, said
+
+
+def test_what_a_hook_prints_in_pieces_and_in_every_form_is_hidden(team: Project) -> None:
+    (team.root / "gossip").write_text(
+        "import base64, os, sys, time, json, urllib.parse\n"
+        "s = os.environ['S']\n"
+        "for char in s:\n    sys.stdout.write(char); sys.stdout.flush(); time.sleep(0.005)\n"
+        "print(); print('x' * 16380 + s)\n"
+        "print(base64.b64encode(('user:' + s + ':more').encode()).decode())\n"
+        "print(s.encode().hex(), urllib.parse.quote(s, safe=''), json.dumps({'s': s}), repr(s), file=sys.stderr)\n"
+        "os.write(1, s[:9].encode()); time.sleep(0.2); os.write(1, s[9:].encode())\n"
+        "sys.exit('it went wrong with ' + s)\n"
+    )
+    team.write(
+        hook='strategy = "script"\nrun = "python3 gossip"\nenvironment = { S = "${secret:sentinel}" }',
+        here='strategy = "dir"\npath = "../live"',
+    )
+    file = team.root / "Pushfile"
+    file.write_text(file.read_text() + '\n[notify.audit]\nobserver = "log"\nfile = "../audit"\n')
+    code, _ = tried(team, "hook")
+    assert code == 8
+    assert (team.root.parent / "audit").read_text().count('"what": "failed"') == 3
+
+
+def test_a_bug_of_a_plugin_that_shows_it_is_told_without_it(team: Project) -> None:
+    team.write(acme='strategy = "acme"\ndo = "bug"\nsecret = "${secret:sentinel}"')
+    code, said = tried(team, "acme")
+    assert (code, "Traceback" in said) == (1, True)
+
+
+def test_several_failures_that_show_it_are_told_without_it(team: Project) -> None:
+    team.write(acme='strategy = "acme"\ndo = "several"\nsecret = "${secret:sentinel}"')
+    assert tried(team, "acme")[0] == 7
+
+
+AWAY = {
+    "header": 'strategy = "http"\nurl = "{url}/x"\nheaders = {{ X-Token = "${{secret:sentinel}}" }}',
+    "basic": 'strategy = "http"\nurl = "{url}/x"\nuser = "me"\npassword = "${{secret:sentinel}}"',
+    "s3": """strategy = "s3"
+        bucket = "bucket"
+        key = "k"
+        region = "eu-west-1"
+        endpoint_url = "{url}"
+        access_key_id = "AKIA"
+        secret_access_key = "${{secret:sentinel}}" """,
+    "heroku": """strategy = "heroku"
+        app = "blog"
+        via = "build"
+        token = "tokentoken"
+        api_url = "{url}"
+        config = {{ KEY = "${{secret:sentinel}}" }}""",
+}
+
+
+@pytest.mark.parametrize("target", AWAY.values(), ids=AWAY)
+def test_a_server_that_repeats_all_that_it_was_told_gives_nothing_away(
+    team: Project, web: HttpsServer, tmp_path: Path, target: str
+) -> None:
+    team.write(away=target.format(url=web.url))
+    team.environment |= {name: str(tmp_path / "ca.pem") for name in ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE")}
+    team.environment["SSL_CERT_FILE"] = str(tmp_path / "ca.pem")
+    code, said = tried(team, "away")
+    assert code in {6, 7, 8}, said
+    assert web.received, said
+
+
+# ---- what the system sees
+
+
+STRACE = ("strace", "-f", "-y", "-s", "1000000", "-e", "trace=execve,write,pwrite64,writev,pwritev")
+
+
+def watched(project: Project, *arguments: str, given: str = "", **environment: str) -> tuple[int, list[str]]:
+    """Run push under strace; its exit code, and every call that starts a program or writes."""
+    record = project.root.parent / "calls"
+    done = subprocess.run(
+        [*STRACE, "-o", str(record), PUSH, *arguments],
+        cwd=project.root,
+        env=project.environment | environment,
+        input=given,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    calls = record.read_text(errors="replace").splitlines()
+    record.unlink()
+    assert any("execve" in call for call in calls)
+    return done.returncode, calls
+
+
+# As strace writes it: in C's quotes.
+QUOTED = SENTINEL.replace("\\", "\\\\").replace('"', '\\"')
+ON_DISK = re.compile(r"\b(?:write|pwrite64|writev|pwritev)\(\d+<(/[^>]*)>")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "given", "code"),
+    [
+        (("set", "other"), SENTINEL, 0),
+        (("set", "bad name"), SENTINEL, 2),
+        (("set", "sentinel", "-t", "nowhere"), SENTINEL, 2),
+        (("get", "sentinel", "--yes"), "", 0),
+        (("get", "sentinel"), "", 6),
+        (("rekey", "--all"), "", 0),
+        (("doctor",), "", 0),
+        (("edit",), "", 0),
+        (("edit",), "fails", 3),
+        (("edit",), "nonsense", 2),
+    ],
+)
+def test_no_command_writes_it_to_a_disk_or_into_an_argument(
+    team: Project, arguments: tuple[str, ...], given: str, code: int
+) -> None:
+    editor = team.root.parent / "editor"
+    last = {"fails": "exit 3", "nonsense": 'echo nonsense >>"$1"'}.get(given, ":")
+    editor.write_text(f'#!/bin/sh\ncp "$1" "$1.copy"\n{last}\n')
+    editor.chmod(0o755)
+    ended, calls = watched(team, "secrets", *arguments, given=given, EDITOR=str(editor), VISUAL="", XDG_RUNTIME_DIR="")
+    assert ended == code
+    seen = [call for call in calls if QUOTED in call or "inel+of" in call]
+    for call in seen:
+        assert "execve" not in call, call
+        found = ON_DISK.search(call)
+        assert not found or found[1].startswith(("/dev/shm/", "/dev/pts/")), call
+    assert bool(seen) == (arguments[0] in {"get", "edit"} and code != 6)
+    nowhere(team)
+    assert not [path for path in Path("/dev/shm").glob("push-*") if path.stat().st_uid == os.getuid()]
+
+
+def test_a_push_gives_it_to_its_hook_alone(team: Project) -> None:
+    team.write(
+        hook='strategy = "script"\nrun = "sh -c \'printf %s $S >/dev/full; exit 3\'"\n'
+        'environment = { S = "${secret:sentinel}" }'
+    )
+    ended, calls = watched(team, "hook", "-v")
+    assert ended == 8
+    assert any("execve" in call and "printf %s" in call for call in calls)
+    for call in calls:
+        argv = re.search(r"execve\([^\[]*(\[.*?\]), ", call)
+        assert not argv or "inel+of" not in argv[1], call
+        found = ON_DISK.search(call)
+        assert not found or "inel+of" not in call or found[1] == "/dev/full", call
+    nowhere(team)
