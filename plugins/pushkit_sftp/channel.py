@@ -54,6 +54,11 @@ def run(
     """
     channel = transport.take(WAITING, min(patience, PATIENCE))
     transport.prepare(WAITING)
+    if stdin == ():
+        # A channel's end may be said by us while the server closes it because the script has ended. paramiko then says
+        # it of a channel that is closed, for which OpenSSH hangs up. So what reads nothing is told of no end.
+        words = sent(f"exec </dev/null\n{script}")
+        return ended(transport, channel, (words,), patience=patience, failed=failed, check=check, finish=False)
     return ended(transport, channel, chain((sent(script),), stdin), patience=patience, failed=failed, check=check)
 
 
@@ -65,12 +70,13 @@ def ended(
     patience: float,
     failed: Callable[[bytes], bool],
     check: Callable[[], None],
+    finish: bool = True,
 ) -> ShellResult:
-    """What the script on ``channel`` left, which is closed."""
+    """What the script on ``channel`` left, which is closed. Its input is ended unless ``finish`` is false."""
     try:
         with connection_told(transport.where):
             running = Running(channel, transport.where, patience, check)
-            running.feed(stdin, failed)
+            running.feed(stdin, failed, finish=finish)
             code = running.read_to_end()
             return ShellResult(code, bytes(running.stdout), bytes(running.stderr))
     finally:
@@ -93,7 +99,7 @@ class Running:
         self.stdout = bytearray()
         self.stderr = bytearray()
 
-    def feed(self, stdin: Iterable[bytes], failed: Callable[[bytes], bool]) -> None:
+    def feed(self, stdin: Iterable[bytes], failed: Callable[[bytes], bool], *, finish: bool = True) -> None:
         """Write ``stdin`` until it, or what reads it, ends. What ``stdin`` raises goes on."""
 
         def enough() -> bool:
@@ -102,7 +108,8 @@ class Running:
         for chunk in stdin:
             if enough() or not self._send(chunk, enough):
                 break
-        self._channel.finish()
+        if finish:
+            self._channel.finish()
 
     def read_to_end(self) -> int:
         """Take all that there will be; the exit code, -1 when there is none."""
