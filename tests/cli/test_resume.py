@@ -66,7 +66,7 @@ def test_resume_runs_what_it_lacks_and_ends_it_well(project: Project, dead: Path
 
 def test_resume_as_json(project: Project, dead: Path) -> None:
     last = json.loads(project.push("resume", "--json").stdout.splitlines()[-1])
-    assert set(last) == {"version", "event", "target", "release"}
+    assert set(last) == {"version", "event", "target", "release", "who"}
     assert last["event"] == "resumed"
 
 

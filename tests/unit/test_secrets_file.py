@@ -149,7 +149,7 @@ def test_a_value_that_was_changed_is_refused_by_name_and_line(
     armored = file.with_secret(TOKEN, "hunter2").secrets[TOKEN][0].armored
     lines = armored.splitlines(keepends=True)
     middle = len(lines) // 2
-    flipped = lines[-2][:5] + ("A" if lines[-2][5] != "A" else "B") + lines[-2][6:]
+    flipped = ("A" if lines[-2][0] != "A" else "B") + lines[-2][1:]
     changed = {
         "truncated": armored[:-60],
         "cut": "".join(lines[:middle] + lines[middle + 1 :]),
