@@ -16,9 +16,10 @@ from pushkit_sftp.transport import PATIENCE, Channel, Transport, connection_told
 LATE, LINGER = 10.0, 1.0
 
 
-def stream(
+def stream(  # noqa: PLR0917  (those of what it is for, and where)
     transport: Transport,
     script: str,
+    stdin: bytes,
     take: Callable[[bytes], object],
     timeout: float,
     cancelled: threading.Event,
@@ -27,10 +28,23 @@ def stream(
     channel = transport.open(shell_command(script))
     try:
         with connection_told(transport.where):
+            give(channel, stdin, timeout, cancelled)
             return followed(channel, take, timeout, cancelled)
     finally:
         # Without its input the script ends what it runs, whatever happened here.
         channel.close()
+
+
+def give(channel: Channel, stdin: bytes, timeout: float, cancelled: threading.Event) -> None:
+    """Send ``stdin``, unless it is not taken: then the script has ended, or is about to."""
+    end = time.monotonic() + timeout
+    left = memoryview(stdin)
+    while left and not cancelled.is_set() and time.monotonic() < end:
+        with suppress(TimeoutError):
+            sent = channel.send(left)
+            if not sent:
+                return
+            left = left[sent:]
 
 
 def followed(

@@ -58,11 +58,11 @@ class SftpShellRemote(ShellRemote, SftpRemote):
         return run(self.transport, script, patience=patience, stdin=stdin, failed=failed, check=check)
 
     def stream_script(
-        self, script: str, take: Callable[[bytes], object], timeout: float, cancelled: threading.Event
+        self, script: str, stdin: bytes, take: Callable[[bytes], object], timeout: float, cancelled: threading.Event
     ) -> int | None:
         """Run a script on a channel of its own, and pass on what it prints."""
         self.round_trips += 1
-        return stream(self.transport, script, take, timeout, cancelled)
+        return stream(self.transport, script, stdin, take, timeout, cancelled)
 
     def _check(self) -> None:
         if self._cancelled.is_set():

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Literal
@@ -14,6 +14,8 @@ from pushkit.process import Command
 from pushkit.strategy import Run
 
 if TYPE_CHECKING:
+    from pydantic import SecretStr
+
     from pushkit.files.remote import Remote
 
 When = Literal["before_switch", "after_switch"]
@@ -25,11 +27,15 @@ PLACE = "{release}"
 
 @dataclass(frozen=True, slots=True)
 class Commands:
-    """What runs in a release's directory before and after it goes live, each ended after ``timeout`` seconds."""
+    """What runs in a release's directory before and after it goes live, each ended after ``timeout`` seconds.
+
+    ``environment`` are more variables of theirs, resolved when they run.
+    """
 
     before: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
     timeout: float = 300.0
+    environment: Mapping[str, SecretStr] = field(default_factory=dict)
 
     @property
     def trips(self) -> int:
@@ -57,7 +63,7 @@ class Commands:
         """
         path = f"{remote.root}/{directory}"
         release = directory.rpartition("/")[2]
-        environment = {
+        environment = {name: value.get_secret_value() for name, value in self.environment.items()} | {
             "PUSH_TARGET": run.target.name,
             "PUSH_RELEASE": release,
             "PUSH_RELEASE_PATH": path,

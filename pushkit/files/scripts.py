@@ -235,14 +235,19 @@ def free_blocks(path: str) -> str:
 def run(command: Command, shell: Shell) -> str:
     """Run ``command`` in a process group of its own, and end with its exit code; both its outputs become one.
 
+    Its environment is no part of the script, which others on the host can see: it reads `variables` from its input.
     The whole group is ended with it: when standard input ends, so also when the connection does, and some time after
     the command's time is over. Where there is no ``setsid`` the group is that of a job of the shell, if it has jobs.
     """
-    variables = "".join(f"{name}={quote(value)}\nexport {name}\n" for name, value in command.environment.items())
+    lines = variables(command).count(b"\n")
+    read = (
+        f'n={lines} given=\nwhile [ $n -gt 0 ] && IFS= read -r line; do given="$given$line\n"; n=$((n-1)); done\n'
+        'eval "$given"\nunset n given line\n'
+    )
     start = f"{join(command.argv)} </dev/null 3<&- &\n"
     start = f"setsid {start}" if "setsid" in shell.tools else f"set -m 2>/dev/null\n{start}"
     return (
-        f"echo {MARKER}\nexec 3<&0 2>&1\ncd {quote(str(command.directory))} || exit 1\n{variables}{start}"
+        f"echo {MARKER}\nexec 3<&0 2>&1\ncd {quote(str(command.directory))} || exit 1\n{read}{start}"
         "pid=$!\nexec 2>/dev/null\n"
         "send() { kill -s $1 -- -$pid || kill -s $1 $pid; }\n"
         f"stop() {{ send TERM; n=0; while [ $n -lt {GRACE} ] && send 0; do sleep 1; n=$((n+1)); done; send KILL; }}\n"
@@ -251,6 +256,12 @@ def run(command: Command, shell: Shell) -> str:
         "if send 0; then stop; fi; } >/dev/null 3<&- &\nlate=$!\n"
         "wait $pid\ncode=$?\nkill -s KILL $heard $late\nstop\nexit $code\n"
     )
+
+
+def variables(command: Command) -> bytes:
+    """The environment of ``command``, as `run` reads it: lines of shell."""
+    text = "".join(f"{name}={quote(value)}\nexport {name}\n" for name, value in command.environment.items())
+    return text.encode("utf-8", "surrogateescape")
 
 
 def collect(trees: Sequence[str], listed: Sequence[str], looked: Sequence[str], pointed: tuple[str, str] | None) -> str:

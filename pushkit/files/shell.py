@@ -111,12 +111,12 @@ class ShellRemote(Remote):
 
     @abstractmethod
     def stream_script(
-        self, script: str, take: Callable[[bytes], object], timeout: float, cancelled: threading.Event
+        self, script: str, stdin: bytes, take: Callable[[bytes], object], timeout: float, cancelled: threading.Event
     ) -> int | None:
         """Run a script in ``sh`` and pass on its standard output while it runs; its exit code.
 
-        Its standard input stays open. It is closed, which asks the script to end, after ``timeout`` seconds and once
-        ``cancelled`` is set; the result is then None. Raises `RemoteError` when the connection fails.
+        Its standard input is ``stdin``, and stays open. It is closed, which asks the script to end, after ``timeout``
+        seconds and once ``cancelled`` is set; the result is then None. Raises `RemoteError` when the connection fails.
         """
 
     def run(self, command: Command, run: Run) -> int:
@@ -132,7 +132,8 @@ class ShellRemote(Remote):
                 head = before + marker
             lines.feed(piece)
 
-        code = self.stream_script(scripts.run(command, self.shell), take, command.timeout, run.cancelled)
+        script, stdin = scripts.run(command, self.shell), scripts.variables(command)
+        code = self.stream_script(script, stdin, take, command.timeout, run.cancelled)
         lines.end()
         if code is not None:
             return code

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal, Self, TypeVar
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from pushkit.amount import amount
 from pushkit.errors import PushRefused, TimedOut
@@ -38,11 +39,26 @@ def runnable(value: str | tuple[str, ...]) -> str | tuple[str, ...]:
     return value
 
 
+VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+def variables(value: dict[str, SecretStr]) -> dict[str, SecretStr]:
+    """``value``, when commands can get them. Raises ValueError."""
+    for name, content in value.items():
+        if not VARIABLE.fullmatch(name):
+            raise ValueError(f"{name!r} cannot be the name of a variable: letters, digits and _ make one")
+        if name.startswith("PUSH_"):
+            raise ValueError(f"{name}: the names that begin with PUSH_ are set by push")
+        if "\0" in content.get_secret_value():
+            raise ValueError(f"{name}: a null character cannot be passed to a program")
+    return value
+
+
 # Every user of the host can read a command line while it runs.
 OnHost = Annotated[
     str | tuple[str, ...],
     AfterValidator(runnable),
-    Public("keep the secret on the host, in a file that only its user can read, and read it there"),
+    Public("set a variable in `environment` to it, and read that in the command"),
 ]
 
 
@@ -70,6 +86,11 @@ class FileOptions(Options):
         default=(),
         description="What the host runs in a release that has gone live; when it fails, what was live is live again.",
     )
+    environment: Annotated[dict[str, SecretStr], AfterValidator(variables)] = Field(
+        default_factory=dict,
+        description="Variables of the commands on the host, which may be secrets: they travel on standard input, where "
+        "nobody else on the host can see them.",
+    )
     command_timeout: float = Field(
         default=300, gt=0, allow_inf_nan=False, description="Seconds after which a command on the host is ended."
     )
@@ -82,7 +103,7 @@ class FileOptions(Options):
 
     @model_validator(mode="after")
     def _of_releases(self) -> Self:
-        needs = ("shared", "before_switch", "after_switch", "hard_links")
+        needs = ("shared", "before_switch", "after_switch", "environment", "hard_links")
         named = [name for name in needs if getattr(self, name)]
         if self.layout == "mirror" and named:
             raise ValueError(f'`{"`, `".join(named)}`: only for layout = "releases", since a mirror is one directory')
@@ -138,7 +159,9 @@ class FileStrategy(Strategy[FileOptionsT]):
     @property
     def _commands(self) -> Commands:
         options = self.options
-        return Commands(listed(options.before_switch), listed(options.after_switch), options.command_timeout)
+        return Commands(
+            listed(options.before_switch), listed(options.after_switch), options.command_timeout, options.environment
+        )
 
     def _time(self, entry: Entry) -> float:
         """When a file of the project was last modified."""

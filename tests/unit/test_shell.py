@@ -74,7 +74,7 @@ class LocalShell(ShellRemote, LocalRemote):
         return ShellResult(done.returncode, done.stdout, done.stderr)
 
     def stream_script(
-        self, script: str, take: Callable[[bytes], object], timeout: float, cancelled: threading.Event
+        self, script: str, stdin: bytes, take: Callable[[bytes], object], timeout: float, cancelled: threading.Event
     ) -> int | None:
         end = time.monotonic() + timeout
         stopped = False
@@ -89,6 +89,8 @@ class LocalShell(ShellRemote, LocalRemote):
             assert process.stdout
             reader = threading.Thread(target=lambda pipe: [take(line) for line in pipe], args=[process.stdout])
             reader.start()
+            process.stdin.write(stdin)
+            process.stdin.flush()
             while process.poll() is None:
                 if not stopped and (cancelled.is_set() or time.monotonic() > end):
                     process.stdin.close()
