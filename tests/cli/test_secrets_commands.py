@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -343,3 +344,29 @@ def test_references_of_a_target_are_resolved_at_the_same_time(project: Project) 
         f'A = "${{command:cat {there}}}", B = "${{command:sh -c \'echo hello >{there}; echo done\'}}" }}'
     )
     assert project.push("hook").returncode == 0
+
+
+def test_a_password_of_the_keyring_is_asked_for_by_service_and_user(project: Project, tmp_path: Path) -> None:
+    # A real keyring in a file; a desktop's is not to be had everywhere.
+    project.environment |= {
+        "PYTHON_KEYRING_BACKEND": "keyrings.alt.file.PlaintextKeyring",
+        "XDG_DATA_HOME": str(tmp_path),
+    }
+    project.write(hook=ECHO.replace("secret:token", "keyring:ftp.example.com/blog"))
+    said = failing(3, project, "hook")
+    assert "target.hook.environment.T: the keyring has no password of blog for ftp.example.com" in said
+    line = [sys.executable, "-m", "keyring", "set", "ftp.example.com", "blog"]
+    subprocess.run(line, env=project.environment, input=SECRET, text=True, check=True, capture_output=True)
+    done = project.push("hook", "-v")
+    assert (done.returncode, "[secret:keyring:ftp.example.com/blog]" in done.stderr) == (0, True), done.stderr
+    project.write(hook=ECHO.replace("secret:token", "keyring:no-user"))
+    assert "write ${keyring:SERVICE/USER}" in failing(3, project, "hook")
+
+
+def test_without_the_library_the_keyring_is_told_how_to_install_it(project: Project, tmp_path: Path) -> None:
+    (tmp_path / "site/keyring.py").write_text("raise ImportError('not there')\n")
+    project.write(
+        hook=ECHO.replace("secret:token", "keyring:ftp.example.com/blog"), plain='strategy = "dir"\npath = "../x"'
+    )
+    assert "pip install 'pushkit[keyring]'" in failing(4, project, "hook")
+    assert project.push("plain").returncode == 0

@@ -29,7 +29,6 @@ def password(argument: str, lookup: Lookup) -> str:
             "the secret source keyring needs the library keyring, which is not installed",
             hint="pip install 'pushkit[keyring]'",
         ) from error
-    # One question of the desktop's at a time.
     try:
         found = lookup.once(("keyring", argument), lambda: keyring.get_password(service, user))
     except KeyringError as error:
