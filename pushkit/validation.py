@@ -89,6 +89,13 @@ class Lazy(SecretStr):
         """The value. Raises what resolving it raises."""
         return self._resolve()
 
+    def __bool__(self) -> bool:
+        # That there is one is known: an empty one is refused when it is resolved.
+        return True
+
+    def __len__(self) -> int:
+        return len(self._resolve())
+
 
 def with_secrets(options: ModelT, later: Callable[[str], Callable[[], str] | None]) -> ModelT:
     """``options`` with each secret, at any depth, resolved when asked by what ``later`` gives for its text."""

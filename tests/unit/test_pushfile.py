@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -325,6 +326,33 @@ host = "${env:PUSH_T_UNSET}"
     assert values["hosts"] == ("${literal}", "one")
     assert values["password"].get_secret_value() == "hunter2"
     assert redactor("hunter2 web-1") == "[secret:file:token] [secret:env:PUSH_T_HOST]"
+
+
+def test_a_secret_is_there_before_it_is_resolved_and_checked_when_it_is(tmp_path: Path) -> None:
+    script = tmp_path / "ask"
+    script.write_text("#!/bin/sh\necho asked >>asked\ncat value\n")
+    script.chmod(0o755)
+    text = "[target.x]\nstrategy='http'\nurl='https://example.com/x'\ntoken='${command:./ask}'\n"
+    project = pushfile.load(written(tmp_path, text))
+
+    def token() -> Any:
+        resolver = Resolver(tmp_path, Redactor())
+        return pushfile.options(project, project.targets["x"], resolver, lazily=True).model_copy().token  # type: ignore[attr-defined]
+
+    lazy = token()
+    assert bool(lazy)
+    assert "hunter" not in f"{lazy!r}{lazy}"
+    assert not (tmp_path / "asked").exists()
+    (tmp_path / "value").write_text("hunter2")
+    assert (lazy.get_secret_value(), len(lazy)) == ("hunter2", 7)
+    assert (tmp_path / "asked").read_text() == "asked\n", "it is remembered"
+    for value, words in (("a\nb lines", "token"), ("abc", "fewer than 4"), ("", "fewer than 4")):
+        (tmp_path / "value").write_text(value)
+        with pytest.raises(PushfileError) as caught:
+            token().get_secret_value()
+        (problem,) = caught.value.problems
+        assert (problem.line, problem.path) == (4, "target.x.token")
+        assert words in problem.path + problem.message
 
 
 def test_what_cannot_be_resolved_is_named_with_its_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

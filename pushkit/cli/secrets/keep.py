@@ -29,10 +29,14 @@ def command(settings: Settings, name: str, value: str | None, target: str) -> No
             "a value on the command line can be seen by others, and stays in the shell's history",
             hint=f"leave it away and type it when asked, or give it on stdin: push secrets set {name} < FILE",
         )
+    asking = on_terminal() and not settings.json
+    # Before Ctrl-C is only heard between two steps: who sends it waits for nothing.
+    given = "" if asking else read()
     with desk(settings) as at:
         wanted = at.name(name, target)
-        at.file()  # before anybody types anything
-        given = at.lookup.ask(f"value of {wanted}") if on_terminal() and not settings.json else read()
+        if asking:
+            at.file()  # before anybody types anything
+            given = at.lookup.ask(f"value of {wanted}")
         at.lookup.hide(str(wanted), given)
         with locked(at.root):
             file = at.file()
