@@ -67,14 +67,20 @@ class FtpRemote(Remote):
         """Make a file, or replace its content."""
         pieces = list(chunks)  # memory has room for what is written so, and it may have to be sent again
         size = sum(map(len, pieces))
+        self._over(path, lambda connection: self._place.store(connection, path, lambda: pieces, size, mode=mode))
+
+    def _over(self, path: str, store: Callable[[Connection], None]) -> None:
+        """Do what stores the file ``path``. There are servers that let nobody write over what is there.
+
+        It may be what came of it before the line was cut.
+        """
         try:
-            self._do(lambda connection: self._place.store(connection, path, lambda: pieces, size, mode=mode))
+            self._do(store)
         except RemoteDenied:
-            # There are servers that let nobody write over what is there.
             if (there := self.stat(path)) is None or there.kind is not Kind.FILE:
                 raise
             self.remove(path)
-            self._do(lambda connection: self._place.store(connection, path, lambda: pieces, size, mode=mode))
+            self._do(store)
 
     def append(self, path: str, data: bytes) -> None:
         """Add to a file; where the server lets nobody do so, it is written anew."""
@@ -239,7 +245,7 @@ class FtpRemote(Remote):
                 content = lambda: transfer.content(entry)  # noqa: E731
                 self._place.store(connection, path, content, entry.size, mode=entry.mode, mtime=mtime)
 
-            self._do(store)
+            self._over(path, store)
 
         try:
             transfer.each(files, send, workers=min(self._pool.most, max(1, len(files))))
