@@ -42,7 +42,7 @@ class Commands(click.Group):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
 
 
-@click.group("secrets", cls=Commands)
+@click.group("secrets", cls=Commands, no_args_is_help=False)
 def command() -> None:
     """Keep the project's secrets in push.secrets.toml beside the Pushfile, each encrypted for those who may read it.
 

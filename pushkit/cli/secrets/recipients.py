@@ -19,7 +19,7 @@ from pushkit.suggestion import did_you_mean
 from pushkit.ui.jsonl import line as json_line
 
 
-@click.group()
+@click.group(no_args_is_help=False)
 def command() -> None:
     """Say who can read the secrets: people, and machines such as CI."""
 
