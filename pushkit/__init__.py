@@ -11,6 +11,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from pushkit.capture import Captured
+    from pushkit.cli.command_group import CommandGroup
     from pushkit.cli.plugin import command_options, command_run, command_target
     from pushkit.errors import (
         Busy,
@@ -94,6 +95,7 @@ if TYPE_CHECKING:
 
 _MODULES = {
     "capture": ("Captured",),
+    "cli.command_group": ("CommandGroup",),
     "cli.plugin": ("command_options", "command_run", "command_target"),
     "errors": (
         "Busy",
@@ -183,6 +185,7 @@ __all__ = [
     "Captured",
     "Checkable",
     "Command",
+    "CommandGroup",
     "Commit",
     "Comparable",
     "Entry",

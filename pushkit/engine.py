@@ -245,7 +245,8 @@ class Engine:
                         receipt = self._receipt(session, start, Outcome.NOTHING, live=plan.live)
                         break
                     self._guard(plan)
-                    self._start(session, plan, snapshot)
+                    if turn == 1:
+                        self._start(session, plan, snapshot)
                     try:
                         release = session.strategy.push(plan, snapshot)
                     except Overtaken:
@@ -280,7 +281,7 @@ class Engine:
                     (each.name, kind(pushfile.notify_options(self.project, each, self._resolver), self.project))
                 )
             except PushfileError as error:
-                why = "; ".join(f"{problem.path}: {problem.message}" for problem in error.problems)
+                why = "; ".join(f"{found.path}: {found.message} ({found.hint})" for found in error.problems)
                 warn(Warned(name, f"{each.name} is not told: {why}"))
             except (PluginError, PushRefused) as error:
                 warn(Warned(name, f"{each.name} is not told: {error.message}"))

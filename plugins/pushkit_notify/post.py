@@ -1,39 +1,14 @@
-"""Post a body to an HTTPS address, once, and believe nothing of the answer but its status."""
+"""`PostOptions` and `post`: a body to an HTTPS address, once; nothing of the answer is believed but its status."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
+from pydantic import Field, SecretStr, field_validator
+
 from pushkit import TargetError
-from pushkit_notify.notifier import LIMIT
-
-
-def post(url: str, body: bytes, headers: Mapping[str, str], ca_file: str = "") -> None:
-    """Send ``body``. Raises `TargetError` without the address, which is a secret, but for its host.
-
-    A redirect is not followed: what is sent is for this host alone. The answer's body is not read.
-    """
-    import requests  # noqa: PLC0415  (only who tells somebody needs it)
-
-    host = urlsplit(url).hostname
-    try:
-        with requests.post(
-            url,
-            data=body,
-            headers=headers,
-            timeout=LIMIT,
-            allow_redirects=False,
-            stream=True,
-            verify=ca_file or True,
-        ) as answer:
-            status = answer.status_code
-    except requests.RequestException as error:
-        raise TargetError(f"{host} could not be told: {type(error).__name__}") from None
-    if 300 <= status < 400:
-        raise TargetError(f"{host} redirects elsewhere ({status}), which is not followed")
-    if status >= 400:
-        raise TargetError(f"{host} answered {status}")
+from pushkit_notify.notifier import LIMIT, NotifierOptions
 
 
 def problem(url: str) -> str:
@@ -47,3 +22,45 @@ def problem(url: str) -> str:
     if not parts.hostname or parts.scheme not in {"https", "http"}:
         return "expected https://..."
     return "" if parts.scheme == "https" or local else "expected https://: anybody on the way could read it"
+
+
+class PostOptions(NotifierOptions):
+    """The table of an observer that posts to an address."""
+
+    url: SecretStr = Field(description="Where to post to: an address that is a secret.")
+    ca_file: str = Field(default="", description="Trust the certificates of this file alone.")
+
+    @field_validator("url")
+    @classmethod
+    def _url(cls, value: SecretStr) -> SecretStr:
+        if wrong := problem(value.get_secret_value()):
+            raise ValueError(wrong)
+        return value
+
+
+def post(options: PostOptions, body: bytes, headers: Mapping[str, str]) -> None:
+    """Send ``body``, which is JSON. Raises `TargetError` without the address, which is a secret, but for its host.
+
+    A redirect is not followed: what is sent is for this host alone. The answer's body is not read.
+    """
+    import requests  # noqa: PLC0415  (only who tells somebody needs it)
+
+    url = options.url.get_secret_value()
+    host = urlsplit(url).hostname
+    try:
+        with requests.post(
+            url,
+            data=body,
+            headers={"Content-Type": "application/json", **headers},
+            timeout=LIMIT,
+            allow_redirects=False,
+            stream=True,
+            verify=options.ca_file or True,
+        ) as answer:
+            status = answer.status_code
+    except requests.RequestException as error:
+        raise TargetError(f"{host} could not be told: {type(error).__name__}") from None
+    if 300 <= status < 400:
+        raise TargetError(f"{host} redirects elsewhere ({status}), which is not followed")
+    if status >= 400:
+        raise TargetError(f"{host} answered {status}")

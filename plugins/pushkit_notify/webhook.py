@@ -12,27 +12,18 @@ import json
 import time
 from typing import ClassVar
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr
 
 from pushkit import Observer, hookimpl
 from pushkit_notify.message import Message
-from pushkit_notify.notifier import Notifier, NotifierOptions
-from pushkit_notify.post import post, problem
+from pushkit_notify.notifier import Notifier
+from pushkit_notify.post import PostOptions, post
 
 
-class WebhookOptions(NotifierOptions):
+class WebhookOptions(PostOptions):
     """The table of a ``webhook``."""
 
-    url: SecretStr = Field(description="Where to post to.")
     key: SecretStr | None = Field(default=None, description="Sign each document with this key.")
-    ca_file: str = Field(default="", description="Trust the certificates of this file alone.")
-
-    @field_validator("url")
-    @classmethod
-    def _url(cls, value: SecretStr) -> SecretStr:
-        if wrong := problem(value.get_secret_value()):
-            raise ValueError(wrong)
-        return value
 
 
 class Webhook(Notifier[WebhookOptions]):
@@ -45,10 +36,9 @@ class Webhook(Notifier[WebhookOptions]):
         """Post one document."""
         document = message.document() | {"text": self.text(message)}
         body = json.dumps(document).encode()
-        headers = {"Content-Type": "application/json"}
-        if self.options.key:
-            headers["Push-Signature"] = signature(self.options.key.get_secret_value(), body, int(time.time()))
-        post(self.options.url.get_secret_value(), body, headers, self.options.ca_file)
+        key = self.options.key
+        signed = {"Push-Signature": signature(key.get_secret_value(), body, int(time.time()))} if key else {}
+        post(self.options, body, signed)
 
 
 def signature(key: str, body: bytes, seconds: int) -> str:

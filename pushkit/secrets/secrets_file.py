@@ -14,6 +14,7 @@ import hashlib
 import json
 import os
 import re
+import time
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -22,7 +23,7 @@ from pathlib import Path
 from typing import NamedTuple, Self
 
 from pushkit import toml_lines
-from pushkit.errors import Problem, PushfileError, SecretError
+from pushkit.errors import Busy, Problem, PushfileError, SecretError
 from pushkit.secrets import age, envelope
 from pushkit.secrets.envelope import Envelope
 from pushkit.secrets.identity import Identities
@@ -41,6 +42,8 @@ HEAD = """\
 # The secrets of this project, each encrypted with age for every recipient. Made for source control: in a merge keep
 # the lines of both sides, and `push secrets doctor` says what is left to do. Change it with `push secrets`.
 """
+# Seconds to wait for another command on this machine, and between two looks.
+PATIENCE, TICK = 5.0, 0.05
 TABLES = ("recipients", "left", "secrets")
 # Versions that a version remembers to have replaced: how far two branches may be apart.
 MEMORY = 32
@@ -210,10 +213,22 @@ class SecretsFile:
 
 @contextmanager
 def locked(root: Path) -> Iterator[None]:
-    """While the secrets file in ``root`` is read and written: nobody else on this machine does."""
+    """While the secrets file in ``root`` is read and written: nobody else on this machine does.
+
+    Raises `Busy` when somebody else does for longer than that takes.
+    """
     descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+    end = time.monotonic() + PATIENCE
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > end:
+                    hint = "wait for it to end, and try again"
+                    raise Busy(f"another push secrets is at work on {FILE}; nothing was changed", hint=hint) from None
+                time.sleep(TICK)
         yield
     finally:
         os.close(descriptor)

@@ -16,7 +16,7 @@ from cli.project import PUSH, Project
 from cli.terminal import Terminal
 from pushkit.secrets import age
 from pushkit.secrets.name import Name
-from pushkit.secrets.secrets_file import SecretsFile
+from pushkit.secrets.secrets_file import SecretsFile, locked
 
 SECRET = "hunter-two-hunter"
 ECHO = 'strategy = "script"\nrun = "printenv T"\nenvironment = { T = "${secret:token}" }'
@@ -275,6 +275,27 @@ def test_an_editor_changes_adds_and_removes(team: Project) -> None:
     assert after[Name("", "other")] == before[Name("", "other")], "what was not changed is not encrypted anew"
     assert ok(team, "secrets", "get", "token", "--yes") == "changed now\n"
     assert ok(team, "secrets", "get", "other", "--yes") == 'old other \x7f ö\n"quoted"\n'
+
+
+def test_what_others_do_during_an_edit_is_kept_and_never_undone(team: Project) -> None:
+    for name in ("token", "other"):
+        ok(team, "secrets", "set", name, given=f"the old {name}")
+    meanwhile = f"printf 'set meanwhile' | {PUSH} secrets set other"
+    change = 'sed -i \'s/^"token".*/"token" = "changed now"/\' "$1"'
+    ok(team, "secrets", "edit", **editor(team, f"{meanwhile}\n{change}"))
+    assert ok(team, "secrets", "get", "token", "--yes") == "changed now\n"
+    assert ok(team, "secrets", "get", "other", "--yes") == "set meanwhile\n"
+    both = 'sed -i \'s/^"other".*/"other" = "changed here"/\' "$1"'
+    meanwhile = meanwhile.replace("set meanwhile", "set once more")
+    said = failing(6, team, "secrets", "edit", **editor(team, f"{meanwhile}\n{both}"))
+    assert "other was changed by somebody else meanwhile" in said
+    assert ok(team, "secrets", "get", "other", "--yes") == "set once more\n"
+
+
+def test_a_command_that_finds_another_at_work_says_so(team: Project) -> None:
+    with locked(team.root):
+        assert "another push secrets is at work" in failing(9, team, "secrets", "set", "token", given=SECRET)
+    ok(team, "secrets", "set", "token", given=SECRET)
 
 
 @pytest.mark.parametrize(

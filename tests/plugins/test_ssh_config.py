@@ -311,6 +311,7 @@ def test_a_certificate_logs_in(home: Path, tmp_path: Path, held: str) -> None:
         ("Host=web\n", False),
         ("Match host web\n  User ann\n", False),
         ("HostName %h.example.com\n", False),
+        ("IdentityFile ~/.ssh/keys/%h\n", False),
         ("CanonicalizeHostname yes\n", False),
         ("Include {here}/nothing.d/*\n", True),
         ("Include {here}/more\n", False),

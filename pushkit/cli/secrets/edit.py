@@ -38,7 +38,7 @@ def command(settings: Settings) -> None:
 
     The text lies in memory, readable by you only, and is removed however this ends.
     """
-    with desk(settings) as at, locked(at.root):
+    with desk(settings) as at:
         file = at.file()
         before = {name: at.open(file, name).value for name in sorted(file.secrets)}
         after = edited(at, before)
@@ -46,12 +46,18 @@ def command(settings: Settings) -> None:
         gone = [name for name in before if name not in after]
         if gone and not at.confirm(f"Remove {', '.join(map(str, gone))}?"):
             raise PushRefused("nothing was changed")
-        for name, value in changed.items():
-            file = file.with_secret(name, value)
-        for name in gone:
-            file = file.without_secret(name)
-        if changed or gone:
-            file.write()
+        with locked(at.root):
+            now = at.file()
+            # A person takes their time; others are not kept waiting, nor undone.
+            other = [str(name) for name in (*changed, *gone) if now.secrets.get(name) != file.secrets.get(name)]
+            if other:
+                raise PushRefused(f"{', '.join(other)} was changed by somebody else meanwhile; nothing was changed")
+            for name, value in changed.items():
+                now = now.with_secret(name, value)
+            for name in gone:
+                now = now.without_secret(name)
+            if changed or gone:
+                now.write()
         at.tell(
             f"{counted(len(changed), 'secret')} changed, {len(gone)} removed",
             "edited",
