@@ -95,11 +95,16 @@ def says_the_same(file: Path, left: int = 4) -> bool:
             found = [path for each in named for path in Path("/").glob(str(each).lstrip("/"))]
             if not all(says_the_same(path, left - 1) for path in found):
                 return False
-        elif keyword in OF_HOST or keyword.startswith("canonical") or (keyword == "host" and words[1:] != ["*"]):
+        elif is_of_host(keyword, words[1:]):
             return False
-        elif "%" in line:
-            return False  # a token, which may stand for the host
     return True
+
+
+def is_of_host(keyword: str, values: Sequence[str]) -> bool:
+    """Whether a line may say something else of one host than of another."""
+    patterned = keyword in OF_HOST or keyword.startswith("canonical") or (keyword == "host" and values != ["*"])
+    # A token may stand for the host.
+    return patterned or any("%" in value for value in values)
 
 
 @lru_cache(maxsize=8)
