@@ -23,32 +23,89 @@ S3 server. Without pytest each server is a context manager::
     with EmbeddedSsh(Path("somewhere")) as server:
         print(server.host, server.port, server.key, server.known_hosts)
 
-Only ``pushkit.testing.plugin`` imports pytest.
+Only ``pushkit.testing.plugin`` and the contracts import pytest.
 """
 
 from __future__ import annotations
 
-from pushkit.testing.account import Account, can_make_accounts
-from pushkit.testing.certificate import CertificateAuthority
-from pushkit.testing.codedeploy import CodeDeployServer
-from pushkit.testing.dropbear import Dropbear
-from pushkit.testing.embedded import EmbeddedSsh
-from pushkit.testing.ftp import FtpServer
-from pushkit.testing.git_http import GitHttpServer
-from pushkit.testing.heroku import HerokuServer, Making
-from pushkit.testing.https import HttpsServer, Received, Reply
-from pushkit.testing.keypair import KeyPair, known_host
-from pushkit.testing.nginx import Nginx
-from pushkit.testing.person import Person
-from pushkit.testing.proftpd import ProFtpd
-from pushkit.testing.proftpd_ftp import ProFtpdFtp
-from pushkit.testing.proxy import Fault, FaultProxy, Way
-from pushkit.testing.pureftpd import PureFtpd
-from pushkit.testing.pyftpd import PyFtpd
-from pushkit.testing.seaweedfs import SeaweedFs
-from pushkit.testing.server import Server, ServerDirectory, SshServer
-from pushkit.testing.sshd import Sshd
-from pushkit.testing.vsftpd import VsFtpd
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pushkit.testing.account import Account, can_make_accounts
+    from pushkit.testing.certificate import CertificateAuthority
+    from pushkit.testing.codedeploy import CodeDeployServer
+    from pushkit.testing.contract import StrategyContract
+    from pushkit.testing.dropbear import Dropbear
+    from pushkit.testing.embedded import EmbeddedSsh
+    from pushkit.testing.ftp import FtpServer
+    from pushkit.testing.git_http import GitHttpServer
+    from pushkit.testing.heroku import HerokuServer, Making
+    from pushkit.testing.https import HttpsServer, Received, Reply
+    from pushkit.testing.keypair import KeyPair, known_host
+    from pushkit.testing.nginx import Nginx
+    from pushkit.testing.person import Person
+    from pushkit.testing.proftpd import ProFtpd
+    from pushkit.testing.proftpd_ftp import ProFtpdFtp
+    from pushkit.testing.proxy import Fault, FaultProxy, Way
+    from pushkit.testing.pureftpd import PureFtpd
+    from pushkit.testing.pusher import Pusher
+    from pushkit.testing.pyftpd import PyFtpd
+    from pushkit.testing.seaweedfs import SeaweedFs
+    from pushkit.testing.server import Server, ServerDirectory, SshServer
+    from pushkit.testing.specimen import Specimen
+    from pushkit.testing.sshd import Sshd
+    from pushkit.testing.vsftpd import VsFtpd
+
+_MODULES = {
+    "account": (
+        "Account",
+        "can_make_accounts",
+    ),
+    "certificate": ("CertificateAuthority",),
+    "codedeploy": ("CodeDeployServer",),
+    "contract": (
+        "Specimen",
+        "StrategyContract",
+    ),
+    "dropbear": ("Dropbear",),
+    "embedded": ("EmbeddedSsh",),
+    "ftp": ("FtpServer",),
+    "git_http": ("GitHttpServer",),
+    "heroku": (
+        "HerokuServer",
+        "Making",
+    ),
+    "https": (
+        "HttpsServer",
+        "Received",
+        "Reply",
+    ),
+    "keypair": (
+        "KeyPair",
+        "known_host",
+    ),
+    "nginx": ("Nginx",),
+    "person": ("Person",),
+    "proftpd": ("ProFtpd",),
+    "proftpd_ftp": ("ProFtpdFtp",),
+    "proxy": (
+        "Fault",
+        "FaultProxy",
+        "Way",
+    ),
+    "pureftpd": ("PureFtpd",),
+    "pusher": ("Pusher",),
+    "pyftpd": ("PyFtpd",),
+    "seaweedfs": ("SeaweedFs",),
+    "server": (
+        "Server",
+        "ServerDirectory",
+        "SshServer",
+    ),
+    "specimen": ("Specimen",),
+    "sshd": ("Sshd",),
+    "vsftpd": ("VsFtpd",),
+}
 
 __all__ = [
     "Account",
@@ -69,16 +126,28 @@ __all__ = [
     "ProFtpd",
     "ProFtpdFtp",
     "PureFtpd",
+    "Pusher",
     "PyFtpd",
     "Received",
     "Reply",
     "SeaweedFs",
     "Server",
     "ServerDirectory",
+    "Specimen",
     "SshServer",
     "Sshd",
+    "StrategyContract",
     "VsFtpd",
     "Way",
     "can_make_accounts",
     "known_host",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    for module, names in _MODULES.items():
+        if name in names:
+            from importlib import import_module  # noqa: PLC0415  (only when a name is used)
+
+            return getattr(import_module(f"pushkit.testing.{module}"), name)
+    raise AttributeError(f"module 'pushkit.testing' has no attribute {name!r}")

@@ -1,8 +1,10 @@
-"""Real servers as pytest fixtures. A strategy's tests name this module in ``pytest_plugins``.
+"""Real servers as pytest fixtures. pytest finds this module by itself wherever pushkit is installed.
 
 Servers run once for a test session (with pytest-xdist: once for a worker, each with its own ports and users);
 directories on them are fresh for each test. A fixture whose server's program is not installed skips the test;
 where the environment variable ``CI`` is set it fails it, since a machine that judges must not skip.
+
+Since it is imported by every pytest of an environment, what a server needs is imported when a test asks for one.
 """
 
 from __future__ import annotations
@@ -11,34 +13,41 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 
-from pushkit.testing.account import Account, can_make_accounts
-from pushkit.testing.certificate import CertificateAuthority
-from pushkit.testing.dropbear import Dropbear
-from pushkit.testing.embedded import EmbeddedSsh
-from pushkit.testing.ftp import FtpServer
-from pushkit.testing.proftpd import ProFtpd
-from pushkit.testing.proftpd_ftp import ProFtpdFtp
-from pushkit.testing.proxy import FaultProxy
-from pushkit.testing.pureftpd import PureFtpd
-from pushkit.testing.pyftpd import PyFtpd
-from pushkit.testing.server import Server, ServerDirectory
-from pushkit.testing.sshd import Sshd
-from pushkit.testing.vsftpd import VsFtpd
+from pushkit import testing
 
-ServerT = TypeVar("ServerT", bound=Server)
+if TYPE_CHECKING:
+    from pushkit.testing import (
+        Account,
+        CertificateAuthority,
+        Dropbear,
+        EmbeddedSsh,
+        FaultProxy,
+        FtpServer,
+        GitHttpServer,
+        ProFtpd,
+        SeaweedFs,
+        Server,
+        ServerDirectory,
+        Sshd,
+    )
+
+ServerT = TypeVar("ServerT", bound="Server")
+
+# What the contract asserts is explained as what a test file asserts is.
+pytest.register_assert_rewrite("pushkit.testing.contract", "pushkit.testing.remote_contract")
 
 
 @pytest.fixture(scope="session")
 def ssh_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
     """An OpenSSH server. As root its user has a password and the rights of nobody else; otherwise a key only."""
-    require(Sshd)
-    account = Account() if can_make_accounts() else None
+    require(testing.Sshd)
+    account = testing.Account() if testing.can_make_accounts() else None
     try:
-        with Sshd(tmp_path_factory.mktemp("sshd"), account) as server:
+        with testing.Sshd(tmp_path_factory.mktemp("sshd"), account) as server:
             yield server
     finally:
         if account:
@@ -63,8 +72,8 @@ def password_account(ssh_server: Sshd) -> Sshd:
 @pytest.fixture(scope="session")
 def sftp_only_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
     """An OpenSSH server that gives SFTP and no commands, its user's home directory as ``/``. Needs root."""
-    require(Sshd)
-    yield from server_with_account(Sshd, tmp_path_factory.mktemp("sftp-only"), jail=True)
+    require(testing.Sshd)
+    yield from server_with_account(testing.Sshd, tmp_path_factory.mktemp("sftp-only"), jail=True)
 
 
 @pytest.fixture
@@ -77,8 +86,8 @@ def sftp_only_directory(sftp_only_server: Sshd) -> Iterator[ServerDirectory]:
 @pytest.fixture(scope="session")
 def dropbear_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dropbear]:
     """A Dropbear server. Needs root."""
-    require(Dropbear)
-    yield from server_with_account(Dropbear, tmp_path_factory.mktemp("dropbear"), jail=False)
+    require(testing.Dropbear)
+    yield from server_with_account(testing.Dropbear, tmp_path_factory.mktemp("dropbear"), jail=False)
 
 
 @pytest.fixture
@@ -93,9 +102,9 @@ def proftpd_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProFtpd
     """A ProFTPD server that gives SFTP and no commands, and on which a rename replaces nothing. Needs root."""
 
     def keeping(directory: Path, account: Account) -> ProFtpd:
-        return ProFtpd(directory, account, replaces=False)
+        return testing.ProFtpd(directory, account, replaces=False)
 
-    require(ProFtpd)
+    require(testing.ProFtpd)
     yield from server_with_account(keeping, tmp_path_factory.mktemp("proftpd"), jail=False)
 
 
@@ -109,7 +118,7 @@ def proftpd_directory(proftpd_server: ProFtpd) -> Iterator[ServerDirectory]:
 @pytest.fixture(scope="session")
 def certificate_authority(tmp_path_factory: pytest.TempPathFactory) -> CertificateAuthority:
     """Who vouches for the FTP servers of the tests."""
-    return CertificateAuthority(tmp_path_factory.mktemp("authority"))
+    return testing.CertificateAuthority(tmp_path_factory.mktemp("authority"))
 
 
 @pytest.fixture(scope="session")
@@ -117,7 +126,7 @@ def vsftpd_server(
     tmp_path_factory: pytest.TempPathFactory, certificate_authority: CertificateAuthority
 ) -> Iterator[FtpServer]:
     """vsftpd, which has no MLSD, demands TLS and wants its sessions reused. Needs root."""
-    yield from ftp_server(VsFtpd, tmp_path_factory.mktemp("vsftpd"), certificate_authority)
+    yield from ftp_server(testing.VsFtpd, tmp_path_factory.mktemp("vsftpd"), certificate_authority)
 
 
 @pytest.fixture(scope="session")
@@ -125,7 +134,7 @@ def proftpd_ftp_server(
     tmp_path_factory: pytest.TempPathFactory, certificate_authority: CertificateAuthority
 ) -> Iterator[FtpServer]:
     """ProFTPD, which demands TLS and overwrites nothing. As root its user has the rights of nobody else."""
-    yield from ftp_server(ProFtpdFtp, tmp_path_factory.mktemp("proftpd-ftp"), certificate_authority)
+    yield from ftp_server(testing.ProFtpdFtp, tmp_path_factory.mktemp("proftpd-ftp"), certificate_authority)
 
 
 @pytest.fixture(scope="session")
@@ -133,7 +142,7 @@ def pureftpd_server(
     tmp_path_factory: pytest.TempPathFactory, certificate_authority: CertificateAuthority
 ) -> Iterator[FtpServer]:
     """Pure-FTPd, which demands TLS. Needs root."""
-    yield from ftp_server(PureFtpd, tmp_path_factory.mktemp("pureftpd"), certificate_authority)
+    yield from ftp_server(testing.PureFtpd, tmp_path_factory.mktemp("pureftpd"), certificate_authority)
 
 
 @pytest.fixture(scope="session")
@@ -141,7 +150,7 @@ def pyftpd_server(
     tmp_path_factory: pytest.TempPathFactory, certificate_authority: CertificateAuthority
 ) -> Iterator[FtpServer]:
     """pyftpdlib, which demands TLS. Needs neither a program nor root."""
-    yield from ftp_server(PyFtpd, tmp_path_factory.mktemp("pyftpd"), certificate_authority)
+    yield from ftp_server(testing.PyFtpd, tmp_path_factory.mktemp("pyftpd"), certificate_authority)
 
 
 @pytest.fixture
@@ -172,12 +181,39 @@ def pyftpd_directory(pyftpd_server: FtpServer) -> Iterator[ServerDirectory]:
         yield directory
 
 
+@pytest.fixture(scope="session")
+def git_server(
+    tmp_path_factory: pytest.TempPathFactory, certificate_authority: CertificateAuthority
+) -> Iterator[GitHttpServer]:
+    """git's own http-backend over HTTPS, `certificate_authority` vouches for it; ``create`` makes a repository."""
+    import ssl  # noqa: PLC0415
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate_authority.issue("git.pem", "localhost"))
+    with testing.GitHttpServer(tmp_path_factory.mktemp("git"), context) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[SeaweedFs]:
+    """SeaweedFS, an S3 server, on a memory file system where there is one."""
+    import tempfile  # noqa: PLC0415
+
+    require(testing.SeaweedFs)
+    shm = Path("/dev/shm")  # noqa: S108  (a new directory in it)
+    with (
+        tempfile.TemporaryDirectory(dir=shm if shm.is_dir() else None, prefix="seaweedfs-") as directory,
+        testing.SeaweedFs(Path(directory)) as server,
+    ):
+        yield server
+
+
 @pytest.fixture
 def embedded_ssh(tmp_path: Path) -> Iterator[EmbeddedSsh]:
     """An SSH server in this process, at home in the directory ``home`` of the test's `tmp_path`."""
     home = tmp_path / "home"
     home.mkdir()
-    with EmbeddedSsh(home, password="not a secret") as server:  # noqa: S106
+    with testing.EmbeddedSsh(home, password="not a secret") as server:  # noqa: S106
         yield server
 
 
@@ -185,7 +221,7 @@ def embedded_ssh(tmp_path: Path) -> Iterator[EmbeddedSsh]:
 def fault_proxy() -> Iterator[Callable[[str, int], FaultProxy]]:
     """A function that starts a relay to a host and a port; it ends with the test."""
     with ExitStack() as proxies:
-        yield lambda host, port: proxies.enter_context(FaultProxy((host, port)))
+        yield lambda host, port: proxies.enter_context(testing.FaultProxy((host, port)))
 
 
 def require(server: type[Server]) -> None:
@@ -201,9 +237,9 @@ def server_with_account(
     server: Callable[[Path, Account], ServerT], directory: Path, *, jail: bool
 ) -> Iterator[ServerT]:
     """Run a server that cannot do without a throw-away system user."""
-    if not can_make_accounts():
+    if not testing.can_make_accounts():
         pytest.skip("a throw-away system user can only be made by root")
-    account = Account(jail=jail)
+    account = testing.Account(jail=jail)
     try:
         with server(directory, account) as running:
             yield running
@@ -219,7 +255,7 @@ def ftp_server(server: type[FtpServer], directory: Path, authority: CertificateA
     def made(directory: Path, account: Account | None = None) -> FtpServer:
         return server(directory, account, certificate=certificate, authority=authority.file)
 
-    if server is PyFtpd or (server is ProFtpdFtp and not can_make_accounts()):
+    if server is testing.PyFtpd or (server is testing.ProFtpdFtp and not testing.can_make_accounts()):
         with made(directory) as running:
             yield running
     else:

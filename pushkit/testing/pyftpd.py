@@ -23,6 +23,8 @@ handler = type("Handler", (TLS_FTPHandler if given["certificate"] else FTPHandle
 if given["certificate"]:
     handler.certfile = given["certificate"]
     handler.tls_control_required = handler.tls_data_required = True
+# It has a wrong password wait for three seconds.
+handler.auth_failed_timeout = 0.1
 settings = given["settings"]
 without = settings.get("without", "").split()
 handler.proto_cmds = {key: value for key, value in handler.proto_cmds.items() if key not in without}

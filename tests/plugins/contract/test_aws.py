@@ -1,0 +1,79 @@
+"""The strategies ``s3`` and ``codedeploy`` keep the contract, on a real SeaweedFS."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+import pytest
+
+from plugins.s3_target import Bucket
+from plugins.test_codedeploy import APPSPEC
+from pushkit.testing import CodeDeployServer, SeaweedFs, Specimen, StrategyContract
+from pushkit.testing.contract import FILES
+from pushkit.testing.server import free_port
+
+
+class TestS3(StrategyContract):
+    strategy = "s3"
+    refuses = ("rollback",)
+
+    @pytest.fixture
+    def specimen(self, seaweedfs: SeaweedFs) -> Specimen:
+        bucket = Bucket(seaweedfs)
+
+        def state() -> object:
+            found = bucket.client.list_objects_v2(Bucket=bucket.name).get("Contents", [])
+            return [(each["Key"], each["ETag"], each["LastModified"]) for each in found]
+
+        return Specimen(
+            options={
+                "mode": "site",
+                "bucket": bucket.name,
+                "endpoint_url": seaweedfs.url,
+                "access_key_id": seaweedfs.key,
+                "secret_access_key": seaweedfs.secret,
+            },
+            live=lambda: {key: bucket.read(key) for key in bucket.holds()},
+            state=state,
+            unusable=[{"secret_access_key": "not-the-s3cret"}],
+        )
+
+
+class TestCodeDeploy(StrategyContract):
+    strategy = "codedeploy"
+    files: ClassVar = {**FILES, "appspec.yml": APPSPEC.encode(), "bin/start.sh": b"#!/bin/sh\n"}
+
+    @pytest.fixture
+    def specimen(self, seaweedfs: SeaweedFs) -> Iterator[Specimen]:
+        bucket = Bucket(seaweedfs, versions=True)
+        with CodeDeployServer() as service:
+
+            def live() -> dict[str, bytes]:
+                """The files of the bundle that was deployed last."""
+                asked: list[Any] = service.asked("CreateDeployment")
+                if not asked:
+                    return {}
+                place = asked[-1]["revision"]["s3Location"]
+                with zipfile.ZipFile(io.BytesIO(bucket.read(place["key"]))) as bundle:
+                    return {name: bundle.read(name) for name in bundle.namelist() if not name.endswith("/")}
+
+            yield Specimen(
+                options={
+                    "application": "blog",
+                    "deployment_group": "prod",
+                    "bucket": bucket.name,
+                    "path_style": True,
+                    "region": "us-east-1",
+                    "endpoint_url": service.url,
+                    "s3_endpoint_url": seaweedfs.url,
+                    "access_key_id": seaweedfs.key,
+                    "secret_access_key": seaweedfs.secret,
+                    "every": 0.05,
+                },
+                live=live,
+                state=lambda: (len(service.asked("CreateDeployment")), bucket.holds()),
+                unusable=[{"endpoint_url": f"http://127.0.0.1:{free_port('127.0.0.1')}"}],
+            )
