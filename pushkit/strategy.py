@@ -352,7 +352,7 @@ class Comparable(Protocol):
         """
 
     def read_live(self, path: str, limit: int) -> bytes:
-        """The content of a live file of at most ``limit`` bytes. Raises `TargetError`."""
+        """The content of a live file of at most ``limit`` bytes, asked once `changes` was. Raises `TargetError`."""
 
 
 @runtime_checkable

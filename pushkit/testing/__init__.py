@@ -39,17 +39,20 @@ if TYPE_CHECKING:
     from pushkit.testing.embedded import EmbeddedSsh
     from pushkit.testing.ftp import FtpServer
     from pushkit.testing.git_http import GitHttpServer
+    from pushkit.testing.given import Given
     from pushkit.testing.heroku import HerokuServer, Making
     from pushkit.testing.https import HttpsServer, Received, Reply
     from pushkit.testing.keypair import KeyPair, known_host
     from pushkit.testing.nginx import Nginx
     from pushkit.testing.person import Person
+    from pushkit.testing.primitives_contract import PrimitivesContract, RemoteSpecimen
     from pushkit.testing.proftpd import ProFtpd
     from pushkit.testing.proftpd_ftp import ProFtpdFtp
     from pushkit.testing.proxy import Fault, FaultProxy, Way
     from pushkit.testing.pureftpd import PureFtpd
     from pushkit.testing.pusher import Pusher
     from pushkit.testing.pyftpd import PyFtpd
+    from pushkit.testing.remote_contract import RemoteContract
     from pushkit.testing.seaweedfs import SeaweedFs
     from pushkit.testing.server import Server, ServerDirectory, SshServer
     from pushkit.testing.specimen import Specimen
@@ -70,6 +73,7 @@ _MODULES = {
     "dropbear": ("Dropbear",),
     "embedded": ("EmbeddedSsh",),
     "ftp": ("FtpServer",),
+    "given": ("Given",),
     "git_http": ("GitHttpServer",),
     "heroku": (
         "HerokuServer",
@@ -86,6 +90,7 @@ _MODULES = {
     ),
     "nginx": ("Nginx",),
     "person": ("Person",),
+    "primitives_contract": ("PrimitivesContract", "RemoteSpecimen"),
     "proftpd": ("ProFtpd",),
     "proftpd_ftp": ("ProFtpdFtp",),
     "proxy": (
@@ -96,6 +101,7 @@ _MODULES = {
     "pureftpd": ("PureFtpd",),
     "pusher": ("Pusher",),
     "pyftpd": ("PyFtpd",),
+    "remote_contract": ("RemoteContract",),
     "seaweedfs": ("SeaweedFs",),
     "server": (
         "Server",
@@ -117,18 +123,22 @@ __all__ = [
     "FaultProxy",
     "FtpServer",
     "GitHttpServer",
+    "Given",
     "HerokuServer",
     "HttpsServer",
     "KeyPair",
     "Making",
     "Nginx",
     "Person",
+    "PrimitivesContract",
     "ProFtpd",
     "ProFtpdFtp",
     "PureFtpd",
     "Pusher",
     "PyFtpd",
     "Received",
+    "RemoteContract",
+    "RemoteSpecimen",
     "Reply",
     "SeaweedFs",
     "Server",

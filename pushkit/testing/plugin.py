@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 ServerT = TypeVar("ServerT", bound="Server")
 
 # What the contract asserts is explained as what a test file asserts is.
-pytest.register_assert_rewrite("pushkit.testing.contract", "pushkit.testing.remote_contract")
+pytest.register_assert_rewrite(*(f"pushkit.testing.{name}contract" for name in ("", "primitives_", "remote_")))
 
 
 @pytest.fixture(scope="session")

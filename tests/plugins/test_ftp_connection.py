@@ -18,7 +18,6 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from plugins.ftp_target import remote_on
-from plugins.given import Given, lying
 from pushkit import PushkitError, TargetError
 from pushkit.files import RemoteError, RemoteLost
 from pushkit.testing import (
@@ -33,6 +32,7 @@ from pushkit.testing import (
     Way,
     can_make_accounts,
 )
+from pushkit.testing.given import Given, lying
 from pushkit.testing.plugin import require
 
 

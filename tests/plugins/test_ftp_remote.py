@@ -11,12 +11,10 @@ from pathlib import Path
 import pytest
 
 from plugins.ftp_target import remote_on
-from plugins.given import Given, lying
 from pushkit import Kind, Step
 from pushkit.files import (
     RemoteDenied,
     RemoteError,
-    RemoteExists,
     RemoteFull,
     RemoteMissing,
     Remove,
@@ -25,6 +23,7 @@ from pushkit.files import (
     SetMode,
 )
 from pushkit.testing import FtpServer, ServerDirectory
+from pushkit.testing.given import Given
 from pushkit_ftp.remote import FtpRemote
 
 SERVERS = ["vsftpd", "proftpd_ftp", "pureftpd", "pyftpd"]
@@ -43,30 +42,6 @@ def place(request: pytest.FixtureRequest) -> Iterator[tuple[FtpRemote, Path]]:
 
 def quiet(_: Step) -> AbstractContextManager[None]:
     return nullcontext()
-
-
-def test_a_file_is_written_replaced_and_read(place: tuple[FtpRemote, Path]) -> None:
-    remote, local = place
-    large = os.urandom(700_000)
-    remote.write("a file", [b"old content"], 0o644)
-    remote.write("a file", [large[:100_000], b"", large[100_000:]], 0o640)
-    assert (local / "a file").read_bytes() == large
-    assert (local / "a file").stat().st_mode & 0o777 == 0o640
-    assert remote.read("a file", 700_000) == large
-    with pytest.raises(RemoteError, match="more than 699,999 bytes"):
-        remote.read("a file", 699_999)
-    remote.write("empty", [], 0o600)
-    assert remote.read("empty", 0) == b""
-
-
-def test_lines_are_added_to_a_file_that_need_not_be_there(place: tuple[FtpRemote, Path]) -> None:
-    remote, local = place
-    remote.append("log", b"one\n")
-    remote.append("log", b"two\n" * 20_000)
-    remote.append("log", b"three\n")
-    assert (local / "log").read_bytes() == b"one\n" + b"two\n" * 20_000 + b"three\n"
-    with pytest.raises(RemoteMissing):
-        remote.append("missing/log", b"one\n")
 
 
 def test_names_travel_as_the_bytes_that_they_are(place: tuple[FtpRemote, Path]) -> None:
@@ -120,32 +95,6 @@ def test_a_symlink_is_seen_and_not_followed(place: tuple[FtpRemote, Path]) -> No
         remote.make_symlink("x", "other")
 
 
-def test_each_failure_has_its_class(place: tuple[FtpRemote, Path]) -> None:
-    remote, _ = place
-    remote.write("file", [b"x"], 0o644)
-    remote.make_directory("dir", 0o755)
-    remote.write("dir/file", [b"x"], 0o644)
-    with pytest.raises(RemoteExists, match="dir"):
-        remote.make_directory("dir", 0o755)
-    with pytest.raises(RemoteExists):
-        remote.make_directory("file", 0o755)
-    with pytest.raises(RemoteMissing):
-        remote.make_directory("missing/dir", 0o755)
-    for attempt in (
-        lambda: remote.list("missing"),
-        lambda: remote.read("missing", 10),
-        lambda: remote.rename("missing", "new"),
-        lambda: remote.remove("missing"),
-        lambda: remote.remove_directory("missing"),
-        lambda: remote.write("missing/file", [b"x"], 0o600),
-    ):
-        with pytest.raises(RemoteMissing, match="missing"):
-            attempt()
-    with pytest.raises(RemoteError, match="not empty"):
-        remote.remove_directory("dir")
-    assert remote.read("dir/file", 1) == b"x"
-
-
 def test_what_is_forbidden_is_told(place: tuple[FtpRemote, Path]) -> None:
     remote, local = place
     if os.geteuid() != 0 or "pyftpdlib" in remote.server.greeting:  # it has the rights of this process
@@ -188,29 +137,6 @@ def test_many_renames_modes_and_removals_are_done_at_once(place: tuple[FtpRemote
     with pytest.raises(RemoteMissing) as caught:
         remote.together([Rename("missing", "x")], quiet)
     assert caught.value.operation == Rename("missing", "x")
-
-
-def test_a_tree_arrives_is_verified_and_removed(place: tuple[FtpRemote, Path]) -> None:
-    remote, local = place
-    given = Given()
-    for number in range(40):
-        given.directory(f"d{number}")
-        given.directory(f"d{number}/deeper")
-        given.file(f"d{number}/deeper/file", b"%d" % number * number, 0o600 if number % 2 else 0o644)
-    given.file("large", os.urandom(3_000_000), 0o755)
-    remote.make_directory("tree", 0o755)
-    remote.put("tree", given)
-    assert lying(local / "tree") == given.expected()
-    assert sorted(given.finished) == sorted(entry.path for entry in given.entries)
-    assert remote.verify("tree", given.entries) == []
-    (local / "tree/large").write_bytes(b"short")
-    (local / "tree/d7/deeper/file").unlink()
-    assert sorted(e.path for e in remote.verify("tree", given.entries)) == ["d7/deeper/file", "large"]
-    kinds = remote.kinds(["tree", "tree/d1", "tree/large", "none/at/all"])
-    assert kinds == {"tree": Kind.DIRECTORY, "tree/d1": Kind.DIRECTORY, "tree/large": Kind.FILE}
-    remote.remove_tree("tree")
-    remote.remove_tree("tree")
-    assert os.listdir(local) == []
 
 
 def test_a_survey_has_contents_and_exact_times(place: tuple[FtpRemote, Path]) -> None:

@@ -6,7 +6,6 @@ import os
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +13,6 @@ from typing import BinaryIO
 
 import pytest
 
-from plugins.given import Given, lying, odd_names
 from plugins.sftp_target import remote_on
 from pushkit import Entry, Interrupted, Kind, Step, TargetError
 from pushkit.files import (
@@ -22,7 +20,6 @@ from pushkit.files import (
     Remote,
     RemoteDenied,
     RemoteError,
-    RemoteExists,
     RemoteFull,
     RemoteMissing,
     Remove,
@@ -31,6 +28,7 @@ from pushkit.files import (
     ShellRemote,
 )
 from pushkit.testing import ServerDirectory, Sshd
+from pushkit.testing.given import Given, lying, odd_names
 from pushkit_sftp import requests
 from pushkit_sftp.channel import run
 from pushkit_sftp.client import Job
@@ -78,32 +76,6 @@ def test_the_shell_decides_what_a_remote_can(place: tuple[Remote, Path], request
         assert remote.capabilities == Capabilities(copies=True, links=True, digests=True, scripts=True, commands=True)
 
 
-def test_a_file_is_written_replaced_and_read(place: tuple[Remote, Path]) -> None:
-    remote, local = place
-    large = os.urandom(300_000)
-    remote.write("file", [b"old content"], 0o644)
-    remote.write("file", [large[:100_000], b"", large[100_000:]], 0o640)
-    assert (local / "file").read_bytes() == large
-    assert (local / "file").stat().st_mode & 0o777 == 0o640
-    assert remote.read("file", 300_000) == large
-    with pytest.raises(RemoteError, match="more than 299,999 bytes"):
-        remote.read("file", 299_999)
-    remote.write("empty", [], 0o600)
-    assert remote.read("empty", 0) == b""
-
-
-def test_lines_are_added_to_a_file_that_need_not_be_there(place: tuple[Remote, Path]) -> None:
-    remote, local = place
-    remote.append("log", b"one\n")
-    remote.append("log", b"two\n" * 20_000)
-    remote.append("log", b"three\n")
-    assert (local / "log").read_bytes() == b"one\n" + b"two\n" * 20_000 + b"three\n"
-    assert (local / "log").stat().st_mode & 0o777 == 0o600
-    assert [path.name for path in local.iterdir()] == ["log"]
-    with pytest.raises(RemoteMissing):
-        remote.append("missing/log", b"one\n")
-
-
 def test_stat_sees_what_is_there_and_follows_no_link(place: tuple[Remote, Path]) -> None:
     remote, local = place
     remote.write("file", [b"12345"], 0o751)
@@ -127,57 +99,11 @@ def test_stat_sees_what_is_there_and_follows_no_link(place: tuple[Remote, Path])
     (local / "pipe").unlink()
 
 
-def test_names_travel_as_the_bytes_that_they_are(place: tuple[Remote, Path]) -> None:
-    remote, _local = place
-    names = ["new\nline", "latin-1 \udce9", "ünï", "-rf", " ", "back\\slash", "\"quotes'"]
-    for name in names:
-        remote.write(name, [name.encode("utf-8", "surrogateescape")], 0o644)
-    remote.make_symlink("to \udcff", "link \udcff")
-    assert sorted(found.name for found in remote.list("")) == sorted([*names, "link \udcff"])
-    assert {found.size for found in remote.list("") if found.name == "ünï"} == {5}
-    assert remote.read_link("link \udcff") == "to \udcff"
-    for name in names:
-        assert remote.read(name, 100) == name.encode("utf-8", "surrogateescape")
-        remote.remove(name)
-    remote.remove("link \udcff")
-    assert remote.list("") == []
-
-
 def test_a_listing_of_many_names_is_whole(place: tuple[Remote, Path]) -> None:
     remote, local = place
     for number in range(500):
         (local / f"{number:04d}{'x' * 100}").touch()
     assert len({found.name for found in remote.list("")}) == 500
-
-
-def test_each_failure_has_its_class(place: tuple[Remote, Path]) -> None:
-    remote, _ = place
-    remote.write("file", [b"x"], 0o644)
-    remote.make_directory("dir", 0o755)
-    remote.write("dir/file", [b"x"], 0o644)
-    with pytest.raises(RemoteExists, match="dir"):
-        remote.make_directory("dir", 0o755)
-    with pytest.raises(RemoteExists):
-        remote.make_directory("file", 0o755)
-    with pytest.raises(RemoteMissing):
-        remote.make_directory("missing/dir", 0o755)
-    with pytest.raises(RemoteExists):
-        remote.make_symlink("x", "file")
-    for attempt in (
-        lambda: remote.list("missing"),
-        lambda: remote.read("missing", 10),
-        lambda: remote.read_link("missing"),
-        lambda: remote.rename("missing", "new"),
-        lambda: remote.remove("missing"),
-        lambda: remote.remove_directory("missing"),
-        lambda: remote.set_mode("missing", 0o600),
-        lambda: remote.write("missing/file", [b"x"], 0o600),
-    ):
-        with pytest.raises(RemoteMissing, match="missing"):
-            attempt()
-    with pytest.raises(RemoteError, match="dir"):
-        remote.remove_directory("dir")
-    assert remote.read("dir/file", 1) == b"x"
 
 
 def test_what_is_forbidden_is_told(place: tuple[Remote, Path]) -> None:
@@ -435,20 +361,6 @@ def test_a_check_names_the_host_key_and_what_is_missing(
 def test_free_space_is_known(place: tuple[Remote, Path]) -> None:
     remote, _ = place
     assert (remote.free_space() or 0) > 1024 * 1024
-
-
-def test_primitives_may_be_called_from_several_threads(place: tuple[Remote, Path]) -> None:
-    remote, local = place
-
-    def write(number: int) -> bytes:
-        remote.write(f"{number}", [b"%d" % number * 1000], 0o644)
-        assert len(remote.list("")) > 0
-        return remote.read(f"{number}", 10_000)
-
-    with ThreadPoolExecutor(8) as pool:
-        for number, content in enumerate(pool.map(write, range(60))):
-            assert content == b"%d" % number * 1000
-    assert len(os.listdir(local)) == 60
 
 
 def test_a_server_that_allows_few_sessions_is_enough(tmp_path: Path) -> None:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from plugins.given import Given, lying
 from pushkit import Entry, Kind, Step
 from pushkit.files import Remote, RemoteError, RemoteExists, RemoteFull, RemoteMissing
 from pushkit.files.operation import (
@@ -32,6 +31,7 @@ from pushkit.files.operation import (
     Verify,
     Write,
 )
+from pushkit.testing.given import Given, lying
 from pushkit_dir.remote import LocalRemote
 from unit.test_shell import LocalShell, remote
 

@@ -16,12 +16,12 @@ from typing import BinaryIO
 
 import pytest
 
-from plugins.given import Given, lying, odd_names
 from pushkit import Entry, Kind, SnapshotChanged
 from pushkit.archive import Part, tar
 from pushkit.files import RemoteError, RemoteFull
 from pushkit.files.compression import FAR, GAIN, GZIP, LEAST, ZSTD, Compression, chosen, length, sampled, shrinks
 from pushkit.files.operation import MakeDirectory, Put, Rename, Write
+from pushkit.testing.given import Given, lying, odd_names
 from unit.test_shell import LocalShell, remote
 
 __all__ = ["remote"]

@@ -14,7 +14,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plugins.given import Given, lying
 from pushkit.files import RemoteError, ShellResult
 from pushkit.files.large import FAR
 from pushkit.files.layout import Layout
@@ -22,6 +21,7 @@ from pushkit.files.mirror import Mirror
 from pushkit.files.operation import MakeDirectory, Put, Rename, Write
 from pushkit.files.ranges import BLOCKS, LARGE, MOST, UNIT, Range, block_of, changed, split
 from pushkit.files.releases import Releases
+from pushkit.testing.given import Given, lying
 from unit import test_mirror as mirrored
 from unit.test_shell import LocalShell, remote
 

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import pytest
 
-from plugins.given import Given, lying, odd_names
 from pushkit import Entry, Kind, TargetError
 from pushkit.files import (
     Remote,
@@ -32,6 +31,7 @@ from pushkit.files.batch import MANY
 from pushkit.files.operation import Copy, MakeDirectory, Put, Switchable, Verify, Write
 from pushkit.files.scripts import MARKER
 from pushkit.files.shell import told
+from pushkit.testing.given import Given, lying, odd_names
 from pushkit_dir.remote import LocalRemote
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from plugins.contract.trees import lying, read
-from pushkit.testing import Specimen, StrategyContract
+from pushkit.testing import RemoteContract, RemoteSpecimen, Specimen, StrategyContract
+from pushkit_dir.remote import LocalRemote
 
 
 class TestReleases(StrategyContract):
@@ -37,3 +38,9 @@ class TestMirror(StrategyContract):
             state=lambda: lying(tmp_path),
             unusable=[{"path": str(tmp_path / "nowhere/at/all")}],
         )
+
+
+class TestLocalRemote(RemoteContract):
+    @pytest.fixture
+    def specimen(self, tmp_path: Path) -> RemoteSpecimen:
+        return RemoteSpecimen(lambda: LocalRemote(tmp_path), tmp_path)

@@ -1,0 +1,141 @@
+"""`RemoteContract`: what every remote promises, and what comes with it, as tests."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import pytest
+
+from pushkit.errors import Busy, Interrupted, PushRefused
+from pushkit.events import Event, StepFinished
+from pushkit.files import FileOptions, FileStrategy, Remote
+from pushkit.files.place import STATE as RELEASES
+from pushkit.files.recovery import STATE as MIRROR
+from pushkit.model import Action
+from pushkit.testing.primitives_contract import PrimitivesContract, RemoteSpecimen
+from pushkit.testing.pusher import Pusher
+
+
+class RemoteContract(PrimitivesContract):
+    """A subclass, named ``Test...``, has a fixture `specimen`.
+
+    ``layouts`` are those that are tried with pushes, rollbacks and the queue; a remote without symlinks has only the
+    mirror.
+    """
+
+    layouts: ClassVar[Sequence[str]] = ("releases", "mirror")
+
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        """A test with ``layout`` runs for each of them."""
+        if "layout" in metafunc.fixturenames:
+            metafunc.parametrize("layout", self.layouts)
+
+    @pytest.fixture
+    def pusher(
+        self, specimen: RemoteSpecimen, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+    ) -> Pusher:
+        """A project whose strategy pushes to `specimen`."""
+        base = tmp_path_factory.mktemp("contract")
+        monkeypatch.setenv("XDG_CACHE_HOME", str(base / "cache"))
+
+        class Here(FileStrategy[FileOptions]):
+            """Pushes to the remote of the test."""
+
+            name = "contract"
+            Options = FileOptions
+
+            def open_remote(self) -> Remote:
+                """The remote."""
+                return specimen.open()
+
+        made = Pusher(base, Here, {"path": "here"})
+        for name in ("index.html", "css/site.css", "a/b/deep.txt", *(f"pages/{number}" for number in range(8))):
+            made.write(name, f"content of {name}\n")
+        return made
+
+    # What comes with it.
+
+    def test_a_push_sends_what_changed_and_leaves_the_rest(self, pusher: Pusher, layout: str) -> None:
+        pusher.table["layout"] = layout
+        with pusher.connected() as strategy:
+            assert not strategy.status().live  # type: ignore[attr-defined]
+        first = pusher.push()
+        assert first
+        assert pusher.plan().steps == ()
+        pusher.write("index.html", "changed\n")
+        pusher.remove("a/b/deep.txt")
+        plan = pusher.plan()
+        moved = {step.subject.rstrip("/") for step in plan.steps if step.action in {Action.ADD, Action.REPLACE}}
+        assert moved == {"index.html"}
+        assert plan.size == len("changed\n")
+        second = pusher.push()
+        assert second
+        assert live(pusher, "index.html", "css/site.css") == ["changed\n", "content of css/site.css\n"]
+        with pusher.connected() as strategy:
+            assert strategy.status().live == second.id  # type: ignore[attr-defined]
+            ended = [entry.release for entry in strategy.log()]  # type: ignore[attr-defined]
+            assert ended == [first.id, second.id]
+            if layout == "releases":
+                assert strategy.rollback().id == first.id  # type: ignore[attr-defined]
+        if layout == "releases":
+            assert live(pusher, "a/b/deep.txt") == ["content of a/b/deep.txt\n"]
+
+    def test_who_comes_second_waits_and_a_hold_stops_everybody(self, pusher: Pusher, layout: str) -> None:
+        pusher.table["layout"] = layout
+        met: list[BaseException] = []
+
+        def second(event: Event) -> None:
+            """Push too, in the middle of the first push."""
+            if isinstance(event, StepFinished) and not met:
+                met.append(RuntimeError("the second push went through"))
+                try:
+                    with pusher.connected() as strategy:
+                        snapshot = pusher.snapshot()
+                        strategy.push(strategy.plan(snapshot), snapshot)
+                except Busy as error:
+                    met[0] = error
+
+        pusher.hear = second
+        assert pusher.push()
+        assert isinstance(met[0], Busy), met
+        pusher.hear = lambda event: None
+        pusher.write("index.html", "changed\n")
+        with pusher.connected() as strategy:
+            strategy.hold("a fair")  # type: ignore[attr-defined]
+        with pytest.raises(PushRefused, match="a fair"):
+            pusher.push()
+        with pusher.connected() as strategy:
+            strategy.release_hold()  # type: ignore[attr-defined]
+        assert pusher.push()
+
+    def test_a_push_that_was_stopped_leaves_what_was_live_and_the_next_one_goes_on(
+        self, pusher: Pusher, layout: str, specimen: RemoteSpecimen
+    ) -> None:
+        pusher.table["layout"] = layout
+        first = pusher.push()
+        assert first
+        pages = [f"pages/{number}" for number in range(8)]
+        for number, page in enumerate(pages):
+            pusher.write(page, f"new {number}\n")
+        pusher.hear = lambda event: pusher.cancelled.set() if isinstance(event, StepFinished) else None
+        with pytest.raises(Interrupted):
+            pusher.push()
+        pusher.hear = lambda event: None
+        pusher.cancelled.clear()
+        for number, content in enumerate(live(pusher, *pages)):
+            assert content in {f"content of pages/{number}\n", f"new {number}\n"}, "each file is wholly old or new"
+        assert pusher.push()
+        assert live(pusher, *pages) == [f"new {number}\n" for number in range(8)]
+        assert pusher.plan().steps == ()
+        state = RELEASES if layout == "releases" else MIRROR
+        remote = specimen.open()
+        assert list(remote.list(f"{state.name}/incoming")) == [], "nothing half-sent stays"
+        remote.close()
+
+
+def live(pusher: Pusher, *paths: str) -> list[str]:
+    """The content of live files."""
+    with pusher.connected() as strategy:
+        strategy.changes(pusher.snapshot())  # type: ignore[attr-defined]
+        return [strategy.read_live(path, 1000).decode() for path in paths]  # type: ignore[attr-defined]
