@@ -329,6 +329,8 @@ class Engine:
     @contextmanager
     def _session(self, name: str, *more: Emit, joining: str = "", lazily: bool = False) -> Iterator[Session]:
         with self._ready(name, *more, joining=joining, lazily=lazily) as (kind, options, run, emit, tally):
+            for told in registry.notices():
+                emit(Warned(name, told))
             session = Session(run.target, kind.of(options, run), emit, tally)
             try:
                 yield session

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pluggy
 
-from pushkit import hookspecs
+from pushkit import __version__, hookspecs, plugin_api
 from pushkit.errors import PluginError
 from pushkit.suggestion import did_you_mean
 
@@ -152,6 +152,7 @@ def _manager(group: str) -> pluggy.PluginManager:
 
 # Secrets are resolved in threads: two of them must not register one plugin.
 _LOCK = threading.RLock()
+_notices: dict[Plugin, str] = {}
 
 
 def _result(group: str, name: str, hook: str, check: Callable[[Any], str]) -> Any:
@@ -169,6 +170,7 @@ def _asked(plugin: Plugin, hook: str, check: Callable[[Any], str]) -> Any:
     try:
         if not manager.has_plugin(name):
             _import(plugin, manager)
+            _negotiate(plugin, manager.get_plugin(name))
         this = manager.get_plugin(name)
         others = [each for each in manager.get_plugins() if each is not this]
         call = manager.subset_hook_caller(hook, remove_plugins=others)
@@ -206,15 +208,36 @@ def _import(plugin: Plugin, manager: pluggy.PluginManager) -> None:
         ) from error
 
 
+def _negotiate(plugin: Plugin, module: Any) -> None:
+    """Refuse a plugin that is written for another version of the API, and note one whose version will go."""
+    try:
+        version = plugin_api.wanted(module)
+    except ValueError as error:
+        raise PluginError(f"{plugin} {error}", hint=f"this is for the authors of {plugin.distribution}") from error
+    wrong, hint = plugin_api.refusal(version)
+    if wrong:
+        raise PluginError(f"{plugin} {wrong}", hint=hint.format(distribution=plugin.distribution))
+    if told := plugin_api.notice(version):
+        _notices[plugin] = f"{plugin} {told}: update {plugin.distribution}, or tell its authors"
+
+
+def notices() -> list[str]:
+    """What those who use the plugins that were loaded since this was asked last should know of them."""
+    with _LOCK:
+        told = list(_notices.values())
+        _notices.clear()
+    return told
+
+
 def _guarded(plugin: Plugin, what: str, act: Callable[[], Any]) -> Any:
     """Do ``act``, which runs the plugin's code. A plugin may raise anything at all, and even try to exit."""
     try:
         return act()
     except ImportError as error:
-        raise PluginError(
-            f"{plugin} {what}: {error}",
-            hint=f"{plugin.distribution} is not installed completely: install it again, in this environment",
-        ) from error
+        hint = f"{plugin.distribution} is not installed completely: install it again, in this environment"
+        if (error.name or "").split(".")[0] == "pushkit":
+            hint = f"it is written for another version of pushkit than {__version__}: update one of them"
+        raise PluginError(f"{plugin} {what}: {error}", hint=hint) from error
     except (Exception, SystemExit) as error:
         raise PluginError(
             f"{plugin} {what}: {type(error).__name__}: {error}",

@@ -14,6 +14,7 @@ from distributions import importable, install
 from pushkit import __version__
 from pushkit.cli.group import group
 from pushkit.cli.settings import Settings
+from pushkit.errors import PluginError, UsageError
 
 
 @pytest.fixture(autouse=True)
@@ -30,13 +31,23 @@ def run(*arguments: str) -> list[str]:
     return result.stdout.splitlines()
 
 
-def test_plugins_are_listed_without_being_imported_and_conflicts_are_marked() -> None:
+def test_plugins_are_listed_with_their_origin_without_being_imported_and_conflicts_are_marked(tmp_path: Path) -> None:
     lines = [re.sub(" +", " ", line) for line in run()]
-    assert f"strategy sftp {__version__} pushkit" in lines
-    assert f"secret-source env {__version__} pushkit" in lines
-    assert "observer chat 1.2 acme-one" in lines
-    assert "strategy ship 1.2 acme-one conflict" in lines
-    assert "strategy ship 3.4 acme-two conflict" in lines
+    (sftp,) = (line for line in lines if line.startswith("strategy sftp "))
+    assert sftp.startswith(f"strategy sftp {__version__} pushkit /")
+    assert "observer chat 1.2 acme-one " + str(tmp_path / "site") in lines
+    assert f"strategy ship 1.2 acme-one {tmp_path}/site conflict" in lines
+    assert f"strategy ship 3.4 acme-two {tmp_path}/site conflict" in lines
+
+
+def test_a_check_imports_each_and_names_the_broken_with_distribution_and_version() -> None:
+    result = CliRunner().invoke(group, ["plugins", "--check"], obj=Settings())
+    error = result.exception
+    assert isinstance(error, PluginError)
+    assert 'observer "chat" (acme-one 1.2) cannot be imported: SystemExit: imported' in error.message
+    assert 'the strategy "ship" is claimed by acme-one 1.2 and acme-two 3.4' in error.message
+    broken = [line.split()[1] for line in result.stdout.splitlines() if line.endswith(" broken")]
+    assert broken == ["chat"]
 
 
 def test_plugins_as_json_lines() -> None:
@@ -48,3 +59,19 @@ def test_plugins_as_json_lines() -> None:
     ]
     assert {line["version"] for line in lines} == {1}
     assert {line["kind"] for line in lines} == {"strategy", "observer", "host source", "secret source", "command"}
+
+
+def test_a_new_plugin_is_begun_once_and_not_under_a_name_that_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run("new", "my-shelf")
+    made = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.*") if path.is_file()} & set(
+        f"pushkit-my-shelf/{name}"
+        for name in ("pyproject.toml", "README.md", "pushkit_my_shelf/strategy.py", ".github/workflows/test.yml")
+    )
+    assert len(made) == 4
+    assert "@" not in (tmp_path / "pushkit-my-shelf/pushkit_my_shelf/strategy.py").read_text()
+    for name, words in (("my-shelf", "is there already"), ("sftp", 'strategy "sftp" (pushkit'), ("A b", "cannot be")):
+        with pytest.raises(UsageError, match=re.escape(words)):
+            run("new", name)

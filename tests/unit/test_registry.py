@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ import click
 import pytest
 
 from distributions import forget, importable, install, install_strategy, strategy
-from pushkit import registry
+from pushkit import plugin_api, registry
 from pushkit.errors import PluginError
 from pushkit.secrets.source import Lookup
 from pushkit.strategy import Strategy
@@ -135,6 +136,49 @@ def test_whatever_an_import_raises_is_attributed(site: Path, statement: str) -> 
     error = refused("strategies", "ship")
     assert error.message.startswith('strategy "ship" (acme 2.5) cannot be imported: ')
     assert error.exit_code == 4
+
+
+def test_a_name_that_this_pushkit_has_not_is_a_matter_of_versions(site: Path) -> None:
+    install(site, "acme", {"acme_s": "from pushkit import Teleport"}, {"strategies:ship": "acme_s"}, version="2.5")
+    error = refused("strategies", "ship")
+    assert "(acme 2.5) cannot be imported: cannot import name 'Teleport'" in error.message
+    assert "another version of pushkit" in error.hint
+
+
+@pytest.mark.parametrize(
+    ("says", "message", "hint"),
+    [
+        ("pushkit_api = 4", "is written for version 4 of the plugin API; pushkit .* has 2 to 3", "update pushkit"),
+        ("pushkit_api = 1", "is written for version 1 of the plugin API; pushkit .* has 2 to 3", "update acme"),
+        ("", "is written for version 1 of the plugin API", "update acme"),
+        ("pushkit_api = '2'", "says pushkit_api = '2', where a number", "this is for the authors of acme"),
+    ],
+)
+def test_a_plugin_for_another_version_of_the_api_is_refused(
+    site: Path, monkeypatch: pytest.MonkeyPatch, says: str, message: str, hint: str
+) -> None:
+    monkeypatch.setattr(plugin_api, "CURRENT", 3)
+    monkeypatch.setattr(plugin_api, "OLDEST", 2)
+    install(site, "acme", {"acme_s": strategy("ship") + says}, {"strategies:ship": "acme_s"}, version="2.5")
+    error = refused("strategies", "ship")
+    assert re.match(rf'strategy "ship" \(acme 2.5\) {message}', error.message)
+    assert error.hint == hint
+
+
+def test_a_version_of_the_api_that_will_go_is_announced_once(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plugin_api, "CURRENT", 2)
+    monkeypatch.setattr(plugin_api, "DEPRECATED", {1: "0.9"})
+    for name, version in (("old", 1), ("new", 2)):
+        source = strategy(name) + f"pushkit_api = {version}"
+        install(site, f"acme-{name}", {f"acme_{name}": source}, {f"strategies:{name}": f"acme_{name}"})
+        registry.strategy(name)
+    (told,) = registry.notices()
+    assert told == (
+        'strategy "old" (acme-old 1.0) is written for version 1 of the plugin API, which goes with pushkit 0.9: '
+        "update acme-old, or tell its authors"
+    )
+    registry.strategy("old")
+    assert registry.notices() == []
 
 
 def test_a_hook_that_raises_is_attributed(site: Path) -> None:

@@ -1,0 +1,86 @@
+"""``push plugins new``: a plugin's project."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from importlib.resources import files
+from pathlib import Path
+
+import click
+
+from pushkit import __version__, registry
+from pushkit.cli.settings import Settings, common
+from pushkit.cli.stdout import say
+from pushkit.errors import UsageError
+from pushkit.plugin_api import CURRENT
+from pushkit.ui.jsonl import line as json_line
+from pushkit.ui.reporter import Lines
+
+# Where each template goes.
+PLACES = {
+    "pyproject.toml": "pyproject.toml",
+    "README.md": "README.md",
+    "gitignore": ".gitignore",
+    "ci.yml": ".github/workflows/test.yml",
+    "init.py": "pushkit_@module@/__init__.py",
+    "strategy.py": "pushkit_@module@/strategy.py",
+    "test_contract.py": "tests/test_contract.py",
+}
+NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+
+
+@click.command("new")
+@click.argument("name", metavar="NAME")
+@common("json")
+@click.pass_obj
+def command(settings: Settings, name: str) -> None:
+    """Begin a plugin: the directory pushkit-NAME, with a strategy that works, its tests, and what packages it.
+
+    Its tests are pushkit's own contract, and pass. Change the strategy from there.
+    """
+    top = Path(f"pushkit-{name}")
+    refuse(name, top)
+    made = project(name)
+    for place, text in made.items():
+        file = top / place
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+    if settings.json:
+        say(json_line("plugin-project", path=str(top), files=list(made)))
+    elif not settings.quiet:
+        Lines(sys.stderr)(f"wrote {top}; next: cd {top}, pip install --editable '.[dev]', pytest")
+
+
+def refuse(name: str, top: Path) -> None:
+    """Raise `UsageError` where a plugin cannot be called ``name``."""
+    if not NAME.fullmatch(name):
+        raise UsageError(f'"{name}" cannot be the name of a plugin', hint="lower-case letters, digits and - make one")
+    if taken := [plugin for plugin in registry.names("strategies") if plugin.name == name]:
+        raise UsageError(f"there is a {taken[0]} already", hint="two of one name cannot both be used: choose another")
+    if os.path.lexists(top):
+        raise UsageError(f"{top} is there already", hint="choose another name, or another directory")
+
+
+def project(name: str) -> dict[str, str]:
+    """The files of the project of the plugin ``name``, by path."""
+    module = name.replace("-", "_")
+    words = {
+        "@name@": name,
+        "@module@": module,
+        "@class@": "".join(part.capitalize() for part in name.split("-")),
+        "@version@": __version__,
+        "@api@": str(CURRENT),
+    }
+
+    def filled(text: str) -> str:
+        for word, value in words.items():
+            text = text.replace(word, value)
+        return text
+
+    templates = files("pushkit.cli.plugins") / "project"
+    return {
+        filled(place): filled((templates / f"{template}.txt").read_text(encoding="utf-8"))
+        for template, place in PLACES.items()
+    }
