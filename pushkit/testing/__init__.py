@@ -1,10 +1,6 @@
 """What a strategy's author needs for tests: real servers, as classes and as pytest fixtures.
 
-In the ``conftest.py`` of the tests::
-
-    pytest_plugins = ["pushkit.testing.plugin"]
-
-and then, in a test, by the name of a fixture::
+pytest finds the fixtures by itself wherever pushkit is installed. In a test, by the name of a fixture::
 
     def test_a_push_arrives(ssh_server, ssh_directory):
         # ssh_server: host, port, user, key, password, known_hosts, host_key, log
@@ -14,8 +10,10 @@ and then, in a test, by the name of a fixture::
 Dropbear, ``proftpd_server`` is ProFTPD with SFTP and nothing else, on which a rename replaces nothing; each has a
 ``..._directory``, fresh for every test. So have the FTP servers ``vsftpd_server``, ``proftpd_ftp_server``,
 ``pureftpd_server`` and ``pyftpd_server``, which demand TLS. ``embedded_ssh`` is a server in the test's own process:
-it needs neither a program nor root, and is the one that works everywhere. ``fault_proxy(host, port)`` is a relay to
+it needs neither a program nor root, and is the one that works everywhere. ``git_server`` and ``s3_server`` are what
+they say. ``fault_proxy(host, port)`` is a relay to
 any of them that can be told to be slow, to cut connections or to fall silent. `Person` answers what a strategy asks.
+`StrategyContract` and `RemoteContract` are what every strategy and every remote promise, as tests to subclass.
 `HttpsServer` keeps what it is sent by HTTP, and answers as it is told; `GitHttpServer` serves git repositories,
 `HerokuServer` is Heroku's API. `Nginx` takes files by PUT, `SeaweedFs` is an
 S3 server. Without pytest each server is a context manager::

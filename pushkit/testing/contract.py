@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import gc
-import os
-import threading
-import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from datetime import time as clock
-from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
@@ -23,6 +17,7 @@ from pushkit.events import Event, StepFailed, StepFinished, StepStarted
 from pushkit.model import Action, Release, Severity
 from pushkit.options import Options, without_schema
 from pushkit.strategy import Checkable
+from pushkit.testing.leftovers import nothing_left_open
 from pushkit.testing.pusher import Pusher
 from pushkit.testing.specimen import Specimen
 from pushkit.testing.story import Story
@@ -283,24 +278,3 @@ def unexplained(options: type[BaseModel], name: str = "") -> Iterator[str]:
         for kind in (field.annotation, *getattr(field.annotation, "__args__", ())):
             if isinstance(kind, type) and issubclass(kind, Options):
                 yield from unexplained(kind, f"{place}.")
-
-
-@contextmanager
-def nothing_left_open(within: float = 5) -> Iterator[None]:
-    """No thread, and no more open files than before, once what goes on in here has had a moment to end."""
-    threads, files = set(threading.enumerate()), open_files()
-    try:
-        yield
-    finally:
-        end = time.monotonic() + within
-        while (set(threading.enumerate()) - threads or open_files() > files) and time.monotonic() < end:
-            gc.collect()
-            time.sleep(0.01)
-    assert not set(threading.enumerate()) - threads, "a thread goes on after close"
-    assert open_files() <= files, "a file or a connection is open after close"
-
-
-def open_files() -> int:
-    """How many files and connections this process has open; 0 where the system does not say."""
-    here = Path("/proc/self/fd")
-    return len(os.listdir(here)) if here.is_dir() else 0

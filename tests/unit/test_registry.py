@@ -171,7 +171,9 @@ def test_a_version_of_the_api_that_will_go_is_announced_once(site: Path, monkeyp
     for name, version in (("old", 1), ("new", 2)):
         source = strategy(name) + f"pushkit_api = {version}"
         install(site, f"acme-{name}", {f"acme_{name}": source}, {f"strategies:{name}": f"acme_{name}"})
-        registry.strategy(name)
+    forget()
+    registry.strategy("old")
+    registry.strategy("new")
     (told,) = registry.notices()
     assert told == (
         'strategy "old" (acme-old 1.0) is written for version 1 of the plugin API, which goes with pushkit 0.9: '
