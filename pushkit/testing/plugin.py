@@ -10,7 +10,7 @@ Since it is imported by every pytest of an environment, what a server needs is i
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -195,17 +195,24 @@ def git_server(
 
 
 @pytest.fixture(scope="session")
-def s3_server() -> Iterator[SeaweedFs]:
+def s3_accounts() -> Mapping[str, Sequence[str]]:
+    """What the accounts of `s3_server` may do, by their names: see `SeaweedFs.account_for`. Override it for some."""
+    return {}
+
+
+@pytest.fixture(scope="session")
+def s3_server(s3_accounts: Mapping[str, Sequence[str]]) -> Iterator[SeaweedFs]:
     """SeaweedFS, an S3 server, on a memory file system where there is one."""
     import tempfile  # noqa: PLC0415
 
     require(testing.SeaweedFs)
     shm = Path("/dev/shm")  # noqa: S108  (a new directory in it)
-    with (
-        tempfile.TemporaryDirectory(dir=shm if shm.is_dir() else None, prefix="seaweedfs-") as directory,
-        testing.SeaweedFs(Path(directory)) as server,
-    ):
-        yield server
+    with tempfile.TemporaryDirectory(dir=shm if shm.is_dir() else None, prefix="seaweedfs-") as directory:
+        server = testing.SeaweedFs(Path(directory))
+        for name, actions in s3_accounts.items():
+            server.account_for(name, actions)
+        with server:
+            yield server
 
 
 @pytest.fixture

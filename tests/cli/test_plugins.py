@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from distributions import importable, install
-from pushkit import __version__
+from distributions import forget, importable, install, install_strategy
+from pushkit import __version__, plugin_api
 from pushkit.cli.group import group
 from pushkit.cli.settings import Settings
 from pushkit.errors import PluginError, UsageError
@@ -73,3 +73,17 @@ def test_a_new_plugin_is_begun_once_and_not_under_a_name_that_is_taken(
     for name, words in (("my-shelf", "is there already"), ("sftp", 'strategy "sftp" (pushkit'), ("A b", "cannot be")):
         with pytest.raises(UsageError, match=re.escape(words)):
             run("new", name)
+
+
+def test_who_pushes_with_a_plugin_for_a_version_that_will_go_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plugin_api, "CURRENT", 2)
+    monkeypatch.setattr(plugin_api, "DEPRECATED", {1: "0.9"})
+    install_strategy(tmp_path / "site", "old")
+    forget()
+    (tmp_path / "Pushfile").write_text("[target.t]\nstrategy = 'old'\n")
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(group, ["plan"], obj=Settings(), catch_exceptions=False)
+    assert 'strategy "old" (acme-old 1.0) is written for version 1 of the plugin API' in result.stderr
+    assert "goes with pushkit 0.9" in result.stderr

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
 
 import pytest
 
 from plugins import sftp_target
 from pushkit.testing import SeaweedFs
-from pushkit.testing.plugin import require
 
 #: Accounts of the S3 server, and what they may do in the bucket ``rights``: all that a push needs, or all but one.
 ACCOUNTS = {
@@ -30,16 +27,15 @@ def transport(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.fixture(scope="session")
-def seaweedfs() -> Iterator[SeaweedFs]:
-    """An S3 server, on a memory file system where there is one."""
-    require(SeaweedFs)
-    shm = Path("/dev/shm")
-    with tempfile.TemporaryDirectory(dir=shm if shm.is_dir() else None, prefix="seaweedfs-") as directory:
-        server = SeaweedFs(Path(directory))
-        for name, actions in ACCOUNTS.items():
-            server.account_for(name, actions)
-        with server:
-            yield server
+def s3_accounts() -> Mapping[str, Sequence[str]]:
+    """The accounts of the S3 server."""
+    return ACCOUNTS
+
+
+@pytest.fixture(scope="session")
+def seaweedfs(s3_server: SeaweedFs) -> SeaweedFs:
+    """The S3 server."""
+    return s3_server
 
 
 @pytest.fixture(scope="session")

@@ -138,6 +138,15 @@ def test_whatever_an_import_raises_is_attributed(site: Path, statement: str) -> 
     assert error.exit_code == 4
 
 
+def test_what_pytest_loads_in_every_environment_imports_little() -> None:
+    code = (
+        "import sys, pushkit.testing.plugin\n"
+        "heavy = {'pydantic', 'paramiko', 'boto3', 'cryptography', 'pushkit.strategy', 'pushkit.testing.sshd'}\n"
+        "assert not heavy & set(sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
 def test_a_name_that_this_pushkit_has_not_is_a_matter_of_versions(site: Path) -> None:
     install(site, "acme", {"acme_s": "from pushkit import Teleport"}, {"strategies:ship": "acme_s"}, version="2.5")
     error = refused("strategies", "ship")

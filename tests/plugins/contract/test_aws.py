@@ -75,5 +75,8 @@ class TestCodeDeploy(StrategyContract):
                 },
                 live=live,
                 state=lambda: (len(service.asked("CreateDeployment")), bucket.holds()),
-                unusable=[{"endpoint_url": f"http://127.0.0.1:{free_port('127.0.0.1')}"}],
+                unusable=[
+                    {"secret_access_key": "not-the-s3cret"},
+                    {"endpoint_url": f"http://127.0.0.1:{free_port('127.0.0.1')}"},
+                ],
             )
