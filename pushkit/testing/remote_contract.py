@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 
-from pushkit.errors import Busy, Interrupted, PushRefused
+from pushkit.errors import Busy, Interrupted
 from pushkit.events import Event, StepFinished
 from pushkit.files import FileOptions, FileStrategy, Remote
 from pushkit.files.place import STATE as RELEASES
 from pushkit.files.recovery import STATE as MIRROR
 from pushkit.model import Action
+from pushkit.strategy import Strategy
 from pushkit.testing.primitives_contract import PrimitivesContract, RemoteSpecimen
 from pushkit.testing.pusher import Pusher
 
@@ -58,11 +59,7 @@ class RemoteContract(PrimitivesContract):
 
     def test_a_push_sends_what_changed_and_leaves_the_rest(self, pusher: Pusher, layout: str) -> None:
         pusher.table["layout"] = layout
-        with pusher.connected() as strategy:
-            assert not strategy.status().live  # type: ignore[attr-defined]
         first = pusher.push()
-        assert first
-        assert pusher.plan().steps == ()
         pusher.write("index.html", "changed\n")
         pusher.remove("a/b/deep.txt")
         plan = pusher.plan()
@@ -70,18 +67,18 @@ class RemoteContract(PrimitivesContract):
         assert moved == {"index.html"}
         assert plan.size == len("changed\n")
         second = pusher.push()
+        assert first
         assert second
-        assert live(pusher, "index.html", "css/site.css") == ["changed\n", "content of css/site.css\n"]
         with pusher.connected() as strategy:
+            assert strategy.plan(pusher.snapshot()).steps == ()
             assert strategy.status().live == second.id  # type: ignore[attr-defined]
-            ended = [entry.release for entry in strategy.log()]  # type: ignore[attr-defined]
-            assert ended == [first.id, second.id]
+            assert [entry.release for entry in strategy.log()] == [first.id, second.id]  # type: ignore[attr-defined]
+            assert live(strategy, pusher, "index.html", "css/site.css") == ["changed\n", "content of css/site.css\n"]
             if layout == "releases":
                 assert strategy.rollback().id == first.id  # type: ignore[attr-defined]
-        if layout == "releases":
-            assert live(pusher, "a/b/deep.txt") == ["content of a/b/deep.txt\n"]
+                assert live(strategy, pusher, "a/b/deep.txt") == ["content of a/b/deep.txt\n"]
 
-    def test_who_comes_second_waits_and_a_hold_stops_everybody(self, pusher: Pusher, layout: str) -> None:
+    def test_who_comes_second_is_told_that_the_target_is_busy(self, pusher: Pusher, layout: str) -> None:
         pusher.table["layout"] = layout
         met: list[BaseException] = []
 
@@ -99,18 +96,9 @@ class RemoteContract(PrimitivesContract):
         pusher.hear = second
         assert pusher.push()
         assert isinstance(met[0], Busy), met
-        pusher.hear = lambda event: None
-        pusher.write("index.html", "changed\n")
-        with pusher.connected() as strategy:
-            strategy.hold("a fair")  # type: ignore[attr-defined]
-        with pytest.raises(PushRefused, match="a fair"):
-            pusher.push()
-        with pusher.connected() as strategy:
-            strategy.release_hold()  # type: ignore[attr-defined]
-        assert pusher.push()
 
     def test_a_push_that_was_stopped_leaves_what_was_live_and_the_next_one_goes_on(
-        self, pusher: Pusher, layout: str, specimen: RemoteSpecimen
+        self, pusher: Pusher, layout: str
     ) -> None:
         pusher.table["layout"] = layout
         first = pusher.push()
@@ -123,19 +111,17 @@ class RemoteContract(PrimitivesContract):
             pusher.push()
         pusher.hear = lambda event: None
         pusher.cancelled.clear()
-        for number, content in enumerate(live(pusher, *pages)):
-            assert content in {f"content of pages/{number}\n", f"new {number}\n"}, "each file is wholly old or new"
+        with pusher.connected() as strategy:
+            for number, content in enumerate(live(strategy, pusher, *pages)):
+                assert content in {f"content of pages/{number}\n", f"new {number}\n"}, "each file is wholly old or new"
         assert pusher.push()
-        assert live(pusher, *pages) == [f"new {number}\n" for number in range(8)]
-        assert pusher.plan().steps == ()
         state = RELEASES if layout == "releases" else MIRROR
-        remote = specimen.open()
-        assert list(remote.list(f"{state.name}/incoming")) == [], "nothing half-sent stays"
-        remote.close()
+        with pusher.connected() as strategy:
+            assert live(strategy, pusher, *pages) == [f"new {number}\n" for number in range(8)]
+            assert list(strategy.remote.list(f"{state.name}/incoming")) == [], "nothing half-sent stays"  # type: ignore[attr-defined]
 
 
-def live(pusher: Pusher, *paths: str) -> list[str]:
+def live(strategy: Strategy[Any], pusher: Pusher, *paths: str) -> list[str]:
     """The content of live files."""
-    with pusher.connected() as strategy:
-        strategy.changes(pusher.snapshot())  # type: ignore[attr-defined]
-        return [strategy.read_live(path, 1000).decode() for path in paths]  # type: ignore[attr-defined]
+    strategy.changes(pusher.snapshot())  # type: ignore[attr-defined]
+    return [strategy.read_live(path, 1000).decode() for path in paths]  # type: ignore[attr-defined]

@@ -56,10 +56,10 @@ class TestFtpRemote(RemoteContract):
 
     @pytest.fixture
     def specimen(self, request: pytest.FixtureRequest) -> RemoteSpecimen:
-        return on(request, "vsftpd")
+        return on(request, "pyftpd")
 
 
 class TestOtherServers(PrimitivesContract):
-    @pytest.fixture(params=["proftpd_ftp", "pureftpd", "pyftpd"])
+    @pytest.fixture(params=["vsftpd", "proftpd_ftp", "pureftpd"])
     def specimen(self, request: pytest.FixtureRequest) -> RemoteSpecimen:
         return on(request, request.param)

@@ -85,7 +85,7 @@ class TestHeroku(StrategyContract):
             },
             live=live,
             state=lambda: (git(repository, "for-each-ref"), len(app.releases), dict(app.config)),
-            unusable=[{"token": "n0t-the-token"}, {"api_url": f"https://localhost:{free_port('localhost')}"}],
+            unusable=[{"token": "n0t-the-token"}],
         )
         git_server.tokens = {}
 
