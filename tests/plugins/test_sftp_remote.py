@@ -131,17 +131,6 @@ def test_what_is_forbidden_is_told(place: tuple[Remote, Path]) -> None:
     assert given.failed
 
 
-def test_a_rename_takes_the_place_of_a_symlink_at_once(place: tuple[Remote, Path]) -> None:
-    remote, local = place
-    remote.make_directory("one", 0o755)
-    remote.make_directory("two", 0o755)
-    remote.make_symlink("one", "current")
-    remote.make_symlink("two", "next")
-    remote.rename("next", "current")
-    assert (local / "current").readlink() == Path("two")
-    assert remote.stat("next") is None
-
-
 def failures_of(error: BaseException) -> tuple[BaseException, ...]:
     """Each failure that ``error`` tells of."""
     return error.exceptions if isinstance(error, ExceptionGroup) else (error,)

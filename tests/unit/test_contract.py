@@ -47,6 +47,11 @@ BROKEN = {
         '        print(f"to {self.options.path}")\n        now = datetime.now(UTC)\n',
         {"test_nothing_is_printed_and_no_secret_is_told"},
     ),
+    "a secret in a reason": (
+        '"it is not what is there", entry.size)',
+        '"it was s3cr3t-t0ken", entry.size)',
+        {"test_nothing_is_printed_and_no_secret_is_told"},
+    ),
     "an error of another kind": (
         'raise TargetError(f"{self._root}: there is no such directory", hint="make it, or correct `path`")',
         'raise RuntimeError("oops")',
@@ -103,7 +108,10 @@ def test_who_breaks_a_promise_is_told_which(
     site: Path, what: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     old, new, tests = BROKEN[what]
+    secret = "    token: SecretStr = Field(default=SecretStr('s3cr3t-t0ken'), description='A token.')\n"
     name = "broken" + str(list(BROKEN).index(what))
     source = project(name)[f"pushkit_{name}/strategy.py"]
     assert source.count(old) == 1
-    assert failed(site, name, source.replace(old, new), monkeypatch) >= tests
+    source = source.replace(old, new).replace("import Field\n", "import Field, SecretStr\n")
+    source = source.replace("    path: str", f"{secret}    path: str")
+    assert failed(site, name, source, monkeypatch) >= tests
