@@ -8,9 +8,9 @@ import select
 import socket
 import ssl
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from itertools import islice
+from itertools import chain, islice
 
 from pushkit import TargetError
 from pushkit.files import RemoteLost
@@ -158,7 +158,9 @@ class Connection(ftplib.FTP_TLS):
             )
         # One round trip for all of it. What a server makes of UTF8 is its own affair: bytes stay bytes.
         protecting = ("PBSZ 0", "PROT P") if self._tls else ()
+        start = time.monotonic()
         replies = self._steps(*protecting, "FEAT", "OPTS UTF8 ON", "TYPE I", "PWD")
+        server.round_trip = time.monotonic() - start
         if self._tls and not replies[1].good:
             raise TargetError(
                 f"{server.where}: the server does not protect data connections ({replies[1].text}); nothing was sent",
@@ -253,51 +255,67 @@ class Connection(ftplib.FTP_TLS):
 
     # Data.
 
-    def store(self, command: str, chunks: Iterable[bytes], what: str) -> None:
-        """Send a file. That all of it arrived is known only when its size was asked for afterwards.
+    def store(self, command: str, chunks: Iterable[bytes], what: str, then: Sequence[str] = ()) -> list[Reply]:
+        """Send a file; the answers to the commands ``then``. That all of it arrived, only its size tells.
 
         Raises `Refused`, `RemoteLost`.
         """
         pieces = iter(chunks)
-        first = next(pieces, b"")
-        with self._dialled() as data:
-            eager = not self._tls and self._options.mode == "passive" and len(first) <= EAGER
-            failure: OSError | None = None
-            with self._speaking():
-                self._send(command)
+        head = [next(pieces, b""), *islice(pieces, 1)]
+        # Sent before the server says that it takes it; what it says otherwise is heard later.
+        eager = not self._tls and self._options.mode == "passive" and len(head) == 1 and len(head[0]) <= EAGER
+        failure: OSError | None = None
+        asked: list[str] = []
+        replies: list[Reply] = []
+        with self._dialled() as data, self._speaking():
+            self._send(command)
+            with self._begun(data) as early:
+                sock = early
                 if eager:
-                    with suppress(OSError):  # it is said in the answer
-                        data.sendall(first)
-                self._check(self._answer(), what)
-                sock = data
-                try:
-                    sock = self._secured(data)
-                    if not eager:
-                        sock.sendall(first)
-                    for piece in pieces:
-                        sock.sendall(piece)
-                    finish(sock, self._options.timeout)
-                except OSError as error:
-                    # Why, the server says: with TLS its "disk full" comes after an end that looks like an attack.
-                    failure = error
-                    sock.close()
-                reply = self._answer()
+                    with suppress(OSError):
+                        sock.sendall(head[0])
+                        finish(sock, self._options.timeout)
+                    asked = self._overtake(then)
+                begun = done = self._answer()
+                if begun.good:
+                    try:
+                        sock = self._secured(sock)
+                        for piece in () if eager else chain(head, pieces):
+                            sock.sendall(piece)
+                        if not eager:
+                            finish(sock, self._options.timeout)
+                            asked = self._overtake(then)
+                    except OSError as error:
+                        # Why, the server says: with TLS its "disk full" comes after an end that looks like an attack.
+                        failure = error
+                        sock.close()
+                    done = self._answer()
                 # The data socket stays open until then: to close it with something unread would be a reset.
                 sock.close()
-            self._check(reply, what)
-            if failure:
-                raise RemoteLost(f"{what}: the data connection was lost: {failure}", hint="push again") from failure
+            replies = [self._answer() for _ in asked]
+        self._check(done, what)
+        if failure:
+            raise RemoteLost(f"{what}: the data connection was lost: {failure}", hint="push again") from failure
+        return self._ported(replies) if asked else self.ask_ahead(*then) if then else []
+
+    def _overtake(self, then: Sequence[str]) -> list[str]:
+        """Send commands while a file is under way, to a server that reads them when it is done; what was sent."""
+        if not then or not self._ahead or not self.server.in_turn:
+            return []
+        self._send(*(asked := [*then, self._port_command]))
+        return asked
 
     def retrieve(self, command: str, what: str, limit: int) -> tuple[bytes, Reply]:
         """What a command prints on a data connection, at most ``limit`` bytes and one, and how the server ends it."""
         with self._dialled() as data, self._speaking():
             self._send(command)
-            self._check(self._answer(), what)
-            sock = self._secured(data)
-            try:
-                content = received(sock, limit + 1)
-            finally:
-                sock.close()
+            with self._begun(data) as begun:
+                self._check(self._answer(), what)
+                sock = self._secured(begun)
+                try:
+                    content = received(sock, limit + 1)
+                finally:
+                    sock.close()
             reply = self._answer()
             if len(content) <= limit:
                 self._check(reply, what)
@@ -305,12 +323,23 @@ class Connection(ftplib.FTP_TLS):
 
     def ask_ahead(self, *commands: str) -> list[Reply]:
         """As `ask`, and for the port of the data connection that comes next as well."""
-        if self._options.mode == "active" or not self._options.pipelining:
-            return self.ask(*commands)
-        *replies, port = self.ask(*commands, "EPSV" if self._extended else "PASV")
+        return self._ported(self.ask(*commands, self._port_command)) if self._ahead else self.ask(*commands)
+
+    def _ported(self, replies: list[Reply]) -> list[Reply]:
+        """The answers without the last one, which has the port of the next data connection."""
+        *others, port = replies
         if found := port_of(port):
             self._port = found, time.monotonic()
-        return replies
+        return others
+
+    @property
+    def _ahead(self) -> bool:
+        """Whether a data connection may be asked for before it is needed."""
+        return self._options.mode == "passive" and self._options.pipelining
+
+    @property
+    def _port_command(self) -> str:
+        return "EPSV" if self._extended else "PASV"
 
     def _check(self, reply: Reply, what: str) -> None:
         """Raise `Refused`, or `RemoteLost`, for a transfer that has not come about: what it says next is known."""
@@ -366,19 +395,46 @@ class Connection(ftplib.FTP_TLS):
         self.server.epsv = False  # this works, and that did not
         return sock
 
+    @contextmanager
+    def _begun(self, data: socket.socket) -> Iterator[socket.socket]:
+        """The data connection. Its TLS, with the control connection's session, begins before the server takes it up."""
+        sock = data
+        if self._tls and self._options.mode == "passive":
+            with suppress(OSError):  # it waits for the server; or that has refused, or it failed, which shows later
+                data.getpeername()  # wrapping one that the server has cut would leave it open
+                sock = tls = self._wrapped(data)
+                tls.settimeout(0)
+                tls.do_handshake()
+            with suppress(OSError):  # after a refusal there is nothing left of it
+                sock.settimeout(self._options.timeout)
+        try:
+            yield sock
+        finally:
+            sock.close()
+
     def _secured(self, data: socket.socket) -> socket.socket:
-        """The data connection, over TLS with the session of the control connection, as careful servers want it."""
+        """The data connection once the server has taken it up."""
         if self._options.mode == "active":
             data = data.accept()[0]
             data.settimeout(self._options.timeout)
-        if not self._tls:
-            return data
+            data = self._wrapped(data) if self._tls else data
+        if self._tls:
+            if not isinstance(data, ssl.SSLSocket):
+                raise ConnectionResetError("the server cut the data connection before TLS began")
+            data.do_handshake()
+            check(data, self._options, self.server.where)
+        return data
+
+    def _wrapped(self, data: socket.socket) -> ssl.SSLSocket:
+        """``data`` with the TLS session of the control connection, as careful servers want it; nothing is sent yet."""
         assert isinstance(self.sock, ssl.SSLSocket)
-        sock = self.context.wrap_socket(
-            data, server_hostname=self.server.host, session=self.sock.session, suppress_ragged_eofs=False
+        return self.context.wrap_socket(
+            data,
+            server_hostname=self.server.host,
+            session=self.sock.session,
+            suppress_ragged_eofs=False,
+            do_handshake_on_connect=False,
         )
-        check(sock, self._options, self.server.where)
-        return sock
 
     def hang_up(self) -> None:
         """End it. Never raises."""

@@ -121,12 +121,11 @@ class Place:
         A short one is sent once more.
         """
         for _ in range(SENDINGS):
-            self._send(connection, "STOR", path, content())
             commands = [self.command("SIZE", path)]
             chmod, touch = self.server.chmod, mtime is not None and self.server.times
             commands += [self.chmod(path, mode)] if chmod else []
             commands += [self.touch(path, mtime)] if touch and mtime is not None else []
-            replies = connection.ask_ahead(*commands)
+            replies = self._send(connection, "STOR", path, content(), commands)
             if chmod:
                 self.server.heed_mode(replies[1])
             if touch:
@@ -148,9 +147,11 @@ class Place:
             whole = f"{before + len(data):,}"
             raise RemoteError(f"{self.full(path)}: {after:,} of {whole} bytes are there", hint="push again")
 
-    def _send(self, connection: Connection, verb: str, path: str, content: Iterable[bytes]) -> None:
+    def _send(
+        self, connection: Connection, verb: str, path: str, content: Iterable[bytes], then: Sequence[str] = ()
+    ) -> Sequence[Reply]:
         try:
-            connection.store(self.command(verb, path), content, self.full(path))
+            return connection.store(self.command(verb, path), content, self.full(path), then)
         except Refused as refused:
             raise self.explained(connection, refused.reply, path, making=True) from None
 

@@ -30,7 +30,9 @@ class Pool:
         self._opening = 0
         self._waiting: deque[object] = deque()
         self._changed = threading.Condition()
-        self._most = server.options.connections
+        #: The first login tells how far away the server is, and so how many there are to be.
+        self._most = 1
+        self._known = False
 
     @property
     def most(self) -> int:
@@ -113,6 +115,9 @@ class Pool:
         with self._changed:
             self._opening -= 1
             self._used.add(connection)
+            if not self._known:
+                self._known, self._most = True, self._server.connections
+                self._changed.notify_all()
         return connection
 
     def _knock(self, connection: Connection) -> None:

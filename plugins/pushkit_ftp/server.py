@@ -10,6 +10,8 @@ from pushkit.files import RemoteError
 from pushkit_ftp.options import FtpOptions, one_line, parse_host
 from pushkit_ftp.replies import Reply
 
+#: Seconds from which on an answer takes long, and how many connections there are to a server near by, or far away.
+FAR, NEARBY, FARAWAY = 0.005, 4, 16
 #: Codes of a server that does not know a command, or not for this user.
 UNKNOWN = {500, 501, 502, 503, 504}
 
@@ -21,7 +23,7 @@ class Server:
     ``warn`` tells a person something. What is learned: the ``features`` it names (RFC 2389), in capitals; the directory
     ``home`` that a login starts in; ``epsv``, whether that command leads to data connections; ``chmod`` and ``times``,
     whether it sets modes and times; ``appends``; ``greeting``, who answered; ``protection``, how the connection is
-    secured. What a person was ``told``, they are not told again.
+    secured; ``round_trip``, the seconds that an answer takes. What a person was ``told``, they are not told again.
     """
 
     options: FtpOptions
@@ -36,6 +38,7 @@ class Server:
     appends: bool = True
     greeting: str = ""
     protection: str = "no TLS"
+    round_trip: float = 0.0
     told: set[str] = field(default_factory=set)
 
     @property
@@ -63,6 +66,16 @@ class Server:
     def named(self, wired: str) -> str:
         """The reverse of `wired`."""
         return wired.encode("latin-1").decode(self.options.encoding, "surrogateescape")
+
+    @property
+    def in_turn(self) -> bool:
+        """Whether it reads no command before it has done the last one. Others answer some while they take a file."""
+        return "vsFTPd" in self.greeting
+
+    @property
+    def connections(self) -> int:
+        """How many connections are used at once, if it lets in as many: who waits for answers can wait for more."""
+        return self.options.connections or (NEARBY if self.round_trip < FAR else FARAWAY)
 
     @property
     def has_facts(self) -> bool:

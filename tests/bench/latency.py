@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 
@@ -12,13 +12,18 @@ PIECE = 256 * 1024
 
 
 @contextmanager
-def relay(host: str, port: int, round_trip: float) -> Iterator[int]:
-    """The port of a relay to a server, in a process of its own; ``round_trip`` in seconds."""
+def relay(
+    host: str, port: int, round_trip: float, *, at: str = "127.0.0.1", ports: Sequence[int] = ()
+) -> Iterator[int]:
+    """The port of a relay to a server, in a process of its own; ``round_trip`` in seconds.
+
+    It listens on ``at``. With ``ports`` it relays each of them to the same one of the server: those of FTP's data.
+    """
     if not round_trip:
         yield port
         return
     ours, theirs = multiprocessing.Pipe()
-    process = multiprocessing.Process(target=serve, args=(host, port, round_trip / 2, theirs), daemon=True)
+    process = multiprocessing.Process(target=serve, args=(host, port, round_trip / 2, theirs, at, ports), daemon=True)
     process.start()
     try:
         yield ours.recv()
@@ -27,7 +32,9 @@ def relay(host: str, port: int, round_trip: float) -> Iterator[int]:
         process.join()
 
 
-def serve(host: str, port: int, delay: float, told: Connection) -> None:
+def serve(  # noqa: PLR0917
+    host: str, port: int, delay: float, told: Connection, at: str, ports: Sequence[int]
+) -> None:
     """Relay until the process ends."""
 
     async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -57,7 +64,12 @@ def serve(host: str, port: int, delay: float, told: Connection) -> None:
             sender.cancel()
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there, back = await asyncio.open_connection(host, port, limit=16 * PIECE)
+        to = writer.get_extra_info("sockname")[1] if ports else port
+        try:
+            there, back = await asyncio.open_connection(host, to, limit=16 * PIECE)
+        except OSError:
+            writer.transport.abort()
+            return
         both = asyncio.gather(pump(reader, back), pump(there, writer))
         serving.add(both)  # the loop itself keeps no task alive
         both.add_done_callback(serving.discard)
@@ -68,8 +80,8 @@ def serve(host: str, port: int, delay: float, told: Connection) -> None:
     serving: set[asyncio.Future[tuple[None, None]]] = set()
 
     async def main() -> None:
-        server = await asyncio.start_server(connected, "127.0.0.1", 0, limit=16 * PIECE)
-        told.send(server.sockets[0].getsockname()[1])
-        await server.serve_forever()
+        servers = [await asyncio.start_server(connected, at, each, limit=16 * PIECE) for each in ports or (0,)]
+        told.send(servers[0].sockets[0].getsockname()[1])
+        await asyncio.gather(*(server.serve_forever() for server in servers))
 
     asyncio.run(main())

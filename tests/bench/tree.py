@@ -11,8 +11,8 @@ from pathlib import Path
 
 IN_DIRECTORY = 40
 PIECE = 1 << 20
-#: The directories of a target that hold no files of the tree.
-OWN = {".push", ".htpush"}
+#: What is on a target and not of the tree.
+OWN = {".push", ".htpush", ".git-ftp.log"}
 WORDS = (
     "admin",
     "api",
@@ -98,11 +98,13 @@ def measured(top: Path) -> tuple[int, int]:
     while pending:
         with os.scandir(pending.pop()) as entries:
             for entry in entries:
-                if not entry.is_dir(follow_symlinks=False):
+                if entry.name in OWN:
+                    continue
+                if entry.is_dir(follow_symlinks=False):
+                    pending.append(entry.path)
+                else:
                     count += 1
                     size += entry.stat(follow_symlinks=False).st_size
-                elif entry.name not in OWN:
-                    pending.append(entry.path)
     return count, size
 
 

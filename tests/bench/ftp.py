@@ -1,0 +1,251 @@
+"""Pushes by FTP and FTPS to vsftpd on the same machine, beside ``lftp mirror -R -P8``, rclone and git-ftp.
+
+Run it as ``python tests/bench/ftp.py [--pairs N] [--only WORDS ...]``, as root: vsftpd wants a user of its own. 1,000
+small files first, one file of 256 MiB, ten of 5,000 files changed and none of them, without latency and with 20 ms,
+plain and over TLS (sessions reused, as vsftpd wants it). Latency is that of a relay on control and data connections.
+Every side has directories of its own on tmpfs, and goes in turn. Nothing fails: the target is printed beside what was
+measured.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from shlex import quote
+
+from latency import relay
+from meter import Cost, measure
+from pairs import Ratios
+from side import Side
+from tree import Tree, make_one, make_small
+
+from pushkit.testing import Account, CertificateAuthority, VsFtpd
+
+PUSH = str(Path(sys.executable).with_name("push"))
+ROUND_TRIP = 0.02
+#: Where clients find the server, and where it is when there is a relay in between.
+FRONT, BEHIND = "127.0.0.1", "127.0.0.2"
+#: The ports of data connections, which the relay has to know: none that a system takes for connections of its own.
+PORTS = range(22_100, 22_200)
+AUTHORS = ("AUTHOR_NAME", "AUTHOR_EMAIL", "COMMITTER_NAME", "COMMITTER_EMAIL")
+LFTP, RCLONE, GIT = "lftp mirror -R -P8", "rclone", "git-ftp"
+
+
+@dataclass(frozen=True)
+class Workload:
+    """``changed`` is how many files change before a push, none for a first one; ``peers`` have the ratio to reach."""
+
+    name: str
+    make: Callable[[Path], None]
+    changed: int | None
+    tls: bool
+    round_trip: float
+    peers: Mapping[str, float | None] = field(default_factory=lambda: {LFTP: None})
+
+    @property
+    def title(self) -> str:
+        """What it is, in words."""
+        return f"{self.name}, {'TLS' if self.tls else 'plain'}, {self.round_trip * 1000:g} ms"
+
+
+def small(count: int) -> Callable[[Path], None]:
+    """Makes so many small files."""
+    return lambda top: make_small(top, count)
+
+
+def one(top: Path) -> None:
+    """One file of 256 MiB."""
+    make_one(top, 256 << 20)
+
+
+def workloads() -> Iterator[Workload]:
+    """All of them."""
+    firsts = {(False, 0.0): 0.6, (False, ROUND_TRIP): 0.25, (True, 0.0): 0.3, (True, ROUND_TRIP): 0.35}
+    for (tls, round_trip), target in firsts.items():
+        others = {} if tls or round_trip else dict.fromkeys((RCLONE, GIT))
+        yield Workload("1,000 files, first push", small(1000), None, tls, round_trip, {LFTP: target, **others})
+    for tls in (False, True):
+        yield Workload("256 MiB in one file, first push", one, None, tls, 0.0)
+    for tls, round_trip in firsts:
+        others = {} if tls or round_trip else dict.fromkeys((RCLONE, GIT))
+        for changed, words in ((10, "ten of 5,000 files changed"), (0, "none of 5,000 files changed")):
+            yield Workload(words, small(5000), changed, tls, round_trip, {LFTP: None, **others})
+
+
+@dataclass(frozen=True)
+class Site:
+    """A server as clients see it; ``files`` is the directory that its user may write to."""
+
+    port: int
+    user: str
+    password: str
+    files: Path
+    authority: Path | None
+
+
+@contextmanager
+def site(directory: Path, *, tls: bool, round_trip: float) -> Iterator[Site]:
+    """A server, far away or not."""
+    account = Account()
+    # A log of every command would cost each side.
+    settings = {
+        "log_ftp_protocol": "NO",
+        "pasv_min_port": str(PORTS[0]),
+        "pasv_max_port": str(PORTS[-1]),
+        "pasv_address": FRONT,
+    }
+    authority = CertificateAuthority(directory) if tls else None
+    certificate = authority.issue("server.pem", FRONT) if authority else None
+    host = BEHIND if round_trip else FRONT
+    file = authority.file if authority else None
+    try:
+        with VsFtpd(
+            directory, account, host=host, certificate=certificate, authority=file, settings=settings
+        ) as server:
+            ports = [server.port, *PORTS]
+            with relay(host, server.port, round_trip, at=FRONT, ports=ports):
+                yield Site(server.port, server.user, server.password, account.files, file)
+    finally:
+        account.remove()
+
+
+class Bench:
+    """One tree, and the ways to get it to a site. What they need lies in ``directory``, beside the tree."""
+
+    def __init__(self, directory: Path, there: Site, workload: Workload) -> None:
+        self._directory = directory
+        self._there = there
+        self._workload = workload
+        self._top = directory / "tree"
+        workload.make(self._top)
+        self._tree = Tree(self._top)
+        self._git = {
+            "GIT_DIR": str(directory / "git"),
+            "GIT_WORK_TREE": str(self._top),
+            "HOME": str(directory),
+            **{
+                f"GIT_{who}_{what}": "bench@example.com"
+                for who in ("AUTHOR", "COMMITTER")
+                for what in ("NAME", "EMAIL")
+            },
+        }
+
+    def run(self, pairs: int) -> None:
+        """Measure, and print."""
+        first = self._workload.changed is None
+        ways = {"push": self._push, LFTP: self._lftp, RCLONE: self._rclone, GIT: self._git_ftp}
+        names = ["push", *(peer for peer in self._workload.peers if self._installed(peer))]
+        sides = [Side(name, self._there.files, self._way(ways[name]), fresh=first) for name in names]
+        if GIT in names:
+            subprocess.run(["git", "init", "--quiet"], env={**os.environ, **self._git}, check=True)
+        for turn in range(pairs + 1 + (not first)):
+            if not first and turn:
+                self._tree.append(self._workload.changed or 0)
+            if GIT in names:
+                self._commit()
+            for side in sides if turn % 2 else reversed(sides):
+                side.push(self._tree)
+        for side in sides:
+            del side.costs[: 1 + (not first)]  # what warmed it up
+            side.remove()
+        self._print(sides)
+
+    def _print(self, sides: Sequence[Side]) -> None:
+        print(f"{self._workload.title}:", flush=True)
+        ours, *theirs = sides
+        for side in theirs:
+            if not side.failed and not ours.failed:
+                line = Ratios.of(ours.costs, side.costs).line("push", side.name, self._workload.peers[side.name])
+                print(f"  {line}", flush=True)
+        if not ours.failed:
+            print(f"  memory: {max(cost.megabytes for cost in ours.costs):.0f} MB", flush=True)
+
+    def _installed(self, peer: str) -> bool:
+        found = shutil.which(peer.split(maxsplit=1)[0])
+        if not found:
+            print(f"  {peer}: not installed", flush=True)
+        return bool(found)
+
+    def _way(self, work: Callable[[Path], Cost]) -> Callable[[Path, Path | None], Cost]:
+        def run(target: Path, _before: Path | None) -> Cost:
+            if not target.exists():
+                target.mkdir()
+                shutil.chown(target, self._there.user)
+            return work(target)
+
+        return run
+
+    def _push(self, target: Path) -> Cost:
+        there = self._there
+        pushfile = self._directory / "Pushfile"
+        security = f'ca_file = "{there.authority}"' if there.authority else 'tls = "none"'
+        pushfile.write_text(
+            f'[project]\nsource = "{self._top.name}"\n[target.bench]\nstrategy = "ftp"\nhost = "{FRONT}"\n'
+            f'port = {there.port}\nuser = "{there.user}"\npassword = "{there.password}"\npath = "{target}"\n'
+            f"{security}\n"
+        )
+        cache = self._directory / "cache"
+        if self._workload.changed is None:
+            shutil.rmtree(cache, ignore_errors=True)
+        return measure([PUSH, "-q", "-f", pushfile], environment={"XDG_CACHE_HOME": str(cache)})
+
+    def _lftp(self, target: Path) -> Cost:
+        there = self._there
+        said = ["set ftp:ssl-allow no"]
+        if there.authority:
+            said = ["set ftp:ssl-force yes", "set ftp:ssl-protect-data yes", f"set ssl:ca-file {there.authority}"]
+        options = "" if self._workload.changed is None else "--delete"
+        said.append(f"open -u {there.user},{there.password} ftp://{FRONT}:{there.port}")
+        said.append(f"mirror -R -P8 {options} {quote(str(self._top))} {quote(str(target))}")
+        return measure(["lftp", "-c", "; ".join(said)], environment={"HOME": str(self._directory)})
+
+    def _rclone(self, target: Path) -> Cost:
+        there = self._there
+        hidden = subprocess.run(
+            ["rclone", "obscure", "-"], input=there.password, capture_output=True, text=True, check=True
+        )
+        options = {"host": FRONT, "port": there.port, "user": there.user, "pass": hidden.stdout.strip()}
+        said = [f"--ftp-{name}={value}" for name, value in options.items()]
+        verb = "copy" if self._workload.changed is None else "sync"
+        more = ["--config=/dev/null", "--transfers=8", "--checkers=8"]
+        return measure(["rclone", verb, *more, *said, self._top, f":ftp:{target}"])
+
+    def _git_ftp(self, target: Path) -> Cost:
+        there = self._there
+        verb = "push" if (target / ".git-ftp.log").exists() else "init"
+        url = f"ftp://{FRONT}:{there.port}/{target}"
+        command = ["git", "ftp", verb, "--user", there.user, "--passwd", there.password, url]
+        return measure(command, environment=self._git, directory=self._top)
+
+    def _commit(self) -> None:
+        for command in (["add", "--all"], ["commit", "--quiet", "--allow-empty", "--message", "bench"]):
+            subprocess.run(["git", *command], env={**os.environ, **self._git}, cwd=self._top, check=True)
+
+
+def main() -> None:
+    """Measure what was asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pairs", type=int, default=5, help="how many pairs (default: 5)")
+    parser.add_argument("--only", nargs="+", default=[""], metavar="WORDS", help="workloads whose title has the words")
+    chosen = parser.parse_args()
+    memory = Path("/dev/shm")
+    tempfile.tempdir = str(memory) if memory.is_dir() else None  # the server's users live there as well
+    for workload in workloads():
+        if any(words in workload.title for words in chosen.only):
+            with tempfile.TemporaryDirectory(prefix="push-bench-") as name:
+                directory = Path(name)
+                (directory / "server").mkdir()
+                with site(directory / "server", tls=workload.tls, round_trip=workload.round_trip) as there:
+                    Bench(directory, there, workload).run(chosen.pairs)
+
+
+if __name__ == "__main__":
+    main()
