@@ -10,15 +10,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+#: How many seconds what was closed may take to end.
+PATIENCE = 2.0
+
 
 @contextmanager
-def nothing_left_open(within: float = 2) -> Iterator[None]:
+def nothing_left_open() -> Iterator[None]:
     """No thread, and no more open files than before, once what goes on in here has had a moment to end."""
     threads, files = set(threading.enumerate()), open_files()
     try:
         yield
     finally:
-        end = time.monotonic() + within
+        end = time.monotonic() + PATIENCE
         while (set(threading.enumerate()) - threads or open_files() > files) and time.monotonic() < end:
             gc.collect()
             time.sleep(0.01)

@@ -16,7 +16,7 @@ from pushkit.testing import HttpsServer, Reply, SeaweedFs
 from pushkit_aws.words import refused
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def bucket(seaweedfs: SeaweedFs) -> Bucket:
     return Bucket(seaweedfs, "rights")
 

@@ -76,23 +76,21 @@ class Elsewhere:
         ).stdout  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Elsewhere:
-    return Elsewhere(tmp_path_factory.mktemp("elsewhere"))
-
-
-def test_a_new_plugin_passes_its_tests_at_once(elsewhere: Elsewhere) -> None:
-    assert re.search(r"^1[0-9] passed", elsewhere.pytest("pushkit-shelf"), re.MULTILINE)
-
-
-def test_the_plugin_of_the_page_pushes_to_a_real_webdav_server(elsewhere: Elsewhere) -> None:
+def test_a_new_plugin_and_the_one_of_the_page_pass_their_tests_and_push(
+    tmp_path_factory: pytest.TempPathFactory, tmp_path: Path
+) -> None:
+    # One test, so that two workers do not both make the environment.
+    elsewhere = Elsewhere(tmp_path_factory.mktemp("elsewhere"))
     strategy, _ = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
     code = [line for line in strategy.splitlines() if line.strip() and not line.strip().startswith(('"""', "#"))]
     assert len(code) < 80
-    assert re.search(r"^1[0-9] passed", elsewhere.pytest("pushkit-webdav"), re.MULTILINE)
+    assert re.search(r"^1[0-9] passed", elsewhere.pytest("pushkit-shelf"), re.MULTILINE)
+    assert re.search(r"^1[0-9] passed", elsewhere.pytest("pushkit-webdav"), re.MULTILINE), "on a real WebDAV server"
+    found_and_used(elsewhere, tmp_path)
 
 
-def test_push_finds_both_and_says_where_they_come_from(elsewhere: Elsewhere, tmp_path: Path) -> None:
+def found_and_used(elsewhere: Elsewhere, tmp_path: Path) -> None:
+    """``push`` finds both, says where they come from, and pushes with one."""
     push = elsewhere.bin / "push"
     listed = run(push, "plugins", cwd=tmp_path, environment=elsewhere.environment).stdout
     lines = [line.split() for line in listed.splitlines()]

@@ -9,6 +9,7 @@ import pytest
 
 from distributions import importable, install
 from pushkit.cli.plugins.new import project
+from pushkit.testing import leftovers
 
 
 @pytest.fixture
@@ -96,7 +97,7 @@ def failed(site: Path, name: str, source: str, monkeypatch: pytest.MonkeyPatch) 
                 self.failed.add(report.nodeid.rpartition("::")[2])
 
     heard = Heard()
-    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "")
+    monkeypatch.setattr(leftovers, "PATIENCE", 0.2)
     options = ["-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-c", str(site / "none.ini"), f"--basetemp={site}/tmp"]
     (site / "none.ini").write_text("[pytest]\n")
     pytest.main([*options, str(site / f"test_{name}.py")], plugins=[heard])
