@@ -267,31 +267,29 @@ class Connection(ftplib.FTP_TLS):
         failure: OSError | None = None
         asked: list[str] = []
         replies: list[Reply] = []
-        with self._dialled() as data, self._speaking():
-            self._send(command)
-            with self._begun(data) as early:
-                sock = early
-                if eager:
-                    with suppress(OSError):
-                        sock.sendall(head[0])
+        with self._asked(command) as data:
+            sock = data
+            if eager:
+                with suppress(OSError):
+                    sock.sendall(head[0])
+                    finish(sock, self._options.timeout)
+                asked = self._overtake(then)
+            begun = done = self._answer()
+            if begun.good:
+                try:
+                    sock = self._secured(data)
+                    for piece in () if eager else chain(head, pieces):
+                        sock.sendall(piece)
+                    if not eager:
                         finish(sock, self._options.timeout)
-                    asked = self._overtake(then)
-                begun = done = self._answer()
-                if begun.good:
-                    try:
-                        sock = self._secured(sock)
-                        for piece in () if eager else chain(head, pieces):
-                            sock.sendall(piece)
-                        if not eager:
-                            finish(sock, self._options.timeout)
-                            asked = self._overtake(then)
-                    except OSError as error:
-                        # Why, the server says: with TLS its "disk full" comes after an end that looks like an attack.
-                        failure = error
-                        sock.close()
-                    done = self._answer()
-                # The data socket stays open until then: to close it with something unread would be a reset.
-                sock.close()
+                        asked = self._overtake(then)
+                except OSError as error:
+                    # Why, the server says: with TLS its "disk full" comes after an end that looks like an attack.
+                    failure = error
+                    sock.close()
+                done = self._answer()
+            # The data socket stays open until then: to close it with something unread would be a reset.
+            sock.close()
             replies = [self._answer() for _ in asked]
         self._check(done, what)
         if failure:
@@ -307,15 +305,13 @@ class Connection(ftplib.FTP_TLS):
 
     def retrieve(self, command: str, what: str, limit: int) -> tuple[bytes, Reply]:
         """What a command prints on a data connection, at most ``limit`` bytes and one, and how the server ends it."""
-        with self._dialled() as data, self._speaking():
-            self._send(command)
-            with self._begun(data) as begun:
-                self._check(self._answer(), what)
-                sock = self._secured(begun)
-                try:
-                    content = received(sock, limit + 1)
-                finally:
-                    sock.close()
+        with self._asked(command) as data:
+            self._check(self._answer(), what)
+            sock = self._secured(data)
+            try:
+                content = received(sock, limit + 1)
+            finally:
+                sock.close()
             reply = self._answer()
             if len(content) <= limit:
                 self._check(reply, what)
@@ -396,21 +392,22 @@ class Connection(ftplib.FTP_TLS):
         return sock
 
     @contextmanager
-    def _begun(self, data: socket.socket) -> Iterator[socket.socket]:
-        """The data connection. Its TLS, with the control connection's session, begins before the server takes it up."""
-        sock = data
-        if self._tls and self._options.mode == "passive":
-            with suppress(OSError):  # it waits for the server; or that has refused, or it failed, which shows later
-                data.getpeername()  # wrapping one that the server has cut would leave it open
-                sock = tls = self._wrapped(data)
-                tls.settimeout(0)
-                tls.do_handshake()
-            with suppress(OSError):  # after a refusal there is nothing left of it
-                sock.settimeout(self._options.timeout)
-        try:
-            yield sock
-        finally:
-            sock.close()
+    def _asked(self, command: str) -> Iterator[socket.socket]:
+        """A data connection for ``command``, which is sent. Its TLS begins before the server has taken it up."""
+        with self._dialled() as data, self._speaking():
+            if not self._tls or self._options.mode == "active":
+                self._send(command)
+                yield data
+                return
+            # Now: one that the server has cut since cannot be wrapped.
+            with self._wrapped(data) as sock:
+                self._send(command)
+                sock.settimeout(0)
+                with suppress(OSError):  # it waits for the server; if it failed, that shows when it goes on
+                    sock.do_handshake()
+                with suppress(OSError):
+                    sock.settimeout(self._options.timeout)
+                yield sock
 
     def _secured(self, data: socket.socket) -> socket.socket:
         """The data connection once the server has taken it up."""
@@ -418,9 +415,7 @@ class Connection(ftplib.FTP_TLS):
             data = data.accept()[0]
             data.settimeout(self._options.timeout)
             data = self._wrapped(data) if self._tls else data
-        if self._tls:
-            if not isinstance(data, ssl.SSLSocket):
-                raise ConnectionResetError("the server cut the data connection before TLS began")
+        if isinstance(data, ssl.SSLSocket):
             data.do_handshake()
             check(data, self._options, self.server.where)
         return data

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from plugins.ftp_target import remote_on
 from pushkit import PushkitError, TargetError
-from pushkit.files import RemoteError, RemoteLost
+from pushkit.files import RemoteError, RemoteLost, RemoteMissing
 from pushkit.testing import (
     Account,
     CertificateAuthority,
@@ -238,6 +238,32 @@ def test_a_server_that_lets_in_two_connections_is_used_with_two(tmp_path: Path) 
         assert remote._pool.most == 2
         with pytest.raises(TargetError, match="no more connections"), remote_on(server, directory.path):
             pass
+
+
+def test_a_server_far_away_gets_more_connections_and_no_more_than_are_allowed(pyftpd_server: FtpServer) -> None:
+    with remote_on(pyftpd_server) as near:
+        assert near.server.connections == 4
+    with FaultProxy((pyftpd_server.host, pyftpd_server.port), delay=0.01) as far:
+        with remote_on(pyftpd_server, port=far.port) as remote:
+            assert remote.server.round_trip >= 0.01
+            assert remote.server.connections == 16
+        with remote_on(pyftpd_server, port=far.port, connections=2) as remote:
+            assert remote.server.connections == 2
+
+
+def test_a_refused_file_leaves_the_answers_of_its_connection_in_step(tmp_path: Path) -> None:
+    with (
+        running(VsFtpd, tmp_path) as server,
+        server.new_directory() as directory,
+        remote_on(server, directory.path, connections=1) as remote,
+    ):
+        assert remote.server.in_turn
+        for content in (b"", b"small", b"large" * 100_000):
+            with pytest.raises(RemoteMissing):
+                remote.write("missing/file", [content], 0o644)
+            remote.write("file", [content], 0o640)
+            assert remote.read("file", len(content)) == content
+            assert (directory.local / "file").stat().st_mode & 0o777 == 0o640
 
 
 def test_a_connection_that_was_idle_for_too_long_is_made_anew(tmp_path: Path) -> None:
