@@ -47,7 +47,7 @@ def command(ctx: click.Context, *, check: bool) -> None:
             if settings.json:
                 values = {"kind": registry.NOUNS[group], "name": plugin.name, "plugin_version": plugin.version}
                 values |= {"distribution": plugin.distribution, "module": plugin.module, "origin": origin}
-                say(json_line("plugin", **values, conflict=conflict, **({"broken": text(trouble)} if check else {})))
+                say(json_line("plugin", **values, conflict=conflict, broken=text(trouble)))
             kind = registry.NOUNS[group].replace(" ", "-")
             state = "conflict" if conflict else "broken" if trouble else ""
             rows.append((kind, plugin.name, plugin.version, plugin.distribution, origin, state))
