@@ -44,6 +44,7 @@ def test_the_lines_of_every_command_have_the_fields_of_the_page(project: Project
         "files --why index.html",
         "targets",
         "plugins",
+        "plugins new chat",
         "explain acme",
         "explain --observer slack",
         "schema --write",
