@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         UsageError,
     )
     from pushkit.events import (
+        CommandFailed,
         Event,
         Held,
         HostChanged,
@@ -125,6 +126,7 @@ _MODULES = {
         "PushFinished",
         "PushStarted",
         "Released",
+        "CommandFailed",
         "Resumed",
         "RolledBack",
         "SnapshotTaken",
@@ -185,6 +187,7 @@ __all__ = [
     "Captured",
     "Checkable",
     "Command",
+    "CommandFailed",
     "CommandGroup",
     "Commit",
     "Comparable",

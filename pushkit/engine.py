@@ -31,6 +31,7 @@ from pushkit.errors import (
     UsageError,
 )
 from pushkit.events import (
+    CommandFailed,
     Emit,
     Emitter,
     Held,
@@ -187,28 +188,32 @@ class Engine:
 
     def rollback(self, name: str, release: str = "") -> Release:
         """Make an earlier release live again."""
-        with self._turning(name) as session:
+        with self._turning(name, "rollback") as session:
             live = redacted(revertible(session.strategy).rollback(release), self.redactor)
             session.emit(RolledBack(name, live, self._person))
             return live
 
     def switch(self, name: str, release: str) -> Release:
         """Make a release live that was prepared, or live before."""
-        with self._turning(name) as session:
+        with self._turning(name, "switch") as session:
             live = redacted(preparable(session.strategy).switch(release), self.redactor)
             session.emit(Switched(name, live, self._person))
             return live
 
     def resume(self, name: str, number: int = 0) -> Release:
         """Complete a push that died once it had begun to change what is live."""
-        with self._turning(name) as session:
+        with self._turning(name, "resume") as session:
             release = redacted(resumable(session.strategy).resume(number), self.redactor)
             session.emit(Resumed(name, release, self._person))
             return release
 
     def join(self, name: str, host: str) -> Release:
         """Bring the one ``host`` to what is live on the others of ``name``."""
-        with self._audience(name) as audience, self._session(name, audience, joining=host) as session:
+        with (
+            self._audience(name) as audience,
+            self._session(name, audience, joining=host) as session,
+            self._failing(session, "join"),
+        ):
             strategy = joinable(session.strategy)
             live = redacted(strategy.join(self._freeze(session)), self.redactor)
             session.emit(Joined(name, live, host, self._person))
@@ -345,9 +350,22 @@ class Engine:
             session.close()
 
     @contextmanager
-    def _turning(self, name: str) -> Iterator[Session]:
-        """A session that is about to change what is live without sending anything."""
-        with self._audience(name) as audience, self._session(name, audience) as session:
+    def _failing(self, session: Session, command: str) -> Iterator[None]:
+        """Tell of the failure of ``command``."""
+        try:
+            yield
+        except PushkitError as error:
+            session.emit(CommandFailed(session.target.name, command, error.message, self._person))
+            raise
+
+    @contextmanager
+    def _turning(self, name: str, command: str) -> Iterator[Session]:
+        """A session in which ``command`` is about to change what is live without sending anything."""
+        with (
+            self._audience(name) as audience,
+            self._session(name, audience) as session,
+            self._failing(session, command),
+        ):
             try:
                 yield session
             except (Interrupted, KeyboardInterrupt) as error:

@@ -157,6 +157,15 @@ class Joined(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class CommandFailed(Event):
+    """``command``, which was to change what is live, did not succeed: rollback, switch, resume or join."""
+
+    command: str
+    error: str
+    who: str
+
+
+@dataclass(frozen=True, slots=True)
 class Held(Event):
     """Nobody may push, until the hold is released."""
 

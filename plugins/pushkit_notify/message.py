@@ -43,7 +43,22 @@ TEXTS: Mapping[What, str] = {
     What.HELD: "{who} holds {target} of {project}: {why}",
     What.RELEASED: "{who} ended the hold of {target} of {project}",
 }
-FIELDS = ("project", "target", "who", "what", "revision", "release", "live", "duration", "error", "why", "host")
+NOT_DONE = "the {command} of {target} of {project} by {who} failed: {error}"
+"""What is said of a command other than ``push`` that failed."""
+FIELDS = (
+    "project",
+    "target",
+    "who",
+    "what",
+    "revision",
+    "release",
+    "live",
+    "duration",
+    "error",
+    "why",
+    "host",
+    "command",
+)
 """What a text may have in braces, beside ``commits`` and ``hosts``."""
 
 
@@ -51,6 +66,7 @@ FIELDS = ("project", "target", "who", "what", "revision", "release", "live", "du
 class Message:
     """One thing to tell. What does not belong to it is empty.
 
+    ``command`` is the one that failed, when it was not ``push``.
     ``seconds`` is how long a push took. ``hosts`` is how many hosts were heard of, and ``trouble`` are those that are
     not well, each with what is wrong. ``more`` is how many commits there are beside those that are named.
     """
@@ -65,6 +81,7 @@ class Message:
     error: str = ""
     why: str = ""
     host: str = ""
+    command: str = ""
     seconds: float = 0.0
     commits: Sequence[Commit] = ()
     more: int = 0
@@ -77,7 +94,7 @@ class Message:
             "version": 1,
             "what": str(self.what),
             **{name: getattr(self, name) for name in ("project", "target", "who", "revision", "release", "live")},
-            **{name: getattr(self, name) for name in ("error", "why", "host")},
+            **{name: getattr(self, name) for name in ("error", "why", "host", "command")},
             "seconds": round(self.seconds, 3),
             "commits": [{"id": each.id, "subject": each.subject} for each in self.commits],
             "more": self.more,
@@ -91,7 +108,8 @@ class Message:
         values["duration"] = duration(self.seconds)
         values["commits"] = "".join(f"\n{line}" for line in self._commits())
         values["hosts"] = "".join(f"\n{line}" for line in self._hosts())
-        text = (template or TEXTS[self.what]).format_map(values)
+        usual = NOT_DONE if self.command else TEXTS[self.what]
+        text = (template or usual).format_map(values)
         return "; ".join(text.splitlines()) if inline else text
 
     def _commits(self) -> list[str]:

@@ -9,6 +9,7 @@ from typing import TypeVar
 from pydantic import Field, field_validator
 
 from pushkit import (
+    CommandFailed,
     Commit,
     Event,
     Held,
@@ -109,6 +110,8 @@ class Notifier(Observer[OptionsT]):
                 return Message(What.RESUMED, project, target, who, release=release.id, live=release.id)
             case Joined(release=release, host=host, who=who):
                 return Message(What.JOINED, project, target, who, release=release.id, live=release.id, host=host)
+            case CommandFailed(command=command, error=error, who=who):
+                return Message(What.FAILED, project, target, who, error=error, command=command)
             case Held(why=why, who=who):
                 return Message(What.HELD, project, target, who, why=why)
             case Released(hold=hold, who=who) if hold:

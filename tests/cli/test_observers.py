@@ -102,6 +102,22 @@ def test_slack_hears_who_pushed_what_where_and_which_commits_are_new(
     assert {each.path for each in web.received} == {f"/services/{SECRET}"}
 
 
+def test_commands_that_fail_are_told_of_as_well(
+    project: Project, web: HttpsServer, authority: tuple[trustme.CA, Path]
+) -> None:
+    told(project, f'observer = "webhook"\nurl = "{web.url}/hook"\nca_file = "{authority[1]}"\nevents = ["failed"]')
+    assert project.push("here").returncode == 0
+    for arguments in (("rollback", "here"), ("switch", "here", "nothing"), ("resume", "here")):
+        assert project.push(*arguments).returncode in {6, 7}, arguments
+    found = [json.loads(each.body) for each in web.requests("POST")]
+    assert [(each["what"], each["command"]) for each in found] == [
+        ("failed", "rollback"),
+        ("failed", "switch"),
+        ("failed", "resume"),
+    ]
+    assert re.fullmatch(r"the rollback of here of blog by \S+ failed: .+", found[0]["text"])
+
+
 def test_a_webhook_is_signed_and_filters_by_event_and_target(
     project: Project, web: HttpsServer, authority: tuple[trustme.CA, Path]
 ) -> None:
