@@ -124,6 +124,19 @@ def command(name: str) -> click.Command:
     return result
 
 
+def load(plugin: Plugin) -> Any:
+    """What a plugin of any group offers. Raises `PluginError` when its name is ambiguous, or it is broken."""
+    getters: dict[str, Callable[[str], Any]] = {
+        "strategies": strategy,
+        "observers": observer,
+        "host_sources": host_source,
+        "secret_sources": secret_source,
+        "traffic": traffic,
+        "commands": command,
+    }
+    return getters[plugin.group](plugin.name)
+
+
 def find(group: str, name: str) -> Plugin:
     """The one plugin of that name. Imports nothing. Raises `PluginError` for none and for several."""
     claimants = [plugin for plugin in names(group) if plugin.name == name]

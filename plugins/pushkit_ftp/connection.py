@@ -416,8 +416,12 @@ class Connection(ftplib.FTP_TLS):
             data.settimeout(self._options.timeout)
             data = self._wrapped(data) if self._tls else data
         if isinstance(data, ssl.SSLSocket):
-            data.do_handshake()
-            check(data, self._options, self.server.where)
+            try:
+                data.do_handshake()
+                check(data, self._options, self.server.where)
+            except BaseException:
+                data.close()
+                raise
         return data
 
     def _wrapped(self, data: socket.socket) -> ssl.SSLSocket:

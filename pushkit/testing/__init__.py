@@ -64,10 +64,7 @@ _MODULES = {
     ),
     "certificate": ("CertificateAuthority",),
     "codedeploy": ("CodeDeployServer",),
-    "contract": (
-        "Specimen",
-        "StrategyContract",
-    ),
+    "contract": ("StrategyContract",),
     "dropbear": ("Dropbear",),
     "embedded": ("EmbeddedSsh",),
     "ftp": ("FtpServer",),

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import resource
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
+from cli.project import PUSH
 from distributions import forget, importable, install, install_strategy
 from pushkit import __version__, plugin_api
 from pushkit.cli.group import group
@@ -73,6 +77,19 @@ def test_a_new_plugin_is_begun_once_and_not_under_a_name_that_is_taken(
     for name, words in (("my-shelf", "is there already"), ("sftp", 'strategy "sftp" (pushkit'), ("A b", "cannot be")):
         with pytest.raises(UsageError, match=re.escape(words)):
             run("new", name)
+
+
+def test_a_new_plugin_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
+    def little_room() -> None:
+        """No file may be as long as the template of a strategy is."""
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1500, 1500))
+
+    (here := tmp_path / "here").mkdir()
+    command = [PUSH, "plugins", "new", "shelf"]
+    done = subprocess.run(command, cwd=here, preexec_fn=little_room, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("push: pushkit-shelf cannot be written: File too large\n")
+    assert os.listdir(here) == []
 
 
 def test_who_pushes_with_a_plugin_for_a_version_that_will_go_is_told(

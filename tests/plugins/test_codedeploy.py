@@ -53,6 +53,22 @@ hooks:
 """
 
 
+def table(bucket: Bucket, service: CodeDeployServer) -> dict[str, Any]:
+    """The options of a target of the group ``prod`` of the application ``blog``."""
+    return {
+        "application": "blog",
+        "deployment_group": "prod",
+        "bucket": bucket.name,
+        "path_style": True,
+        "region": "us-east-1",
+        "endpoint_url": service.url,
+        "s3_endpoint_url": bucket.server.url,
+        "access_key_id": bucket.server.key,
+        "secret_access_key": bucket.server.secret,
+        "every": 0.05,
+    }
+
+
 class Pusher:
     """A project whose only target is the group ``prod`` of the application ``blog``."""
 
@@ -62,18 +78,7 @@ class Pusher:
         for directory in (self.root / "bin", self.scratch):
             directory.mkdir(parents=True)
         self.bucket = bucket
-        self.options: dict[str, Any] = {
-            "application": "blog",
-            "deployment_group": "prod",
-            "bucket": bucket.name,
-            "path_style": True,
-            "region": "us-east-1",
-            "endpoint_url": service.url,
-            "s3_endpoint_url": bucket.server.url,
-            "access_key_id": bucket.server.key,
-            "secret_access_key": bucket.server.secret,
-            "every": 0.05,
-        }
+        self.options = table(bucket, service)
         self.events: list[Event] = []
         self.cancelled = threading.Event()
         self.wait = 0.0

@@ -242,6 +242,8 @@ def test_a_server_that_lets_in_two_connections_is_used_with_two(tmp_path: Path) 
 
 def test_a_server_far_away_gets_more_connections_and_no_more_than_are_allowed(pyftpd_server: FtpServer) -> None:
     with remote_on(pyftpd_server) as near:
+        assert near.server.round_trip > 0
+        near.server.round_trip = 0.004  # whatever else this machine does
         assert near.server.connections == 4
     with FaultProxy((pyftpd_server.host, pyftpd_server.port), delay=0.01) as far:
         with remote_on(pyftpd_server, port=far.port) as remote:

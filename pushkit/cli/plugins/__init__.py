@@ -70,9 +70,8 @@ def where(distribution: str, version: str) -> str:
 
 def trouble_with(plugin: registry.Plugin) -> PluginError | None:
     """What is wrong with a plugin, once it is imported."""
-    get = getattr(registry, GETTERS[plugin.group])
     try:
-        get(plugin.name)
+        registry.load(plugin)
     except PluginError as error:
         return error
     return None
@@ -81,14 +80,3 @@ def trouble_with(plugin: registry.Plugin) -> PluginError | None:
 def text(trouble: PluginError | None) -> str:
     """What is wrong, empty where nothing is."""
     return trouble.message if trouble else ""
-
-
-#: The function of the registry that loads a plugin of each group.
-GETTERS = {
-    "strategies": "strategy",
-    "observers": "observer",
-    "host_sources": "host_source",
-    "secret_sources": "secret_source",
-    "traffic": "traffic",
-    "commands": "command",
-}

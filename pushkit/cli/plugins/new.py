@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import re
 import sys
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import click
 
@@ -43,10 +45,10 @@ def command(settings: Settings, name: str) -> None:
     top = Path(f"pushkit-{name}")
     refuse(name, top)
     made = project(name)
-    for place, text in made.items():
-        file = top / place
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text, encoding="utf-8")
+    try:
+        write(made, top)
+    except OSError as error:
+        raise UsageError(f"{top} cannot be written: {error.strerror}", hint="nothing is left of it") from error
     if settings.json:
         say(json_line("plugin-project", path=str(top), files=list(made)))
     elif not settings.quiet:
@@ -61,6 +63,17 @@ def refuse(name: str, top: Path) -> None:
         raise UsageError(f"there is a {taken[0]} already", hint="two of one name cannot both be used: choose another")
     if os.path.lexists(top):
         raise UsageError(f"{top} is there already", hint="choose another name, or another directory")
+
+
+def write(made: Mapping[str, str], top: Path) -> None:
+    """Write the files of a project into the directory ``top``, which is there with all of them or not at all."""
+    with TemporaryDirectory(prefix=f".{top.name}-", dir=top.parent) as name:
+        whole = Path(name) / top.name
+        for place, text in made.items():
+            file = whole / place
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text, encoding="utf-8")
+        whole.rename(top)
 
 
 def project(name: str) -> dict[str, str]:

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import pytest
 
 from plugins.s3_target import Bucket
-from plugins.test_codedeploy import APPSPEC
+from plugins.test_codedeploy import APPSPEC, table
 from pushkit.testing import CodeDeployServer, SeaweedFs, Specimen, StrategyContract
 from pushkit.testing.contract import FILES
 from pushkit.testing.server import free_port
@@ -61,18 +61,7 @@ class TestCodeDeploy(StrategyContract):
                     return {name: bundle.read(name) for name in bundle.namelist() if not name.endswith("/")}
 
             yield Specimen(
-                options={
-                    "application": "blog",
-                    "deployment_group": "prod",
-                    "bucket": bucket.name,
-                    "path_style": True,
-                    "region": "us-east-1",
-                    "endpoint_url": service.url,
-                    "s3_endpoint_url": seaweedfs.url,
-                    "access_key_id": seaweedfs.key,
-                    "secret_access_key": seaweedfs.secret,
-                    "every": 0.05,
-                },
+                options=table(bucket, service),
                 live=live,
                 state=lambda: (len(service.asked("CreateDeployment")), bucket.holds()),
                 unusable=[
