@@ -66,7 +66,7 @@ class Elsewhere:
     def install(self, *wheels: Path) -> None:
         """Install wheels, without a network."""
         pip = (sys.executable, "-m", "pip", "--python", self.bin / "python")
-        run(*pip, "install", "-q", "--no-index", "--no-deps", *wheels, cwd=self.base)
+        run(*pip, "install", "-q", "--no-index", "--no-deps", "--ignore-installed", *wheels, cwd=self.base)
 
     def pytest(self, project: str) -> str:
         """Run the tests of a project, which have to pass."""
