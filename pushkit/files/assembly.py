@@ -21,7 +21,7 @@ from pushkit.model import Action, Entry, Kind, Plan, Step
 from pushkit.snapshot import Snapshot
 from pushkit.strategy import Run
 
-Perform = Callable[[Sequence[Operation], str], Sequence[Entry]]
+Perform = Callable[[Sequence[Operation], str, Sequence[Operation]], Sequence[Entry]]
 
 
 @dataclass(frozen=True)
@@ -85,9 +85,20 @@ class Assembly:
         return linked, copied
 
     def assemble(
-        self, release: str, plan: ReleasesPlan, survey: Survey, snapshot: Snapshot, first: Sequence[Operation]
+        self,
+        release: str,
+        plan: ReleasesPlan,
+        survey: Survey,
+        snapshot: Snapshot,
+        *,
+        first: Sequence[Operation],
+        then: Sequence[Operation],
+        optional: Sequence[Operation] = (),
     ) -> None:
-        """Make the release whole in its stage, and verify it; ``first`` comes before it is sent."""
+        """Make the release whole in its stage, and verify it; ``first`` comes before that.
+
+        ``then`` is done when it is whole, of which what is ``optional`` may fail.
+        """
         stage = f"{STATE.incoming}/{release}"
         tree = f"{stage}/{TREE}"
         found = plan.difference
@@ -100,8 +111,8 @@ class Assembly:
         arrivals.tell(self._run, plan.steps_of)
         transfer = self._transfer(plan, snapshot, arrivals.paths)
         operations: list[Operation] = [
-            *preparing(survey),
             *first,
+            *preparing(survey),
             *plan.making,
             MakeDirectory(stage, 0o700),
             MakeDirectory(tree, 0o755),
@@ -112,11 +123,11 @@ class Assembly:
         if keep := steps.get(Action.KEEP):
             operations += self._keeping(plan, tree, keep)
         operations.append(Verify(tree, (*found.send, *found.keep), step=steps[Action.VERIFY]))
-        operations += modes(tree, plan)
+        operations += [*modes(tree, plan), *then]
         wrong: Sequence[Entry] = ()
         while operations:
             try:
-                wrong = self._perform(operations, stage)
+                wrong = self._perform(operations, stage, optional)
                 break
             except RemoteError as error:
                 # Nothing is gone where there is no room for a copy.
@@ -126,7 +137,7 @@ class Assembly:
                 operations = following(operations, error.operation)
         if wrong:
             self._heal(tree, snapshot, {entry.path for entry in found.keep} | transfer.patched, wrong)
-            self._perform(modes(tree, plan), stage)
+            self._perform([*modes(tree, plan), *then], stage, optional)
 
     def _keeping(self, plan: ReleasesPlan, tree: str, step: Step) -> list[Operation]:
         """The operations that take what is unchanged from the live release."""
@@ -162,7 +173,7 @@ class Assembly:
         if altered := [entry for entry in wrong if entry.path in taken]:
             # Somebody edited the live release: what is pushed is the snapshot, whole.
             self._run.warn(f"{counted(len(altered), 'file')} had been altered on the target, {altered[0].path!r} first")
-            self._perform([Remove(f"{tree}/{entry.path}") for entry in altered], STATE.name)
+            self._perform([Remove(f"{tree}/{entry.path}") for entry in altered], STATE.name, ())
             self._remote.put(tree, Transfer(snapshot, altered, {}, self._run, self._times))
             wrong = self._remote.verify(tree, wrong)
         if wrong:

@@ -84,11 +84,18 @@ class Batch:
         self.papers: list[Paper] = []
         # Two pushes may have one stage, before they have one of their own.
         self.desk = f"papers-{token_hex(4)}"
+        #: What is sent last.
+        self.last = Paper(f"{self.desk}/last", b"")
+        self._root = root
         self._shell = shell
         self._stage = stage
         parts = [self._part(number, each) for number, each in enumerate(operations)]
         first = self._first(parts)
-        self._before = f"{HEAD}cd {quote(root)}\n{''.join(parts[:first])}"
+        # What makes the root comes before anything can be done in it.
+        root_first = parts and isinstance(operations[0], MakeDirectory) and not operations[0].path
+        making = parts[0] if root_first else ""
+        parts[0:1] = [""] if root_first else parts[0:1]
+        self._before = f"{HEAD}{making}cd {quote(root)}\n{''.join(parts[:first])}"
         self._after = "" if first is None else self._rest("".join(parts[first:]))
 
     def script(self, undo: str = "") -> str:
@@ -131,7 +138,10 @@ class Batch:
 
     def _unpack(self, undo: str) -> str:
         times = bool(self.put and self.put.transfer.keeps_times)
-        return f"(cd {quote(self._stage)} && {untar(self._shell, times=times, undo=undo)})\n"
+        unpack = f"(cd {quote(self._stage)} && {untar(self._shell, times=times, undo=undo)})\n"
+        # To tar an archive is whole that was cut off between two files: nothing may follow from that.
+        cut = "{ echo 'what was sent was cut off' >&2; exit 1; }"
+        return f"{unpack}[ -f {quote(f'{self._stage}/{self.last.path}')} ] || {cut}\n"
 
     def _rest(self, script: str) -> str:
         # However the script ends, but where the unpacking failed: then the papers say what was to be.
@@ -175,7 +185,7 @@ class Batch:
                 found = f"found=$( {kinds()} <{self._paper(number, listed)} )\n"
                 return f'{found}[ "$found" = {letters} ] || {exists("what the push is about to change")}\n'
             case MakeDirectory(path, mode, may_exist):
-                where = named(path)
+                where = named(path) if path else quote(self._root)
                 made = f"mkdir {where}\nchmod {mode:o} {where}\n"
                 return f"if ! [ -d {where} ]; then\n{made}fi\n" if may_exist else made
             case Write(path, data, mode):

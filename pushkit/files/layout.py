@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, suppress
+from copy import copy
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,8 +15,8 @@ from pushkit.amount import amount
 from pushkit.errors import Busy, Interrupted, Overtaken, PushRefused, TargetError
 from pushkit.files.errors import RemoteError, RemoteExists, RemoteLost, RemoteMissing
 from pushkit.files.machine import machine
-from pushkit.files.operation import Operation
-from pushkit.files.queue import Queue
+from pushkit.files.operation import MakeDirectory, Operation
+from pushkit.files.queue import Entrance, Queue
 from pushkit.files.remote import Remote
 from pushkit.files.survey import Survey
 from pushkit.files.ticket import Ticket, number_of
@@ -40,6 +42,8 @@ class Layout(ABC):
         self._run = run
         self._ticket: Ticket | None = None
         self._renewed = False
+        #: Whether somebody else pushes at the same time.
+        self._crowded = False
         self._shown: dict[str, str] = {}
 
     @abstractmethod
@@ -132,6 +136,11 @@ class Layout(ABC):
             )
         return Ticket(number, given or release_of(number, snapshot, self._run.person), live)
 
+    @property
+    def _given(self) -> int:
+        """The least number that a push is to have; 0 for any."""
+        return number_of(self._run.release.id) if self._run.release else 0
+
     def _round_trips(self, ahead: int) -> tuple[int, int] | None:
         """Those up to now, and those of a push in which nothing is in the way."""
         return (self._remote.round_trips, ahead) if self._remote.capabilities.scripts else None
@@ -139,8 +148,7 @@ class Layout(ABC):
     def _enter(self, survey: Survey, describe: Callable[[int], Ticket]) -> tuple[Ticket, Survey]:
         """A ticket that holds. Raises `Overtaken` when the connection was lost meanwhile, and there is another."""
         try:
-            given = self._run.release
-            return self.queue.enter(survey, describe, first=number_of(given.id) if given else 0)
+            return self.queue.enter(survey, describe, first=self._given)
         except RemoteLost as error:
             if not self.regained(error):
                 raise
@@ -159,41 +167,60 @@ class Layout(ABC):
         if not survey.exists and (obstacle := self._remote.obstacle()):
             raise TargetError(f"{self._remote.root}: {obstacle}", hint="check `path`, and who may write there")
 
+    def _rooting(self, survey: Survey) -> list[Operation]:
+        """Make the root, where there is none."""
+        return [] if survey.exists else [MakeDirectory("", 0o755, may_exist=True)]
+
     def _make_root(self, survey: Survey) -> None:
-        if survey.exists:
-            return
-        try:
-            self._remote.make_directory("", 0o755)
-        except RemoteMissing as error:
-            raise TargetError(
-                f"{self._remote.root} does not exist, nor does the directory it would lie in; nothing was changed",
-                hint="check `path`, or make the directory first",
+        self._perform(self._rooting(survey), self.queue.state.name)
+
+    def _entrance(self, survey: Survey, describe: Callable[[int], Ticket]) -> Entrance | None:
+        """A ticket that is taken together with all the rest; None when somebody may have to be waited for."""
+        return None if self._crowded else self.queue.entrance(survey, describe, first=self._given)
+
+    def _check_entered(self, entrance: Entrance | None, error: BaseException) -> None:
+        """Raise `Overtaken` when somebody else was faster, so that nothing of this push was done."""
+        if entrance and isinstance(error, RemoteExists) and error.operation is entrance.taking:
+            self._crowded = True
+            raise Overtaken(
+                f"another push came to {self._run.target.name} at the same moment; this one has to be planned again"
             ) from error
-        except RemoteExists:
-            return
 
     def _reported(self, step: Step) -> AbstractContextManager[None]:
         """Report a step around what is done in it."""
         return self._run.step(step)
 
+    def _patient(self) -> Run:
+        """The run, without an ear for who asks to stop."""
+        patient = copy(self._run)
+        patient.cancelled = threading.Event()
+        return patient
+
     def _perform(
-        self,
-        operations: Sequence[Operation],
-        stage: str,
-        then: Sequence[Operation] = (),
-        last: Sequence[Operation] = (),
+        self, operations: Sequence[Operation], stage: str, optional: Sequence[Operation] = ()
     ) -> Sequence[Entry]:
-        """Perform ``operations``, ``then`` what may fail, which is only told, and ``last`` what may not."""
-        left = [*operations, *then, *last]
+        """Perform ``operations``. Those of them that are ``optional`` may fail, which is only told."""
+        left = operations
         while left:
             try:
                 return self._remote.perform(left, self._reported, stage)
             except RemoteError as error:
-                if not any(error.operation is each for each in then):
+                if isinstance(error, RemoteMissing) and is_root(error.operation):
+                    raise TargetError(
+                        f"{self._remote.root} does not exist, nor does the directory it would lie in; "
+                        "nothing was changed",
+                        hint="check `path`, or make the directory first",
+                    ) from error
+                if not any(error.operation is each for each in optional):
                     raise
                 self._run.warn(f"something old could not be removed: {error.message}")
                 left = following(left, error.operation)
         return ()
+
+
+def is_root(operation: object) -> bool:
+    """Whether it makes the root."""
+    return isinstance(operation, MakeDirectory) and not operation.path
 
 
 def release_of(number: int, snapshot: Snapshot, person: str) -> Release:

@@ -19,10 +19,8 @@ it when its content is damaged.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
-from copy import copy
 from dataclasses import dataclass, field, replace
 
 from pushkit import manifest
@@ -73,7 +71,7 @@ from pushkit.strategy import Run, one_line
 RELEASES = place.STATE / "format"
 LOOK = Look(STATE, trees=(LIVE, JOURNAL, STATE.manifests), looked=(STATE.incoming, STATE.manifests, RELEASES))
 #: To enter the queue, and all the rest.
-TRIPS = 2
+TRIPS = 1
 #: For servers that read it; the modes keep the others out.
 GUARD = b"""<IfModule mod_authz_core.c>
 Require all denied
@@ -287,50 +285,70 @@ class Mirror(Layout):
         assert plan.survey
         survey = plan.survey
         self._check_space(plan)
-        if self._ticket is None:
+
+        def describe(number: int) -> Ticket:
+            return self._describe(number, snapshot, plan.live)
+
+        # Where nobody else is, the ticket is taken with all the rest, in one round trip.
+        ready = plan.ground and JOURNAL not in survey.found and self._ticket is None
+        entrance = self._entrance(survey, describe) if ready else None
+        if entrance is None and self._ticket is None:
             self._make_root(survey)
-            self._ticket, survey = self._enter(survey, lambda number: self._describe(number, snapshot, plan.live))
+            self._ticket, survey = self._enter(survey, describe)
         if plan.ground is None:
+            assert self._ticket
             with self.queue.alive(self._ticket), self._run.step(plan.steps[0]):
                 if JOURNAL in survey.found:
                     self._recovery.recover(self._ticket, survey)
                 elif self.live(survey) == plan.live:
                     self._tidied = True
-                    self._perform((), STATE.name, self._pruning(self._ticket, survey, plan.live))
+                    going = self._pruning(self._ticket, survey, plan.live)
+                    self._perform(going, STATE.name, going)
             raise Overtaken(f"what is live on {plan.target} has been completed; this push has to be planned again")
         if JOURNAL in survey.found or self.live(survey) != plan.live:
             raise Overtaken(f"another push made {self.live(survey) or 'nothing'} live on {plan.target} meanwhile")
-        ticket, self._ticket = replace(self._ticket, previous=plan.live), None
+        held, self._ticket = entrance.ticket if entrance else self._ticket, None
+        assert held
+        ticket = replace(held, previous=plan.live)
         release = ticket.release
         assert release
+        # What is live may have changed since a ticket was written that had to wait.
+        first: list[Operation] = [Write(f"{STATE.ticket(ticket.number)}/{RECORD}", ticket.record())]
+        if entrance:
+            first = [*self._rooting(survey), *entrance.operations]
         with self.queue.alive(ticket):
             try:
-                self._carry_out(ticket, plan, survey, snapshot)
+                self._carry_out(ticket, plan, survey, snapshot, first)
             except BaseException as error:
-                told: BaseException = error
-                if isinstance(error, RemoteExists):
-                    told = self._lost(ticket, error)
-                switched, again = self._switched, self.regained(error)
-                # Over the new connection the switch is reported anew.
-                self._switched = switched and not again
-                try:
-                    left = self._give_up(ticket, plan, told)
-                    if left is None and again:
-                        return release
-                    told = left or self._late(release.id, told)
-                except (TargetError, PushRefused):
-                    # The connection may be what failed; the next push finishes or cleans up then.
-                    if switched and isinstance(error, TargetError):
-                        told = PushFailed(
-                            f"{one_line(error)}; {release.id} may be live in part",
-                            hint="push again: the next push finishes it first",
-                        )
-                if told is not error:
-                    raise told from error
-                if again:
-                    raise Overtaken(f"{one_line(error)}; this push has to be planned again") from error
-                raise
+                self._check_entered(entrance, error)
+                self._leave(ticket, plan, error)
         return release
+
+    def _leave(self, ticket: Ticket, plan: MirrorPlan, error: BaseException) -> None:
+        """Give up after ``error``, and raise what is to be told; nothing when all of it is live after all."""
+        assert ticket.release
+        release = ticket.release.id
+        told = self._lost(ticket, error) if isinstance(error, RemoteExists) else error
+        switched, again = self._switched, self.regained(error)
+        # Over the new connection the switch is reported anew.
+        self._switched = switched and not again
+        try:
+            left = self._give_up(ticket, plan, told)
+            if left is None and again:
+                return
+            told = left or self._late(release, told)
+        except (TargetError, PushRefused):
+            # The connection may be what failed; the next push finishes or cleans up then.
+            if switched and isinstance(error, TargetError):
+                told = PushFailed(
+                    f"{one_line(error)}; {release} may be live in part",
+                    hint="push again: the next push finishes it first",
+                )
+        if told is not error:
+            raise told from error
+        if again:
+            raise Overtaken(f"{one_line(error)}; this push has to be planned again") from error
+        raise error
 
     def rollback(self, wanted: str = "") -> Release:
         """Refuse: earlier releases are not kept."""
@@ -350,8 +368,10 @@ class Mirror(Layout):
             hint="push: what a push that died had begun is finished first",
         )
 
-    def _carry_out(self, ticket: Ticket, plan: MirrorPlan, survey: Survey, snapshot: Snapshot) -> None:
-        """Send, verify, and make it live."""
+    def _carry_out(
+        self, ticket: Ticket, plan: MirrorPlan, survey: Survey, snapshot: Snapshot, first: Sequence[Operation]
+    ) -> None:
+        """Send, verify, and make it live; ``first`` comes before that."""
         assert ticket.release
         assert plan.ground
         release = ticket.release.id
@@ -368,8 +388,7 @@ class Mirror(Layout):
         transfer = self._transfer(found, steps, snapshot, arrivals.paths)
         verifying = Verify(tree, found.send, step=verify)
         operations: list[Operation] = [
-            # What is live may have changed since the ticket was written.
-            Write(f"{STATE.ticket(ticket.number)}/{RECORD}", ticket.record()),
+            *first,
             *self._preparing(survey),
             MakeDirectory(stage, 0o700),
             MakeDirectory(tree, 0o700),
@@ -386,6 +405,7 @@ class Mirror(Layout):
             *self.queue.ending(ticket, GOOD),
         ]
         then = [RemoveTree(stage), *self._pruning(ticket, survey, release)]
+        operations += then
         wrong = self._perform(operations, stage, then)
         if wrong and transfer.patched.issuperset(entry.path for entry in wrong):
             # What they were made from had been altered on the target: they are sent whole.
@@ -403,12 +423,6 @@ class Mirror(Layout):
         """Report a step. From the SWITCH step on, who asks to stop is heard when it is over."""
         self._switched = self._switched or step.action is Action.SWITCH
         return (self._patient() if self._switched else self._run).step(step)
-
-    def _patient(self) -> Run:
-        """The run, without an ear for who asks to stop."""
-        patient = copy(self._run)
-        patient.cancelled = threading.Event()
-        return patient
 
     def _late_steps(self, plan: MirrorPlan) -> dict[str, Step]:
         """The steps that are taken in the live tree, by path."""
@@ -487,6 +501,8 @@ class Mirror(Layout):
         assert ticket.release
         release = ticket.release.id
         survey = self.look()
+        if not self.queue.owns(ticket, survey):
+            return error
         if self._journalled(survey) == release:
             try:
                 with self._reported(plan.steps[-1]) if not self._switched else nullcontext():

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from pushkit.errors import Busy, PushRefused
 from pushkit.events import Note
@@ -46,6 +47,17 @@ KEPT = 30
 EXPIRED = ".expired"
 
 
+class Entrance(NamedTuple):
+    """A ticket that holds as soon as ``operations`` are done.
+
+    ``taking`` is the one of them that takes its number: `RemoteExists` when somebody else has it.
+    """
+
+    ticket: Ticket
+    operations: Sequence[Operation]
+    taking: Operation
+
+
 class Queue:
     """The queue in ``state`` of ``remote``. A push without a heartbeat for ``stale`` seconds is taken for dead.
 
@@ -64,7 +76,7 @@ class Queue:
         stale: float = STALE,
     ) -> None:
         self._remote = remote
-        self._state = state
+        self.state = state
         self._run = run
         self._look = look
         self._settle = settle
@@ -88,8 +100,7 @@ class Queue:
         number = max(survey.last + 1, first)
         alone = not survey.open_tickets
         while True:
-            here = replace(describe(number), machine=machine(), process=os.getpid())
-            ticket = replace(here, who=self._run.person, since=moment())
+            ticket = self._signed(describe(number))
             try:
                 self._perform([*self._prepare(survey), *self._entering(ticket)])
             except RemoteExists:
@@ -106,28 +117,46 @@ class Queue:
             self.end(ticket, "gave up waiting")
             raise
 
+    def entrance(self, survey: Survey, describe: Callable[[int], Ticket], *, first: int = 0) -> Entrance | None:
+        """As `enter`, for who does more in one go; None when somebody is there, who has to be waited for."""
+        self.check_hold(survey)
+        if survey.open_tickets:
+            return None
+        ticket = self._signed(describe(max(survey.last + 1, first)))
+        entering = self._entering(ticket)
+        # Was its number between the survey and then another's, somebody was here; else nobody.
+        return Entrance(ticket, [*self._prepare(survey), *entering], entering[0])
+
+    def owns(self, ticket: Ticket, survey: Survey) -> bool:
+        """Whether the ticket of that number is this push's, and no other's that was faster."""
+        found = next((each for each in survey.tickets if each.number == ticket.number), None)
+        if found is None or found.release is None or ticket.release is None:
+            return False
+        here = (machine(), os.getpid(), ticket.release.id)
+        return (found.machine, found.process, found.release.id) == here
+
     def alive(self, ticket: Ticket) -> Heartbeat:
         """Shows that the push of ``ticket`` is alive while it is entered."""
-        place = self._state.ticket(ticket.number)
+        place = self.state.ticket(ticket.number)
         return Heartbeat(self._remote, f"{place}/{HEARTBEAT}", place, self._stale / BEATS)
 
     def holding(self, ticket: Ticket) -> list[Operation]:
         """The operations that fail when ``ticket`` does not hold any more, to be done before any change."""
-        place = self._state.ticket(ticket.number)
+        place = self.state.ticket(ticket.number)
         return [
             Present(f"{place}/{RECORD}"),
             Absent(f"{place}/{END}"),
-            Absent(self._state / "hold"),
-            Fence(self._state / "fence", ticket.number),
+            Absent(self.state / "hold"),
+            Fence(self.state / "fence", ticket.number),
         ]
 
     def switching(self, ticket: Ticket) -> Operation:
         """The operation that says that ``ticket`` begins to change what is live."""
-        return MakeDirectory(f"{self._state.ticket(ticket.number)}/{SWITCHING}", 0o700, may_exist=True)
+        return MakeDirectory(f"{self.state.ticket(ticket.number)}/{SWITCHING}", 0o700, may_exist=True)
 
     def ending(self, ticket: Ticket, outcome: str) -> list[Operation]:
         """The operations that end ``ticket``, which can be done once."""
-        place = self._state.ticket(ticket.number)
+        place = self.state.ticket(ticket.number)
         record: dict[str, object] = {"number": ticket.number, "outcome": outcome, "ended": now(), "who": ticket.holder}
         if ticket.release:
             release = ticket.release
@@ -144,7 +173,7 @@ class Queue:
         return [
             MakeDirectory(f"{place}/{END}", 0o700),
             # Who finds no outcome says it once more, and twice in the log is once; what has one is in the log.
-            Append(self._state / "log", encoded(record)),
+            Append(self.state / "log", encoded(record)),
             Write(f"{place}/{OUTCOME}", encoded(record)),
         ]
 
@@ -180,7 +209,7 @@ class Queue:
         self.check_hold(survey)
         record = encoded({"who": self._run.person, "when": now(), "why": why})
         try:
-            self._perform([*self._prepare(survey), Absent(self._state / "hold"), Write(self._state / "hold", record)])
+            self._perform([*self._prepare(survey), Absent(self.state / "hold"), Write(self.state / "hold", record)])
         except RemoteExists:
             self.check_hold(self._look())
             raise
@@ -189,7 +218,7 @@ class Queue:
         """Let pushes go on. The hold that ended, None when there was none."""
         hold = self._look().hold
         if hold:
-            self._perform([Remove(self._state / "hold")])
+            self._perform([Remove(self.state / "hold")])
         return hold
 
     def lost(self, ticket: Ticket, error: RemoteExists) -> Exception:
@@ -259,16 +288,21 @@ class Queue:
                     self._run.emit(Note(self._run.target.name, f"waiting: {described(ahead)}"))
                 self._run.sleep(PAUSE)
 
+    def _signed(self, ticket: Ticket) -> Ticket:
+        """``ticket``, which says who has it, where, since when."""
+        here = replace(ticket, machine=machine(), process=os.getpid())
+        return replace(here, who=self._run.person, since=moment())
+
     def _prepare(self, survey: Survey) -> list[Operation]:
         """What has to be there before the first ticket."""
         return [
             MakeDirectory(path, 0o700, may_exist=True)
-            for path in (self._state.name, self._state.pushes)
+            for path in (self.state.name, self.state.pushes)
             if path not in survey.found
         ]
 
     def _entering(self, ticket: Ticket) -> list[Operation]:
-        place = self._state.ticket(ticket.number)
+        place = self.state.ticket(ticket.number)
         return [
             MakeDirectory(place, 0o700),
             Write(f"{place}/{RECORD}", ticket.record()),
@@ -276,7 +310,7 @@ class Queue:
         ]
 
     def _perform(self, operations: Sequence[Operation]) -> None:
-        self._remote.perform(operations, self._run.step, self._state.name)
+        self._remote.perform(operations, self._run.step, self.state.name)
 
 
 def held(hold: Hold, target: str) -> PushRefused:

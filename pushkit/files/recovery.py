@@ -27,9 +27,11 @@ TREE = "tree"
 
 
 class Perform(Protocol):
-    """Performs operations, and what may fail, as a layout does."""
+    """Performs operations, of which some may fail, as a layout does."""
 
-    def __call__(self, operations: Sequence[Operation], stage: str, then: Sequence[Operation] = ()) -> Sequence[Entry]:
+    def __call__(
+        self, operations: Sequence[Operation], stage: str, optional: Sequence[Operation] = ()
+    ) -> Sequence[Entry]:
         """The entries that were found not to be whole."""
 
 
@@ -88,7 +90,7 @@ class Recovery:
         ]
         old = [found.previous] if found.previous and found.previous != found.release else []
         then = [RemoveTree(stage), *(Remove(STATE.manifest(name)) for name in old)]
-        self._perform(operations, place_of(found.release, survey), then)
+        self._perform([*operations, *then], place_of(found.release, survey), then)
 
     def _check_left(self, found: Journal, ground: Ground, left: Sequence[Renaming]) -> None:
         """See that nothing has come in the way since the journal was written."""
@@ -134,7 +136,7 @@ class Recovery:
         end = concluding(release) if release else [Remove(JOURNAL)]
         stages = [RemoveTree(stage_of(release))] if release else []
         place = place_of(release, survey)
-        self._perform([*self._queue.holding(ticket), *operations, *end], place, stages)
+        self._perform([*self._queue.holding(ticket), *operations, *end, *stages], place, stages)
 
     def _reckoned(self, before: Sequence[Entry], after: Sequence[Entry]) -> list[Entry]:
         """What is live and a push's, somewhere between two trees."""

@@ -21,11 +21,10 @@ Whatever instant it dies, ``current`` is wholly the old or wholly the new releas
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Sequence
-from contextlib import suppress
-from copy import copy
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 
 from pushkit import manifest
 from pushkit.amount import counted
@@ -72,8 +71,8 @@ from pushkit.snapshot import Snapshot
 from pushkit.strategy import Run, one_line
 
 NOTHING_SHARED, NO_COMMANDS = Shared(), Commands()
-#: To enter the queue, to send and verify, to switch.
-TRIPS = 3
+#: To enter the queue, to send, verify and switch.
+TRIPS = 1
 
 
 class Releases(Layout):
@@ -256,39 +255,58 @@ class Releases(Layout):
         assert plan.survey
         self._assembly.check_space(plan)
         survey = plan.survey
-        if self._ticket is None:
+
+        def describe(number: int) -> Ticket:
+            return self._describe(number, snapshot, plan.live)
+
+        # Where nobody else is, the ticket is taken with all the rest, in one round trip.
+        entrance = self._entrance(survey, describe) if plan.entries and self._ticket is None else None
+        if entrance is None and self._ticket is None:
             self._make_root(survey)
-            self._ticket, survey = self._enter(survey, lambda number: self._describe(number, snapshot, plan.live))
+            self._ticket, survey = self._enter(survey, describe)
         if self.live(survey) != plan.live:
             raise Overtaken(f"another push made {self.live(survey) or 'nothing'} live on {plan.target} meanwhile")
         if not plan.entries:
             self._tidy(plan, survey)
             raise Overtaken(f"what came first on {plan.target} has ended; this push has to be planned again")
-        ticket, self._ticket = self._ticket, None
+        ticket, self._ticket = entrance.ticket if entrance else self._ticket, None
+        assert ticket
         release = ticket.release
         assert release
         with self.queue.alive(ticket):
             try:
+                first = [*self._rooting(survey), *entrance.operations] if entrance else []
                 if ticket.previous != plan.live:
                     # What is live changed while the ticket waited.
                     ticket = replace(ticket, previous=plan.live)
-                    self._perform([Write(f"{STATE.ticket(ticket.number)}/{RECORD}", ticket.record())], STATE.name)
-                self._assembly.assemble(release.id, plan, survey, snapshot, self._vouching(survey))
-                if self._run.prepare:
-                    self._store(ticket)
-                else:
-                    self._switch(ticket, plan, survey)
+                    first = [Write(f"{STATE.ticket(ticket.number)}/{RECORD}", ticket.record())]
+                self._bring(ticket, plan, survey, snapshot, first)
             except BaseException as error:
+                self._check_entered(entrance, error)
                 again = self.regained(error)
-                # The connection may be what failed; the next push cleans up then.
-                with suppress(TargetError, PushRefused):
-                    self._give_up(ticket, error)
+                self._leave(ticket, plan, error)
                 if not again:
                     raise
                 if self.live() != release.id:
                     raise Overtaken(f"{one_line(error)}; this push has to be planned again") from error
                 self._completed(ticket, plan, error)
         return release
+
+    def _leave(self, ticket: Ticket, plan: ReleasesPlan, error: BaseException) -> None:
+        """Give up after ``error``. Who asked to stop is told what is live: their word may have come too late."""
+        stopped = isinstance(error, (Interrupted, KeyboardInterrupt))
+        switch = next((each for each in plan.steps if each.action is Action.SWITCH), None)
+        try:
+            live = self._give_up(ticket, error)
+        except (TargetError, PushRefused) as second:
+            # The connection may be what failed; the next push cleans up then.
+            if stopped and switch:
+                with suppress(TargetError, PushRefused), self._patient().step(switch):
+                    raise second
+            return
+        if live and stopped and switch:
+            with self._patient().step(switch):
+                pass
 
     def _completed(self, ticket: Ticket, plan: ReleasesPlan, error: BaseException) -> None:
         """Report the switch, of which nobody said that it was done. Raises `PushFailed` when more is due."""
@@ -311,7 +329,7 @@ class Releases(Layout):
         going.append(RemoveTree(f"{STATE.incoming}/{plan.live}"))
         holds = Absent(f"{STATE.ticket(self._ticket.number)}/{END}")
         with self.queue.alive(self._ticket), self._run.step(plan.steps[0]):
-            self._perform([holds, *self._vouching(survey)], STATE.name, going)
+            self._perform([holds, *self._vouching(survey), *going], STATE.name, going)
 
     def rollback(self, wanted: str = "") -> Release:
         """Make ``wanted``, or the release that was live before the live one, live again."""
@@ -362,13 +380,14 @@ class Releases(Layout):
                 step = Step(Action.SWITCH, CURRENT, f"from {live or 'nothing'} {way} {release.id}")
                 switching = [*self._vouching(survey), *self._switching(ticket, release.id, live, step)]
                 then = pruning(survey, ticket, self.live(survey), self._keep) if forward else []
+                ending = [*then, *self.queue.ending(ticket, ticket.success)]
                 if ticket.after:
                     self._perform(switching, STATE.name)
                     # What a person leaves is not what to go back to.
                     self._after(ticket, live, back=forward)
-                    self._conclude(ticket, self.queue.ending(ticket, ticket.success), STATE.name, then)
+                    self._conclude(ticket, ending, then)
                 else:
-                    self._perform(switching, STATE.name, then, self.queue.ending(ticket, ticket.success))
+                    self._perform([*switching, *ending], STATE.name, then)
             except BaseException as error:
                 with suppress(TargetError, PushRefused):
                     if self.live() != release.id:
@@ -413,7 +432,7 @@ class Releases(Layout):
                 # The push that made it is good after all.
                 outcome = f"{STATE.ticket(number_of(live))}/{OUTCOME}"
                 vouching = Write(outcome, encoded({"outcome": GOOD, "ended": now()}))
-                self._conclude(ticket, [vouching, *self.queue.ending(ticket, ticket.success)], STATE.name)
+                self._conclude(ticket, [vouching, *self.queue.ending(ticket, ticket.success)])
             except BaseException as error:
                 with suppress(TargetError, PushRefused):
                     self._give_up(ticket, error)
@@ -442,48 +461,60 @@ class Releases(Layout):
     def _describe(self, number: int, snapshot: Snapshot, live: str) -> Ticket:
         return replace(super()._describe(number, snapshot, live), after=bool(self._commands.after))
 
-    def _switch(self, ticket: Ticket, plan: ReleasesPlan, survey: Survey) -> None:
-        """Make the release of ``ticket`` live, end the ticket, and remove what is old."""
+    def _bring(
+        self, ticket: Ticket, plan: ReleasesPlan, survey: Survey, snapshot: Snapshot, first: Sequence[Operation]
+    ) -> None:
+        """Send the release of ``ticket``, make it live, end the ticket, and remove what is old; `switch` makes it live
+        in ``run.prepare``. ``first`` comes before all that.
+        """
         release = ticket.release
         assert release
         stage = f"{STATE.incoming}/{release.id}"
-        going = [*pruning(survey, ticket, plan.live, self._keep), RemoveTree(stage)]
-        step = next(each for each in plan.steps if each.action is Action.SWITCH)
-        switching = self._switching(ticket, release.id, plan.live, step)
+        # What it lies in goes last: what is needed on the way lies there as well.
+        away = RemoveTree(stage)
         # Complete, it gets its name; then its ticket still has to hold for it to go live.
         naming = Rename(f"{stage}/{TREE}", f"{RELEASES}/{release.id}")
-        try:
+        first = [*first, *self._vouching(survey)]
+        assemble = partial(self._assembly.assemble, release.id, plan, survey, snapshot, first=first)
+        holding = self.queue.holding(ticket)
+        if self._run.prepare:
+            then = [*holding, naming, *self.queue.ending(ticket, PREPARED), away]
+            with self._losing(ticket, first):
+                assemble(then=then, optional=[away])
+            return
+        step = next(each for each in plan.steps if each.action is Action.SWITCH)
+        switching = self._switching(ticket, release.id, plan.live, step)
+        going = pruning(survey, ticket, plan.live, self._keep)
+        # What is old goes while the ticket holds: somebody who waits may want to go back to it.
+        ending = [*going, *self.queue.ending(ticket, GOOD), away]
+        after = [] if self._commands.after else ending
+        optional = [*going, away]
+        with self._losing(ticket, first):
             if self._commands.before:
-                self._perform([*self.queue.holding(ticket), naming], STATE.name)
+                assemble(then=[*holding, naming])
                 self._command(BEFORE, release.id, plan.live)
+                self._perform([*switching, *after], STATE.name, optional)
             else:
                 switching.insert(-3, naming)
-            if not self._commands.after:
-                # What is old goes while the ticket holds: somebody who waits may want to go back to it.
-                self._perform(switching, STATE.name, going, self.queue.ending(ticket, GOOD))
-            else:
-                self._perform(switching, STATE.name)
-        except RemoteExists as error:
-            if isinstance(error.operation, Pointing):
-                live = self.live()
-                raise Busy(
-                    f"another push made {live or 'nothing'} live meanwhile; this one changed nothing",
-                    hint="look at it (push status), then push again",
-                ) from error
-            raise self.queue.lost(ticket, error) from error
+                assemble(then=[*switching, *after], optional=optional)
         if self._commands.after:
             self._after(ticket, plan.live)
-            self._conclude(ticket, self.queue.ending(ticket, GOOD), STATE.name, going)
+            self._conclude(ticket, ending, optional)
 
-    def _store(self, ticket: Ticket) -> None:
-        """Give the release of ``ticket`` its name, and end the ticket: `switch` makes it live."""
-        assert ticket.release
-        release = ticket.release.id
-        stage = f"{STATE.incoming}/{release}"
-        operations = [*self.queue.holding(ticket), Rename(f"{stage}/{TREE}", f"{RELEASES}/{release}")]
+    @contextmanager
+    def _losing(self, ticket: Ticket, first: Sequence[Operation]) -> Iterator[None]:
+        """Say who was faster, when something is in the way of what comes after ``first``."""
         try:
-            self._perform([*operations, *self.queue.ending(ticket, PREPARED)], stage, [RemoveTree(stage)])
+            yield
         except RemoteExists as error:
+            if any(error.operation is each for each in first):
+                raise
+            if isinstance(error.operation, Pointing):
+                # One that is taken for dead, of which the server still did what it had been told.
+                raise Overtaken(
+                    f"another push made {self.live() or 'nothing'} live meanwhile; this one changed nothing",
+                    hint="look at it (push status), then push again",
+                ) from error
             raise self.queue.lost(ticket, error) from error
 
     def _command(self, when: When, release: str, previous: str, run: Run | None = None) -> None:
@@ -525,8 +556,7 @@ class Releases(Layout):
     def _go_back(self, ticket: Ticket, release: str, previous: str, *, again: bool) -> None:
         """Make ``previous`` live again, and run `after_switch` in it ``again``, so that it is what runs."""
         # Whoever asks to stop wants this to be done.
-        patient = copy(self._run)
-        patient.cancelled = threading.Event()
+        patient = self._patient()
         step = Step(Action.REVERT, CURRENT, f"from {release} back to {previous or 'nothing'}")
         pointing = Point(CURRENT, f"{RELEASES}/{previous}", step=step) if previous else Remove(CURRENT, step=step)
         ended = f"{STATE.ticket(ticket.number)}/{END}"
@@ -542,13 +572,11 @@ class Releases(Layout):
         except PushkitError as error:
             self._run.warn(f"{previous} is live again, but: {error.message}")
 
-    def _conclude(
-        self, ticket: Ticket, ending: Sequence[Operation], stage: str, then: Sequence[Operation] = ()
-    ) -> None:
-        """End a ticket whose `after_switch` went well."""
+    def _conclude(self, ticket: Ticket, ending: Sequence[Operation], optional: Sequence[Operation] = ()) -> None:
+        """End a ticket whose `after_switch` went well. What of ``ending`` is ``optional`` may fail."""
         assert ticket.release
         try:
-            self._perform([], stage, then, ending)
+            self._perform(ending, STATE.name, optional)
         except RemoteExists as error:
             raise PushFailed(
                 f"{ticket.release.id} is live, but somebody ended {ticket.why} {ticket.number} while {AFTER} ran",
@@ -566,15 +594,21 @@ class Releases(Layout):
             Point(CURRENT, f"{RELEASES}/{release}", step=step),
         ]
 
-    def _give_up(self, ticket: Ticket, error: BaseException) -> None:
-        """Remove what a failed push made, unless it is live after all: the answer to a rename may be lost."""
+    def _give_up(self, ticket: Ticket, error: BaseException) -> bool:
+        """Remove what a failed push made, unless it is live after all: the answer to a rename may be lost.
+
+        Whether it is.
+        """
         assert ticket.release
         release = ticket.release.id
-        if self.live() == release:
+        survey = self.look()
+        if not self.queue.owns(ticket, survey):
+            return False
+        if self.live(survey) == release:
             # What has to run after the switch did not: a person decides, see `_settle`.
             if not ticket.after:
                 self.queue.end(ticket, GOOD)
-            return
+            return True
         if number_of(release) != ticket.number:
             # Another push made it, and it is as good as it was.
             pass
@@ -584,6 +618,7 @@ class Releases(Layout):
         else:
             self._perform(forgetting(release), STATE.name)
         self.queue.end(ticket, self._failed(error))
+        return False
 
     def _settle(self, ticket: Ticket, survey: Survey) -> str:
         """How a push ended that died when it had begun to switch."""

@@ -36,6 +36,8 @@ echo "home $PWD"
 GRACE = 5
 #: Between what `PROBE` printed and what a script printed that came with it.
 NEXT = "pushkit-next"
+#: What is printed in its place by who cannot enter the directory.
+NOWHERE = "pushkit-nowhere"
 #: The last line that `collect` prints: without it something was cut off.
 ALL = "pushkit-all"
 
@@ -79,7 +81,12 @@ class Shell:
 
 def probing(path: str, script: str) -> str:
     """`PROBE`, and ``script`` in the directory ``path``, which may be relative to where the shell starts."""
-    return f"{PROBE}echo {NEXT}\ncd {quote(path or '.')} 2>/dev/null || exit 0\n{script}"
+    return f"{PROBE}echo {NEXT}\n{into(path or '.')}{script}"
+
+
+def into(root: str) -> str:
+    """Enter the directory ``root``. Where that cannot be: print `NOWHERE` and what `obstacle` does, and end well."""
+    return f"cd {quote(root)} 2>/dev/null || {{ echo {NOWHERE}\n{obstacle(root)}exit 0; }}\n"
 
 
 def own_output(output: bytes) -> bytes:
@@ -218,9 +225,10 @@ def remove(path: str) -> str:
 
 def obstacle(root: str) -> str:
     """Print what would keep this user from making ``root`` or writing in it, one word; nothing when nothing would."""
-    where, above = quote(root), quote(root.rpartition("/")[0] or "/")
+    parent = root.rpartition("/")[0] or ("/" if root.startswith("/") else ".")
+    where, above = quote(root), quote(parent)
     return (
-        f"{HEAD}if [ -d {where} ]; then [ -w {where} ] && [ -x {where} ] || echo closed\n"
+        f"if [ -d {where} ]; then [ -w {where} ] && [ -x {where} ] || echo closed\n"
         f"elif [ -e {where} ]; then echo file\n"
         f"elif [ ! -d {above} ]; then echo missing\n"
         f"else [ -w {above} ] && [ -x {above} ] || echo above\nfi\n"

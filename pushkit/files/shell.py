@@ -33,6 +33,7 @@ SLOWEST = 1_000_000
 
 MARKED = f"{MARKER}\n".encode()
 AFTER_PROBE = f"{NEXT}\n".encode()
+NO_ROOT = f"{scripts.NOWHERE}\n".encode()
 
 # What the C library says, in the C locale, and what it means. Standard tools end their messages with it.
 SAYINGS: tuple[tuple[str, type[RemoteError], str], ...] = (
@@ -88,6 +89,7 @@ class ShellRemote(Remote):
     shell: Shell
     _foreseen: tuple[str, bytes] = ("", b"")
     _free: int | None = None
+    _obstacle: str | None = None
 
     @property
     def round_trip(self) -> float:
@@ -157,10 +159,13 @@ class ShellRemote(Remote):
         before, output = self._foreseen
         self._foreseen = ("", b"")
         if before != script:
-            result = self._run(f"{scripts.HEAD}cd {quote(self.root)} 2>/dev/null || exit 0\n{script}")
+            result = self._run(f"{scripts.HEAD}{scripts.into(self.root)}{script}")
             if result.code:
                 raise told(self.root, result)
             output = result.stdout
+        if output.startswith(NO_ROOT):
+            self._obstacle = output.removeprefix(NO_ROOT).decode("ascii", "replace").strip()
+            return {}
         found, self._free = collected(output, self.root)
         return found
 
@@ -246,11 +251,12 @@ class ShellRemote(Remote):
         """The script of a batch, and what it reads: a tar of its papers, then of the entries that it puts."""
         if not batch.reads:
             return batch.script(), ()
-        desk = [Entry(batch.desk, Kind.DIRECTORY, 0o700)] if batch.papers else []
+        desk = Entry(batch.desk, Kind.DIRECTORY, 0o700)
         papers = {paper.entry: paper for paper in batch.papers}
-        parts = [Part([*desk, *papers], lambda entry: pieces(papers[entry].open()))]
+        parts = [Part([desk, *papers], lambda entry: pieces(papers[entry].open()))]
         if batch.put:
             parts.append(sending(batch.put.transfer, step, batch))
+        parts.append(Part([batch.last.entry], lambda _: ()))
 
         def looked(entry: Entry) -> BinaryIO:
             if entry in papers:
@@ -344,9 +350,13 @@ class ShellRemote(Remote):
         return self._run(scripts.shares_copies(self._full(path))).stdout == b"yes\n"
 
     def obstacle(self) -> str:
-        """What the rights of this user say."""
+        """What the rights of this user say, or said when all was looked at a moment ago."""
         above = self.root.rpartition("/")[0] or "/"
-        found = self._run(scripts.obstacle(self.root)).stdout.decode("ascii", "replace").strip()
+        found, self._obstacle = self._obstacle, None
+        if found is None:
+            # Nobody has looked, or what was said has grown old.
+            script = f"{scripts.HEAD}{scripts.obstacle(self.root)}"
+            found = self._run(script).stdout.decode("ascii", "replace").strip()
         return {
             "closed": "it may not be written to",
             "file": "it is no directory",

@@ -8,12 +8,11 @@ import shutil
 import subprocess
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from copy import copy
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -27,6 +26,7 @@ from pushkit.files.place import STATE
 from pushkit.files.releases import Releases
 from pushkit.files.survey import Survey
 from pushkit.files.ticket import Ticket
+from pushkit.model import Entry
 from pushkit_dir.remote import LocalRemote
 from unit.test_releases import Site
 
@@ -119,7 +119,16 @@ def test_a_heart_goes_on_beating_when_somebody_asks_to_stop(tmp_path: Path) -> N
 
 
 class Slow(LocalRemote):
-    """A remote that takes its time to remove."""
+    """A remote that takes its time to compare and to remove. ``entered`` says that it compares."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.entered = threading.Event()
+
+    def verify(self, directory: str, entries: Sequence[Entry]) -> Sequence[Entry]:
+        self.entered.set()
+        time.sleep(0.5)
+        return super().verify(directory, entries)
 
     def remove_tree(self, path: str) -> None:
         if path.startswith(STATE.incoming):
@@ -140,20 +149,12 @@ def test_who_waits_to_switch_to_what_is_being_removed_does_not_make_it_live(tmp_
     prepared = preparing.push(preparing.plan(snapshot), snapshot)
     site.write("a", "new")
     snapshot = site.snapshot()
-    pushing = Releases(Slow(site.path), site.run, 1)
+    slow = Slow(site.path)
+    pushing = Releases(slow, site.run, 1)
     plan = pushing.plan(snapshot)
-    entered = threading.Event()
-    switch = pushing._switch
-
-    def late(*arguments: Any) -> None:
-        entered.set()
-        time.sleep(0.5)
-        switch(*arguments)
-
-    pushing._switch = late  # type: ignore[method-assign, assignment]
     pusher = threading.Thread(target=pushing.push, args=(plan, snapshot))
     pusher.start()
-    assert entered.wait(30)
+    assert slow.entered.wait(30)
     waiting = copy(site.run)
     waiting.wait = 60
     with pytest.raises((Busy, PushRefused, TargetError)):
