@@ -208,3 +208,28 @@ def test_what_could_not_be_written_whole_does_not_stay_beside(
     with pytest.raises(RemoteFull):
         LocalRemote(tmp_path).perform([operation], quiet, STAGE)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_cut_off_between_two_files_is_not_taken_for_all(remote: LocalShell) -> None:
+    furnish(Path(remote.root))
+    given = file("one", b"1")
+    given.symlink("two", "one")
+    operations = [
+        MakeDirectory(f"{STAGE}/tree"),
+        Put(f"{STAGE}/tree", given),
+        Verify(f"{STAGE}/tree", given.entries[:1]),
+        Rename(f"{STAGE}/tree", "live"),
+    ]
+    remote.line = up_to_the_symlink
+    with pytest.raises(RemoteError, match="cut off"):
+        remote.perform(operations, quiet, STAGE)
+    assert not (Path(remote.root) / "live").exists()
+    remote.line = bytes
+    furnish(Path(remote.root))
+    remote.perform(operations, quiet, STAGE)
+    assert (Path(remote.root) / "live/two").is_symlink()
+
+
+def up_to_the_symlink(stream: bytes) -> bytes:
+    """A tar whose last pieces did not arrive: each header begins at a multiple of 512 bytes."""
+    return stream[: next(at for at in range(0, len(stream), 512) if stream[at:].startswith(b"tree/two\0"))]

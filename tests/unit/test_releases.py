@@ -16,9 +16,24 @@ from pathlib import Path
 
 import pytest
 
-from pushkit import Action, Busy, Kind, Project, PushFailed, PushRefused, Run, Snapshot, Target, TargetError, manifest
+from pushkit import (
+    Action,
+    Busy,
+    Interrupted,
+    Kind,
+    Project,
+    PushFailed,
+    PushRefused,
+    Run,
+    Snapshot,
+    Target,
+    TargetError,
+    manifest,
+)
+from pushkit.errors import Overtaken
 from pushkit.events import Event, StepFinished, Warned
-from pushkit.files import RemoteFull
+from pushkit.files import RemoteFull, ShellResult
+from pushkit.files.errors import RemoteLost
 from pushkit.files.history import meant
 from pushkit.files.place import STATE
 from pushkit.files.releases import Releases
@@ -27,6 +42,7 @@ from pushkit.model import Release, Revision
 from pushkit.secrets.redaction import Redactor
 from pushkit.snapshot import take
 from pushkit_dir.remote import LocalRemote
+from unit.test_shell import LocalShell
 
 
 class Site:
@@ -663,3 +679,69 @@ def test_read_only_directories_are_filled_and_closed(site: Site) -> None:
     finally:
         with suppress(OSError):
             (site.source / "closed").chmod(0o755)
+
+
+def test_who_takes_the_number_of_a_push_in_a_moment_is_followed_by_it(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    site.write("a", "1")
+    snapshot = site.snapshot()
+    planned = site.releases.plan(snapshot)
+    faster = Releases(site.remote, site.run, 5)
+    faster.push(faster.plan(snapshot), snapshot)
+    with pytest.raises(Overtaken, match="at the same moment"):
+        site.releases.push(planned, snapshot)
+    site.write("a", "2")
+    assert site.push().id.startswith("000002-")
+    assert site.live() == {"a": "2"}
+    assert not site.releases.look().open_tickets
+
+
+class Cut(LocalRemote):
+    """A remote that is lost when a ticket is to be taken."""
+
+    def make_directory(self, path: str, mode: int) -> None:
+        if path == STATE.ticket(1):
+            raise RemoteLost("the connection was lost")
+        super().make_directory(path, mode)
+
+
+def test_who_does_not_know_whether_it_has_a_ticket_ends_nobody_elses(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    site.write("a", "1")
+    cut = Releases(Cut(site.path), site.run, 5)
+    snapshot = site.snapshot()
+    planned = cut.plan(snapshot)
+    site.remote.make_directory("", 0o755)
+    other = site.enter()
+    with pytest.raises(RemoteLost):
+        cut.push(planned, snapshot)
+    assert [each.number for each in site.releases.look().open_tickets] == [other.number]
+
+
+class Late(LocalShell):
+    """A shell whose user asks to stop when a script has switched, before anybody could tell them so."""
+
+    asked = threading.Event()
+
+    def run_script(
+        self, script: str, stdin: Iterable[bytes], failed: Callable[[bytes], bool], patience: float
+    ) -> ShellResult:
+        result = super().run_script(script, stdin, failed, patience)
+        if "current.new" in script:
+            self.asked.set()
+        return result
+
+
+def test_who_asks_to_stop_when_all_is_live_is_told_that_it_is(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    site.write("a", "1")
+    remote = Late(site.path, ["sh"], os.defpath)
+    remote.asked = site.cancelled
+    layout = Releases(remote, site.run, 5)
+    snapshot = site.snapshot()
+    with pytest.raises(Interrupted):
+        layout.push(layout.plan(snapshot), snapshot)
+    assert site.live() == {"a": "1"}
+    finished = [event.step.action for event in site.events if isinstance(event, StepFinished)]
+    assert finished == [Action.ADD, Action.SWITCH]
+    assert not layout.look().open_tickets
