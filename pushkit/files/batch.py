@@ -36,6 +36,7 @@ from pushkit.files.operation import (
     Switchable,
     Verify,
     Write,
+    makes_root,
 )
 from pushkit.files.scripts import HEAD, Shell, copy_all, digests, kinds, untar
 from pushkit.model import Entry, Kind
@@ -92,9 +93,9 @@ class Batch:
         parts = [self._part(number, each) for number, each in enumerate(operations)]
         first = self._first(parts)
         # What makes the root comes before anything can be done in it.
-        root_first = parts and isinstance(operations[0], MakeDirectory) and not operations[0].path
-        making = parts[0] if root_first else ""
-        parts[0:1] = [""] if root_first else parts[0:1]
+        making = ""
+        if operations and makes_root(operations[0]):
+            making, parts[0] = parts[0], ""
         self._before = f"{HEAD}{making}cd {quote(root)}\n{''.join(parts[:first])}"
         self._after = "" if first is None else self._rest("".join(parts[first:]))
 

@@ -15,7 +15,7 @@ from pushkit.amount import amount
 from pushkit.errors import Busy, Interrupted, Overtaken, PushRefused, TargetError
 from pushkit.files.errors import RemoteError, RemoteExists, RemoteLost, RemoteMissing
 from pushkit.files.machine import machine
-from pushkit.files.operation import MakeDirectory, Operation
+from pushkit.files.operation import MakeDirectory, Operation, makes_root
 from pushkit.files.queue import Entrance, Queue
 from pushkit.files.remote import Remote
 from pushkit.files.survey import Survey
@@ -28,6 +28,8 @@ from pushkit.strategy import Run, one_line
 REASON = 300
 #: Seconds that a network is left alone before the target is reached again.
 PAUSE = 1.0
+#: To enter the queue, to send, to verify and to switch, where nobody else is.
+TRIPS = 1
 #: What ends a push whose files are as good as they were: what has arrived whole is taken up by the next one.
 UNDERWAY = (Interrupted, KeyboardInterrupt, RemoteLost)
 
@@ -141,7 +143,7 @@ class Layout(ABC):
         """The least number that a push is to have; 0 for any."""
         return number_of(self._run.release.id) if self._run.release else 0
 
-    def _round_trips(self, ahead: int) -> tuple[int, int] | None:
+    def _round_trips(self, ahead: int = TRIPS) -> tuple[int, int] | None:
         """Those up to now, and those of a push in which nothing is in the way."""
         return (self._remote.round_trips, ahead) if self._remote.capabilities.scripts else None
 
@@ -174,9 +176,25 @@ class Layout(ABC):
     def _make_root(self, survey: Survey) -> None:
         self._perform(self._rooting(survey), self.queue.state.name)
 
-    def _entrance(self, survey: Survey, describe: Callable[[int], Ticket]) -> Entrance | None:
-        """A ticket that is taken together with all the rest; None when somebody may have to be waited for."""
-        return None if self._crowded else self.queue.entrance(survey, describe, first=self._given)
+    def _begin(self, snapshot: Snapshot, live: str, survey: Survey, *, ready: bool) -> tuple[Entrance | None, Survey]:
+        """A place in the queue, to push ``snapshot`` over what is ``live``, and the survey that holds for it.
+
+        Where nobody else is and all is ``ready``, it is an entrance, whose operations come before all others, in one
+        round trip. Else there is a ticket, which may have had to wait.
+        """
+
+        def describe(number: int) -> Ticket:
+            return self._describe(number, snapshot, live)
+
+        if self._ticket is not None:
+            return None, survey
+        if ready and not self._crowded:
+            entrance = self.queue.entrance(survey, describe, first=self._given)
+            if entrance is not None:
+                return entrance._replace(operations=[*self._rooting(survey), *entrance.operations]), survey
+        self._make_root(survey)
+        self._ticket, survey = self._enter(survey, describe)
+        return None, survey
 
     def _check_entered(self, entrance: Entrance | None, error: BaseException) -> None:
         """Raise `Overtaken` when somebody else was faster, so that nothing of this push was done."""
@@ -205,7 +223,7 @@ class Layout(ABC):
             try:
                 return self._remote.perform(left, self._reported, stage)
             except RemoteError as error:
-                if isinstance(error, RemoteMissing) and is_root(error.operation):
+                if isinstance(error, RemoteMissing) and makes_root(error.operation):
                     raise TargetError(
                         f"{self._remote.root} does not exist, nor does the directory it would lie in; "
                         "nothing was changed",
@@ -216,11 +234,6 @@ class Layout(ABC):
                 self._run.warn(f"something old could not be removed: {error.message}")
                 left = following(left, error.operation)
         return ()
-
-
-def is_root(operation: object) -> bool:
-    """Whether it makes the root."""
-    return isinstance(operation, MakeDirectory) and not operation.path
 
 
 def release_of(number: int, snapshot: Snapshot, person: str) -> Release:

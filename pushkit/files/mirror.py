@@ -70,8 +70,6 @@ from pushkit.strategy import Run, one_line
 #: What says that releases were pushed here.
 RELEASES = place.STATE / "format"
 LOOK = Look(STATE, trees=(LIVE, JOURNAL, STATE.manifests), looked=(STATE.incoming, STATE.manifests, RELEASES))
-#: To enter the queue, and all the rest.
-TRIPS = 1
 #: For servers that read it; the modes keep the others out.
 GUARD = b"""<IfModule mod_authz_core.c>
 Require all denied
@@ -196,7 +194,7 @@ class Mirror(Layout):
         )
         if survey.hold:
             warnings.append(f"pushes are held by {survey.hold.who} since {survey.hold.when}: {survey.hold.why}")
-        trips = self._round_trips(TRIPS)
+        trips = self._round_trips()
         return MirrorPlan(name, steps, kept, live, tuple(warnings), trips, survey, before, ground, found)
 
     def _leftovers(self, survey: Survey) -> tuple[Step, ...]:
@@ -283,18 +281,9 @@ class Mirror(Layout):
         changed it, or it had to be finished first.
         """
         assert plan.survey
-        survey = plan.survey
         self._check_space(plan)
-
-        def describe(number: int) -> Ticket:
-            return self._describe(number, snapshot, plan.live)
-
-        # Where nobody else is, the ticket is taken with all the rest, in one round trip.
-        ready = plan.ground and JOURNAL not in survey.found and self._ticket is None
-        entrance = self._entrance(survey, describe) if ready else None
-        if entrance is None and self._ticket is None:
-            self._make_root(survey)
-            self._ticket, survey = self._enter(survey, describe)
+        ready = plan.ground is not None and JOURNAL not in plan.survey.found
+        entrance, survey = self._begin(snapshot, plan.live, plan.survey, ready=ready)
         if plan.ground is None:
             assert self._ticket
             with self.queue.alive(self._ticket), self._run.step(plan.steps[0]):
@@ -313,9 +302,8 @@ class Mirror(Layout):
         release = ticket.release
         assert release
         # What is live may have changed since a ticket was written that had to wait.
-        first: list[Operation] = [Write(f"{STATE.ticket(ticket.number)}/{RECORD}", ticket.record())]
-        if entrance:
-            first = [*self._rooting(survey), *entrance.operations]
+        again = Write(f"{STATE.ticket(ticket.number)}/{RECORD}", ticket.record())
+        first = entrance.operations if entrance else [again]
         with self.queue.alive(ticket):
             try:
                 self._carry_out(ticket, plan, survey, snapshot, first)

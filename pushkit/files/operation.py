@@ -206,3 +206,8 @@ class Verify(Operation):
 
     directory: str
     entries: Sequence[Entry]
+
+
+def makes_root(operation: Operation | None) -> bool:
+    """Whether it makes the remote's root, before which nothing can be done there."""
+    return isinstance(operation, MakeDirectory) and not operation.path

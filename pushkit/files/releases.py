@@ -35,7 +35,7 @@ from pushkit.files.commands import AFTER, BEFORE, Commands, When
 from pushkit.files.diff import Difference, difference
 from pushkit.files.errors import RemoteExists
 from pushkit.files.history import before, forgetting, good_in, left, meant, pruning
-from pushkit.files.layout import UNDERWAY, Layout
+from pushkit.files.layout import TRIPS, UNDERWAY, Layout
 from pushkit.files.merge import merge
 from pushkit.files.operation import (
     Absent,
@@ -71,8 +71,6 @@ from pushkit.snapshot import Snapshot
 from pushkit.strategy import Run, one_line
 
 NOTHING_SHARED, NO_COMMANDS = Shared(), Commands()
-#: To enter the queue, to send, verify and switch.
-TRIPS = 1
 
 
 class Releases(Layout):
@@ -254,16 +252,7 @@ class Releases(Layout):
         """
         assert plan.survey
         self._assembly.check_space(plan)
-        survey = plan.survey
-
-        def describe(number: int) -> Ticket:
-            return self._describe(number, snapshot, plan.live)
-
-        # Where nobody else is, the ticket is taken with all the rest, in one round trip.
-        entrance = self._entrance(survey, describe) if plan.entries and self._ticket is None else None
-        if entrance is None and self._ticket is None:
-            self._make_root(survey)
-            self._ticket, survey = self._enter(survey, describe)
+        entrance, survey = self._begin(snapshot, plan.live, plan.survey, ready=bool(plan.entries))
         if self.live(survey) != plan.live:
             raise Overtaken(f"another push made {self.live(survey) or 'nothing'} live on {plan.target} meanwhile")
         if not plan.entries:
@@ -275,7 +264,7 @@ class Releases(Layout):
         assert release
         with self.queue.alive(ticket):
             try:
-                first = [*self._rooting(survey), *entrance.operations] if entrance else []
+                first = entrance.operations if entrance else []
                 if ticket.previous != plan.live:
                     # What is live changed while the ticket waited.
                     ticket = replace(ticket, previous=plan.live)
@@ -299,7 +288,7 @@ class Releases(Layout):
         try:
             live = self._give_up(ticket, error)
         except (TargetError, PushRefused) as second:
-            # The connection may be what failed; the next push cleans up then.
+            # The connection may be what failed; the next push cleans up then. What the server still did nobody knows.
             if stopped and switch:
                 with suppress(TargetError, PushRefused), self._patient().step(switch):
                     raise second

@@ -163,6 +163,7 @@ class ShellRemote(Remote):
             if result.code:
                 raise told(self.root, result)
             output = result.stdout
+        self._obstacle = None
         if output.startswith(NO_ROOT):
             self._obstacle = output.removeprefix(NO_ROOT).decode("ascii", "replace").strip()
             return {}

@@ -12,7 +12,7 @@ from chaos.reader import reading
 from chaos.site import FULL, REMOTE, SEED, Site, check_truth, finished, told
 from pushkit.testing import Fault, FaultProxy, Way
 
-FAULTS = 100 if FULL else 1
+FAULTS = 100 if FULL else 2
 LOST = re.compile(r"lost|answer|reach|closed|ended|SSH server|hung up|gone|timed out", re.IGNORECASE)
 # A silent server is given up after three quarters of a minute; here after a few seconds.
 IMPATIENT = """

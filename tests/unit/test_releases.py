@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -31,14 +31,14 @@ from pushkit import (
     manifest,
 )
 from pushkit.errors import Overtaken
-from pushkit.events import Event, StepFinished, Warned
+from pushkit.events import Event, StepFailed, StepFinished, Warned
 from pushkit.files import RemoteFull, ShellResult
 from pushkit.files.errors import RemoteLost
 from pushkit.files.history import meant
 from pushkit.files.place import STATE
 from pushkit.files.releases import Releases
 from pushkit.files.ticket import Ticket
-from pushkit.model import Release, Revision
+from pushkit.model import Entry, Release, Revision
 from pushkit.secrets.redaction import Redactor
 from pushkit.snapshot import take
 from pushkit_dir.remote import LocalRemote
@@ -745,3 +745,55 @@ def test_who_asks_to_stop_when_all_is_live_is_told_that_it_is(tmp_path: Path) ->
     finished = [event.step.action for event in site.events if isinstance(event, StepFinished)]
     assert finished == [Action.ADD, Action.SWITCH]
     assert not layout.look().open_tickets
+
+
+class Gone(Late):
+    """A server that is lost as soon as its user has asked to stop."""
+
+    def run_script(
+        self, script: str, stdin: Iterable[bytes], failed: Callable[[bytes], bool], patience: float
+    ) -> ShellResult:
+        if self.asked.is_set():
+            raise RemoteLost("the connection was lost")
+        return super().run_script(script, stdin, failed, patience)
+
+
+def test_who_asks_to_stop_and_then_loses_the_connection_is_not_told_that_nothing_is_live(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    site.write("a", "1")
+    remote = Gone(site.path, ["sh"], os.defpath)
+    remote.asked = site.cancelled
+    layout = Releases(remote, site.run, 5)
+    snapshot = site.snapshot()
+    with pytest.raises(Interrupted):
+        layout.push(layout.plan(snapshot), snapshot)
+    failed = [event.step.action for event in site.events if isinstance(event, StepFailed)]
+    # By this the engine says that it is not known whether the new release is live.
+    assert failed == [Action.SWITCH]
+
+
+class Switched(LocalRemote):
+    """A remote on which what is live changes while a push verifies: a dead one's server goes on."""
+
+    def verify(self, directory: str, entries: Sequence[Entry]) -> Sequence[Entry]:
+        live = self.read_link("current")
+        other = next(each.name for each in self.list("releases") if each.name not in live)
+        self.remove("current")
+        self.make_symlink(f"releases/{other}", "current")
+        return super().verify(directory, entries)
+
+
+def test_a_push_under_which_what_is_live_was_changed_changes_nothing_and_is_planned_again(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    for text in "12":
+        site.write("a", text)
+        site.push()
+    site.write("a", "3")
+    snapshot = site.snapshot()
+    pushing = Releases(Switched(site.path), site.run, 5)
+    with pytest.raises(Overtaken, match="meanwhile"):
+        pushing.push(pushing.plan(snapshot), snapshot)
+    assert site.live() == {"a": "1"}
+    assert not site.releases.look().open_tickets
+    site.push()
+    assert site.live() == {"a": "3"}
