@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 import pluggy
@@ -93,6 +93,23 @@ def observer(name: str) -> type[Observer[Any]]:
     return result
 
 
+def explained(group: str, name: str) -> type[Any]:
+    """The class of a strategy or an observer whose options can all be explained: each has a JSON Schema.
+
+    A push does without: schemas of many options take as long as all else that is loaded. Raises `PluginError`.
+    """
+    from pushkit.options import without_schema  # noqa: PLC0415  (pydantic, only for those who need it)
+
+    kind: type[Any] = strategy(name) if group == "strategies" else observer(name)
+    if field := without_schema(kind.Options):
+        plugin = find(group, name)
+        raise PluginError(
+            f"{plugin} has an option that nothing can explain, {field}",
+            hint=f"this is for the authors of {plugin.distribution}",
+        )
+    return kind
+
+
 def secret_source(name: str) -> SecretSource:
     """The function behind ``${name:...}``. Raises `PluginError` when it is unknown, ambiguous or broken."""
     result: SecretSource = _result("secret_sources", name, "pushkit_secret_source", _not_a_function)
@@ -127,8 +144,8 @@ def command(name: str) -> click.Command:
 def load(plugin: Plugin) -> Any:
     """What a plugin of any group offers. Raises `PluginError` when its name is ambiguous, or it is broken."""
     getters: dict[str, Callable[[str], Any]] = {
-        "strategies": strategy,
-        "observers": observer,
+        "strategies": partial(explained, "strategies"),
+        "observers": partial(explained, "observers"),
         "host_sources": host_source,
         "secret_sources": secret_source,
         "traffic": traffic,
@@ -260,7 +277,7 @@ def _guarded(plugin: Plugin, what: str, act: Callable[[], Any]) -> Any:
 
 def _no_subclass(base: type, name: str) -> Callable[[Any], str]:
     """A check that a plugin gives a complete subclass of ``base`` that is called ``name``."""
-    from pushkit.options import Options, without_schema  # noqa: PLC0415  (pydantic, only for those who need it)
+    from pushkit.options import Options  # noqa: PLC0415  (pydantic, only for those who need it)
 
     def check(result: Any) -> str:
         if not (isinstance(result, type) and issubclass(result, base)):
@@ -270,8 +287,6 @@ def _no_subclass(base: type, name: str) -> Callable[[Any], str]:
         options = getattr(result, "Options", None)
         if not (isinstance(options, type) and issubclass(options, Options)):
             return "has no `Options`, a subclass of pushkit.Options"
-        if field := without_schema(options):
-            return f"has an option that nothing can explain, {field}"
         undefined = ", ".join(sorted(getattr(result, "__abstractmethods__", ())))
         return f"does not define {undefined}" if undefined else ""
 
