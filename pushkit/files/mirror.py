@@ -107,7 +107,7 @@ class Mirror(Layout):
 
     def look(self) -> Survey:
         """What the target holds. Refuses what this layout did not make."""
-        found = LOOK.at(self._remote)
+        found = LOOK.at(self._remote, self._known)
         found.check(STATE.incoming, STATE.manifests, STATE.pushes)
         if RELEASES in found.found:
             raise PushRefused(
@@ -310,6 +310,7 @@ class Mirror(Layout):
             except BaseException as error:
                 self._check_entered(entrance, error)
                 self._leave(ticket, plan, error)
+        self._known.keep(snapshot.manifest)
         return release
 
     def _leave(self, ticket: Ticket, plan: MirrorPlan, error: BaseException) -> None:

@@ -105,7 +105,7 @@ class Releases(Layout):
 
     def look(self) -> Survey:
         """What the target holds. Refuses what this layout did not make."""
-        found = look_for(self._shared).at(self._remote)
+        found = look_for(self._shared).at(self._remote, self._known)
         found.check(RELEASES, STATE.incoming, STATE.manifests, STATE.pushes, *self._shared.directories)
         if MIRROR / "format" in found.found:
             raise PushRefused(
@@ -279,6 +279,7 @@ class Releases(Layout):
                 if self.live() != release.id:
                     raise Overtaken(f"{one_line(error)}; this push has to be planned again") from error
                 self._completed(ticket, plan, error)
+        self._known.keep(plan.manifest)
         return release
 
     def _leave(self, ticket: Ticket, plan: ReleasesPlan, error: BaseException) -> None:

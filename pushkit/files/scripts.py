@@ -7,7 +7,7 @@ NUL; paths are quoted. The scripts need ``sh`` and what `PROBE` finds, and run a
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from shlex import join, quote
 
@@ -272,13 +272,27 @@ def variables(command: Command) -> bytes:
     return text.encode("utf-8", "surrogateescape")
 
 
-def collect(trees: Sequence[str], listed: Sequence[str], looked: Sequence[str], pointed: tuple[str, str] | None) -> str:
+def collect(
+    trees: Sequence[str],
+    listed: Sequence[str],
+    looked: Sequence[str],
+    pointed: tuple[str, str] | None,
+    known: tuple[str, Collection[str]] = ("", ()),
+) -> str:
     """Print what `Remote.collect` asks for, below the current directory.
 
     A line for each path of ``looked`` and ``listed`` and for the directories in the latter, with a letter for its kind
-    before it; how much room there is, in units of 1,024 bytes, after an ``s``; an empty line; and a tar of everything
-    else.
+    before it; a ``k``, the digest and the path of each file that is ``known``; how much room there is, in units of
+    1,024 bytes, after an ``s``; an empty line; and a tar of everything else.
     """
+    records, digests = known
+    take = 'set -- "$@" "$each"'
+    if digests:
+        # `read` takes no more of the file than its first line.
+        take = (
+            'd=; read -r a b d <"$each" 2>/dev/null || :\n'
+            f'case $d in {"|".join(digests)}) echo "k $d $each";; *) {take};; esac'
+        )
     look = (
         'look() { if [ -L "$1" ]; then echo "l $1"; elif [ -d "$1" ]; then echo "d $1"; '
         'elif [ -f "$1" ]; then echo "f $1"; elif [ -e "$1" ]; then echo "o $1"; fi; }\n'
@@ -289,14 +303,17 @@ def collect(trees: Sequence[str], listed: Sequence[str], looked: Sequence[str], 
         for path in listed
     ]
     chosen = "".join(
-        f'if [ -e {quote(path)} ] || [ -L {quote(path)} ]; then set -- "$@" {quote(path)}; fi\n' for path in trees
+        f'for each in {quote(path)}/*; do if [ -f "$each" ] && ! [ -L "$each" ]; then {take}\nfi; done\n'
+        if path == records
+        else f'if [ -e {quote(path)} ] || [ -L {quote(path)} ]; then set -- "$@" {quote(path)}; fi\n'
+        for path in trees
     )
     if pointed:
         link, directory = pointed
         chosen += (
             f'if [ -L {quote(link)} ]; then set -- "$@" {quote(link)}; to=$(readlink {quote(link)})\n'
-            f'if [ -f {quote(directory)}/"${{to##*/}}" ]; then set -- "$@" {quote(directory)}/"${{to##*/}}"; fi; fi\n'
+            f'each={quote(directory)}/"${{to##*/}}"; if [ -f "$each" ]; then {take}\nfi; fi\n'
         )
     lines.append('df -P -k . 2>/dev/null | while read -r a b c free rest; do echo "s $free"; done\n')
     # A ticket that ends while it is read makes tar complain, and no archive worse.
-    return f'{look}{"".join(lines)}echo\nset --\n{chosen}[ $# -eq 0 ] || tar -cf - "$@" 2>/dev/null || :\necho {ALL}\n'
+    return f'{look}set --\n{chosen}{"".join(lines)}echo\n[ $# -eq 0 ] || tar -cf - "$@" 2>/dev/null || :\necho {ALL}\n'

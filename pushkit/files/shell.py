@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 import threading
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from io import BytesIO
 from shlex import quote
 from typing import BinaryIO, NamedTuple
 
+from pushkit import manifest
 from pushkit.archive import Part, epoch, tar
 from pushkit.errors import Interrupted, TimedOut
 from pushkit.files import scripts
@@ -150,12 +151,13 @@ class ShellRemote(Remote):
         listed: Sequence[str] = (),
         looked: Sequence[str] = (),
         pointed: tuple[str, str] | None = None,
+        known: tuple[str, Collection[str]] = ("", ()),
         limit: int,
     ) -> dict[str, Found]:
         """Read all of it with one script."""
         if not {"tar", "readlink"} <= self.shell.tools:
             return super().collect(trees, listed=listed, looked=looked, pointed=pointed, limit=limit)
-        script = scripts.collect(trees, listed, looked, pointed)
+        script = scripts.collect(trees, listed, looked, pointed, known)
         before, output = self._foreseen
         self._foreseen = ("", b"")
         if before != script:
@@ -167,7 +169,7 @@ class ShellRemote(Remote):
         if output.startswith(NO_ROOT):
             self._obstacle = output.removeprefix(NO_ROOT).decode("ascii", "replace").strip()
             return {}
-        found, self._free = collected(output, self.root)
+        found, self._free = collected(output, self.root, known[1])
         return found
 
     def perform(
@@ -406,8 +408,11 @@ def told(path: str, result: ShellResult) -> RemoteError:
     return RemoteError(f"{path}: the target said: {lines[0].strip()}")
 
 
-def collected(output: bytes, root: str) -> tuple[dict[str, Found], int | None]:
-    """What the script of `collect` printed, and how many bytes are free. Raises `RemoteError` when it was cut off."""
+def collected(output: bytes, root: str, known: Collection[str]) -> tuple[dict[str, Found], int | None]:
+    """What the script of `collect` printed, and how many bytes are free. Raises `RemoteError` when it was cut off.
+
+    ``known`` are the digests that it was given.
+    """
     if not output:
         return {}, None
     if not output.endswith(f"{ALL}\n".encode()):
@@ -421,6 +426,10 @@ def collected(output: bytes, root: str) -> tuple[dict[str, Found], int | None]:
         letter, _, path = line.partition(" ")
         if letter == "s":
             free = int(path) * 1024 if path.isdigit() else free
+        elif letter == "k":
+            digest, _, path = path.partition(" ")
+            if digest in known:
+                found[path] = Found(Stat(path.rpartition("/")[2], Kind.FILE, 0, 0), manifest.head(digest))
         elif path:
             found["" if path == "." else path] = Found(Stat(path.rpartition("/")[2], LETTERS.get(letter), 0, 0))
     if at + 2 + len(ALL) + 1 == len(output):

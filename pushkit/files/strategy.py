@@ -15,6 +15,7 @@ from pushkit.amount import amount
 from pushkit.errors import PushRefused, TimedOut
 from pushkit.files.commands import Commands
 from pushkit.files.errors import RemoteLost
+from pushkit.files.known import Known
 from pushkit.files.layout import Layout
 from pushkit.files.log import read_log
 from pushkit.files.mirror import LOOK as MIRROR
@@ -130,7 +131,8 @@ class FileStrategy(Strategy[FileOptionsT]):
     @property
     def opening(self) -> str:
         """The shell script that will be asked for first. Who runs it with `probing` saves a round trip."""
-        return MIRROR.script if self.options.layout == "mirror" else look_for(Shared(self.options.shared)).script
+        look = MIRROR if self.options.layout == "mirror" else look_for(Shared(self.options.shared))
+        return look.script(Known(self.run))
 
     def connect(self) -> None:
         """Open the remote."""
