@@ -16,11 +16,13 @@ from secrets import token_hex
 from shlex import quote
 from typing import BinaryIO
 
+from pushkit.files.compression import patch
 from pushkit.files.operation import (
     Absent,
     Append,
     Copy,
     Fence,
+    Listing,
     MakeDirectory,
     Operation,
     Point,
@@ -38,7 +40,7 @@ from pushkit.files.operation import (
     Write,
     makes_root,
 )
-from pushkit.files.scripts import HEAD, Shell, copy_all, digests, kinds, untar
+from pushkit.files.scripts import HEAD, Shell, copy_all, digests, kinds, listed, untar
 from pushkit.model import Entry, Kind
 
 #: Linux takes an argument of 128 KiB at most, and quoting makes a script longer.
@@ -49,8 +51,8 @@ INLINE = 2048
 MANY = 2000
 #: The name of the directory, in a stage, that all a script reads is in but the entries it puts.
 DESK = re.compile(r"papers-[0-9a-f]{8}")
-#: What the script prints when files are not whole, and ends.
-WRONG = "wrong"
+#: What the script prints when files are not whole, and ends; and when a base does not hold what it is said to.
+WRONG, UNLIKE = "wrong", "unlike"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +124,10 @@ class Batch:
         """Whether the script ended since files are not whole."""
         return WRONG.encode() in output.split(b"\n")
 
+    def unlike(self, output: bytes) -> bool:
+        """Whether the script ended since a base does not hold what it is said to."""
+        return UNLIKE.encode() in output.split(b"\n")
+
     def _first(self, parts: Sequence[str]) -> int | None:
         """The operation before which the stage is filled: as late as can be, for operations before it fill it too."""
         papers = f"{self._stage}/{self.desk}/"
@@ -189,9 +195,14 @@ class Batch:
                 where = named(path) if path else quote(self._root)
                 made = f"mkdir {where}\nchmod {mode:o} {where}\n"
                 return f"if ! [ -d {where} ]; then\n{made}fi\n" if may_exist else made
-            case Write(path, data, mode):
+            case Write(path, data, mode, base):
                 new, where = named(f"{path}.new"), named(path)
-                make = f"{self._print(number, data)} >{new}\n"
+                if base and base.content and "zstd-patch" in self._shell.tools:
+                    paper = self._paper(number, patch(base.content, data))
+                    patched = f"zstd -dcq --patch-from={quote(base.path)} {paper} >{new} 2>/dev/null"
+                    make = f"{patched} || {{ echo {UNLIKE}; exit 0; }}\n"
+                else:
+                    make = f"{self._print(number, data)} >{new}\n"
                 return f"{make}chmod {mode:o} {new}\nmv -fT {new} {where}\n"
             case Append(path, data):
                 return f"(umask 077; {self._print(number, data)} >>{named(path)})\n"
@@ -217,13 +228,13 @@ class Batch:
                 return f"chmod {mode:o} {named(path)}\n"
             case Put():
                 return ""
-            case Copy(source, directory, entries, link):
-                return self._copy(number, source, directory, names(entries), link=link) if entries else ""
-            case Verify(directory, entries):
+            case Copy():
+                return self._copy(number, operation) if operation.entries else ""
+            case Verify(_, entries, _):
                 files = [entry for entry in entries if entry.kind is Kind.FILE]
                 if not files:
                     return ""
-                found = f"{self._digests(number, directory, files)} | {self._shell.sha256}"
+                found = f"{self._digests(number, operation, files)} | {self._shell.sha256}"
                 return f'found=$( {found} )\n[ "${{found%% *}}" = {expected(files)} ] || {{ echo {WRONG}; exit 0; }}\n'
             case _:
                 raise TypeError(f"{operation} is no operation")
@@ -237,23 +248,47 @@ class Batch:
             return f"cat {self._paper(number, data)}"
         return f"printf %s {quote(data.decode())} | cat"
 
-    def _digests(self, number: int, directory: str, files: Sequence[Entry]) -> str:
+    def _digests(self, number: int, verify: Verify, files: Sequence[Entry]) -> str:
         """A command that prints the sha256 of each of ``files``, in order, one a line."""
+        compute = f"(cd {quote(verify.directory)} && {digests(self._shell)})"
 
-        def part(name: str, some: Sequence[Entry]) -> str:
-            return f"(cd {quote(directory)} && {digests(self._shell)}) <{self._paper(f'{number}{name}', names(some))}"
+        def part(first: int, last: int) -> str:
+            some = files[first:last]
+            return self._with_names(f"{number}-{first}", compute, some, "f", verify.listing, first=first, last=last)
 
         if len(files) < MANY:
-            return part("", files)
+            return part(0, len(files))
         half = len(files) // 2
         late = quote(f"{self._stage}/{self.desk}/{number}-digests")
-        return f"{{ {part('-late', files[half:])} >{late} & {part('', files[:half])}; wait; cat {late}; }}"
+        return f"{{ {part(half, len(files))} >{late} & {part(0, half)}; wait; cat {late}; }}"
 
-    def _copy(self, number: int, source: str, directory: str, listed: bytes, *, link: bool) -> str:
-        paper = self._paper(number, listed)
-        up = "/".join([".."] * (source.count("/") + 1))
-        command = copy_all(f"{up}/{directory}", self._shell, link=link)
-        return f"(cd {quote(source)} && {command}) <{paper}\n"
+    def _copy(self, number: int, copy: Copy) -> str:
+        up = "/".join([".."] * (copy.source.count("/") + 1))
+        command = copy_all(f"{up}/{copy.directory}", self._shell, link=copy.link)
+        command = f"(cd {quote(copy.source)} && {command})"
+        return self._with_names(f"{number}", command, copy.entries, "fs", copy.listing) + "\n"
+
+    def _with_names(
+        self,
+        name: str,
+        command: str,
+        entries: Sequence[Entry],
+        kinds: str,
+        listing: Listing | None,
+        *,
+        first: int = 0,
+        last: int = 0,
+    ) -> str:
+        """``command`` with the names of ``entries`` on its standard input.
+
+        In ``listing``, where that pays, they are those of the ``kinds`` from ``first`` to before ``last``, 0 for all.
+        """
+        pays = listing and self._shell.lists and len(entries) >= max(MANY // 2, 2 * len(listing.others))
+        if listing is None or not pays or any("\n" in entry.path for entry in (*entries, *listing.others)):
+            return f"{command} <{self._paper(name, names(entries))}"
+        others = names(listing.others).replace(b"\0", b"\n")
+        left_out = self._paper(f"{name}-others", others) if others else ""
+        return f"{listed(quote(listing.path), kinds, left_out, first=first + 1, last=last)} | {command}"
 
 
 #: What a script prints for each kind.

@@ -95,7 +95,7 @@ class Releases(Layout):
         super().__init__(remote, run)
         self._keep = keep
         self._hard_links = hard_links
-        self._assembly = Assembly(remote, run, self._perform, hard_links=hard_links, times=times)
+        self._assembly = Assembly(remote, run, self._perform, self._known, hard_links=hard_links, times=times)
         self._shared = shared
         self._commands = commands
         self._tidied = False
@@ -212,7 +212,19 @@ class Releases(Layout):
         trips = self._round_trips(TRIPS + self._commands.trips)
         making = self._shared.missing(survey, snapshot.entries)
         return ReleasesPlan(
-            name, tuple(steps), kept, live, tuple(warnings), trips, survey, found, by_path, entries, written, making
+            name,
+            tuple(steps),
+            kept,
+            live,
+            tuple(warnings),
+            trips,
+            survey,
+            found,
+            by_path,
+            entries,
+            written,
+            manifest.digest(was) if was else "",
+            making,
         )
 
     def _difference(

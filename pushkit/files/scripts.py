@@ -18,16 +18,15 @@ from pushkit.process import Command
 MARKER = "pushkit-shell"
 # On both outputs, since login scripts print on both before a script begins.
 HEAD = f"echo {MARKER}\necho {MARKER} >&2\nset -eu\nLC_ALL=C\nexport LC_ALL\numask 022\n"
-TOOLS = "tar cp rm chmod grep sed xargs sha256sum shasum df dd mkdir ln readlink cat rmdir setsid"
+TOOLS = "tar cp rm chmod grep sed tail tr awk xargs sha256sum shasum df dd mkdir ln readlink cat rmdir setsid"
 PROBE = f"""{HEAD}for tool in {TOOLS}; do
   if command -v "$tool" >/dev/null 2>&1; then echo "$tool"; fi
 done
 case $(cp --version 2>/dev/null) in *coreutils*) echo gnu-cp;; esac
 case $(tar --version 2>/dev/null) in *'GNU tar'*) echo gnu-tar;; esac
 case $(mv --help 2>&1) in *-T*) echo mv-T;; esac
-for tool in zstd gzip; do
-  case $({{ echo "$tool" | "$tool" -c | "$tool" -dc; }} 2>/dev/null) in "$tool") echo "$tool"; break;; esac
-done
+case $(zstd -V 2>/dev/null) in *v0.*|'') false;; *v1.[0-4].*) echo zstd;; *) echo zstd; echo zstd-patch;; esac ||
+  case $({{ echo gzip | gzip -c | gzip -dc; }} 2>/dev/null) in gzip) echo gzip;; esac
 if printf 'a\\0b\\0' | xargs -0 printf '%s-' >/dev/null 2>&1; then echo xargs-0; fi
 if printf 'a\\0b\\0' | xargs -0 -P 2 printf '%s-' >/dev/null 2>&1; then echo xargs-P; fi
 echo "home $PWD"
@@ -70,6 +69,11 @@ class Shell:
         if not {"grep", "sed", "xargs-0"} <= self.tools:
             return ""
         return next((cmd for cmd in ("sha256sum", "shasum -a 256") if cmd.split()[0] in self.tools), "")
+
+    @property
+    def lists(self) -> bool:
+        """Whether it can read the names in a manifest."""
+        return {"tail", "tr", "awk", "grep", "xargs-0"} <= self.tools
 
     @property
     def capabilities(self) -> Capabilities:
@@ -140,6 +144,23 @@ def copy_all(directory: str, shell: Shell, *, link: bool) -> str:
     one = 'ln "$name" "$to/$name"' if link else 'cp -pPR "$name" "$to/$name"'
     each = f"set -e; to=$1; shift; for name; do {one}; done"
     return f"{xargs} sh -c {quote(each)} sh {to}"
+
+
+def listed(manifest: str, kinds: str, others: str = "", *, first: int = 1, last: int = 0) -> str:
+    """A command that prints the names of some entries of a manifest, as `names` does: those of ``kinds``, letters.
+
+    Those that the file ``others`` has, one a line, are left out, then all before the ``first`` and after the ``last``;
+    0 is none. No name may hold a line break.
+    """
+    chosen = f'NR%4==1{{k=substr($0,1,1)}} NR%4==2{{p=$0}} NR%4==0&&index("{kinds}",k){{print "./" p}}'
+    command = f"tail -n +2 {manifest} | tr '\\000' '\\n' | awk {quote(chosen)}"
+    if others:
+        command += f" | grep -vxFf {others}"
+    if last:
+        command += f" | awk {quote(f'NR>={first}&&NR<={last}')}"
+    elif first > 1:
+        command += f" | tail -n +{first}"
+    return f"{command} | tr '\\n' '\\000'"
 
 
 def kinds() -> str:

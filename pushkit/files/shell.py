@@ -7,6 +7,7 @@ import threading
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
+from dataclasses import replace
 from io import BytesIO
 from shlex import quote
 from typing import BinaryIO, NamedTuple
@@ -19,7 +20,7 @@ from pushkit.files.batch import Batch, expected, names
 from pushkit.files.compression import Compression, chosen, length, sampled
 from pushkit.files.errors import RemoteDenied, RemoteError, RemoteExists, RemoteFull, RemoteMissing, not_switchable
 from pushkit.files.large import Large, apart
-from pushkit.files.operation import Copy, Operation, Put, SetMode, Still, Switchable, Verify
+from pushkit.files.operation import Copy, Operation, Put, SetMode, Still, Switchable, Verify, Write
 from pushkit.files.remote import Remote, pieces
 from pushkit.files.scripts import ALL, MARKER, NEXT, Shell, own_output
 from pushkit.files.stat import Found, Stat
@@ -210,6 +211,9 @@ class ShellRemote(Remote):
                         return wrong
                     # They are whole after all: what could not be told of all at once can of each.
                     return self.perform(operations[done + 1 :], reported, stage)
+                if isinstance(operation, Write) and batch.unlike(result.stdout):
+                    whole = replace(operation, base=None, step=None)
+                    return self.perform([whole, *operations[done + 1 :]], reported, stage)
                 error = told(self.root, result)
                 if isinstance(operation, Switchable) and not isinstance(error, RemoteFull):
                     error = not_switchable(self.root)
