@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any, Protocol, TypeVar
 
@@ -78,6 +78,31 @@ class StepFailed(Event):
 
     step: Step
     error: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepsPassed(Event):
+    """Small steps that were begun and are done, one after the other, in ``seconds`` altogether.
+
+    Only listeners that say that they take ``many`` get it; all others get what it stands for, see `Emitter`.
+    """
+
+    steps: tuple[Step, ...]
+    seconds: float
+
+    @property
+    def size(self) -> int:
+        """The bytes of all steps."""
+        return sum([step.size for step in self.steps])
+
+    def each(self) -> Iterator[Event]:
+        """What it stands for: that each step began, that its bytes have travelled, and that it is done."""
+        seconds = self.seconds / len(self.steps)
+        for step in self.steps:
+            yield StepStarted(self.target, step)
+            if step.size:
+                yield StepProgress(self.target, step, step.size)
+            yield StepFinished(self.target, step, seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +225,10 @@ class Redact(Protocol):
 
 
 class Emitter:
-    """Passes each event, redacted, to every listener, one event at a time whatever thread it comes from."""
+    """Passes each event, redacted, to every listener, one event at a time whatever thread it comes from.
+
+    A listener whose attribute ``many`` is true gets `StepsPassed` as it is, the others get each step's own events.
+    """
 
     def __init__(self, redact: Redact, listeners: tuple[Emit, ...]) -> None:
         self._redact = redact
@@ -213,7 +241,11 @@ class Emitter:
             if self._redact:
                 event = redacted(event, self._redact)
             for listener in self._listeners:
-                listener(event)
+                if isinstance(event, StepsPassed) and not getattr(listener, "many", False):
+                    for each in event.each():
+                        listener(each)
+                else:
+                    listener(event)
 
 
 def redacted(value: T, redact: Callable[[str], str]) -> T:

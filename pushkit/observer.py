@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, ClassVar, Generic, TypeVar
 
-from pushkit.events import Event, Output, StepFinished, StepProgress, StepStarted
+from pushkit.events import Event, Output, StepFinished, StepProgress, StepsPassed, StepStarted
 from pushkit.model import Project
 from pushkit.options import Options
 from pushkit.strategy import one_line
@@ -18,7 +18,7 @@ from pushkit.strategy import one_line
 OptionsT = TypeVar("OptionsT", bound=Options)
 
 # What comes once a file or more often is for progress, not for people elsewhere.
-FREQUENT = (StepStarted, StepProgress, StepFinished)
+FREQUENT = (StepStarted, StepProgress, StepFinished, StepsPassed)
 # How long the end of a push waits for observers, all of them together, in seconds.
 PATIENCE = 5.0
 # Events that an observer is behind with; what comes after is not told to it.
@@ -46,6 +46,8 @@ class Observer(ABC, Generic[OptionsT]):
 
 class Audience:
     """Tells observers of events, each in a thread of its own, so that one that hangs or raises changes nothing."""
+
+    many = True
 
     def __init__(self, observers: Sequence[tuple[str, Observer[Any]]]) -> None:
         self._seats = [Seat(name, observer) for name, observer in observers]

@@ -18,6 +18,7 @@ from pushkit.capture import Captured, capture
 from pushkit.errors import Interrupted, PushkitError
 from pushkit.events import (
     Emit,
+    Emitter,
     Event,
     Note,
     Output,
@@ -25,6 +26,7 @@ from pushkit.events import (
     StepFailed,
     StepFinished,
     StepProgress,
+    StepsPassed,
     StepStarted,
     Warned,
 )
@@ -103,6 +105,16 @@ class Run:
     def step(self, step: Step) -> AbstractContextManager[None]:
         """Report one step: started, then finished, or failed with the error, which goes on."""
         return Reported(self, step)
+
+    def passed(self, steps: Sequence[Step], seconds: float) -> None:
+        """Report small steps that were taken one after the other, in so many seconds: as `step` and `progress` would.
+
+        For who takes thousands of them: that each costs as much as a file.
+        """
+        self.check()
+        event = StepsPassed(self.target.name, tuple(steps), seconds)
+        for each in (event,) if isinstance(self.emit, Emitter) else event.each():
+            self.emit(each)
 
     def progress(self, step: Step, size: int) -> None:
         """Report that ``size`` more bytes of ``step`` have travelled."""

@@ -19,7 +19,7 @@ from pushkit.cli.interrupts import Interrupts
 from pushkit.cli.settings import Settings, settings_of
 from pushkit.commands import COMMANDS
 from pushkit.errors import PushkitError, PushRefused, UsageError
-from pushkit.events import Emit, Event, PushFinished
+from pushkit.events import Event, PushFinished
 from pushkit.model import Project
 from pushkit.questions import Ask, nobody
 from pushkit.secrets import variables
@@ -69,7 +69,7 @@ def engine(settings: Settings, project: Project, *, quiet: bool = False) -> Iter
         with conversation(settings, told) as talk:
             made = Engine(
                 project,
-                listeners=(remembering(settings), *told),
+                listeners=(Remembering(settings), *told),
                 cancelled=talk.cancelled,
                 confirm=talk.confirm,
                 ask=talk.ask,
@@ -133,14 +133,18 @@ def tellers(settings: Settings, *, quiet: bool = False) -> tuple[Reporter, ...]:
     )
 
 
-def remembering(settings: Settings) -> Emit:
+class Remembering:
     """A listener that keeps the last receipt for who tells how the command ended."""
 
-    def remember(event: Event) -> None:
-        if isinstance(event, PushFinished):
-            settings.receipt = event.receipt
+    many = True
 
-    return remember
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def __call__(self, event: Event) -> None:
+        """Keep it, if it is one."""
+        if isinstance(event, PushFinished):
+            self._settings.receipt = event.receipt
 
 
 def on_terminal() -> bool:

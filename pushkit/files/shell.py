@@ -24,7 +24,7 @@ from pushkit.files.operation import Copy, Operation, Put, SetMode, Still, Switch
 from pushkit.files.remote import Remote, pieces
 from pushkit.files.scripts import ALL, MARKER, NEXT, Shell, own_output
 from pushkit.files.stat import Found, Stat
-from pushkit.files.transfer import Transfer
+from pushkit.files.transfer import Passage, Transfer
 from pushkit.model import Action, Entry, Kind, Step
 from pushkit.process import Command, Lines
 from pushkit.strategy import Run
@@ -187,9 +187,9 @@ class ShellRemote(Remote):
                 return self._perform_apart(operations, at, large, reported, stage)
         batch = Batch(operations, self.root, stage, self.shell)
         size = sum(work(each.entries) for each in operations if isinstance(each, (Copy, Verify)))
-        with ExitStack() as step:
+        with ExitStack() as stack:
             try:
-                result = self._run(*self._stream(batch, step), size)
+                result = self._run(*self._stream(batch, stack), size)
             except RemoteError:
                 steps = [each.step for each in operations if each.step and each.step.action is Action.SWITCH]
                 if not (steps and batch.sent):
@@ -254,7 +254,7 @@ class ShellRemote(Remote):
             and ("xargs-0" in self.shell.tools or not any(isinstance(each, Still) for each in operations))
         )
 
-    def _stream(self, batch: Batch, step: ExitStack) -> tuple[str, Iterable[bytes]]:
+    def _stream(self, batch: Batch, stack: ExitStack) -> tuple[str, Iterable[bytes]]:
         """The script of a batch, and what it reads: a tar of its papers, then of the entries that it puts."""
         if not batch.reads:
             return batch.script(), ()
@@ -262,7 +262,8 @@ class ShellRemote(Remote):
         papers = {paper.entry: paper for paper in batch.papers}
         parts = [Part([desk, *papers], lambda entry: pieces(papers[entry].open()))]
         if batch.put:
-            parts.append(sending(batch.put.transfer, step, batch))
+            passage = stack.enter_context(batch.put.transfer.passage())
+            parts.append(sending(batch.put.transfer, passage, batch))
         parts.append(Part([batch.last.entry], lambda _: ()))
 
         def looked(entry: Entry) -> BinaryIO:
@@ -300,11 +301,11 @@ class ShellRemote(Remote):
         if not self.shell.unpacks:
             super().put(directory, transfer)
             return
-        with ExitStack() as step:
+        with transfer.passage() as passage:
             compression = self.compression(transfer.entries, transfer.look)
             undo = compression.undo if compression else ""
             script = scripts.unpack(self._full(directory), self.shell, times=transfer.keeps_times, undo=undo)
-            stream = tar(sending(transfer, step))
+            stream = tar(sending(transfer, passage))
             self._done(directory, self._run(script, compression.compressed(stream) if compression else stream))
 
     def copy(self, source: str, directory: str, entries: Sequence[Entry], *, link: bool = False) -> None:
@@ -455,20 +456,19 @@ def collected(output: bytes, root: str, known: Collection[str]) -> tuple[dict[st
     return found, free
 
 
-def sending(transfer: Transfer, step: ExitStack, batch: Batch | None = None) -> Part:
-    """What is sent as part of a tar; ``step`` is that of the entry under way, of the last one in the end.
+def sending(transfer: Transfer, passage: Passage, batch: Batch | None = None) -> Part:
+    """What is sent as part of a tar, whose steps ``passage`` reports; it is to be left when the stream has ended.
 
-    In a ``batch``, whose other operations come after it, that one is over as well.
+    In a ``batch``, whose other operations come after it, the last one is over as well.
     """
 
     def entries() -> Iterator[Entry]:
         for entry in transfer.entries:
-            step.close()
-            step.enter_context(transfer.step(entry))
+            passage.go_by(entry)
             yield entry
         if batch:
-            step.close()
+            passage.over()
             batch.sent = True
 
     time = transfer.time if transfer.keeps_times else epoch
-    return Part(entries(), transfer.content, time, batch.place if batch else "")
+    return Part(entries(), transfer.passing, time, batch.place if batch else "")

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from copy import copy
 from hashlib import sha256
 from io import RawIOBase
+from types import TracebackType
 from typing import BinaryIO, TypeVar
 
 from pushkit.model import Entry, Kind, Step
@@ -17,6 +18,8 @@ from pushkit.strategy import Run
 T = TypeVar("T")
 #: Bytes of a file that is read at once, and of a piece of one that is larger.
 WHOLE = 256 * 1024
+#: Small files are reported together: about so many bytes, and so many of them.
+TOGETHER, MANY = 128 * 1024, 64
 
 
 class Transfer:
@@ -63,6 +66,10 @@ class Transfer:
         step = self._steps.get(entry.path)
         return nullcontext() if step is None else self._run.step(step)
 
+    def passage(self) -> Passage:
+        """Who reports the steps of entries that go by one after the other."""
+        return Passage(self._run, self._steps)
+
     def each(self, entries: Iterable[Entry], work: Callable[[Entry], None], *, workers: int = 1) -> None:
         """Do ``work`` for every entry, within its step, ``workers`` at a time: see `Run.each`."""
 
@@ -80,11 +87,14 @@ class Transfer:
         """The content of a file entry in pieces, as `open`."""
         if entry.size > WHOLE:
             return self._pieces(entry)
-        self._run.check()
         data = self._snapshot.read(entry)
         if data and (step := self._steps.get(entry.path)):
             self._run.progress(step, len(data))
         return (data,)
+
+    def passing(self, entry: Entry) -> Iterable[bytes]:
+        """The same, within a `passage`, which reports what is small."""
+        return self._pieces(entry) if entry.size > WHOLE else (self._snapshot.read(entry),)
 
     def only(self, entries: Sequence[Entry]) -> Transfer:
         """The same with other ``entries``, which are among these."""
@@ -132,6 +142,65 @@ class Transfer:
         step = self._steps.get(entry.path)
         with self.look(entry) as stream:
             yield stream if step is None else Counted(stream, self._run, step)  # type: ignore[misc]
+
+
+class Passage(AbstractContextManager["Passage"]):
+    """Reports the steps of entries that go by one after the other: those of small files many at once.
+
+    To be left with what went wrong with the last one, if anything did.
+    """
+
+    def __init__(self, run: Run, steps: Mapping[str, Step]) -> None:
+        self._run = run
+        self._steps = steps
+        self._passed: list[Step] = []
+        self._size = 0
+        self._since = 0.0
+        self._alone: AbstractContextManager[None] | None = None
+
+    def go_by(self, entry: Entry) -> None:
+        """The entry before is over, and ``entry`` begins."""
+        if self._alone or self._size >= TOGETHER or len(self._passed) >= MANY:
+            self.over()
+        step = self._steps.get(entry.path)
+        if step is None:
+            return
+        if entry.kind is Kind.FILE and entry.size > WHOLE:
+            self.over()
+            self._alone = self._run.step(step)
+            self._alone.__enter__()
+            return
+        if not self._passed:
+            self._run.check()
+            self._since = time.monotonic()
+        self._passed.append(step)
+        self._size += step.size
+
+    def over(self) -> None:
+        """All that went by is over."""
+        alone, self._alone = self._alone, None
+        if alone:
+            alone.__exit__(None, None, None)
+        elif self._passed:
+            passed, self._passed, self._size = self._passed, [], 0
+            self._run.passed(passed, time.monotonic() - self._since)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            self.over()
+            return
+        alone, self._alone = self._alone, None
+        if self._passed:
+            *passed, last = self._passed
+            self._passed = []
+            if passed:
+                self._run.passed(passed, time.monotonic() - self._since)
+            alone = self._run.step(last)
+            alone.__enter__()
+        if alone:
+            alone.__exit__(kind, error, trace)
 
 
 class Counted(RawIOBase):
