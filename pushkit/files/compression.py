@@ -16,7 +16,7 @@ from pushkit.model import Entry, Kind
 #: Streams of fewer bytes are sent as they are.
 LEAST = 64 * 1024
 #: How many places of a stream are looked at, and the bytes of each.
-PLACES, SLICE = 64, 1024
+PLACES, SLICE = 64, 4096
 #: What a sample has to shrink to, at most, for its stream to be compressed.
 GAIN = 0.9
 #: Seconds that a round trip takes at least where gzip is used: shorter lines are mostly faster than it. To put 10,000
@@ -121,7 +121,7 @@ def length(entries: Sequence[Entry]) -> int:
 
 
 def sampled(entries: Sequence[Entry], open: Callable[[Entry], BinaryIO]) -> bytes:  # noqa: A002
-    """Some 64 KiB of what is in a tar of ``entries``: of each file as much as its share, from its beginning.
+    """Some 256 KiB of what is in a tar of ``entries``: of each file as much as its share, from its beginning.
 
     The beginning of a stream would not do: directories of pictures lie beside those of sources. Headers, which are
     mostly zeros, are made up. What cannot be read is left out, and is told of when it is sent.
