@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from io import BytesIO
 from secrets import token_hex
 from shlex import quote
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
+from pushkit.files.compression import Compression
 from pushkit.files.operation import (
     Absent,
     Append,
@@ -38,7 +39,7 @@ from pushkit.files.operation import (
     Write,
     makes_root,
 )
-from pushkit.files.scripts import HEAD, Shell, copy_all, digests, kinds, untar
+from pushkit.files.scripts import HEAD, UNFETCHED, Shell, copy_all, digests, fetching, kinds, untar
 from pushkit.model import Entry, Kind
 
 #: Linux takes an argument of 128 KiB at most, and quoting makes a script longer.
@@ -51,6 +52,14 @@ MANY = 2000
 DESK = re.compile(r"papers-[0-9a-f]{8}")
 #: What the script prints when files are not whole, and ends.
 WRONG = "wrong"
+#: Papers of so many bytes, and more, are common to the hosts of a fleet.
+COMMON = 4096
+
+
+class Fetch(NamedTuple):
+    """That a host fetches what most of a `Put` holds, compressed by ``compression``."""
+
+    compression: Compression | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,17 +83,23 @@ class Batch:
     """A script that performs ``operations`` below the directory ``root`` of a remote with ``shell``.
 
     ``stage`` is a directory that is there, or that one of the operations makes. There is one `Put` at most, and its
-    directory lies below the stage.
+    directory lies below the stage. With ``fetch`` a host is only sent where it gets what it puts; see `give`.
     """
 
-    def __init__(self, operations: Sequence[Operation], root: str, stage: str, shell: Shell) -> None:
+    def __init__(
+        self, operations: Sequence[Operation], root: str, stage: str, shell: Shell, fetch: Fetch | None = None
+    ) -> None:
         self.operations = operations
         self.put = next((each for each in operations if isinstance(each, Put)), None)
         #: Whether the script has all that it puts, and may have come to any operation.
         self.sent = self.put is None
+        self.supply = self.put.transfer.supply if self.put else None
+        self.fetch = fetch
         self.papers: list[Paper] = []
+        #: What other hosts read as well, and lies in what is made once for all.
+        self.common: list[Paper] = []
         # Two pushes may have one stage, before they have one of their own.
-        self.desk = f"papers-{token_hex(4)}"
+        self.desk = f"papers-{self.supply.token if self.supply else token_hex(4)}"
         #: What is sent last.
         self.last = Paper(f"{self.desk}/last", b"")
         self._root = root
@@ -108,6 +123,12 @@ class Batch:
         """Whether there is anything on standard input."""
         return bool(self.papers or self.put)
 
+    def give(self, url: str, sha256: str) -> None:
+        """Tell the host where it fetches what it puts, and the digest of that: in papers that nobody else can read."""
+        # As each program reads it: none is told by its arguments, which everybody on the host can see.
+        said = {"url": f"{url}\n", "curl": f'url = "{url}"\n', "sha256": f"{sha256}\n"}
+        self.papers += [Paper(f"{self.desk}/{name}", text.encode()) for name, text in said.items()]
+
     @property
     def place(self) -> str:
         """Where the entries of `put` lie, relative to the stage, with a slash at the end."""
@@ -121,6 +142,12 @@ class Batch:
     def wrong(self, output: bytes) -> bool:
         """Whether the script ended since files are not whole."""
         return WRONG.encode() in output.split(b"\n")
+
+    def unfetched(self, output: bytes) -> str:
+        """Why the host could not fetch what it puts; empty when it could."""
+        start = UNFETCHED.encode()
+        said = [line.removeprefix(start) for line in output.split(b"\n") if line.startswith(start)]
+        return said[0].decode("utf-8", "replace").strip() or "without a word" if said else ""
 
     def _first(self, parts: Sequence[str]) -> int | None:
         """The operation before which the stage is filled: as late as can be, for operations before it fill it too."""
@@ -142,7 +169,8 @@ class Batch:
         unpack = f"(cd {quote(self._stage)} && {untar(self._shell, times=times, undo=undo)})\n"
         # To tar an archive is whole that was cut off between two files: nothing may follow from that.
         cut = "{ echo 'what was sent was cut off' >&2; exit 1; }"
-        return f"{unpack}[ -f {quote(f'{self._stage}/{self.last.path}')} ] || {cut}\n"
+        arrived = f"{unpack}[ -f {quote(f'{self._stage}/{self.last.path}')} ] || {cut}\n"
+        return arrived + self._fetch() if self.fetch else arrived
 
     def _rest(self, script: str) -> str:
         # However the script ends, but where the unpacking failed: then the papers say what was to be.
@@ -154,8 +182,14 @@ class Batch:
 
     def _paper(self, name: object, content: bytes) -> str:
         """The path of a new paper, relative to the root, quoted."""
-        paper = Paper(f"{self.desk}/{name}", content)
-        self.papers.append(paper)
+        if self.supply and len(content) >= COMMON:
+            # Its name says what is in it: hosts are alike only as far as that is.
+            paper = Paper(f"{self.desk}/{hashlib.sha256(content).hexdigest()[:16]}", content)
+            if paper not in self.common:
+                self.common.append(paper)
+        else:
+            paper = Paper(f"{self.desk}/{name}", content)
+            self.papers.append(paper)
         return quote(f"{self._stage}/{paper.path}")
 
     def _part(self, number: int, operation: Operation) -> str:
@@ -227,6 +261,16 @@ class Batch:
                 return f'found=$( {found} )\n[ "${{found%% *}}" = {expected(files)} ] || {{ echo {WRONG}; exit 0; }}\n'
             case _:
                 raise TypeError(f"{operation} is no operation")
+
+    def _fetch(self) -> str:
+        """Commands that fetch what is put, see that it is that, and unpack it."""
+        assert self.fetch
+        assert self.put
+        undo = self.fetch.compression.undo if self.fetch.compression else ""
+        unpack = untar(self._shell, times=self.put.transfer.keeps_times, undo=undo)
+        desk = f"{self._stage}/{self.desk}"
+        parcel = quote(f"{desk}/parcel")
+        return f"{fetching(desk, self._shell)}(cd {quote(self._stage)} && {unpack}) <{parcel}\nrm -f {parcel}\n"
 
     def _print(self, number: int, data: bytes) -> str:
         """A command that prints ``data``. Not every login shell on the way leaves a backslash alone.

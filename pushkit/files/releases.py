@@ -25,6 +25,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
+from typing import NamedTuple
 
 from pushkit import manifest
 from pushkit.amount import counted
@@ -53,6 +54,7 @@ from pushkit.files.queue import STALE, Queue, now
 from pushkit.files.remote import Remote
 from pushkit.files.shared import Shared
 from pushkit.files.status import prepared
+from pushkit.files.supply import Same, Supply
 from pushkit.files.survey import Survey
 from pushkit.files.ticket import (
     END,
@@ -73,11 +75,21 @@ from pushkit.strategy import Run, one_line
 NOTHING_SHARED, NO_COMMANDS = Shared(), Commands()
 
 
+class Lacking(NamedTuple):
+    """What a target lacks: the steps that bring it there, those of its paths by path, and how many files it has."""
+
+    difference: Difference
+    steps: tuple[Step, ...]
+    steps_of: dict[str, Step]
+    kept: int
+    warnings: tuple[str, ...]
+
+
 class Releases(Layout):
     """The releases of one target on one remote. ``keep`` good ones stay, the live one among them.
 
     ``times`` gives the time of a file of the project, where files keep it. With ``hard_links`` what did not change is
-    one file in several releases.
+    one file in several releases. ``supply`` makes once what the hosts of a fleet have in common.
     """
 
     def __init__(
@@ -91,11 +103,13 @@ class Releases(Layout):
         times: Callable[[Entry], float] | None = None,
         shared: Shared = NOTHING_SHARED,
         commands: Commands = NO_COMMANDS,
+        supply: Supply | None = None,
     ) -> None:
         super().__init__(remote, run)
         self._keep = keep
         self._hard_links = hard_links
-        self._assembly = Assembly(remote, run, self._perform, hard_links=hard_links, times=times)
+        self._assembly = Assembly(remote, run, self._perform, hard_links=hard_links, times=times, supply=supply)
+        self._supply = supply
         self._shared = shared
         self._commands = commands
         self._tidied = False
@@ -173,7 +187,7 @@ class Releases(Layout):
         warnings = [f"{each}; if it died, push resume or push rollback" for each in stuck]
         if survey.hold:
             warnings.append(f"pushes are held by {survey.hold.who} since {survey.hold.when}: {survey.hold.why}")
-        entries, left_out = self._shared.linked(snapshot.entries)
+        entries, left_out, written = self._wanted(snapshot)
         if left_out:
             left = counted(len(left_out), "path")
             warnings.append(f"{left} of the project in the place of what is shared stay here, {left_out[0]!r} first")
@@ -182,12 +196,56 @@ class Releases(Layout):
         there = same and not self._shared.names and live in survey.names(RELEASES)
         if same and there and not self._run.repair and manifest.claims(same.content, snapshot.digest):
             return self._nothing(survey, live, warnings, snapshot.files)
-        written = snapshot.manifest if entries is snapshot.entries else manifest.encode(entries)
         was = self._recorded(live, survey, warnings) if self.is_there(live, survey, warnings) else None
-        found = self._difference(live, was, written, entries, warnings)
+        lacking = self._lacking(live, was, written, entries)
+        warnings += lacking.warnings
+        if live and was and not lacking.difference.steps:
+            return self._nothing(survey, live, warnings, lacking.kept)
+        steps = lacking.steps
+        if not self._run.prepare:
+            more = [*self._commands.steps(BEFORE)]
+            more.append(Step(Action.SWITCH, CURRENT, f"from {live}" if live else "first push"))
+            more += self._commands.steps(AFTER)
+            going = pruning(survey, self._describe(survey.last + 1, snapshot, live), live, self._keep)
+            steps = (*steps, *more, *(operation.step for operation in going if operation.step))
+        trips = self._round_trips(TRIPS + self._commands.trips)
+        making = self._shared.missing(survey, snapshot.entries)
+        return ReleasesPlan(
+            name,
+            steps,
+            lacking.kept,
+            live,
+            tuple(warnings),
+            trips,
+            survey,
+            lacking.difference,
+            lacking.steps_of,
+            entries,
+            written,
+            making,
+        )
+
+    def _wanted(self, snapshot: Snapshot) -> tuple[Sequence[Entry], Sequence[str], bytes]:
+        """What a release of ``snapshot`` holds, the paths that stay here, and the manifest of what it holds."""
+
+        def make() -> tuple[Sequence[Entry], Sequence[str], bytes]:
+            entries, left_out = self._shared.linked(snapshot.entries)
+            return entries, left_out, snapshot.manifest if entries is snapshot.entries else manifest.encode(entries)
+
+        return self._supply.once(("wanted", Same(snapshot)), make) if self._supply else make()
+
+    def _lacking(self, live: str, was: bytes | None, after: bytes, entries: Sequence[Entry]) -> Lacking:
+        """What the target lacks of ``entries``, whose manifest is ``after``; ``was`` is that of the live release."""
+        if self._supply is None or self._run.repair:
+            return self._compared(live, was, after, entries)
+        # Hosts are mostly alike: what one of them lacks is computed once, and kept once.
+        key = ("lacking", live, was, self._remote.capabilities, Same(after))
+        return self._supply.once(key, lambda: self._compared(live, was, after, entries))
+
+    def _compared(self, live: str, was: bytes | None, after: bytes, entries: Sequence[Entry]) -> Lacking:
+        warnings: list[str] = []
+        found = self._difference(live, was, after, entries, warnings)
         kept = sum(entry.kind is Kind.FILE for entry in found.keep)
-        if live and was and not found.steps:
-            return self._nothing(survey, live, warnings, kept)
         steps = list(found.steps)
         linked, copied = self._assembly.taken(found)
         if taken := (*linked, *copied):
@@ -203,17 +261,7 @@ class Releases(Layout):
         how = "by sha256" if self._remote.capabilities.digests else "by size"
         count = sum(entry.kind is Kind.FILE for entry in (*found.send, *found.keep))
         steps.append(Step(Action.VERIFY, counted(count, "file"), how))
-        if not self._run.prepare:
-            steps += self._commands.steps(BEFORE)
-            steps.append(Step(Action.SWITCH, CURRENT, f"from {live}" if live else "first push"))
-            steps += self._commands.steps(AFTER)
-            going = pruning(survey, self._describe(survey.last + 1, snapshot, live), live, self._keep)
-            steps += [operation.step for operation in going if operation.step]
-        trips = self._round_trips(TRIPS + self._commands.trips)
-        making = self._shared.missing(survey, snapshot.entries)
-        return ReleasesPlan(
-            name, tuple(steps), kept, live, tuple(warnings), trips, survey, found, by_path, entries, written, making
-        )
+        return Lacking(found, tuple(steps), by_path, kept, tuple(warnings))
 
     def _difference(
         self, live: str, was: bytes | None, after: bytes, entries: Sequence[Entry], warnings: list[str]

@@ -38,6 +38,11 @@ GRACE = 5
 NEXT = "pushkit-next"
 #: What is printed in its place by who cannot enter the directory.
 NOWHERE = "pushkit-nowhere"
+#: What python3 does to fetch.
+FETCH = (
+    "import shutil, sys, urllib.request as u\n"
+    "with u.urlopen(sys.stdin.readline().strip(), timeout=60) as a: shutil.copyfileobj(a, sys.stdout.buffer)"
+)
 #: The last line that `collect` prints: without it something was cut off.
 ALL = "pushkit-all"
 
@@ -122,6 +127,37 @@ def untar(shell: Shell, *, times: bool, undo: str = "") -> str:
     return (
         f'ended=$( {{ {pipe}; }} 3>&1 ) && {{ [ -z "$ended" ] || '
         f"{{ echo 'what arrived cannot be decompressed: {undo}' >&2; exit 1; }}; }}"
+    )
+
+
+#: How the line begins by which a script says that it could not fetch; then it ends.
+UNFETCHED = "unfetched "
+#: What fetches, by what each is known, and which paper it reads. None is told the URL by its arguments, which everybody
+#: on the host can see. They have so many seconds to be let in, and a minute in which nothing comes is the end.
+FETCHERS = (
+    ("command -v curl", "curl -q -fsS --retry 2 --connect-timeout 15 --speed-time 60 --speed-limit 1 -K -", "curl"),
+    # BusyBox's takes no URL but as an argument, and does not know this option.
+    ("wget --no-config -V", "wget --no-config -nv --tries=3 --connect-timeout=15 --read-timeout=60 -O- -i -", "url"),
+    ("command -v python3", f"python3 -I -c {quote(FETCH)}", "url"),
+)
+
+
+def fetching(desk: str, shell: Shell) -> str:
+    """Fetch what the papers in ``desk`` name, as ``parcel`` beside them, and compare it with its digest.
+
+    Where that cannot be: print why, the last line that was said, after `UNFETCHED`, and end well.
+    """
+    parcel = quote(f"{desk}/parcel")
+    ways = [
+        f"if {known} >/dev/null 2>&1; then\n"
+        f'said=$( {fetch} 2>&1 >{parcel} <{quote(f"{desk}/{paper}")} ) || unfetched "${{said:-it failed}}"\n'
+        for known, fetch, paper in FETCHERS
+    ]
+    return (
+        f"line='\n'\nunfetched() {{ echo {quote(UNFETCHED)}\"${{1##*$line}}\"; exit 0; }}\n{'el'.join(ways)}"
+        "else unfetched 'it has neither curl nor wget nor python3'\nfi\n"
+        f"said=$( {shell.sha256} <{parcel} )\n"
+        f'[ "${{said%% *}}" = "$(cat {quote(f"{desk}/sha256")})" ] || unfetched "what came is not what was put there"\n'
     )
 
 

@@ -24,6 +24,7 @@ from pushkit.files.releases import Releases
 from pushkit.files.remote import Remote
 from pushkit.files.shared import Shared, validated
 from pushkit.files.status import status_of
+from pushkit.files.supply import Supply
 from pushkit.model import Entry, Finding, Hold, LogEntry, Plan, Release, Severity, Status, Step
 from pushkit.options import Options, Public
 from pushkit.process import Command
@@ -122,6 +123,8 @@ class FileStrategy(Strategy[FileOptionsT]):
     """Pushes a tree of files to a remote: incremental, verified, switched at once, with releases to roll back to."""
 
     remote: Remote | None = None
+    #: What a fleet's hosts get that lack the same, made once for all; None for who is no host of one.
+    supply: Supply | None = None
 
     @abstractmethod
     def open_remote(self) -> Remote:
@@ -148,6 +151,7 @@ class FileStrategy(Strategy[FileOptionsT]):
             times=times,
             shared=Shared(options.shared),
             commands=self._commands,
+            supply=self.supply,
         )
 
     def close(self) -> None:
