@@ -39,7 +39,7 @@ from pushkit.files.operation import (
     Write,
     makes_root,
 )
-from pushkit.files.scripts import HEAD, UNFETCHED, Shell, copy_all, digests, fetching, kinds, untar
+from pushkit.files.scripts import HEAD, KEEP, UNFETCHED, Shell, copy_all, digests, fetching, kinds, untar
 from pushkit.model import Entry, Kind
 
 #: Linux takes an argument of 128 KiB at most, and quoting makes a script longer.
@@ -111,7 +111,8 @@ class Batch:
         making = ""
         if operations and makes_root(operations[0]):
             making, parts[0] = parts[0], ""
-        self._before = f"{HEAD}{making}cd {quote(root)}\n{''.join(parts[:first])}"
+        head = HEAD + KEEP if any("keep " in part for part in parts) else HEAD
+        self._before = f"{head}{making}cd {quote(root)}\n{''.join(parts[:first])}"
         self._after = "" if first is None else self._rest("".join(parts[first:]))
 
     def script(self, undo: str = "") -> str:
@@ -177,14 +178,14 @@ class Batch:
         trap = f"trap {quote('rm -rf ' + quote(f'{self._stage}/{self.desk}'))} EXIT\n"
         if not self._bulky([script]):
             return trap + script
-        self.papers.append(Paper(f"{self.desk}/script", f"set -eu\n{script}".encode("utf-8", "surrogateescape")))
+        self.papers.append(Paper(f"{self.desk}/script", f"set -eu\n{KEEP}{script}".encode("utf-8", "surrogateescape")))
         return f"{trap}sh {quote(f'{self._stage}/{self.desk}/script')}\n"
 
-    def _paper(self, name: object, content: bytes) -> str:
-        """The path of a new paper, relative to the root, quoted."""
+    def _paper(self, name: object, content: bytes, of: str = "") -> str:
+        """The path of a new paper, relative to the root, quoted; one that others read as well is not ``of`` a path."""
         if self.supply and len(content) >= COMMON:
             # Its name says what is in it: hosts are alike only as far as that is.
-            paper = Paper(f"{self.desk}/{hashlib.sha256(content).hexdigest()[:16]}", content)
+            paper = Paper(f"{self.desk}/{hashlib.sha256(of.encode() + content).hexdigest()[:16]}", content)
             if paper not in self.common:
                 self.common.append(paper)
         else:
@@ -202,12 +203,9 @@ class Batch:
             case Present(path):
                 return f"[ -e {named(path)} ] || {missing(path)}\n"
             case Fence(path, limit):
-                where, line = named(path), self._print(number, b"%06d\n" % limit)
-                return (
-                    f'if [ -e {where} ]; then [ "$(cat {where})" -le {limit} ] || {exists(path)}; fi\n'
-                    f"(umask 077; {line} >{named(path + '.new')})\n"
-                    f"mv -fT {named(path + '.new')} {where}\n"
-                )
+                where, keep = named(path), self._keep(number, path, b"%06d\n" % limit, 0o600)
+                there = f'IFS= read -r there <{where} || :; [ "$there" -le {limit} ] || {exists(path)}'
+                return f"if [ -e {where} ]; then {there}; fi\n{keep}"
             case Pointing(path, ""):
                 return self._command(number, Absent(path))
             case Pointing(path, link):
@@ -221,17 +219,16 @@ class Batch:
                 return f'{found}[ "$found" = {letters} ] || {exists("what the push is about to change")}\n'
             case MakeDirectory(path, mode, may_exist):
                 where = named(path) if path else quote(self._root)
-                made = f"mkdir {where}\nchmod {mode:o} {where}\n"
-                return f"if ! [ -d {where} ]; then\n{made}fi\n" if may_exist else made
+                made = f"mkdir -m {mode:o} {where}\n"
+                return f"[ -d {where} ] || {made}" if may_exist else made
             case Write(path, data, mode):
-                new, where = named(f"{path}.new"), named(path)
-                make = f"{self._print(number, data)} >{new}\n"
-                return f"{make}chmod {mode:o} {new}\nmv -fT {new} {where}\n"
+                return self._keep(number, path, data, mode)
             case Append(path, data):
-                return f"(umask 077; {self._print(number, data)} >>{named(path)})\n"
+                return f"umask 077\n{self._print(number, data)} >>{named(path)}\numask 022\n"
             case Point(path, link):
                 new = named(f"{path}.new")
-                return f"rm -f {new}\nln -s -- {quote(link)} {new}\nmv -fT {new} {named(path)}\n"
+                clear = f"if [ -e {new} ] || [ -L {new} ]; then rm -f {new}; fi\n"
+                return f"{clear}ln -s -- {quote(link)} {new}\nmv -fT {new} {named(path)}\n"
             case Switchable(path):
                 tried = self._command(number, Point(path, "old")) + self._command(number, Point(path, "new"))
                 return f'{tried}[ "$(readlink {named(path)})" = new ]\nrm -f {named(path)}\n'
@@ -272,12 +269,24 @@ class Batch:
         parcel = quote(f"{desk}/parcel")
         return f"{fetching(desk, self._shell)}(cd {quote(self._stage)} && {unpack}) <{parcel}\nrm -f {parcel}\n"
 
+    def _keep(self, number: int, path: str, data: bytes, mode: int) -> str:
+        """Commands that make a file, or replace it, whole or not at all."""
+        if not inline(data):
+            # A paper is a file already, that nobody else may read, and that this alone needs.
+            paper = self._paper(number, data, path)
+            moved = f"mv -fT {paper} {named(path)}\n"
+            return moved if mode == 0o600 else f"chmod {mode:o} {paper}\n{moved}"
+        if mode == 0o600:
+            return f"keep {named(path)} {quote(data.decode())}\n"
+        new = named(f"{path}.new")
+        return f"{self._print(number, data)} >{new}\nchmod {mode:o} {new}\nmv -fT {new} {named(path)}\n"
+
     def _print(self, number: int, data: bytes) -> str:
-        """A command that prints ``data``. Not every login shell on the way leaves a backslash alone.
+        """A command that prints ``data``.
 
         It is cat that writes: a shell may call a full disk nothing but an I/O error.
         """
-        if len(data) > INLINE or not data.isascii() or b"\\" in data or b"\0" in data:
+        if not inline(data):
             return f"cat {self._paper(number, data)}"
         return f"printf %s {quote(data.decode())} | cat"
 
@@ -312,6 +321,11 @@ def letter_of(path: str, kinds: Mapping[str, Kind | None]) -> str:
 def named(path: str) -> str:
     """A path of a project's, quoted, as an argument that is no option."""
     return quote(f"./{path}" if path.startswith("-") else path)
+
+
+def inline(data: bytes) -> bool:
+    """Whether ``data`` can be part of a script. Not every login shell on the way leaves a backslash alone."""
+    return len(data) <= INLINE and data.isascii() and b"\\" not in data and b"\0" not in data
 
 
 def names(entries: Sequence[Entry]) -> bytes:
