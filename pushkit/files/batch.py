@@ -175,7 +175,9 @@ class Batch:
 
     def _rest(self, script: str) -> str:
         # However the script ends, but where the unpacking failed: then the papers say what was to be.
-        trap = f"trap {quote('rm -rf ' + quote(f'{self._stage}/{self.desk}'))} EXIT\n"
+        # Mostly it has gone with the stage.
+        desk = quote(f"{self._stage}/{self.desk}")
+        trap = f"trap {quote(f'[ ! -e {desk} ] || rm -rf {desk}')} EXIT\n"
         if not self._bulky([script]):
             return trap + script
         self.papers.append(Paper(f"{self.desk}/script", f"set -eu\n{KEEP}{script}".encode("utf-8", "surrogateescape")))
@@ -254,8 +256,10 @@ class Batch:
                 files = [entry for entry in entries if entry.kind is Kind.FILE]
                 if not files:
                     return ""
-                found = f"{self._digests(number, directory, files)} | {self._shell.sha256}"
-                return f'found=$( {found} )\n[ "${{found%% *}}" = {expected(files)} ] || {{ echo {WRONG}; exit 0; }}\n'
+                plain = is_plain(files)
+                found = f"{self._digests(number, directory, files, plain=plain)} | {self._shell.sha256}"
+                wanted = expected_lines(files) if plain else expected(files)
+                return f'found=$( {found} )\n[ "${{found%% *}}" = {wanted} ] || {{ echo {WRONG}; exit 0; }}\n'
             case _:
                 raise TypeError(f"{operation} is no operation")
 
@@ -290,11 +294,12 @@ class Batch:
             return f"cat {self._paper(number, data)}"
         return f"printf %s {quote(data.decode())} | cat"
 
-    def _digests(self, number: int, directory: str, files: Sequence[Entry]) -> str:
-        """A command that prints the sha256 of each of ``files``, in order, one a line."""
+    def _digests(self, number: int, directory: str, files: Sequence[Entry], *, plain: bool) -> str:
+        """A command that prints the sha256 of each of ``files``, in order, one a line; ``plain`` names follow."""
+        command = f"xargs -0 {self._shell.sha256} 2>/dev/null" if plain else digests(self._shell)
 
         def part(name: str, some: Sequence[Entry]) -> str:
-            return f"(cd {quote(directory)} && {digests(self._shell)}) <{self._paper(f'{number}{name}', names(some))}"
+            return f"(cd {quote(directory)} && {command}) <{self._paper(f'{number}{name}', names(some))}"
 
         if len(files) < MANY:
             return part("", files)
@@ -338,6 +343,17 @@ def expected(files: Sequence[Entry]) -> str:
     """The digest of the digests of ``files``, one a line, in hex."""
     digests = b"".join([entry.sha256 for entry in files])
     return hashlib.sha256(digests.hex("\n", 32).encode() + b"\n" * bool(files)).hexdigest()
+
+
+def is_plain(files: Sequence[Entry]) -> bool:
+    """Whether every program writes the names of ``files`` as they are: some escape a backslash and ends of lines."""
+    return not any("\\" in entry.path or "\n" in entry.path or "\r" in entry.path for entry in files)
+
+
+def expected_lines(files: Sequence[Entry]) -> str:
+    """The digest, in hex, of what sha256sum prints of ``files``, whose names are plain."""
+    lines = [f"{entry.sha256.hex()}  ./{entry.path}\n" for entry in files]
+    return hashlib.sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def exists(path: str) -> str:

@@ -28,17 +28,20 @@ MARKER = "pushkit-shell"
 # On both outputs, since login scripts print on both before a script begins.
 HEAD = f"echo {MARKER}\necho {MARKER} >&2\nset -eu\nLC_ALL=C\nexport LC_ALL\numask 022\n"
 TOOLS = "tar cp rm chmod grep sed xargs sha256sum shasum df dd mkdir ln readlink cat rmdir setsid"
+#: The words "zstd" and "gzip", compressed by those, as printf is told them.
+ZSTD = r"\050\265\057\375\000\110\041\000\000\172\163\164\144"
+GZIP = r"\037\213\010\000\000\000\000\000\004\003\113\257\312\054\000\000\362\134\351\072\004\000\000\000"
 PROBE = f"""{HEAD}for tool in {TOOLS}; do
   if command -v "$tool" >/dev/null 2>&1; then echo "$tool"; fi
 done
 case $(cp --version 2>/dev/null) in *coreutils*) echo gnu-cp;; esac
 case $(tar --version 2>/dev/null) in *'GNU tar'*) echo gnu-tar;; esac
 case $(mv --help 2>&1) in *-T*) echo mv-T;; esac
-for tool in zstd gzip; do
-  case $({{ echo "$tool" | "$tool" -c | "$tool" -dc; }} 2>/dev/null) in "$tool") echo "$tool"; break;; esac
-done
-if printf 'a\\0b\\0' | xargs -0 printf '%s-' >/dev/null 2>&1; then echo xargs-0; fi
-if printf 'a\\0b\\0' | xargs -0 -P 2 printf '%s-' >/dev/null 2>&1; then echo xargs-P; fi
+try() {{ command -v "$1" >/dev/null 2>&1 || return 1
+case $(printf "$2" | "$1" -dc 2>/dev/null) in "$1") echo "$1";; *) return 1;; esac; }}
+try zstd '{ZSTD}' || try gzip '{GZIP}' || :
+if printf 'a\\0b\\0' | xargs -0 -P 2 true >/dev/null 2>&1; then echo xargs-0; echo xargs-P
+elif printf 'a\\0b\\0' | xargs -0 true >/dev/null 2>&1; then echo xargs-0; fi
 echo "home $PWD"
 """
 #: Seconds that a command has to end when it is asked to; then it is forced.
