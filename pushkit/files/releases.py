@@ -50,7 +50,7 @@ from pushkit.files.operation import (
     Write,
 )
 from pushkit.files.place import CURRENT, MIRROR, RELEASES, STATE, TREE, look_for
-from pushkit.files.queue import STALE, Queue, now
+from pushkit.files.queue import STALE, Entrance, Queue, now
 from pushkit.files.remote import Remote
 from pushkit.files.shared import Shared
 from pushkit.files.status import prepared
@@ -113,6 +113,8 @@ class Releases(Layout):
         self._shared = shared
         self._commands = commands
         self._tidied = False
+        #: What is there once a release was prepared, until it is used.
+        self._followed: Survey | None = None
         self.queue = Queue(remote, STATE, run, look=self.look, settle=self._settle, stale=stale)
 
     # Looking.
@@ -327,6 +329,8 @@ class Releases(Layout):
                 if self.live() != release.id:
                     raise Overtaken(f"{one_line(error)}; this push has to be planned again") from error
                 self._completed(ticket, plan, error)
+        if self._run.prepare:
+            self._followed = survey.followed(replace(ticket, ended=True, outcome=PREPARED), f"{RELEASES}/{release.id}")
         return release
 
     def _leave(self, ticket: Ticket, plan: ReleasesPlan, error: BaseException) -> None:
@@ -375,7 +379,8 @@ class Releases(Layout):
 
     def switch(self, wanted: str) -> Release:
         """Make ``wanted`` live, which was prepared or live before. Nothing is done when it is."""
-        survey = self.look()
+        # What was prepared a moment ago is known, and what somebody changed since is found out by the switch itself.
+        survey, self._followed = self._followed or self.look(), None
         live = self.live(survey)
         there = prepared(survey) | good_in(survey, live)
         wanted = meant(wanted, there)
@@ -395,6 +400,18 @@ class Releases(Layout):
         def describe(number: int) -> Ticket:
             return Ticket(number, release, live, why, after=bool(self._commands.after))
 
+        # Where nobody else is and no command runs, it is all done in one go.
+        commands = self._commands.after or (forward and self._commands.before)
+        if not commands and (entrance := self.queue.entrance(survey, describe)):
+            try:
+                self._turn_at_once(entrance, survey, release, live, forward=forward)
+            except RemoteExists as error:
+                if error.operation is not entrance.taking:
+                    raise
+                # Somebody was faster.
+                survey = self.look()
+            else:
+                return release
         # A push that died before `after_switch` had ended is what one may want to leave.
         ticket, survey = self.queue.enter(survey, describe, None if forward else self._decided("left by a rollback"))
         with self.queue.alive(ticket):
@@ -406,18 +423,14 @@ class Releases(Layout):
                         f"another push made {live or 'nothing'} live meanwhile; this {why} changed nothing",
                         hint=f"look at it (push status), then {why} again",
                     )
-            try:
+            with self._ended_by_failure(ticket):
                 if ticket.previous != live:
                     ticket = replace(ticket, previous=live)
                     self._perform([Write(f"{STATE.ticket(ticket.number)}/{RECORD}", ticket.record())], STATE.name)
                 if forward and self._commands.before:
                     self._perform(self.queue.holding(ticket), STATE.name)
                     self._command(BEFORE, release.id, live)
-                way = "to" if forward else "back to"
-                step = Step(Action.SWITCH, CURRENT, f"from {live or 'nothing'} {way} {release.id}")
-                switching = [*self._vouching(survey), *self._switching(ticket, release.id, live, step)]
-                then = pruning(survey, ticket, self.live(survey), self._keep) if forward else []
-                ending = [*then, *self.queue.ending(ticket, ticket.success)]
+                switching, then, ending = self._turning(ticket, survey, live, forward=forward)
                 if ticket.after:
                     self._perform(switching, STATE.name)
                     # What a person leaves is not what to go back to.
@@ -425,17 +438,44 @@ class Releases(Layout):
                     self._conclude(ticket, ending, then)
                 else:
                     self._perform([*switching, *ending], STATE.name, then)
-            except BaseException as error:
-                with suppress(TargetError, PushRefused):
-                    if self.live() != release.id:
-                        self.queue.end(ticket, self._failed(error))
-                    elif not ticket.after:
-                        # The answer to the switch may be lost.
-                        self.queue.end(ticket, ticket.success)
-                if isinstance(error, RemoteExists):
-                    raise self.queue.lost(ticket, error) from error
-                raise
         return release
+
+    def _turn_at_once(self, entrance: Entrance, survey: Survey, release: Release, live: str, *, forward: bool) -> None:
+        """Enter the queue, make ``release`` live in place of ``live``, and end: one script, where there are any."""
+        ticket = entrance.ticket
+        switching, then, ending = self._turning(ticket, survey, live, forward=forward)
+        with self.queue.alive(ticket), self._ended_by_failure(ticket, entrance):
+            self._perform([*entrance.operations, *switching, *ending], STATE.name, then)
+
+    def _turning(
+        self, ticket: Ticket, survey: Survey, live: str, *, forward: bool
+    ) -> tuple[Sequence[Operation], Sequence[Operation], Sequence[Operation]]:
+        """What makes the release of ``ticket`` live; what removes what is old; and that with what ends the ticket."""
+        assert ticket.release
+        release = ticket.release.id
+        way = "to" if forward else "back to"
+        step = Step(Action.SWITCH, CURRENT, f"from {live or 'nothing'} {way} {release}")
+        switching = [*self._vouching(survey), *self._switching(ticket, release, live, step)]
+        then = pruning(survey, ticket, self.live(survey), self._keep) if forward else []
+        return switching, then, [*then, *self.queue.ending(ticket, ticket.success)]
+
+    @contextmanager
+    def _ended_by_failure(self, ticket: Ticket, entrance: Entrance | None = None) -> Iterator[None]:
+        """End a ticket that was to make a release live, when that fails; unless it is live after all."""
+        assert ticket.release
+        try:
+            yield
+        except BaseException as error:
+            taken = entrance and isinstance(error, RemoteExists) and error.operation is entrance.taking
+            with suppress(TargetError, PushRefused):
+                if not taken and self.live() != ticket.release.id:
+                    self.queue.end(ticket, self._failed(error))
+                elif not taken and not ticket.after:
+                    # The answer to the switch may be lost.
+                    self.queue.end(ticket, ticket.success)
+            if isinstance(error, RemoteExists) and not taken:
+                raise self.queue.lost(ticket, error) from error
+            raise
 
     def resume(self, number: int = 0) -> Release:
         """Run `after_switch` again for a push that died before it had ended, and end that push well.
