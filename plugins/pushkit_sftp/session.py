@@ -27,15 +27,18 @@ def open_remote(
     opening: str = "",
     *,
     ask: Callable[[str], str] | None = None,
+    ahead: bool = True,
 ) -> Remote:
     """Connect, check the host key, log in, and look whether there is a shell; run the script ``opening`` in it.
 
     Relative paths of files on this machine start at ``project``. ``cancelled`` is set when the user asks to stop.
-    ``ask`` asks them for a secret. Raises `TargetError`.
+    ``ask`` asks them for a secret. A program is started ``ahead`` of its use where nothing is done meanwhile: of many
+    hosts each waits for others. Raises `TargetError`.
     """
     there = destination(options, project, local_user)
     connect = partial(connected, there, options, project, local_user, ask)
     transport = connect()
+    transport.ahead = ahead
     try:
         path = from_home(options.path)
         result = probe(transport, probing(path, opening), there.timeout)

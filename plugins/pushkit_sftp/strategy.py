@@ -32,4 +32,12 @@ class SftpStrategy(FileStrategy[SftpOptions]):
 
         root = self.run.project.root
         local_user = self.run.person.rpartition("@")[0]
-        return open_remote(self.options, root, local_user, self.run.cancelled, self.opening, ask=self.run.ask)
+        return open_remote(
+            self.options,
+            root,
+            local_user,
+            self.run.cancelled,
+            self.opening,
+            ask=self.run.ask,
+            ahead=self.supply is None,
+        )
