@@ -223,7 +223,9 @@ class Batch:
                 where = named(path) if path else quote(self._root)
                 made = f"mkdir -m {mode:o} {where}\n"
                 return f"[ -d {where} ] || {made}" if may_exist else made
-            case Write(path, data, mode):
+            case Write(path, data, mode, whole):
+                if not whole and mode == 0o600 and inline(data):
+                    return f"keep {named(path)} {quote(data.decode())} here\n"
                 return self._keep(number, path, data, mode)
             case Append(path, data):
                 return f"umask 077\n{self._print(number, data)} >>{named(path)}\numask 022\n"

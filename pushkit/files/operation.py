@@ -82,11 +82,16 @@ class MakeDirectory(Operation):
 
 @dataclass(frozen=True, slots=True)
 class Write(Operation):
-    """Make a file or replace it; at no moment is half of it there. The parent is there, ``data`` in memory."""
+    """Make a file or replace it; at no moment is half of it there. The parent is there, ``data`` in memory.
+
+    Not ``whole``: a new file, of which half may be there for a moment, or for ever where who writes it dies. Who reads
+    it takes half of it for none.
+    """
 
     path: str
     data: bytes
     mode: int = 0o600
+    whole: bool = True
 
 
 @dataclass(frozen=True, slots=True)

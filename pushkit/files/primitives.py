@@ -169,7 +169,7 @@ def perform_one(remote: Remote, operation: Operation) -> Sequence[Entry]:  # noq
             except RemoteExists:
                 if not may_exist:
                     raise
-        case Write(path, data, mode):
+        case Write(path, data, mode, _):
             write(remote, path, data, mode)
         case Append(path, data):
             remote.append(path, data)
