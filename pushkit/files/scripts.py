@@ -15,9 +15,9 @@ from pushkit.files.ranges import UNIT
 from pushkit.files.remote import Capabilities
 from pushkit.process import Command
 
-#: A function that makes a small file, given its path and its content, that nobody else may read: whole or not at all, or,
-#: with a third argument, where it is. The shell writes it itself, and may call a full disk nothing but an I/O error: then
-#: cat says what is wrong.
+#: A function that makes a small file, given its path and its content, that nobody else may read: whole or not at all,
+#: or, with a third argument, where it is. The shell writes it itself, and may call a full disk nothing but an I/O error:
+#: then cat says what is wrong.
 KEEP = """keep() {
 umask 077
 new=$1; [ $# -gt 2 ] || new=$1.new

@@ -150,7 +150,8 @@ def told(what: str, costs: tuple[Cost, float], count: int) -> str:
         (cost.seconds, each, cost.megabytes), TARGETS, strict=True)]  # fmt: skip
     return (
         f"{what}: {cost.seconds:.1f} s ({met[0]}), client {each:.1f} ms of processor a host ({met[1]}), "
-        f"{cost.megabytes:.0f} MB ({met[2]}), the server {server / count * 1000:.0f} ms a host; targets {TARGETS}, for 800 hosts"
+        f"{cost.megabytes:.0f} MB ({met[2]}), "
+        f"the server {server / count * 1000:.0f} ms a host; targets {TARGETS}, for 800 hosts"
     )
 
 
