@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pushkit.host_source import HostSource
     from pushkit.observer import Observer
     from pushkit.secrets.source import SecretSource
+    from pushkit.store import Store
     from pushkit.strategy import Strategy
     from pushkit.traffic import Traffic
 
@@ -48,6 +49,7 @@ GROUPS: dict[str, type] = {
     "host_sources": hookspecs.HostSourceHooks,
     "secret_sources": hookspecs.SecretSourceHooks,
     "traffic": hookspecs.TrafficHooks,
+    "stores": hookspecs.StoreHooks,
     "commands": hookspecs.CommandHooks,
 }
 """The groups of plugins, each with the class of its hooks."""
@@ -58,6 +60,7 @@ NOUNS = {
     "host_sources": "host source",
     "secret_sources": "secret source",
     "traffic": "traffic plugin",
+    "stores": "store",
     "commands": "command",
 }
 
@@ -128,6 +131,14 @@ def traffic(name: str) -> Traffic:
     return result
 
 
+def store(name: str) -> type[Store[Any]]:
+    """The store's class. Raises `PluginError` when it is unknown, ambiguous or broken."""
+    from pushkit.store import Store  # noqa: PLC0415  (pydantic, only for those who need it)
+
+    result: type[Store[Any]] = _result("stores", name, "pushkit_store", _no_subclass(Store, name))
+    return result
+
+
 def command(name: str) -> click.Command:
     """The click command. Raises `PluginError` when it is unknown, ambiguous or broken."""
     import click  # noqa: PLC0415  (only for a command that a plugin brings)
@@ -149,6 +160,7 @@ def load(plugin: Plugin) -> Any:
         "host_sources": host_source,
         "secret_sources": secret_source,
         "traffic": traffic,
+        "stores": store,
         "commands": command,
     }
     return getters[plugin.group](plugin.name)

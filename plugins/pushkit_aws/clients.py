@@ -22,13 +22,17 @@ ATTEMPTS = 5
 class Clients:
     """Clients of AWS's services, made when they are used: boto3 takes half a second to import.
 
-    ``connections`` is how many calls of one service may be under way at once. Raises `PluginError` without boto3.
+    ``connections`` is how many calls of one service may be under way at once. ``whose`` they are is said
+    where boto3 is missing, which raises `PluginError`; by default the strategy's.
     """
 
-    def __init__(self, run: Run, options: AwsOptions, *, connections: int = 10, path_style: bool = False) -> None:
+    def __init__(
+        self, run: Run, options: AwsOptions, *, connections: int = 10, path_style: bool = False, whose: str = ""
+    ) -> None:
         if find_spec("boto3") is None:
+            needing = whose or f'the strategy "{run.target.strategy}"'
             raise PluginError(
-                f'the strategy "{run.target.strategy}" needs boto3, which is not installed',
+                f"{needing} needs boto3, which is not installed",
                 hint="pip install 'pushkit[aws]'",
             )
         self._run = run
@@ -96,6 +100,8 @@ class Clients:
             max_pool_connections=self._connections,
             user_agent_extra="pushkit",
             s3=dict(with_addressing),
+            # Else URLs that are handed out would be signed by what new regions and encrypted buckets do not take.
+            signature_version="s3v4" if service == "s3" else None,
         )
         if self._session is None:
             keys = {

@@ -6,6 +6,7 @@ import shutil
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -29,19 +30,23 @@ def open_remote(
     opening: Callable[[], str] = str,
     *,
     ask: Callable[[str], str] | None = None,
+    ahead: bool = True,
 ) -> Remote:
     """Connect, check the host key, log in, and look whether there is a shell; run in it what ``opening`` gives.
 
     Relative paths of files on this machine start at ``project``. ``cancelled`` is set when the user asks to stop.
-    ``ask`` asks them for a secret. Raises `TargetError`.
+    ``ask`` asks them for a secret. A program is started ``ahead`` of its use where nothing is done meanwhile: of many
+    hosts each waits for others. Raises `TargetError`.
     """
     there = destination(options, project, local_user)
     connect = partial(connected, there, options, project, local_user, ask)
-    # What is done with a connection is imported while it is made.
-    with ThreadPoolExecutor(1, thread_name_prefix="import") as pool:
-        ready = pool.submit(opening)
-        pool.submit(import_module, "pushkit_sftp.shell_remote")
+    # What is done with a connection is imported while it is made; hosts of a fleet share what is.
+    with ThreadPoolExecutor(1, thread_name_prefix="import") if ahead else nullcontext() as pool:
+        ready = pool.submit(opening) if pool else None
+        if pool:
+            pool.submit(import_module, "pushkit_sftp.shell_remote")
         transport = connect()
+        transport.ahead = ahead
     try:
         from pushkit.files import foreseen, probing, shell_of  # noqa: PLC0415
         from pushkit_sftp.channel import WAITING, probe, refusal  # noqa: PLC0415
@@ -49,7 +54,7 @@ def open_remote(
         from pushkit_sftp.shell_remote import SftpShellRemote  # noqa: PLC0415
 
         path = from_home(options.path)
-        first = ready.result()
+        first = ready.result() if ready else opening()
         result = probe(transport, probing(path, first), there.timeout)
         shell = shell_of(result) if result else None
         if result is None or shell is None:

@@ -35,5 +35,12 @@ class SftpStrategy(FileStrategy[SftpOptions]):
 
         root = self.run.project.root
         local_user = self.run.person.rpartition("@")[0]
-        opening = lambda: self.opening  # noqa: E731
-        return open_remote(self.options, root, local_user, self.run.cancelled, opening, ask=self.run.ask)
+        return open_remote(
+            self.options,
+            root,
+            local_user,
+            self.run.cancelled,
+            lambda: self.opening,
+            ask=self.run.ask,
+            ahead=self.supply is None,
+        )

@@ -28,6 +28,7 @@ from pushkit.files.operation import (
 from pushkit.files.place import RELEASES, STATE, TREE
 from pushkit.files.ranges import LARGE
 from pushkit.files.remote import Remote
+from pushkit.files.supply import Same, Supply
 from pushkit.files.survey import FORMAT, Survey
 from pushkit.files.transfer import Transfer
 from pushkit.model import Action, Entry, Kind, Plan, Step
@@ -51,7 +52,7 @@ class ReleasesPlan(Plan):
 
 
 class Assembly:
-    """Makes releases on one remote, by ``perform``. ``hard_links`` and ``times`` are as in `Releases`."""
+    """Makes releases on one remote, by ``perform``. ``hard_links``, ``times`` and ``supply`` are as in `Releases`."""
 
     def __init__(
         self,
@@ -62,6 +63,7 @@ class Assembly:
         *,
         hard_links: bool,
         times: Callable[[Entry], float] | None,
+        supply: Supply | None = None,
     ) -> None:
         self._remote = remote
         self._run = run
@@ -69,6 +71,7 @@ class Assembly:
         self._known = known
         self._hard_links = hard_links
         self._times = times
+        self._supply = supply
 
     def check_space(self, plan: ReleasesPlan) -> None:
         """Refuse what will not fit: the bytes of all files that are written, be they sent or copied there.
@@ -177,14 +180,30 @@ class Assembly:
 
     def _transfer(self, plan: ReleasesPlan, snapshot: Snapshot, there: Collection[str]) -> Transfer:
         found = plan.difference
-        sent = {entry.path for entry in found.send}.difference(there)
-        entries = [entry for entry in plan.entries if entry.kind is Kind.DIRECTORY or entry.path in sent]
-        # Directories are made writable first, so that read-only ones can be filled.
-        entries = [entry._replace(mode=entry.mode | 0o700) if closed(entry) else entry for entry in entries]
+        entries = self._sent(plan, frozenset(there))
         modes = {entry.path for entry in found.modes}
         steps = {path: step for path, step in plan.steps_of.items() if path not in modes}
         bases = {old.path: f"{RELEASES}/{plan.live}/{old.path}" for old in found.replaced if old.size >= LARGE}
-        return Transfer(snapshot, entries, steps, self._run, self._times, bases=bases)
+        return Transfer(snapshot, entries, steps, self._run, self._times, bases=bases, supply=self._supply)
+
+    def _sent(self, plan: ReleasesPlan, there: frozenset[str]) -> Sequence[Entry]:
+        """What is sent where the paths ``there`` need not be; to hosts that lack the same, the same object."""
+
+        def make() -> tuple[Entry, ...]:
+            sent = {entry.path for entry in plan.difference.send}.difference(there)
+            entries = [entry for entry in plan.entries if entry.kind is Kind.DIRECTORY or entry.path in sent]
+            # Directories are made writable first, so that read-only ones can be filled.
+            return tuple(entry._replace(mode=entry.mode | 0o700) if closed(entry) else entry for entry in entries)
+
+        supply = self._supply
+        if supply is None:
+            return make()
+
+        def known() -> tuple[Entry, ...]:
+            entries = make()
+            return supply.once(("entries", entries), lambda: entries)
+
+        return supply.once(("sent", Same(plan.difference), there), known)
 
     def _fill(self, tree: str, copy: Copy, snapshot: Snapshot) -> None:
         """Send what could not be copied, since it is not there any more."""

@@ -37,8 +37,8 @@ class Known:
             return ()
 
     def content(self, digest: str) -> bytes:
-        """The manifest of this digest; empty when it is not there any more, or damaged."""
-        return index.read(self._directory / digest, MAGIC)
+        """The manifest of this digest, which a target may have said; empty when it is not there, or damaged."""
+        return index.read(self._directory / digest, MAGIC) if NAME.fullmatch(digest) else b""
 
     def keep(self, content: bytes) -> None:
         """Keep a manifest, and of the others those that were kept last."""

@@ -112,6 +112,11 @@ class Layout(ABC):
         self._make_root(self.look())
         self.queue.hold(why)
 
+    def _remember(self, manifest: bytes) -> None:
+        """Keep the manifest of what is live now, where it need not travel again then."""
+        if self._remote.capabilities.scripts:
+            self._known.keep(manifest)
+
     def close(self) -> None:
         """Give back a place in the queue that was not used."""
         if self._ticket:

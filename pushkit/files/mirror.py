@@ -311,7 +311,7 @@ class Mirror(Layout):
             except BaseException as error:
                 self._check_entered(entrance, error)
                 self._leave(ticket, plan, error)
-        self._known.keep(snapshot.manifest)
+        self._remember(snapshot.manifest)
         return release
 
     def _base(self, plan: MirrorPlan, survey: Survey, snapshot: Snapshot) -> Base | None:

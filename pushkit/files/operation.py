@@ -92,12 +92,15 @@ class Base:
 class Write(Operation):
     """Make a file or replace it; at no moment is half of it there. The parent is there, ``data`` in memory.
 
-    Where there is a ``base`` only what differs from it need travel; it may turn out not to hold what it is said to.
+    Not ``whole``: a new file, of which half may be there for a moment, or for ever where who writes it dies. Who reads
+    it takes half of it for none. Where there is a ``base`` only what differs from it need travel; it may turn out not
+    to hold what it is said to.
     """
 
     path: str
     data: bytes
     mode: int = 0o600
+    whole: bool = True
     base: Base | None = None
 
 

@@ -169,7 +169,7 @@ def perform_one(remote: Remote, operation: Operation) -> Sequence[Entry]:  # noq
             except RemoteExists:
                 if not may_exist:
                     raise
-        case Write(path, data, mode, _):
+        case Write(path, data, mode):
             write(remote, path, data, mode)
         case Append(path, data):
             remote.append(path, data)
@@ -194,9 +194,9 @@ def perform_one(remote: Remote, operation: Operation) -> Sequence[Entry]:  # noq
             remote.set_mode(path, mode)
         case Put(directory, transfer):
             remote.put(directory, transfer)
-        case Copy(source, directory, entries, link, _):
+        case Copy(source, directory, entries, link):
             remote.copy(source, directory, entries, link=link)
-        case Verify(directory, entries, _):
+        case Verify(directory, entries):
             return remote.verify(directory, entries)
         case _:
             raise TypeError(f"{operation} is no operation")

@@ -15,20 +15,37 @@ from pushkit.files.ranges import UNIT
 from pushkit.files.remote import Capabilities
 from pushkit.process import Command
 
+#: A function that makes a small file, given its path and its content, that nobody else may read: whole or not at all,
+#: or, with a third argument, where it is. The shell writes it itself, and may call a full disk nothing but an I/O
+#: error: then cat says what is wrong.
+KEEP = """keep() {
+umask 077
+new=$1; [ $# -gt 2 ] || new=$1.new
+printf %s "$2" 2>/dev/null >"$new" || printf %s "$2" | cat >"$new"
+umask 022
+[ $# -gt 2 ] || mv -fT "$new" "$1"
+}
+"""
 MARKER = "pushkit-shell"
 # On both outputs, since login scripts print on both before a script begins.
 HEAD = f"echo {MARKER}\necho {MARKER} >&2\nset -eu\nLC_ALL=C\nexport LC_ALL\numask 022\n"
 TOOLS = "tar cp rm chmod grep sed tail tr awk xargs sha256sum shasum df dd mkdir ln readlink cat rmdir setsid"
+#: The words "zstd" and "gzip", compressed by those, as printf is told them.
+ZSTD = r"\050\265\057\375\000\110\041\000\000\172\163\164\144"
+GZIP = r"\037\213\010\000\000\000\000\000\004\003\113\257\312\054\000\000\362\134\351\072\004\000\000\000"
 PROBE = f"""{HEAD}for tool in {TOOLS}; do
   if command -v "$tool" >/dev/null 2>&1; then echo "$tool"; fi
 done
 case $(cp --version 2>/dev/null) in *coreutils*) echo gnu-cp;; esac
 case $(tar --version 2>/dev/null) in *'GNU tar'*) echo gnu-tar;; esac
 case $(mv --help 2>&1) in *-T*) echo mv-T;; esac
-case $(zstd -V 2>/dev/null) in *v0.*|'') false;; *v1.[0-4].*) echo zstd;; *) echo zstd; echo zstd-patch;; esac ||
-  case $({{ echo gzip | gzip -c | gzip -dc; }} 2>/dev/null) in gzip) echo gzip;; esac
-if printf 'a\\0b\\0' | xargs -0 printf '%s-' >/dev/null 2>&1; then echo xargs-0; fi
-if printf 'a\\0b\\0' | xargs -0 -P 2 printf '%s-' >/dev/null 2>&1; then echo xargs-P; fi
+# Which zstd patches shows when it is asked to; the shell itself is a file that is there.
+try() {{ command -v "$1" >/dev/null 2>&1 || return 1
+case $(printf "$2" | "$1" -dc $3 2>/dev/null) in "$1") echo "$1";; *) return 1;; esac; }}
+if try zstd '{ZSTD}' --patch-from=/bin/sh; then echo zstd-patch
+else try zstd '{ZSTD}' '' || try gzip '{GZIP}' '' || :; fi
+if printf 'a\\0b\\0' | xargs -0 -P 2 true >/dev/null 2>&1; then echo xargs-0; echo xargs-P
+elif printf 'a\\0b\\0' | xargs -0 true >/dev/null 2>&1; then echo xargs-0; fi
 echo "home $PWD"
 """
 #: Seconds that a command has to end when it is asked to; then it is forced.
@@ -37,6 +54,11 @@ GRACE = 5
 NEXT = "pushkit-next"
 #: What is printed in its place by who cannot enter the directory.
 NOWHERE = "pushkit-nowhere"
+#: What python3 does to fetch.
+FETCH = (
+    "import shutil, sys, urllib.request as u\n"
+    "with u.urlopen(sys.stdin.readline().strip(), timeout=60) as a: shutil.copyfileobj(a, sys.stdout.buffer)"
+)
 #: The last line that `collect` prints: without it something was cut off.
 ALL = "pushkit-all"
 
@@ -126,6 +148,37 @@ def untar(shell: Shell, *, times: bool, undo: str = "") -> str:
     return (
         f'ended=$( {{ {pipe}; }} 3>&1 ) && {{ [ -z "$ended" ] || '
         f"{{ echo 'what arrived cannot be decompressed: {undo}' >&2; exit 1; }}; }}"
+    )
+
+
+#: How the line begins by which a script says that it could not fetch; then it ends.
+UNFETCHED = "unfetched "
+#: What fetches, by what each is known, and which paper it reads. None is told the URL by its arguments, which everybody
+#: on the host can see. They have so many seconds to be let in, and a minute in which nothing comes is the end.
+FETCHERS = (
+    ("command -v curl", "curl -q -fsS --retry 2 --connect-timeout 15 --speed-time 60 --speed-limit 1 -K -", "curl"),
+    # BusyBox's takes no URL but as an argument, and does not know this option.
+    ("wget --no-config -V", "wget --no-config -nv --tries=3 --connect-timeout=15 --read-timeout=60 -O- -i -", "url"),
+    ("command -v python3", f"python3 -I -c {quote(FETCH)}", "url"),
+)
+
+
+def fetching(desk: str, shell: Shell) -> str:
+    """Fetch what the papers in ``desk`` name, as ``parcel`` beside them, and compare it with its digest.
+
+    Where that cannot be: print why, the last line that was said, after `UNFETCHED`, and end well.
+    """
+    parcel = quote(f"{desk}/parcel")
+    ways = [
+        f"if {known} >/dev/null 2>&1; then\n"
+        f'said=$( {fetch} 2>&1 >{parcel} <{quote(f"{desk}/{paper}")} ) || unfetched "${{said:-it failed}}"\n'
+        for known, fetch, paper in FETCHERS
+    ]
+    return (
+        f"line='\n'\nunfetched() {{ echo {quote(UNFETCHED)}\"${{1##*$line}}\"; exit 0; }}\n{'el'.join(ways)}"
+        "else unfetched 'it has neither curl nor wget nor python3'\nfi\n"
+        f"said=$( {shell.sha256} <{parcel} )\n"
+        f'[ "${{said%% *}}" = "$(cat {quote(f"{desk}/sha256")})" ] || unfetched "what came is not what was put there"\n'
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from abc import abstractmethod
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import replace
 from io import BytesIO
@@ -13,18 +13,19 @@ from shlex import quote
 from typing import BinaryIO, NamedTuple
 
 from pushkit import manifest
-from pushkit.archive import Part, epoch, tar
+from pushkit.archive import tar
 from pushkit.errors import Interrupted, TimedOut
 from pushkit.files import scripts
-from pushkit.files.batch import Batch, expected, names
-from pushkit.files.compression import Compression, chosen, length, sampled
+from pushkit.files.batch import Batch, Fetch, expected, names
+from pushkit.files.compression import FAR, Compression, chosen, length, sampled
 from pushkit.files.errors import RemoteDenied, RemoteError, RemoteExists, RemoteFull, RemoteMissing, not_switchable
 from pushkit.files.large import Large, apart
 from pushkit.files.operation import Copy, Operation, Put, SetMode, Still, Switchable, Verify, Write
-from pushkit.files.remote import Remote, pieces
+from pushkit.files.remote import Remote
 from pushkit.files.scripts import ALL, MARKER, NEXT, Shell, own_output
 from pushkit.files.stat import Found, Stat
-from pushkit.files.transfer import Passage, Transfer
+from pushkit.files.stream import sending, stream
+from pushkit.files.transfer import Transfer
 from pushkit.model import Action, Entry, Kind, Step
 from pushkit.process import Command, Lines
 from pushkit.strategy import Run
@@ -183,13 +184,13 @@ class ShellRemote(Remote):
         if not self._can(operations):
             return super().perform(operations, reported, stage)
         for at, operation in enumerate(operations):
-            if isinstance(operation, Put) and (large := apart(operation.transfer, self.shell, self.round_trip)):
+            if isinstance(operation, Put) and (large := self._apart(operation.transfer)):
                 return self._perform_apart(operations, at, large, reported, stage)
-        batch = Batch(operations, self.root, stage, self.shell)
+        batch = Batch(operations, self.root, stage, self.shell, self._fetch(operations))
         size = sum(work(each.entries) for each in operations if isinstance(each, (Copy, Verify)))
         with ExitStack() as stack:
             try:
-                result = self._run(*self._stream(batch, stack), size)
+                result = self._run(*stream(batch, stack, self.compression), size)
             except RemoteError:
                 steps = [each.step for each in operations if each.step and each.step.action is Action.SWITCH]
                 if not (steps and batch.sent):
@@ -204,6 +205,8 @@ class ShellRemote(Remote):
                         pass
             if done == len(operations):
                 return ()
+            if other := self._otherwise(batch, operations[done:], result.stdout):
+                return self.perform(other, reported, stage)
             operation = operations[done]
             with reported(operation.step) if operation.step else nullcontext():
                 if isinstance(operation, Verify) and batch.wrong(result.stdout):
@@ -211,14 +214,24 @@ class ShellRemote(Remote):
                         return wrong
                     # They are whole after all: what could not be told of all at once can of each.
                     return self.perform(operations[done + 1 :], reported, stage)
-                if isinstance(operation, Write) and batch.unlike(result.stdout):
-                    whole = replace(operation, base=None, step=None)
-                    return self.perform([whole, *operations[done + 1 :]], reported, stage)
                 error = told(self.root, result)
                 if isinstance(operation, Switchable) and not isinstance(error, RemoteFull):
                     error = not_switchable(self.root)
                 error.operation = operation
                 raise error
+
+    def _otherwise(self, batch: Batch, left: Sequence[Operation], output: bytes) -> Sequence[Operation]:
+        """What to do in place of the operations that are ``left``, where a script found that they cannot be done so."""
+        if why := batch.unfetched(output):
+            return [directly(each, why) for each in left]
+        first, *others = left
+        if isinstance(first, Write) and batch.unlike(output):
+            return [replace(first, base=None), *others]
+        return ()
+
+    def _apart(self, transfer: Transfer) -> Sequence[Entry]:
+        """Those that are sent in parts."""
+        return () if transfer.fetches else apart(transfer, self.shell, self.round_trip)
 
     def _perform_apart(
         self,
@@ -245,6 +258,16 @@ class ShellRemote(Remote):
         modes = [SetMode(f"{put.directory}/{entry.path}", entry.mode) for entry in large]
         return self.perform([*modes, *operations[at + 1 :]], reported, stage)
 
+    def _fetch(self, operations: Sequence[Operation]) -> Fetch | None:
+        """How the target fetches what it is to put; None where it is sent."""
+        put = next((each for each in operations if isinstance(each, Put)), None)
+        if put is None or not put.transfer.fetches:
+            return None
+        transfer = put.transfer
+        # How far it is from the store nobody knows.
+        way = chosen(self.shell.tools, FAR, length(transfer.entries), lambda: sampled(transfer.entries, transfer.look))
+        return Fetch(way)
+
     def _can(self, operations: Sequence[Operation]) -> bool:
         """Whether the server has what a script of ``operations`` needs."""
         return (
@@ -253,31 +276,6 @@ class ShellRemote(Remote):
             and (self.shell.copies or not any(isinstance(each, Copy) for each in operations))
             and ("xargs-0" in self.shell.tools or not any(isinstance(each, Still) for each in operations))
         )
-
-    def _stream(self, batch: Batch, stack: ExitStack) -> tuple[str, Iterable[bytes]]:
-        """The script of a batch, and what it reads: a tar of its papers, then of the entries that it puts."""
-        if not batch.reads:
-            return batch.script(), ()
-        desk = Entry(batch.desk, Kind.DIRECTORY, 0o700)
-        papers = {paper.entry: paper for paper in batch.papers}
-        parts = [Part([desk, *papers], lambda entry: pieces(papers[entry].open()))]
-        if batch.put:
-            passage = stack.enter_context(batch.put.transfer.passage())
-            parts.append(sending(batch.put.transfer, passage, batch))
-        parts.append(Part([batch.last.entry], lambda _: ()))
-
-        def looked(entry: Entry) -> BinaryIO:
-            if entry in papers:
-                return papers[entry].open()
-            assert batch.put
-            return batch.put.transfer.look(entry)
-
-        every = [*papers, *(batch.put.transfer.entries if batch.put else ())]
-        stream = tar(*parts)
-        compression = self.compression(every, looked)
-        if compression is None:
-            return batch.script(), stream
-        return batch.script(compression.undo), compression.compressed(stream)
 
     def compression(self, entries: Sequence[Entry], look: Callable[[Entry], BinaryIO]) -> Compression | None:
         """What a tar of ``entries`` is compressed with."""
@@ -305,8 +303,8 @@ class ShellRemote(Remote):
             compression = self.compression(transfer.entries, transfer.look)
             undo = compression.undo if compression else ""
             script = scripts.unpack(self._full(directory), self.shell, times=transfer.keeps_times, undo=undo)
-            stream = tar(sending(transfer, passage))
-            self._done(directory, self._run(script, compression.compressed(stream) if compression else stream))
+            sent = tar(sending(transfer, passage))
+            self._done(directory, self._run(script, compression.compressed(sent) if compression else sent))
 
     def copy(self, source: str, directory: str, entries: Sequence[Entry], *, link: bool = False) -> None:
         """Copy on the target; nothing travels but the names."""
@@ -456,19 +454,6 @@ def collected(output: bytes, root: str, known: Collection[str]) -> tuple[dict[st
     return found, free
 
 
-def sending(transfer: Transfer, passage: Passage, batch: Batch | None = None) -> Part:
-    """What is sent as part of a tar, whose steps ``passage`` reports; it is to be left when the stream has ended.
-
-    In a ``batch``, whose other operations come after it, the last one is over as well.
-    """
-
-    def entries() -> Iterator[Entry]:
-        for entry in transfer.entries:
-            passage.go_by(entry)
-            yield entry
-        if batch:
-            passage.over()
-            batch.sent = True
-
-    time = transfer.time if transfer.keeps_times else epoch
-    return Part(entries(), transfer.passing, time, batch.place if batch else "")
+def directly(operation: Operation, why: str) -> Operation:
+    """``operation``, which sends what a target could not fetch, and says ``why``."""
+    return replace(operation, transfer=operation.transfer.directly(why)) if isinstance(operation, Put) else operation

@@ -13,6 +13,7 @@ from pushkit.errors import PushRefused, TimedOut
 from pushkit.files.commands import Commands
 from pushkit.files.errors import RemoteLost
 from pushkit.files.options import FileOptions
+from pushkit.files.supply import Supply
 from pushkit.model import Entry, Finding, Hold, LogEntry, Plan, Release, Severity, Status, Step
 from pushkit.process import Command
 from pushkit.snapshot import Snapshot
@@ -36,6 +37,8 @@ class FileStrategy(Strategy[FileOptionsT]):
     """Pushes a tree of files to a remote: incremental, verified, switched at once, with releases to roll back to."""
 
     remote: Remote | None = None
+    #: What a fleet's hosts get that lack the same, made once for all; None for who is no host of one.
+    supply: Supply | None = None
 
     @abstractmethod
     def open_remote(self) -> Remote:
@@ -72,6 +75,7 @@ class FileStrategy(Strategy[FileOptionsT]):
             times=times,
             shared=Shared(options.shared),
             commands=self._commands,
+            supply=self.supply,
         )
 
     def close(self) -> None:

@@ -11,7 +11,7 @@ from pushkit.errors import PushRefused
 from pushkit.files.known import Known
 from pushkit.files.remote import Remote
 from pushkit.files.scripts import collect
-from pushkit.files.stat import Found
+from pushkit.files.stat import Found, Stat
 from pushkit.files.ticket import HEARTBEAT, NUMBER, RELEASE_ID, Ticket, decoded, number_of, read_ticket
 from pushkit.manifest import HEAD, digest
 from pushkit.model import Hold, Kind
@@ -113,6 +113,14 @@ class Survey:
             return None
         record = decoded(found.content)
         return Hold(*(str(record.get(key, "unknown")) for key in ("who", "when", "why")))
+
+    def followed(self, ticket: Ticket, made: str) -> Survey:
+        """What this is once ``ticket`` has ended, which left the directory ``made``. Nobody has looked again."""
+        # What is there otherwise is not copied: there are many such surveys in a fleet.
+        self.found[made] = Found(Stat(made.rpartition("/")[2], Kind.DIRECTORY, 0, 0))
+        after = Survey(self.root, self.state, self.found)
+        after.__dict__["tickets"] = [*self.tickets, ticket]
+        return after
 
     def take(self, path: str) -> bytes:
         """The content of a file, which is let go of: a manifest is large, and a survey lives as long as its plan."""

@@ -11,6 +11,7 @@ from io import RawIOBase
 from types import TracebackType
 from typing import BinaryIO, TypeVar
 
+from pushkit.files.supply import Supply
 from pushkit.model import Entry, Kind, Step
 from pushkit.snapshot import Snapshot
 from pushkit.strategy import Run
@@ -27,11 +28,14 @@ class Transfer:
 
     A directory that only has to be there for what is in it has no step. ``times`` gives the time of a file, where files
     keep the project's. ``bases`` are the files on the target whose place some take, by path: much of
-    their content may be the same.
+    their content may be the same. ``supply`` is where many hosts that lack the same get it from.
     """
 
     _times: Callable[[Entry], float] | None = None
     bases: Mapping[str, str] = {}
+    supply: Supply | None = None
+    #: Whether the target fetches it.
+    fetches = False
 
     def __init__(
         self,
@@ -42,12 +46,15 @@ class Transfer:
         times: Callable[[Entry], float] | None = None,
         *,
         bases: Mapping[str, str] | None = None,
+        supply: Supply | None = None,
     ) -> None:
         self.entries = entries
         self.bases = bases or {}
         #: The paths of those of which a remote has sent only what differs.
         self.patched: set[str] = set()
         self._times = times
+        self.supply = supply
+        self.fetches = bool(supply and supply.fetched)
         self._snapshot = snapshot
         self._steps = steps
         self._run = run
@@ -95,6 +102,45 @@ class Transfer:
     def passing(self, entry: Entry) -> Iterable[bytes]:
         """The same, within a `passage`, which reports what is small."""
         return self._pieces(entry) if entry.size > WHOLE else (self._snapshot.read(entry),)
+
+    def uncounted(self, entry: Entry) -> Iterable[bytes]:
+        """As `content`, which counts as no progress: it is kept for whoever it is sent to."""
+        self._run.check()
+        if entry.size > WHOLE:
+            with self.look(entry) as stream:
+                while piece := stream.read(WHOLE):
+                    self._run.check()
+                    yield piece
+        else:
+            yield self._snapshot.read(entry)
+
+    def counted(self, pieces: Iterable[bytes], total: int) -> Iterator[bytes]:
+        """``pieces`` of what was made of all entries, ``total`` bytes, which count for what they hold."""
+        left = size = sum(entry.size for entry in self.entries)
+        for piece in pieces:
+            self._run.check()
+            yield piece
+            part = size * len(piece) // total
+            left -= part
+            self._travelled(part)
+        self._travelled(left)
+
+    def fetched(self) -> Iterator[bytes]:
+        """Nothing: it travels another way."""
+        self._travelled(sum(entry.size for entry in self.entries))
+        yield from ()
+
+    def directly(self, why: str) -> Transfer:
+        """The same for a host that cannot fetch it."""
+        self._run.warn(f"it cannot fetch from the store ({why}), and is sent what it lacks")
+        new = copy(self)
+        new.fetches = False
+        return new
+
+    def _travelled(self, size: int) -> None:
+        step = next(iter(self._steps.values()), None)
+        if step and size:
+            self._run.progress(step, size)
 
     def only(self, entries: Sequence[Entry]) -> Transfer:
         """The same with other ``entries``, which are among these."""
