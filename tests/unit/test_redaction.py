@@ -5,10 +5,12 @@ from __future__ import annotations
 import base64
 import html
 import json
+import os
 import re
 import shlex
 import subprocess
 import threading
+from collections.abc import Callable
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -200,3 +202,73 @@ def test_secrets_that_overlap_without_end_take_bounded_memory() -> None:
 
 def test_a_redactor_that_knows_nothing_cuts_at_the_limit() -> None:
     assert [len(piece) for piece in shown(Redactor(), b"x" * (LINE_LIMIT + 1), 65_536)] == [LINE_LIMIT, 1]
+
+
+# ---- what other programs make of it
+
+SPELT = (AWKWARD, "it's-fine", "s3nt/inel+of \"the' day", "a<b>&c='d'", "tab\there's", "p@ss!w(o)rd*~", "ünï cødé's")
+PROGRAMS = {
+    "bash -x": ("bash", "-xc", ': "$S"'),
+    "sh -x": ("sh", "-xc", ': "$S"'),
+    "busybox sh -x": ("busybox", "sh", "-xc", ': "$S"'),
+    "bash declare -p": ("bash", "-c", "declare -p S"),
+    "bash set": ("bash", "-c", "set | grep -a ^S="),
+    "sh export -p": ("sh", "-c", "export -p | grep S="),
+    "bash @Q": ("bash", "-c", "echo ${S@Q}"),
+    "bash printf %q": ("bash", "-c", 'printf "%q" "$S"'),
+    "git": ("bash", "-c", 'git rev-parse --sq-quote "$S"'),
+    "git's trace": ("bash", "-c", 'GIT_TRACE=1 git check-ref-format "$S"'),
+}
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_what_a_shell_shows_of_a_secret_is_hidden(program: str) -> None:
+    for secret in SPELT:
+        environment = {**os.environ, "S": secret}
+        done = subprocess.run(PROGRAMS[program], env=environment, capture_output=True, check=False)
+        shown = (done.stdout + done.stderr).decode()
+        assert shown.strip()
+        assert "[secret:db]" in knowing(db=secret)(shown), shown
+
+
+def component(text: str) -> str:
+    """As JavaScript's ``encodeURIComponent`` and jq's ``@uri`` write it."""
+    return quote(text, safe="-_.!~*'()")
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        component,
+        lambda text: quote(text, safe=";,/?:@&=+$-_.!~*'()#"),
+        lambda text: quote(text, safe="~").replace("%20", "+"),
+        lambda text: text.replace('"', '""'),
+        lambda text: html.escape(text).replace("&#x27;", "&#39;").replace("&quot;", "&#34;"),
+        lambda text: html.escape(text, quote=False).replace("'", "&apos;").replace('"', "&quot;"),
+        lambda text: json.dumps(text)[1:-1].replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e"),
+        lambda text: json.dumps(text)[1:-1].replace("'", "\\u0027").replace("+", "\\u002B"),
+        lambda text: repr(text.encode())[2:-1],
+    ],
+    ids=["component", "uri", "form", "csv", "go html", "xml", "go json", "net json", "bytes"],
+)
+def test_what_a_language_writes_of_a_secret_is_hidden(written: Callable[[str], str]) -> None:
+    for secret in SPELT:
+        assert knowing(db=secret)(f"<{written(secret)}>") == "<[secret:db]>", written(secret)
+
+
+@pytest.mark.parametrize("program", ["base64", "openssl base64", "busybox xxd -p", "base64 -w 64"])
+@pytest.mark.parametrize("end", ["", "\n"])
+def test_a_long_secret_in_base64_on_several_lines_is_hidden(program: str, end: str) -> None:
+    secret = " ".join(f"{number:x}" * 9 for number in range(16))
+    done = subprocess.run(program.split(), input=f"{secret}{end}", capture_output=True, text=True, check=True)
+    lines = knowing(db=secret)(done.stdout).split()
+    assert len(lines) > 2
+    assert all(line.replace("[secret:db]", "") in {"", "=", "==", "K", "Cg==", "o=", "0a", "a"} for line in lines), (
+        lines
+    )
+
+
+def test_a_text_that_almost_is_a_secret_costs_no_time_without_end() -> None:
+    redactor = knowing(db="\\" * 60 + "' " * 60 + "x")
+    text = "\\" * 3000 + "' " * 3000
+    assert redactor(text) == text
