@@ -36,7 +36,7 @@ class PlanReady(Event):
 
 @dataclass(frozen=True, slots=True)
 class PushStarted(Event):
-    """The plan is about to be carried out by ``who``.
+    """The plan is carried out by ``who``, whose turn it is: the first step begins.
 
     ``live`` is the id of the release that is live yet. ``commits`` are what is new since then, the newest first, as far
     as git knows, and ``more`` how many there are beside them.
@@ -200,16 +200,29 @@ class Redact(Protocol):
 
 
 class Emitter:
-    """Passes each event, redacted, to every listener, one event at a time whatever thread it comes from."""
+    """Passes each event, redacted, to every listener, one event at a time whatever thread it comes from.
+
+    ``beginning`` is an event that is told when the first step begins, just before it.
+    """
 
     def __init__(self, redact: Redact, listeners: tuple[Emit, ...]) -> None:
+        self.beginning: Event | None = None
         self._redact = redact
         self._listeners = listeners
         self._lock = threading.RLock()
 
+    def begin(self) -> None:
+        """Tell ``beginning``, unless it was told."""
+        with self._lock:
+            event, self.beginning = self.beginning, None
+            if event:
+                self(event)
+
     def __call__(self, event: Event) -> None:
         """Redact ``event`` and hand it on."""
         with self._lock:
+            if isinstance(event, StepStarted):
+                self.begin()
             if self._redact:
                 event = redacted(event, self._redact)
             for listener in self._listeners:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import shlex
 import signal
 import subprocess
 from contextlib import suppress
+from functools import partial
 from typing import Annotated, ClassVar
 
 from pydantic import Field, field_validator
@@ -59,15 +61,25 @@ class Command(Notifier[CommandOptions]):
             )
         except OSError as error:
             raise TargetError(f"{argv[0]} cannot be started: {error.strerror}") from None
+        end = partial(kill, process)
+        # A push that ends waits for no observer longer than it said.
+        atexit.register(end)
         try:
             process.communicate(json.dumps(document).encode(), LIMIT)
         except subprocess.TimeoutExpired:
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(process.pid, signal.SIGKILL)
+            end()
             process.wait()
             raise TargetError(f"{argv[0]} took over {LIMIT:g} seconds and was ended") from None
+        finally:
+            atexit.unregister(end)
         if process.returncode:
             raise TargetError(f"{argv[0]} ended with exit code {process.returncode}")
+
+
+def kill(process: subprocess.Popen[bytes]) -> None:
+    """End ``process``, which has a group of its own, and all that it started."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 @hookimpl
