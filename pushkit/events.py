@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
+from pathlib import PurePath
 from typing import Any, Protocol, TypeVar
 
 from pushkit.model import Commit, Hold, Plan, Receipt, Release, Step
@@ -236,9 +237,16 @@ def redacted(value: T, redact: Callable[[str], str]) -> T:
         text = redact(value)
         # An enumeration's member is a str too; it holds no secret and must stay what it is.
         new = value if text == value else text
-    elif isinstance(value, tuple) and not hasattr(value, "_fields"):
-        items = tuple(redacted(item, redact) for item in value)
-        new = items if any(a is not b for a, b in zip(items, value, strict=True)) else value
+    elif isinstance(value, (tuple, list)):
+        items = [redacted(item, redact) for item in value]
+        if any(a is not b for a, b in zip(items, value, strict=True)):
+            new = type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
+    elif isinstance(value, Mapping):
+        there = {redacted(key, redact): redacted(item, redact) for key, item in value.items()}
+        new = value if all(key in there and there[key] is item for key, item in value.items()) else there
+    elif isinstance(value, PurePath):
+        text = redact(str(value))
+        new = value if text == str(value) else type(value)(text)
     elif is_dataclass(value) and not isinstance(value, type):
         changes = {}
         for each in fields(value):

@@ -18,9 +18,6 @@ from pushkit import Observer, Public, TargetError, hookimpl
 from pushkit_notify.message import Message
 from pushkit_notify.notifier import LIMIT, Notifier, NotifierOptions
 
-# What decrypts the project's secrets is for push alone.
-PRIVATE = "PUSH_AGE_"
-
 
 class CommandOptions(NotifierOptions):
     """The table of a ``command``."""
@@ -46,14 +43,13 @@ class Command(Notifier[CommandOptions]):
     def send(self, message: Message) -> None:
         """Run it, for at most `LIMIT` seconds; it and all that it started is ended then."""
         document = message.document() | {"text": self.text(message)}
-        environment = {name: value for name, value in os.environ.items() if not name.startswith(PRIVATE)}
-        environment |= {f"PUSH_{name.upper()}": str(document[name]) for name in ("what", "project", "target", "who")}
+        told = {f"PUSH_{name.upper()}": str(document[name]) for name in ("what", "project", "target", "who")}
         argv = shlex.split(self.options.run)
         try:
             process = subprocess.Popen(
                 argv,
                 cwd=self.project.root,
-                env=environment,
+                env={**os.environ, **told},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,

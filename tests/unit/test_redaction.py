@@ -11,17 +11,36 @@ import shlex
 import subprocess
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
 from urllib.parse import quote, quote_plus
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pushkit.events import Note, redacted
+from pushkit.events import Event, Note, redacted
+from pushkit.model import Project, Target
 from pushkit.process import LINE_LIMIT, Lines
 from pushkit.secrets.redaction import Redactor
+from pushkit.strategy import Run
 
 AWKWARD = "p@ss/w\"ö rd's+\\$"
+
+
+def given_run(redact: Redactor) -> Run:
+    here = Path()
+    return Run(
+        project=Project("p", here, here, ".", (), "", {}),
+        target=Target("there", "sftp"),
+        emit=lambda _: None,
+        cancelled=threading.Event(),
+        scratch=here,
+        person="",
+        redact=redact,
+        environment={},
+    )
 
 
 def knowing(**values: str) -> Redactor:
@@ -123,6 +142,40 @@ def test_a_value_that_two_references_share_keeps_its_first_name() -> None:
 
 def test_events_are_redacted_at_any_depth() -> None:
     assert redacted(Note("production", "sent hunter2"), knowing(db="hunter2")) == Note("production", "sent [secret:db]")
+
+
+class Place(NamedTuple):
+    where: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Odd(Event):
+    """An event of a plugin."""
+
+    what: Any
+
+
+def test_events_of_plugins_are_redacted_whatever_they_are_made_of() -> None:
+    redact = knowing(db="hunter2")
+    for what, expected in (
+        ({"hunter2": ["hunter2"]}, {"[secret:db]": ["[secret:db]"]}),
+        (Place("hunter2", 1), Place("[secret:db]", 1)),
+        ([("x", Place("y", 2))], None),
+        (Path("/a/hunter2"), Path("/a/[secret:db]")),
+        ({"x": 1}, None),
+    ):
+        event = Odd("production", what)
+        if expected is None:
+            assert redacted(event, redact) is event, "what needs no change is shared"
+        else:
+            assert redacted(event, redact) == Odd("production", expected)
+
+
+@pytest.mark.parametrize("length", range(8, 60))
+def test_a_secret_with_spaces_is_hidden_before_a_text_is_cut(length: int) -> None:
+    said = given_run(knowing(db="three words here")).excerpt("the token is three words here, or was it?", length)
+    assert not {"three", "words"} & set(re.findall(r"\w+", said)), said
 
 
 def test_it_is_used_while_secrets_are_added_from_other_threads() -> None:

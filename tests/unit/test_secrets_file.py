@@ -264,6 +264,14 @@ def test_a_refused_envelope_is_told_without_its_content() -> None:
         assert caught.value.__context__ is None
 
 
+def test_an_envelope_whose_readers_nobody_knows_is_refused() -> None:
+    """Anyone who has the project can make one."""
+    sound = Envelope(TOKEN, "hunter2", ("a" * 16,), {"a" * 16: "alice"})
+    assert envelope.from_bytes(sound.to_bytes()) == sound
+    with pytest.raises(ValueError, match="it holds no secret"):
+        envelope.from_bytes(replace(sound, readers=("b" * 16,)).to_bytes())
+
+
 @contextmanager
 def scratch() -> Iterator[Path]:
     from tempfile import TemporaryDirectory

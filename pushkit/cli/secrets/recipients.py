@@ -12,7 +12,8 @@ from pushkit.cli.secrets.desk import desk, options
 from pushkit.cli.secrets.rekey import rekeyed
 from pushkit.cli.settings import Settings, common
 from pushkit.cli.stdout import say
-from pushkit.errors import PushRefused, UsageError
+from pushkit.errors import PushRefused, SecretError, UsageError
+from pushkit.secrets import age
 from pushkit.secrets.recipient import Recipient, parse
 from pushkit.secrets.secrets_file import FILE, locked
 from pushkit.suggestion import did_you_mean
@@ -95,7 +96,12 @@ def parsed(name: str, key: str) -> Recipient:
             text = sys.stdin.read()
         elif not key.startswith(("age1", "ssh-")):
             text = Path(key).expanduser().read_text(encoding="utf-8")
-        return parse(name, text)
+        recipient = parse(name, text)
+        # A mistyped one has the form of a key, and only age sees that it is none.
+        age.encrypt(b"", [recipient.key])
+        return recipient
+    except SecretError as error:
+        raise UsageError(f"{name}: {error.message}") from None
     except OSError as error:
         raise UsageError(
             f"{key} is neither a public key nor a file that can be read: {error.strerror}",
