@@ -137,18 +137,26 @@ class Talk:
             if command == IN_USE:
                 self._nick = f"{self._nick[:28]}_"
                 self._write(f"NICK {self._nick}")
-            elif command == "CAP" and account and "ACK" in words:
-                self._write("AUTHENTICATE PLAIN")
-            elif command == "AUTHENTICATE" and account:
-                for piece in plain(options.user, account.get_secret_value()):
-                    self._write(f"AUTHENTICATE {piece}")
-            elif command == SASL_DONE:
-                logged_in = True
-                self._write("CAP END")
-            elif command in SASL_REFUSED:
-                raise TargetError(f"{options.host} does not take the password of {options.user}")
-            elif command in NO_MORE or (command == "CAP" and "NAK" in words):
+            elif command in NO_MORE:
                 raise TargetError(f"{options.host} does not take {self._nick}: {command}")
+            elif account:
+                logged_in = self._log_in(command, words, account.get_secret_value()) or logged_in
+
+    def _log_in(self, command: str, words: list[str], password: str) -> bool:
+        """Answer what the server says on the way to the account; whether it says that we are there."""
+        host, user = self._options.host, self._options.user
+        if command == "CAP" and "NAK" in words:
+            raise TargetError(f"{host} has no accounts to log in to")
+        if command in SASL_REFUSED:
+            raise TargetError(f"{host} does not take the password of {user}")
+        if command == "CAP" and "ACK" in words:
+            self._write("AUTHENTICATE PLAIN")
+        elif command == "AUTHENTICATE":
+            for piece in plain(user, password):
+                self._write(f"AUTHENTICATE {piece}")
+        elif command == SASL_DONE:
+            self._write("CAP END")
+        return command == SASL_DONE
 
     def _heard(self) -> Iterator[tuple[str, list[str]]]:
         """What the server says, each as its command and words; a PING is answered. Ends after `LIMIT` seconds."""

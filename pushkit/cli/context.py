@@ -17,6 +17,7 @@ from pushkit import pushfile
 from pushkit.cli.core_files import leave_none
 from pushkit.cli.interrupts import Interrupts
 from pushkit.cli.settings import Settings, settings_of
+from pushkit.cli.strays import strays
 from pushkit.commands import COMMANDS
 from pushkit.errors import PushkitError, PushRefused, UsageError
 from pushkit.events import Emit, Event, PushFinished
@@ -118,7 +119,7 @@ def conversation(settings: Settings, told: Sequence[Reporter] = ()) -> Iterator[
         # Who reads events is a program, also where it has a terminal.
         return nobody(question) if settings.json or not on_terminal() else prompt(question)
 
-    with Interrupts() as interrupts, closing(Prompt(interrupts.cancelled, aside)) as prompt:
+    with strays(settings), Interrupts() as interrupts, closing(Prompt(interrupts.cancelled, aside)) as prompt:
         yield Conversation(ask, confirm, interrupts.cancelled)
 
 

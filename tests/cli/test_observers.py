@@ -27,9 +27,11 @@ import trustme
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, LoginPassword
 
+from cli import irc_network
 from cli.holder import holding, let_go, said, start
 from cli.project import Project
 from pushkit.testing import HttpsServer, Reply
+from pushkit_notify import irc
 
 SECRET = "hunter-two-hunter"
 
@@ -408,6 +410,72 @@ def test_a_line_is_said_in_a_channel_and_can_be_no_command(
     assert said[1] == "PRIVMSG #deploys :forged", "it is said, and not done"
     assert any("failed: " in line for line in said)
     assert all(len(line.encode()) <= 412 for line in said)
+
+
+def test_an_account_of_irc_is_logged_in_to(
+    project: Project, tmp_path: Path, authority: tuple[trustme.CA, Path]
+) -> None:
+    """SASL PLAIN, checked by Atheme."""
+    if not irc_network.installed():
+        assert not os.environ.get("CI"), "InspIRCd and Atheme are not installed, and in CI no test is skipped for that"
+        pytest.skip("InspIRCd and Atheme are not installed")
+    here = tmp_path / "irc"
+    here.mkdir()
+    with irc_network.irc_network(here, authority[0], "deployer", SECRET) as (port, plain):
+        with socket.create_connection(("127.0.0.1", plain)) as person:
+            person.sendall(b"NICK reader\r\nUSER r 0 * :-\r\n")
+            until(person, " 422 ")
+            # Only who is logged in to an account may come.
+            person.sendall(b"JOIN #deploys\r\nMODE #deploys +R\r\n")
+            heard = until(person, "+R\r\n")
+            told(
+                project,
+                f'observer = "irc"\nhost = "localhost"\nport = {port}\nchannel = "#deploys"\nuser = "deployer"\n'
+                f'account_password = "${{env:IRC}}"\nca_file = "{authority[1]}"',
+            )
+            done = project.push("hold", "here", "-m", "a sale", IRC=SECRET)
+            assert (done.returncode, "warning" in done.stderr) == (0, False), done.stderr
+            heard += until(person, "a sale")
+            done = project.push("release", "here", IRC="wrong-password")
+            assert "here: warning: team failed: localhost does not take the password of deployer" in done.stderr
+            assert "wrong-password" not in done.stderr
+            file = project.root / "Pushfile"
+            file.write_text(re.sub("(user|account_password) = .*\n", "", file.read_text()))
+            assert "localhost does not let push speak in #deploys" in project.push("hold", "here", "-m", "x").stderr
+        assert re.search(r":push!\S+ PRIVMSG #deploys :\S+ holds here of blog: a sale", heard)
+
+
+def test_a_server_of_irc_without_accounts_is_told_of(
+    project: Project, tmp_path: Path, authority: tuple[trustme.CA, Path]
+) -> None:
+    with irc_server(tmp_path, authority[0]) as (port, log):
+        told(
+            project,
+            f'observer = "irc"\nhost = "localhost"\nport = {port}\nchannel = "#deploys"\npassword = "${{env:IRC}}"\n'
+            f'ca_file = "{authority[1]}"\nuser = "deployer"\naccount_password = "a password"',
+        )
+        done = project.push("hold", "here", "-m", "a sale", IRC=SECRET)
+        assert "team failed: localhost has no accounts to log in to" in done.stderr
+        assert not list(log.iterdir()), "it says nothing as somebody else"
+
+
+@pytest.mark.parametrize(("length", "exact"), [(10, False), (296, True), (400, False)])
+def test_a_long_password_of_an_account_goes_in_pieces(length: int, exact: bool) -> None:
+    found = list(irc.plain("u", "x" * length))
+    whole = "".join(found).removesuffix("+")
+    assert base64.b64decode(whole) == b"u\0u\0" + b"x" * length
+    assert all(len(each) <= 400 for each in found)
+    assert len(found[-1]) < 400
+    assert (found[-1] == "+") == exact
+
+
+def until(person: socket.socket, text: str) -> str:
+    """What a person hears up to ``text``."""
+    heard = ""
+    person.settimeout(60)
+    while text not in heard:
+        heard += person.recv(65536).decode()
+    return heard
 
 
 # ---- this machine

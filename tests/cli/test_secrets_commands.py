@@ -85,7 +85,7 @@ def test_vim_keeps_no_copy_in_the_home_directory(team: Project) -> None:
         terminal.wait_for("exit Vim")  # Ctrl-C is vim's
         # A deleted line is in a register.
         terminal.type("/hunter\rddu:s/two/three/\r")
-        terminal.wait_for("three-hunter")
+        terminal.wait_for("hree-hunter")  # what it shows anew
         terminal.type("yy:wq\r")
         assert terminal.end()[0] == 0
         assert "1 secret changed" in terminal.seen
