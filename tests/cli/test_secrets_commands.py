@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -116,6 +117,18 @@ def test_nothing_that_push_starts_inherits_the_identity(team: Project) -> None:
     record.unlink()
     ok(team, "secrets", "edit", **found, **editor(team, f"env >{record}"))
     assert "PUSH_AGE" not in record.read_text()
+
+
+def test_no_process_leaves_a_core_file_and_a_key_is_its_owners_alone(team: Project) -> None:
+    own = Path(team.environment["HOME"]) / ".config/pushkit"
+    assert [path.stat().st_mode & 0o777 for path in (own, own / "age.key")] == [0o700, 0o600]
+    ok(team, "secrets", "set", "token", given=SECRET)
+    team.write(production='strategy = "script"\nrun = "grep core /proc/self/limits"')
+    limit = r"Max core file size +[01] "  # bytes: 1 is too few for one
+    assert re.search(limit, team.push("-v").stderr)
+    record = team.root.parent / "limits"
+    ok(team, "secrets", "edit", **editor(team, f"grep core /proc/self/limits >{record}"))
+    assert re.search(limit, record.read_text())
 
 
 def test_init_takes_the_first_identity_that_is_found(project: Project, tmp_path: Path) -> None:
