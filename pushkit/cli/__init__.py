@@ -40,10 +40,8 @@ def run(program: str) -> int:
     from pushkit.cli.group import group  # noqa: PLC0415  (--version does without)
     from pushkit.cli.settings import Settings  # noqa: PLC0415
     from pushkit.cli.stdout import flush  # noqa: PLC0415
-    from pushkit.secrets import variables  # noqa: PLC0415
 
     settings = Settings()
-    variables.keep()
     try:
         code = group.main(prog_name=program, obj=settings, standalone_mode=False)
         flush()

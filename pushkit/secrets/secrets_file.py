@@ -141,7 +141,7 @@ class SecretsFile:
         found = [self._opened(name, version.armored, identities) for version in self.secrets[name]]
         if len({each.value for each in found}) > 1:
             raise SecretError(
-                f"{self._where(name)}: two people gave it different values, and a merge kept both",
+                f"{self._where(name)}: two branches gave it different values, and a merge kept both",
                 hint=f"push secrets set {name} gives it one value",
             )
         readers = set(found[0].readers).intersection(*(each.readers for each in found))

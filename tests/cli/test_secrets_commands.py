@@ -145,6 +145,29 @@ def test_init_takes_the_first_identity_that_is_found(project: Project, tmp_path:
     assert "PUSH_AGE_KEY: this is no private key" in failing(3, project, "secrets", "init", PUSH_AGE_KEY="nonsense")
 
 
+def test_a_colleague_prints_their_key_and_ci_gets_a_new_one(team: Project, tmp_path: Path) -> None:
+    ok(team, "secrets", "set", "token", given=SECRET)
+    bob = {"HOME": str(tmp_path / "bob")}
+    public = ok(team, "secrets", "key", **bob).strip()
+    assert public == ok(team, "secrets", "key", **bob).strip(), "it is made once"
+    ok(team, "secrets", "recipients", "add", "bob", public)
+    assert ok(team, "secrets", "get", "token", "--yes", **bob) == f"{SECRET}\n"
+    private = ok(team, "secrets", "recipients", "add", "ci", "--new").strip()
+    assert ok(team, "secrets", "get", "token", "--yes", HOME="/none", PUSH_AGE_KEY=private) == f"{SECRET}\n"
+    for path in (path for path in tmp_path.rglob("*") if path.is_file()):
+        assert private.encode() not in path.read_bytes(), path
+    line = json.loads(ok(team, "secrets", "recipients", "add", "other", "--new", "--json"))
+    assert line["identity"].startswith("AGE-SECRET-KEY-1")
+    # As a shell makes several words of it.
+    (tmp_path / "bob/.ssh").mkdir()
+    make = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / "bob/.ssh/id_ed25519")]
+    subprocess.run(make, check=True)
+    words = (tmp_path / "bob/.ssh/id_ed25519.pub").read_text().split()
+    ok(team, "secrets", "recipients", "add", "laptop", *words)
+    for wrong in ((), ("--new", public)):
+        assert "which key?" in failing(2, team, "secrets", "recipients", "add", "eve", *wrong)
+
+
 def test_a_mistyped_key_is_no_recipient(team: Project) -> None:
     public = age.generate()[1]
     other = public[:-1] + ("q" if public[-1] != "q" else "p")
@@ -295,7 +318,7 @@ def test_two_branches_that_each_add_a_recipient_merge_and_one_rekey_makes_it_who
     assert ok(team, "secrets", "get", "one", "--yes") == "the value one\n"
     said = failing(3, team, "secrets", "rekey")
     assert "the secret three" in said
-    assert "two people gave it different values" in said
+    assert "two branches gave it different values" in said
     ok(team, "secrets", "set", "three", given="a new value")
     ok(team, "secrets", "rekey")
     for private, _ in keys.values():

@@ -205,7 +205,7 @@ def test_what_two_people_did_to_one_secret_is_one_value_or_a_question(
     monkeypatch.setenv(KEY, keys["alice"])
     other = SecretsFile(file.path, {"alice": alice}).with_secret(TOKEN, "hunter3").secrets[TOKEN]
     said = refusal(lambda: opened(replace(file, secrets={TOKEN: [*ours, *other]})))
-    assert "two people gave it different values" in said
+    assert "two branches gave it different values" in said
     assert "push secrets set token" in said
     assert "hunter" not in said
 

@@ -42,16 +42,21 @@ def list_(settings: Settings) -> None:
 
 @command.command()
 @click.argument("name")
-@click.argument("key")
+@click.argument("key", nargs=-1)
+@click.option("--new", is_flag=True, help="Make a key for NAME, and write the private one to stdout, and nowhere else.")
 @options
 @click.pass_obj
-def add(settings: Settings, name: str, key: str) -> None:
+def add(settings: Settings, name: str, key: tuple[str, ...], new: bool) -> None:
     """Let NAME read every secret, who has the private key to KEY: age1..., ssh-ed25519 or ssh-rsa, or a .pub file.
 
     Every secret is encrypted anew, which takes an identity that can read it.
     """
-    recipient = parsed(name, key)
+    if new == bool(key):
+        raise UsageError("which key?", hint="give the public key of an existing one, or --new for a machine such as CI")
+    private, public = age.generate() if new else ("", " ".join(key))
+    recipient = parsed(name, public)
     with desk(settings) as at, locked(at.root):
+        at.lookup.hide("identity", private)
         file = at.file()
         for each in file.recipients.values():
             if each.name == name and each.key != recipient.key:
@@ -63,7 +68,9 @@ def add(settings: Settings, name: str, key: str) -> None:
                 raise UsageError(f"this key is {each.name}'s already")
         file, _ = rekeyed(at, file.with_recipient(recipient))
         file.write()
-        at.tell(f"{name} can read every secret", "recipient-added", name=name, key=recipient.key)
+        at.tell(f"{name} can read every secret", "recipient-added", name=name, key=recipient.key, identity=private)
+        if new and not settings.json:
+            say(private)
 
 
 @command.command()
