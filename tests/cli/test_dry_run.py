@@ -37,7 +37,7 @@ TABLES = {
     'session_token = "${rec:b}"',
     "codedeploy": 'application = "a"\ndeployment_group = "g"\nbucket = "bucket"\naccess_key_id = "A"\n'
     'secret_access_key = "${rec:a}"',
-    "script": 'run = "true"\nenvironment = { A = "${rec:hook}" }',
+    "script": 'run = "true"\nenvironment = { A = "${rec:hook}" }\nstdin = "${rec:input}"',
 }
 NOTIFY = '\n[notify.team]\nobserver = "slack"\nurl = "https://localhost:9/${rec:slack}"\n'
 
@@ -86,7 +86,7 @@ def test_a_dry_run_without_a_login_resolves_nothing(project: Project, recording:
         assert asked(recording) == [], arguments
     done = project.push("there")
     assert done.returncode == 0, done.stderr
-    assert asked(recording) == ["hook", "slack"]
+    assert asked(recording) == ["hook", *["input"] * (strategy == "script"), "slack"]
 
 
 def test_a_dry_run_resolves_what_its_login_takes_and_nothing_else(

@@ -314,6 +314,40 @@ def test_no_command_writes_it_to_a_disk_or_into_an_argument(
     assert not list(memory.iterdir())
 
 
+def test_a_script_gets_it_on_its_standard_input_and_nowhere_else(team: Project) -> None:
+    script = "cat; echo; env | grep -c [i]nel+of; grep -ac [i]nel+of /proc/self/cmdline; exit 3"
+    team.write(hook=f'strategy = "script"\nshell = true\nrun = "{script}"\nstdin = "${{secret:sentinel}}"')
+    code, said = tried(team, "hook")
+    assert code == 8
+    assert "cat; | [secret:sentinel]\nhook: cat; | 0\nhook: cat; | 0\n" in said, said
+    team.write(hook='strategy = "script"\nrun = ["wc -c", "wc -c"]\nstdin = "${secret:sentinel}"')
+    assert team.push("hook").stderr.count(f"wc | {len(SENTINEL)}\n") == 2, "each reads all of it"
+
+
+def test_who_hears_of_many_hosts_hears_which_are_in_trouble(team: Project, tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    with EmbeddedSsh(tmp_path / "there", password="a password") as server:
+        known = tmp_path / "known"
+        known.write_text(server.known_hosts.read_text())
+        team.write(
+            many=f"""strategy = "sftp"
+            hosts = ["{server.user}@{server.host}:{server.port}", "{server.user}@localhost:9"]
+            known_hosts = "{known}"
+            path = "{tmp_path}/there/x"
+            password = "a password"
+            lock_host = "{server.user}@{server.host}:{server.port}"
+            rollout = {{ max_failures = 1 }}"""
+        )
+        file = team.root / "Pushfile"
+        file.write_text(f'{file.read_text()}\n[notify.audit]\nobserver = "log"\nfile = "../audit"\n')
+        done = team.push("many")
+        assert done.returncode == 0, done.stderr
+    *_, last = map(json.loads, (team.root.parent / "audit").read_text().splitlines())
+    assert (last["what"], last["hosts"]["count"]) == ("finished", 2), last
+    assert ["localhost" in host for host in last["hosts"]["trouble"]] == [True], last
+    assert "2 hosts, 1 in trouble" in last["text"]
+
+
 def test_a_push_gives_it_to_its_hook_alone(team: Project) -> None:
     team.write(
         hook='strategy = "script"\nrun = "sh -c \'printf %s $S >/dev/full; exit 3\'"\n'
