@@ -250,7 +250,8 @@ class Engine:
                         receipt = self._receipt(session, start, Outcome.NOTHING, live=plan.live)
                         break
                     self._guard(plan)
-                    self._announce(session, plan, snapshot)
+                    if not session.emit.begun:
+                        self._announce(session, plan, snapshot)
                     try:
                         release = session.strategy.push(plan, snapshot)
                     except Overtaken:

@@ -203,11 +203,12 @@ class Redact(Protocol):
 class Emitter:
     """Passes each event, redacted, to every listener, one event at a time whatever thread it comes from.
 
-    ``beginning`` is an event that is told when the first step begins, just before it.
+    ``beginning`` is an event that is told when the first step begins, just before it; ``begun`` says that it was.
     """
 
     def __init__(self, redact: Redact, listeners: tuple[Emit, ...]) -> None:
         self.beginning: Event | None = None
+        self.begun = False
         self._redact = redact
         self._listeners = listeners
         self._lock = threading.RLock()
@@ -217,6 +218,7 @@ class Emitter:
         with self._lock:
             event, self.beginning = self.beginning, None
             if event:
+                self.begun = True
                 self(event)
 
     def __call__(self, event: Event) -> None:
