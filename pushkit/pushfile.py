@@ -109,9 +109,10 @@ def plain_secrets(target: Target) -> list[str]:
 
 
 def notify_options(project: Project, notify: Notify, resolver: Resolver) -> Options:
-    """As `options`, of a ``[notify.NAME]`` table."""
+    """As `options`, lazily, of a ``[notify.NAME]`` table: what nobody has to be told of resolves nothing."""
     model = registry.observer(notify.observer).Options
-    return Table(notify.table, model, resolver, "", _about(project, ("notify", notify.name))).options()
+    table = Table(notify.table, model, resolver, "", _about(project, ("notify", notify.name)))
+    return (table.lazy() if references.refers(notify.table) else None) or table.options()
 
 
 def _text(path: Path) -> str:

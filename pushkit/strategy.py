@@ -35,6 +35,7 @@ from pushkit.model import Finding, Hold, LogEntry, Plan, Project, Release, Statu
 from pushkit.options import Options
 from pushkit.process import Command, execute, refusal
 from pushkit.questions import Ask, nobody
+from pushkit.quotation import excerpt
 from pushkit.snapshot import Snapshot
 
 OptionsT = TypeVar("OptionsT", bound=Options)
@@ -242,6 +243,14 @@ class Run:
     def hide(self, name: str, value: str) -> None:
         """Show a secret that came from elsewhere than options or `ask` as ``[secret:NAME]``, wherever it turns up."""
         self.redact.add(name, value)
+
+    def excerpt(self, text: str, length: int) -> str:
+        """The beginning of ``text``, of somebody else's, for a message: without secrets, on one line of at most
+        ``length`` characters.
+
+        Cut first and hidden then, half a secret could be left, which nobody would recognise.
+        """
+        return excerpt(self.redact(text), length)
 
     def tell(self, event: Event) -> None:
         """Emit an event of a strategy's own."""

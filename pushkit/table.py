@@ -11,7 +11,7 @@ from pushkit import expectation, toml_lines
 from pushkit.errors import Interrupted, PluginError, PushfileError, PushkitError, PushRefused
 from pushkit.pushfile_reader import Finding
 from pushkit.secrets import references
-from pushkit.secrets.redaction import SHORTEST
+from pushkit.secrets.redaction import SHORTEST, can_be_hidden
 
 if TYPE_CHECKING:
     from pushkit.options import Options
@@ -113,7 +113,7 @@ class Table(NamedTuple):
     def value(self, path: toml_lines.Path, reference: references.Reference) -> str:
         """What ``reference`` stands for. Raises `PushkitError`."""
         value = self.resolver.value(self.target, reference)
-        if len(value) < SHORTEST and self.is_secret(path):
+        if not can_be_hidden(value) and self.is_secret(path):
             raise PushkitError(
                 f"what ${{{reference}}} stands for has fewer than {SHORTEST} characters: too short to be hidden",
                 hint="what is no secret can stand in the Pushfile as it is",

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pushkit import PluginError, Run, TargetError, excerpt
+from pushkit import PluginError, Run, TargetError
 from pushkit_aws.options import AwsOptions
 
 ResultT = TypeVar("ResultT")
@@ -146,12 +146,12 @@ class Clients:
         try:
             return act()
         except ClientError as error:
-            raise refused(error, service, operation, parameters) from error
+            raise refused(error, service, operation, parameters, self._run.excerpt) from error
         except BotoCoreError as error:
-            raise unreached(error, service, self._options) from error
+            raise unreached(error, service, self._options, self._run.excerpt) from error
         except (OSError, ValueError, ResponseParserError) as error:
             # An endpoint that answers what is not its protocol; a file of certificates that holds none.
-            text = excerpt(str(error), 200) or type(error).__name__
+            text = self._run.excerpt(str(error), 200) or type(error).__name__
             raise TargetError(f"{service} cannot be used: {text}", hint="is endpoint_url right?") from error
 
 
