@@ -55,16 +55,13 @@ class Front(Nginx):
     @contextmanager
     def asked(self) -> Iterator[list[str]]:
         """Somebody asks for the page without a pause; each other answer than the last one. None is an error."""
-        # A worker from before the last reload may still answer for the other pool.
-        assert self._process
-        end = time.monotonic() + 10
-        while len(descendants(self._process.pid)) > 1:
-            assert time.monotonic() < end
-            time.sleep(0.01)
+        self._settle()
         over = threading.Event()
         seen: list[str] = []
+        answers = 0
 
         def ask() -> None:
+            nonlocal answers
             while not over.is_set():
                 try:
                     with urllib.request.urlopen(f"{self.url}/index.html", timeout=5) as answer:
@@ -73,11 +70,26 @@ class Front(Nginx):
                     said = f"error: {error}"
                 if seen[-1:] != [said]:
                     seen.append(said)
+                answers += 1
 
         thread = threading.Thread(target=ask)
         thread.start()
         try:
             yield seen
+            self._settle()
+            # The answer that is under way may be an old worker's.
+            end, enough = time.monotonic() + 10, answers + 2
+            while answers < enough:
+                assert time.monotonic() < end
+                time.sleep(0.01)
         finally:
             over.set()
             thread.join()
+
+    def _settle(self) -> None:
+        """Wait for the workers from before the last reload, who may still answer for the other pool, to be gone."""
+        assert self._process
+        end = time.monotonic() + 10
+        while len(descendants(self._process.pid)) > 1:
+            assert time.monotonic() < end
+            time.sleep(0.01)

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from pushkit.errors import Interrupted, PushRefused, TargetError
-from pushkit.events import Event, StepFailed, StepFinished, StepStarted
-from pushkit.model import Action, Project, Step, Target
+from pushkit.events import Emitter, Event, StepFailed, StepFinished, StepProgress, StepsPassed, StepStarted
+from pushkit.files.transfer import MANY, WHOLE, Passage
+from pushkit.model import Action, Entry, Kind, Project, Step, Target
 from pushkit.secrets.redaction import Redactor
 from pushkit.strategy import Run
 
@@ -123,3 +124,81 @@ def test_without_anybody_to_ask_a_question_is_refused_and_after_a_wish_to_stop_n
     run.cancelled.set()
     with pytest.raises(Interrupted):
         run.ask("the word")
+
+
+class Hearing:
+    """A listener that takes many steps at once."""
+
+    many = True
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+
+    def __call__(self, event: Event) -> None:
+        self.events.append(event)
+
+
+def small(count: int, size: int = 3) -> tuple[list[Entry], dict[str, Step]]:
+    """So many small files, and the step of each."""
+    entries = [Entry(str(number), Kind.FILE, 0o644, size) for number in range(count)]
+    return entries, {entry.path: Step(Action.ADD, entry.path, "new", entry.size) for entry in entries}
+
+
+def test_small_steps_are_told_at_once_to_who_takes_many_and_one_by_one_to_others(run: Run) -> None:
+    heard: list[Event] = []
+    hearing = Hearing()
+    run.emit = Emitter(Redactor(), (heard.append, hearing))
+    entries, steps = small(MANY + 1)
+    with Passage(run, steps) as passage:
+        for entry in entries:
+            passage.go_by(entry)
+    assert [len(event.steps) for event in hearing.events if isinstance(event, StepsPassed)] == [MANY, 1]
+    assert not any(isinstance(event, StepsPassed) for event in heard)
+    wanted = [(kind, path) for path in steps for kind in (StepStarted, StepProgress, StepFinished)]
+    assert [(type(event), event.step.subject) for event in heard] == wanted  # type: ignore[attr-defined]
+    assert sum(event.size for event in heard if isinstance(event, StepProgress)) == 3 * len(entries)
+
+
+def test_the_step_that_fails_is_told_as_that_and_those_before_it_as_done(run: Run, events: list[Event]) -> None:
+    entries, steps = small(3)
+
+    def pass_by() -> None:
+        with Passage(run, steps) as passage:
+            for entry in entries:
+                passage.go_by(entry)
+            raise TargetError("the line is gone")
+
+    with pytest.raises(TargetError):
+        pass_by()
+    assert [event.step.subject for event in events if isinstance(event, StepFinished)] == ["0", "1"]
+    assert [(event.step.subject, event.error) for event in events if isinstance(event, StepFailed)] == [
+        ("2", "the line is gone")
+    ]
+
+
+def test_a_large_file_among_small_ones_is_a_step_by_itself(run: Run, events: list[Event]) -> None:
+    entries, steps = small(2)
+    large = Entry("large", Kind.FILE, 0o644, WHOLE + 1)
+    steps["large"] = Step(Action.ADD, "large", "new", large.size)
+    with Passage(run, steps) as passage:
+        for entry in (entries[0], large, entries[1]):
+            passage.go_by(entry)
+    told = [(type(event), event.step.subject) for event in events if not isinstance(event, StepProgress)]  # type: ignore[attr-defined]
+    assert told == [(kind, name) for name in ("0", "large", "1") for kind in (StepStarted, StepFinished)]
+
+
+def test_who_asks_to_stop_is_heard_between_small_steps(run: Run) -> None:
+    entries, steps = small(MANY * 3)
+    passed: list[str] = []
+
+    def pass_by() -> None:
+        with Passage(run, steps) as passage:
+            for entry in entries:
+                passage.go_by(entry)
+                passed.append(entry.path)
+                if entry.path == str(MANY + 1):
+                    run.cancelled.set()
+
+    with pytest.raises(Interrupted):
+        pass_by()
+    assert len(passed) <= MANY * 2
