@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
+from io import BytesIO
 from itertools import chain
 from typing import NamedTuple
 
@@ -21,6 +22,9 @@ RECORD = 20 * BLOCK
 PIECE = 1 << 18
 LARGEST_OCTAL = 0o77777777777
 TYPES = {Kind.FILE: b"0", Kind.SYMLINK: b"2", Kind.DIRECTORY: b"5"}
+KINDS = {**{letter: kind for kind, letter in TYPES.items()}, b"\0": Kind.FILE}
+#: Where the mode, the size, the time and the checksum stand in a header.
+NUMBERS = ((100, 108), (124, 136), (136, 148), (148, 156))
 LONG_NAME, LONG_LINK = b"L", b"K"
 NAME_LENGTH = 100
 OWNER = b"0000000\0" * 2
@@ -95,6 +99,73 @@ def pieces(part: Part) -> Iterator[bytes]:
             yield data
         if left:
             raise changed(entry)
+
+
+class Member(NamedTuple):
+    """What stands in an archive. ``kind`` is none of a device or the like; ``mtime`` is in seconds since 1970."""
+
+    name: str
+    kind: Kind | None
+    mode: int
+    size: int
+    mtime: int
+    link: str
+    content: bytes
+
+
+def members(archive: bytes, start: int = 0) -> list[Member]:
+    """What stands in an archive of small files that begins at ``start``. Raises ValueError when it cannot be read.
+
+    Most headers are plain, and read here. `tarfile` reads all others: it takes a tenth of a millisecond for each.
+    """
+    found: list[Member] = []
+    at = start
+    while header := archive[at : at + BLOCK].rstrip(b"\0"):
+        member = plain(header.ljust(BLOCK, b"\0"), archive, at + BLOCK)
+        if member is None:
+            return by_library(archive, start)
+        found.append(member)
+        at += BLOCK + -(-len(member.content) // BLOCK) * BLOCK
+    return found
+
+
+def plain(header: bytes, archive: bytes, at: int) -> Member | None:
+    """The member of a header, whose content is at ``at``; None when it takes more to read than this."""
+    kind = KINDS.get(header[156:157])
+    # Behind the names of the owners nothing stands but in headers that hold more.
+    if kind is None or header[257:262] != MAGIC[:5] or header[345]:
+        return None
+    try:
+        mode, size, mtime, checksum = (int(header[a:b].strip(b" \0"), 8) for a, b in NUMBERS)
+    except ValueError:
+        return None
+    if checksum != sum(header) - sum(header[148:156]) + 8 * ord(" "):
+        return None
+    content = archive[at : at + size] if kind is Kind.FILE else b""
+    if kind is Kind.FILE and len(content) < size:
+        raise ValueError("it is cut off")
+    name, link = (header[a:b].rstrip(b"\0").decode("utf-8", "surrogateescape") for a, b in ((0, 100), (157, 257)))
+    return Member(name.rstrip("/"), kind, mode & 0o777, size, mtime, link if kind is Kind.SYMLINK else "", content)
+
+
+def by_library(archive: bytes, start: int) -> list[Member]:
+    """As `members`, whatever headers there are."""
+    import tarfile  # noqa: PLC0415  (few need it)
+
+    found = []
+    stream = BytesIO(archive)
+    stream.seek(start)
+    try:
+        with tarfile.open(fileobj=stream, mode="r:", errors="surrogateescape") as opened:
+            for each in opened:
+                kind = KINDS.get(each.type)
+                file = opened.extractfile(each) if kind is Kind.FILE else None
+                link = each.linkname if kind is Kind.SYMLINK else ""
+                content = file.read() if file else b""
+                found.append(Member(each.name, kind, each.mode & 0o777, each.size, int(each.mtime), link, content))
+    except tarfile.TarError as error:
+        raise ValueError(str(error)) from error
+    return found
 
 
 def changed(entry: Entry) -> SnapshotChanged:

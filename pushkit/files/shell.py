@@ -8,12 +8,11 @@ from abc import abstractmethod
 from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import replace
-from io import BytesIO
 from shlex import quote
 from typing import BinaryIO, NamedTuple
 
 from pushkit import manifest
-from pushkit.archive import tar
+from pushkit.archive import members, tar
 from pushkit.errors import Interrupted, TimedOut
 from pushkit.files import scripts
 from pushkit.files.batch import Batch, Fetch, expected, names
@@ -55,7 +54,6 @@ SAYINGS: tuple[tuple[str, type[RemoteError], str], ...] = (
 )
 
 LETTERS = {"l": Kind.SYMLINK, "d": Kind.DIRECTORY, "f": Kind.FILE}
-TYPES = {b"0": Kind.FILE, b"\0": Kind.FILE, b"5": Kind.DIRECTORY, b"2": Kind.SYMLINK}
 
 
 class ShellResult(NamedTuple):
@@ -437,19 +435,11 @@ def collected(output: bytes, root: str, known: Collection[str]) -> tuple[dict[st
             found["" if path == "." else path] = Found(Stat(path.rpartition("/")[2], LETTERS.get(letter), 0, 0))
     if at + 2 + len(ALL) + 1 == len(output):
         return found, free
-    import tarfile  # noqa: PLC0415  (only who has a target to look at needs it)
-
     try:
-        stream = BytesIO(output)
-        stream.seek(at + 2)
-        with tarfile.open(fileobj=stream, mode="r:", errors="surrogateescape") as members:
-            for member in members:
-                kind = TYPES.get(member.type)
-                stat = Stat(member.name.rpartition("/")[2], kind, member.mode & 0o777, member.size, member.mtime)
-                file = members.extractfile(member) if kind is Kind.FILE else None
-                link = member.linkname if kind is Kind.SYMLINK else ""
-                found[member.name] = Found(stat, file.read() if file else b"", link)
-    except tarfile.TarError as error:
+        for each in members(output, at + 2):
+            stat = Stat(each.name.rpartition("/")[2], each.kind, each.mode, each.size, each.mtime)
+            found[each.name] = Found(stat, each.content, each.link)
+    except ValueError as error:
         raise RemoteError(f"{root}: what the target sent cannot be read ({error})", hint="push again") from error
     return found, free
 

@@ -72,6 +72,7 @@ class Survey:
         """All tickets, by number."""
         parts: dict[int, dict[str, bytes]] = {}
         beats: dict[int, float] = {}
+        read: list[str] = []
         prefix = self.state.pushes + "/"
         for path, each in self.found.items():
             name, _, part = path.removeprefix(prefix).partition("/")
@@ -80,11 +81,15 @@ class Survey:
                 parts.setdefault(number, {})
                 if part:
                     parts[number][part] = each.content
+                    read.append(path)
                 if part == HEARTBEAT:
                     beats[number] = each.stat.mtime
                 elif not part:
                     # A push that has not said yet that it lives was there when it took its number.
                     beats.setdefault(number, each.stat.mtime)
+        # What was read is not kept beside what it says: a fleet has hundreds of surveys.
+        for path in read:
+            del self.found[path]
         return [read_ticket(number, parts[number], beats.get(number, 0.0)) for number in sorted(parts)]
 
     @property

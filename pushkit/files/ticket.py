@@ -7,6 +7,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
+from sys import intern
 from typing import Any
 
 from pushkit.model import Release, Revision
@@ -100,21 +102,21 @@ def read_ticket(number: int, parts: Mapping[str, bytes], heartbeat: float) -> Ti
         "heartbeat": heartbeat,
         "switching": SWITCHING in parts,
         "ended": END in parts,
-        "outcome": str(end.get("outcome", "")),
+        "outcome": intern(str(end.get("outcome", ""))),
         "closed": time_of(end.get("ended")),
     }
     record = decoded(parts.get(RECORD, b""))
     try:
         release = release_of(record)
-        previous = str(record["previous"])
+        previous = intern(str(record["previous"]))
         why = str(record.get("why", "push"))
         made = number_of(release.id)
         if (why == "push" and made != number) or (previous and not number_of(previous)):
             return Ticket(number, **state)
-        machine, process = str(record.get("machine", "")), int(record.get("process", 0))
+        machine, process = intern(str(record.get("machine", ""))), int(record.get("process", 0))
     except (KeyError, TypeError, ValueError):
         return Ticket(number, **state)
-    who, since = str(record.get("who", "")) or release.creator, time_of(record.get("since")) or release.created
+    who, since = intern(str(record.get("who", ""))) or release.creator, time_of(record.get("since")) or release.created
     after = bool(record.get("after_switch", False))
     return Ticket(number, release, previous, why, who, since, machine, process, after, **state)
 
@@ -133,8 +135,14 @@ def release_of(record: Mapping[str, Any]) -> Release:
     created = time_of(record["created"])
     if created is None:
         raise ValueError("no time")
-    revision = Revision(str(record["commit"]), bool(record["dirty"]), str(record["digest"]))
-    return Release(str(record["release"]), revision, created, str(record["creator"]))
+    words = (record[name] for name in ("release", "commit", "digest", "creator"))
+    return told(*map(str, words), dirty=bool(record["dirty"]), created=created)
+
+
+@lru_cache(maxsize=1024)
+def told(name: str, commit: str, digest: str, creator: str, *, dirty: bool, created: datetime) -> Release:
+    """A release. All hosts of a fleet tell of the same ones, of which each is kept once."""
+    return Release(name, Revision(commit, dirty, digest), created, creator)
 
 
 def encoded(record: Mapping[str, Any]) -> bytes:

@@ -20,21 +20,28 @@ from servers.starter import Started, Starter
 COUNT = 6
 
 
-class Servers:
-    """As many servers, from `start` on; ``known_hosts`` knows them all, and one key lets in on each."""
+def on_loopback(directory: Path, account: Account, number: int) -> Sshd:
+    """A server with an address of its own of this machine."""
+    return Sshd(directory, account, host=f"127.64.0.{number}")
 
-    def __init__(self, base: Path) -> None:
+
+class Servers:
+    """``count`` servers, each by ``make``; ``known_hosts`` knows them all, and one key lets in on each."""
+
+    def __init__(
+        self, base: Path, count: int = COUNT, make: Callable[[Path, Account, int], Sshd] = on_loopback
+    ) -> None:
         base.chmod(0o755)
         self.stack = ExitStack()
         self.starter = Starter(base)
         self.stack.callback(self.starter.close)
         self.all: list[Sshd] = []
-        for number in range(1, COUNT + 1):
+        for number in range(1, count + 1):
             directory = base / f"server-{number}"
             directory.mkdir()
             account = Account()
             self.stack.callback(account.remove)
-            server = Sshd(directory, account, host=f"127.64.0.{number}")
+            server = make(directory, account, number)
             self.stack.enter_context(server)
             self.all.append(server)
         self.key = self.all[0].key

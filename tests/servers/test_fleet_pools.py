@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -114,3 +116,72 @@ def test_a_switch_that_lies_is_found_out(site: FleetSite, front: Front) -> None:
     subprocess.run([script, "green"], cwd=site.root, check=True)
     assert site.good("resume")
     assert pools(site) == (["", ""], ["one", "one"])
+
+
+def test_what_is_prepared_waits_on_the_idle_pool_until_it_is_switched_to(site: FleetSite, front: Front) -> None:
+    first = site.good()
+    site.change("two")
+    with front.asked() as seen:
+        prepared = site.good("--prepare-only")
+        # Nothing is live that was not, and the traffic goes where it went.
+        assert pools(site) == (["", ""], ["one", "one"])
+        assert "the traffic goes to green" in site.push("status").stdout
+        done = site.push("switch", "web", "7")
+        assert (done.returncode, "there is no release '7'" in done.stderr) == (6, True), done.stderr
+        assert site.good("switch", "web", prepared) == prepared
+        assert pools(site) == (["two", "two"], ["one", "one"])
+        assert "the traffic goes to blue" in site.push("status").stdout
+        assert site.good("rollback") == first
+    assert set(seen) == {"one", "two"}
+    assert seen[-1] == "one"
+
+
+def test_a_new_host_joins_the_pool_that_has_the_traffic_and_no_other(site: FleetSite, front: Front) -> None:
+    blue, green = site.servers.all[BLUE], site.servers.all[GREEN]
+    new = site.servers.all[4]
+    release = site.good()
+    site.table["pools"] = {"blue": list(map(text, blue)), "green": list(map(text, [*green, new]))}
+    site.write(lock_host=green[0].host)
+    # The queue is on one that was there, and not on whichever comes first now.
+    done = site.push("join", text(new))
+    assert done.returncode == 0, done.stderr
+    assert (done.stdout.split()[-1], page(new, site.path)) == (release, "one")
+    done = site.push("join", text(blue[0]))
+    assert (done.returncode, "is in no pool that has the traffic" in done.stderr) == (6, True), done.stderr
+    assert pools(site) == (["", ""], ["one", "one"])
+    # One that is not well does not count as there, and the traffic goes on.
+    (new.files / "sick").touch()
+    with front.asked() as seen:
+        done = site.push("join", text(new))
+    assert (done.returncode, f"{release} is live on {new.host}" in done.stderr) == (8, True), done.stderr
+    assert set(seen) == {"one"}
+
+
+def test_a_client_that_dies_before_and_after_the_traffic_is_turned_is_rolled_back(
+    site: FleetSite, front: Front
+) -> None:
+    site.good()
+    site.change("two")
+    first = site.good()
+    assert pools(site) == (["two", "two"], ["one", "one"])
+    site.change("three")
+    script = site.root / "bin/traffic"
+    turn = script.read_text()
+    for turned in (False, True):
+        # It dies in the switch: the hosts are done, and the traffic is turned, or it is not.
+        script.write_text(f"{turn if turned else '#!/bin/sh'}\ntouch here\nexec sleep 30\n")
+        with front.asked() as seen:
+            process = site.start()
+            site.until((site.root / "here").exists)
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+            (site.root / "here").unlink()
+            script.write_text(turn)
+            assert pools(site) == (["two", "two"], ["three", "three"])
+            done = site.push("rollback")
+        assert done.returncode == 0, done.stderr
+        assert "the traffic goes to blue" in site.push("status").stdout
+        assert set(seen) == ({"two", "three"} if turned else {"two"})
+        # What the idle pool had is live there again, where nobody saw what it got; else it stays, as after any push.
+        assert pools(site) == (["two", "two"], ["three", "three"] if turned else ["one", "one"])
+    assert done.stdout.split()[-1] == first

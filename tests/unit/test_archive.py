@@ -13,7 +13,7 @@ from typing import BinaryIO, cast
 
 import pytest
 
-from pushkit.archive import PIECE, Part, header, tar
+from pushkit.archive import PIECE, Part, by_library, header, members, tar
 from pushkit.errors import SnapshotChanged
 from pushkit.model import Entry, Kind
 
@@ -145,3 +145,36 @@ def test_parts_lie_where_they_belong() -> None:
         found = archive.extractfile("down/here/large")
         assert found
         assert found.read() == CONTENTS["large"]
+
+
+@pytest.mark.parametrize("form", ["gnu", "oldgnu", "ustar", "pax", "v7", "busybox"])
+def test_what_any_tar_writes_is_read_as_the_library_reads_it(tmp_path: Path, form: str) -> None:
+    for name, size in (("plain", 512), ("empty", 0), ("no \udcff utf-8", 513), ("x" * 100, 1), ("x" * 120, 3)):
+        if form not in {"ustar", "v7"} or len(name) < 100:
+            (tmp_path / name).write_bytes(os.urandom(size))
+    (tmp_path / "dir").mkdir(mode=0o700)
+    (tmp_path / "dir/link").symlink_to("../plain")
+    (tmp_path / "twice").hardlink_to(tmp_path / "plain")
+    os.utime(tmp_path / "plain", (1.5, 1.5))
+    names = sorted(os.listdir(os.fsencode(tmp_path)))
+    for some in (names, [b"dir", b"plain"]):
+        program = [b"busybox", b"tar"] if form == "busybox" else [b"tar", b"--format=" + form.encode()]
+        command = [*program, b"-c", b"-f", b"-", b"-C", os.fsencode(tmp_path), *some]
+        archive = subprocess.run(command, capture_output=True, check=True).stdout
+        found = {each.name: each for each in members(b"before" + archive, 6)}
+        assert list(found.values()) == by_library(archive, 0)
+        assert found["plain"].content == (tmp_path / "plain").read_bytes()
+        assert (found["dir/link"].kind, found["dir/link"].link) == (Kind.SYMLINK, "../plain")
+        assert (found["dir"].kind, found["dir"].mode, found["plain"].mtime) == (Kind.DIRECTORY, 0o700, 1)
+
+
+def test_an_archive_that_was_cut_off_is_not_read() -> None:
+    archive = b"".join(tar(Part(ENTRIES[:4], content)))
+    assert [each.name for each in members(archive)] == [each.path for each in ENTRIES[:4]]
+    with pytest.raises(ValueError, match="cut off"):
+        members(archive[: archive.index(b"hello") + 2])
+    # A damaged header is for the library to judge.
+    damaged = bytearray(archive)
+    damaged[0] ^= 1
+    with pytest.raises(ValueError, match=r"."):
+        members(bytes(damaged))

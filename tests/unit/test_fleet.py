@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 
 import dns.message
@@ -16,12 +18,14 @@ from pydantic import ValidationError
 
 from distributions import importable, install
 from pushkit import PluginError, Project, Run, Target, TargetError
+from pushkit.files.supply import Supply
 from pushkit.fleet import traffic
 from pushkit.fleet.batches import batches
 from pushkit.fleet.file import read
 from pushkit.fleet.host import expanded, filled, in_order, parse
 from pushkit.fleet.options import FleetOptions
 from pushkit.fleet.source import hosts_of, listed
+from pushkit.fleet.store import Stored, StoreOptions
 from pushkit.fleet.traffic import TrafficOptions
 from pushkit.model import Host
 from pushkit.secrets.redaction import Redactor
@@ -291,3 +295,54 @@ def test_traffic_is_asked_and_turned_by_commands_or_a_plugin(run: Run, tmp_path:
         traffic.turn(TrafficOptions(switch="false"), "blue", run)
     with pytest.raises(TargetError, match="does not answer"):
         traffic.ask(TrafficOptions(switch="true", live="http://127.0.0.1:1/pool"), run)
+
+
+def test_the_store_of_the_plugin_page_keeps_what_hosts_fetch_while_a_rollout_lasts(run: Run, tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs/plugins.md").read_text()
+    (code,) = [each for each in re.findall(r"```py\n(.*?)```", page, re.DOTALL) if "pushkit_store" in each]
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    table = {"url": f"web://{kept}", "address": "https://releases.example.com"}
+    with importable(tmp_path / "site") as site:
+        install(site, "acme-store", {"acme_store": code}, {"stores:web": "acme_store"})
+        stored = Stored(tmp_path, StoreOptions.model_validate(table), run)
+        assert stored.fetched
+        parcel = stored.parcel("key", lambda: [b"one", b"two"], iter)
+        assert (parcel.length, parcel.size, b"".join(parcel.pieces())) == (6, 6, b"onetwo")
+        url = stored.url(parcel)
+        (file,) = kept.iterdir()
+        assert (url, file.read_bytes()) == (f"https://releases.example.com/{file.name}", b"onetwo")
+        assert file.name.startswith(sha256(b"onetwo").hexdigest())
+        # It is put there once, and whoever reads the output does not learn where.
+        file.write_bytes(b"")
+        assert stored.url(parcel) == url
+        assert file.read_bytes() == b""
+        assert run.redact(f"at {url}") == "at [secret:the URL in the store]"
+        stored.close()
+        assert list(kept.iterdir()) == []
+        for wrong, words in (
+            ({**table, "adress": "x"}, "`adress`: unknown option"),
+            ({"url": table["url"]}, "`address`: missing"),
+            ("web:", 'expected "s3://BUCKET/PREFIX"'),
+            ({"address": "x"}, "a table with that as `url`"),
+        ):
+            with pytest.raises(ValidationError, match=re.escape(words)):
+                StoreOptions.model_validate(wrong)
+        with pytest.raises(PluginError, match='there is no store "ftp"'):
+            StoreOptions.model_validate("ftp://x")
+
+
+def test_what_fails_for_one_host_in_what_all_get_fails_for_all(tmp_path: Path) -> None:
+    supply = Supply(tmp_path)
+    asked: list[int] = []
+
+    def make() -> str:
+        asked.append(1)
+        raise TargetError("no")
+
+    for _ in range(2):
+        with pytest.raises(TargetError, match="no"):
+            supply.once("key", make)
+    assert len(asked) == 1
+    with pytest.raises(TargetError, match="cannot be written"):
+        Supply(tmp_path / "missing").parcel("key", lambda: [b"x"], iter)
