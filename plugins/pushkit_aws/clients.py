@@ -59,6 +59,11 @@ class Clients:
         method = getattr(self.client(service), operation)
         return self._told(lambda: heard(self._run, lambda: method(**parameters)), service, operation, parameters)
 
+    def finish(self, service: str, operation: str, **parameters: Any) -> Any:
+        """As `call`, also once the user asked to stop: for what takes back what was begun. It is waited for."""
+        method = getattr(self.client(service), operation)
+        return self._told(lambda: method(**parameters), service, operation, parameters)
+
     def content(self, service: str, operation: str, most: int, **parameters: Any) -> bytes:
         """The first ``most`` bytes of the ``Body`` of an answer, which is read as `call` asks."""
         method = getattr(self.client(service), operation)

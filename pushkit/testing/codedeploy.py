@@ -1,64 +1,81 @@
-"""AWS CodeDeploy, as far as a push of a bundle needs it: one application, one deployment group, its servers.
+"""AWS CodeDeploy, as far as a push needs it: one application, one deployment group, and what is deployed to.
 
 Every request and every answer is held against the service's own model, as botocore has it. A deployment moves by one
-lifecycle event each time that it is looked at; a test says what fails.
+lifecycle event each time that it is looked at; a test says what fails. Requests to other services are handed on to a
+server of those, so that one endpoint stands for all of AWS.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler
 from typing import Any
+from urllib.parse import urlsplit
 
+from pushkit.testing.codedeploy_platform import PLATFORMS, Deployment
 from pushkit.testing.listener import HttpServer
 
-EVENTS = ("ApplicationStop", "DownloadBundle", "BeforeInstall", "Install", "AfterInstall", "ApplicationStart")
 OPEN = {"Created", "InProgress", "Ready"}
 #: What a deployment tells as it was asked for it.
 KEPT = (
     *("applicationName", "deploymentGroupName", "revision", "description", "autoRollbackConfiguration"),
     *("deploymentConfigName", "fileExistsBehavior", "ignoreApplicationStopFailures"),
 )
+PER_CONNECTION = {"content-length", "connection", "transfer-encoding", "date", "server"}
+ACCOUNT = "123456789012"
+#: Operations that AWS lets be limited to no resource, and those about the application.
+WITHOUT_RESOURCE = {"BatchGetDeploymentTargets", "ContinueDeployment", "ListDeploymentTargets", "StopDeployment"}
+OF_APPLICATION = {"RegisterApplicationRevision", "GetApplicationRevision"}
 
 
 class Refusal(Exception):
-    """An error of the API, by its code."""
+    """An error of the API, by its code, with its message."""
 
-
-@dataclass
-class Deployment:
-    """One deployment: ``moves`` is how many events are over on each server, ``failing`` what fails, by server."""
-
-    info: dict[str, Any]
-    servers: tuple[str, ...]
-    failing: Mapping[str, tuple[str, str]] = field(default_factory=dict)
-    moves: int = 0
-    continued: bool = False
+    def __init__(self, code: str, message: str = "") -> None:
+        super().__init__(code)
+        self.message = message or f"said by a test: {code}"
 
 
 class CodeDeployServer(HttpServer):
     """The service at `url` from `start` to `stop`.
 
-    ``servers`` are the group's. ``failing`` says which lifecycle event of the next deployments fails on which server,
-    and what its script wrote. ``blue_green``: a deployment becomes Ready and waits. ``refusals`` are codes of errors,
-    by operation, each answered once. ``requests`` are operation and parameters of each request.
+    ``platform`` is ``Server``, ``Lambda`` or ``ECS``; ``servers`` are the group's. ``failing`` says which lifecycle
+    event of the next deployments fails on which target, and what its script wrote. ``blue_green``: a deployment becomes
+    Ready and waits. ``shares`` of the traffic go one after the other to what is new, and ``shifted`` is told of each.
+    ``refusals`` are codes of errors, by operation, each answered once. ``allowed`` says of an action and a resource
+    whether they are. ``requests`` are operation and parameters of each request. ``rest`` is the URL of a server of all
+    other services; ``instead`` may answer a request to it, by its method, path and body.
     """
 
-    def __init__(self, *, servers: tuple[str, ...] = ("i-1", "i-2"), blue_green: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        servers: tuple[str, ...] = ("i-1", "i-2"),
+        blue_green: bool = False,
+        platform: str = "Server",
+        rest: str = "",
+    ) -> None:
         super().__init__(host="127.0.0.1")
         self.servers = servers
         self.blue_green = blue_green
+        self.platform = PLATFORMS[platform]
+        self.rest = rest
+        self.shares: tuple[float, ...] = (10, 100)
         self.failing: dict[str, tuple[str, str]] = {}
         self.refusals: dict[str, list[str]] = {}
         self.requests: list[tuple[str, dict[str, Any]]] = []
         self.deployments: list[Deployment] = []
         self.revisions: list[dict[str, Any]] = []
         self.paused = False
+        self.shifted: Callable[[Mapping[str, Any], float], None] = lambda properties, share: None
+        self.allowed: Callable[[str, str], bool] = lambda action, resource: True
+        self.instead: Callable[[str, str, bytes], tuple[int, dict[str, Any]] | None] = lambda method, path, body: None
         self._model = model()
         self._lock = threading.Lock()
 
@@ -77,6 +94,7 @@ class CodeDeployServer(HttpServer):
             self.requests.append((operation, parameters))
             if self.refusals.get(operation):
                 raise Refusal(self.refusals[operation].pop(0))
+            self._permit(operation, parameters)
             found: dict[str, Any] = getattr(self, f"_{operation}")(parameters)
         if shapes.output_shape is not None:
             check(found, shapes.output_shape)
@@ -90,7 +108,7 @@ class CodeDeployServer(HttpServer):
         info: dict[str, Any] = {
             "applicationName": "blog",
             "deploymentGroupName": "prod",
-            "computePlatform": "Server",
+            "computePlatform": self.platform.name,
             "deploymentStyle": style,
         }
         good = [each.info for each in self.deployments if each.info["status"] == "Succeeded"]
@@ -107,6 +125,13 @@ class CodeDeployServer(HttpServer):
         self._known(asked["applicationName"], asked["deploymentGroupName"])
         if any(each.info["status"] in OPEN for each in self.deployments):
             raise Refusal("DeploymentLimitExceededException")
+        content = asked["revision"].get("appSpecContent")
+        if content and hashlib.sha256(content["content"].encode()).hexdigest() != content["sha256"]:
+            raise Refusal("InvalidRevisionException")
+        if bool(content) == (self.platform.name == "Server"):
+            raise Refusal("InvalidRevisionException")
+        if content and asked["revision"] not in self.revisions:
+            self.revisions.append(asked["revision"])
         if asked["revision"] not in self.revisions:
             raise Refusal("RevisionDoesNotExistException")
         return {"deploymentId": self._begin(asked).info["deploymentId"]}
@@ -121,10 +146,18 @@ class CodeDeployServer(HttpServer):
         return {"deployments": [each.info["deploymentId"] for each in self.deployments]}
 
     def _BatchGetDeployments(self, asked: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
-        return {"deploymentsInfo": [self._found(each).info for each in asked["deploymentIds"]]}
+        return {"deploymentsInfo": [briefly(self._found(each).info) for each in asked["deploymentIds"]]}
+
+    def _GetApplicationRevision(self, asked: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+        self._known(asked["applicationName"])
+        wanted = briefly(asked)["revision"]
+        for each in self.revisions:
+            if briefly({"revision": each})["revision"] == wanted:
+                return {"applicationName": asked["applicationName"], "revision": each}
+        raise Refusal("RevisionDoesNotExistException")
 
     def _ListDeploymentTargets(self, asked: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
-        return {"targetIds": list(self._found(asked["deploymentId"]).servers)}
+        return {"targetIds": list(self.platform.ids(self._found(asked["deploymentId"])))}
 
     def _BatchGetDeploymentTargets(self, asked: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
         found = self._found(asked["deploymentId"])
@@ -157,28 +190,40 @@ class CodeDeployServer(HttpServer):
         return made
 
     def _move(self, deployment: Deployment) -> None:
-        status = deployment.info["status"]
+        status, events = deployment.info["status"], self.platform.events
         if status not in OPEN:
             return
         if status == "Created":
             deployment.info["status"] = "InProgress"
             return
-        if self.blue_green and deployment.moves == len(EVENTS) - 1 and not deployment.continued:
+        if self.blue_green and deployment.moves == len(events) - 1 and not deployment.continued:
             deployment.info["status"] = "Ready"
             return
         deployment.info["status"] = "InProgress"
+        if events[deployment.moves] == "AllowTraffic" and deployment.shifts < len(self.shares):
+            deployment.traffic = self.shares[deployment.shifts]
+            deployment.shifts += 1
+            self._shift(deployment)
+            if deployment.shifts < len(self.shares):
+                return
         deployment.moves += 1
-        if any(EVENTS.index(event) < deployment.moves for event, _ in deployment.failing.values()):
+        if any(events.index(event) < deployment.moves for event, _ in deployment.failing.values()):
             self._end(deployment, "Failed")
-        elif deployment.moves == len(EVENTS):
+        elif deployment.moves == len(events):
             self._end(deployment, "Succeeded")
+
+    def _shift(self, deployment: Deployment) -> None:
+        self.shifted(deployment.properties, deployment.traffic)
 
     def _end(self, deployment: Deployment, status: str) -> None:
         info = deployment.info
         info |= {"status": status, "completeTime": datetime.now(UTC)}
+        if status != "Succeeded" and deployment.traffic:
+            deployment.traffic = 0
+            self._shift(deployment)
         if status != "Failed":
             return
-        info["errorInformation"] = {"code": "HEALTH_CONSTRAINTS", "message": "Too few healthy instances are available."}
+        info["errorInformation"] = self.platform.error()
         good = [each for each in self.deployments if each.info["status"] == "Succeeded"]
         if info.get("autoRollbackConfiguration", {}).get("enabled") and good:
             self.failing = {}
@@ -188,24 +233,40 @@ class CodeDeployServer(HttpServer):
     def _target(self, deployment: Deployment, server: str) -> dict[str, Any]:
         event, output = deployment.failing.get(server, ("", ""))
         events = []
-        for number, name in enumerate(EVENTS):
+        for number, name in enumerate(self.platform.events):
             over = number < deployment.moves
             made: dict[str, Any] = {"lifecycleEventName": name, "status": "Succeeded" if over else "Pending"}
             if over and name == event:
-                diagnostics = {"errorCode": "ScriptFailed", "scriptName": "bin/start.sh", "logTail": output}
-                diagnostics |= {"message": "Script failed with exit code 1"}
-                made |= {"status": "Failed", "diagnostics": diagnostics}
+                made |= {"status": "Failed", "diagnostics": self.platform.diagnostics(output)}
             events.append(made)
             if made["status"] == "Failed":
                 break
-        instance = {
+        target = {
             "deploymentId": deployment.info["deploymentId"],
             "targetId": server,
-            "targetArn": f"arn:aws:ec2:us-east-1:123456789012:instance/{server}",
             "status": "InProgress",
             "lifecycleEvents": events,
         }
-        return {"deploymentTargetType": "InstanceTarget", "instanceTarget": instance}
+        return self.platform.told(deployment, target)
+
+    def _permit(self, operation: str, asked: Mapping[str, Any]) -> None:
+        """Raise `Refusal` in AWS's own words when the caller may not do that."""
+        names = [operation]
+        if operation == "CreateDeployment":
+            # It is done in the name of the caller, who has to be allowed what it takes (API reference).
+            names += ["GetApplicationRevision", *["GetDeploymentConfig"] * ("deploymentConfigName" in asked)]
+        for name in names:
+            resource = f"arn:aws:codedeploy:us-east-1:{ACCOUNT}:"
+            if name in OF_APPLICATION:
+                resource += "application:blog"
+            elif name == "GetDeploymentConfig":
+                resource += f"deploymentconfig:{asked['deploymentConfigName']}"
+            else:
+                resource += "deploymentgroup:blog/prod"
+            resource = "*" if name in WITHOUT_RESOURCE else resource
+            if not self.allowed(f"codedeploy:{name}", resource):
+                said = f"is not authorized to perform: codedeploy:{name} on resource: {resource}"
+                raise Refusal("AccessDeniedException", f"User: arn:aws:iam::{ACCOUNT}:user/ann {said}")
 
     def _found(self, deployment: str) -> Deployment:
         for each in self.deployments:
@@ -218,6 +279,15 @@ class CodeDeployServer(HttpServer):
             raise Refusal("ApplicationDoesNotExistException")
         if group != "prod":
             raise Refusal("DeploymentGroupDoesNotExistException")
+
+
+def briefly(info: Mapping[str, Any]) -> dict[str, Any]:
+    """A deployment without the text of its AppSpec, which lists of deployments leave out."""
+    content = info["revision"].get("appSpecContent")
+    if not content:
+        return dict(info)
+    revision = {**info["revision"], "appSpecContent": {"sha256": content["sha256"]}}
+    return {**info, "revision": revision}
 
 
 def model() -> Any:
@@ -247,19 +317,48 @@ def handler(server: CodeDeployServer) -> type[BaseHTTPRequestHandler]:
 
         def do_POST(self) -> None:
             """Answer one request: JSON 1.1, the operation in a header."""
-            parameters = json.loads(self.rfile.read(int(self.headers.get("Content-Length", 0))) or b"{}")
-            operation = self.headers.get("X-Amz-Target", "").rpartition(".")[2]
+            service, _, operation = self.headers.get("X-Amz-Target", "").rpartition(".")
+            if not service.startswith("CodeDeploy_"):
+                self._hand_on()
+                return
+            parameters = json.loads(self._body() or b"{}")
             status, value = 200, {}
             try:
                 value = server.answer(operation, parameters)
             except Refusal as error:
-                status, value = 400, {"__type": str(error), "message": f"said by a test: {error}"}
+                status, value = 400, {"__type": str(error), "message": error.message}
             except ValueError as error:
                 status, value = 400, {"__type": "ValidationException", "message": str(error)}
             data = json.dumps(value, default=lambda moment: moment.timestamp()).encode()
+            self._answer(status, {"Content-Type": "application/x-amz-json-1.1"}, data)
+
+        def _hand_on(self) -> None:
+            """Let the server of the other services answer."""
+            body = self._body()
+            told = server.instead(self.command, self.path, body)
+            if told is not None:
+                status, value = told
+                kind = str(value.get("__type", ""))
+                self._answer(status, {"x-amzn-errortype": kind}, json.dumps(value).encode())
+                return
+            where = urlsplit(server.rest)
+            connection = HTTPConnection(where.hostname or "", where.port or 0, timeout=60)
+            connection.request(self.command, self.path, body, dict(self.headers))
+            found = connection.getresponse()
+            headers = {name: value for name, value in found.getheaders() if name.lower() not in PER_CONNECTION}
+            self._answer(found.status, headers, found.read())
+            connection.close()
+
+        do_GET = do_PUT = do_DELETE = do_HEAD = _hand_on  # noqa: N815  (as it is there)
+
+        def _body(self) -> bytes:
+            return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+
+        def _answer(self, status: int, headers: Mapping[str, str], data: bytes) -> None:
             with suppress(OSError):
                 self.send_response(status)
-                self.send_header("Content-Type", "application/x-amz-json-1.1")
+                for name, value in headers.items():
+                    self.send_header(name, value)
                 self.send_header("Content-Length", str(len(data)))
                 self.end_headers()
                 self.wfile.write(data)

@@ -1,0 +1,97 @@
+"""`Shift`: moving the traffic of an alias from one version to another; and `GroupShift`, by CodeDeploy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Protocol
+
+from pushkit import Finding, LogEntry, Run
+from pushkit_aws.appspec import AppSpec, AppSpecError, Resource, emit, load
+from pushkit_aws.appspec import Function as Validation
+from pushkit_aws.clients import Clients
+from pushkit_aws.codedeploy.group import Group
+from pushkit_aws.codedeploy.options import CodeDeployOptions
+from pushkit_aws.codedeploy.revision import Content, of_text
+from pushkit_aws.function.alias import Alias, earlier
+
+#: How CodeDeploy goes back: nobody wants to wait for it.
+AT_ONCE = "CodeDeployDefault.LambdaAllAtOnce"
+
+
+class Shift(Protocol):
+    """A way to move the traffic."""
+
+    def connect(self) -> None:
+        """Reach what it needs."""
+
+    def to(self, live: Alias, version: str, words: str) -> None:
+        """Move the traffic to ``version``, and say so in ``words``. Raises `PushFailed` with what is live then."""
+
+    def back(self, live: Alias, version: str, words: str) -> None:
+        """Move all of it at once."""
+
+    def before(self, live: Alias) -> Sequence[str]:
+        """The versions that were live before, the last one first, as far as that is known."""
+
+    def log(self, live: Alias | None) -> Sequence[LogEntry]:
+        """What became of the pushes, the newest last."""
+
+    def check(self) -> Sequence[Finding]:
+        """What would stand in the way."""
+
+
+class GroupShift:
+    """By a deployment of CodeDeploy."""
+
+    def __init__(self, run: Run, options: CodeDeployOptions, clients: Clients) -> None:
+        self._options = options
+        self._run = run
+        self._group = Group(run, options, clients)
+
+    def connect(self) -> None:
+        """Ask for the deployment group."""
+        self._group.connect()
+
+    def to(self, live: Alias, version: str, words: str) -> None:
+        """Deploy an AppSpec that names both versions, and follow that."""
+        self._group.deploy(of_text(self._appspec(live.version, version)), words)
+
+    def back(self, live: Alias, version: str, words: str) -> None:
+        """Deploy it with all the traffic at once."""
+        self._group.deploy(of_text(self._appspec(live.version, version)), words, AT_ONCE)
+
+    def before(self, live: Alias) -> Sequence[str]:
+        """What the deployments that succeeded went from and to."""
+        now, found = "", ()  # type: tuple[str, tuple[str, ...]]
+        for _info, revision in reversed(list(self._group.good())):
+            if not isinstance(revision, Content):
+                continue
+            with suppress(AppSpecError):
+                spec = load(self._group.text(revision).encode(), "an AppSpec", "lambda")
+                assert spec.resource is not None
+                current, target = (str(spec.resource.properties[key]) for key in ("CurrentVersion", "TargetVersion"))
+                found = earlier(now or current, found, target)
+                now = target
+        return earlier(now, found, live.version) if now else ()
+
+    def log(self, live: Alias | None) -> Sequence[LogEntry]:
+        """The group's deployments."""
+        return self._group.log()
+
+    def check(self) -> Sequence[Finding]:
+        """The group."""
+        return [self._group.check()]
+
+    def _appspec(self, current: str, target: str) -> str:
+        """The AppSpec of a deployment."""
+        options = self._options
+        properties = {
+            "Name": options.function,
+            "Alias": options.alias,
+            "CurrentVersion": current,
+            "TargetVersion": target,
+        }
+        functions = tuple(Validation(event, name) for event, name in options.hooks.items())
+        resource = Resource("Function", "AWS::Lambda::Function", properties)
+        return emit(AppSpec("", "lambda", resource=resource, functions=functions))
