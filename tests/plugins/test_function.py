@@ -186,7 +186,12 @@ def test_codedeploy_shifts_the_traffic_and_is_followed(
     twice(pusher)
     assert service.asked("CreateDeployment") == [], "there is no traffic to shift when there is no alias"
     weights = []
-    service.shifted = lambda properties, share: (function.shift(properties, share), weights.append(function.alias()))[1]
+
+    def shifted(properties: Any, share: float) -> None:
+        function.shift(properties, share)
+        weights.append(function.alias())
+
+    service.shifted = shifted
     assert pusher.push().id == "2"
     assert weights == [("1", {"2": 0.1}), ("2", {})]
     (asked,) = service.asked("CreateDeployment")

@@ -94,7 +94,7 @@ class Check:
                 pass
 
         try:
-            heard(self._run, look)
+            heard(self._run.check, look)
         except urllib.error.HTTPError as error:
             error.close()  # it holds the connection
             raise TargetError(f"{options.url} answers with status {error.code}") from error
