@@ -11,13 +11,12 @@ import hashlib
 import json
 import threading
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler
 from typing import Any
-from urllib.parse import urlsplit
 
+from pushkit.testing.aws_rights import of_codedeploy, of_request, refusal
+from pushkit.testing.codedeploy_handler import handler
 from pushkit.testing.codedeploy_platform import PLATFORMS, Deployment
 from pushkit.testing.listener import HttpServer
 
@@ -27,11 +26,6 @@ KEPT = (
     *("applicationName", "deploymentGroupName", "revision", "description", "autoRollbackConfiguration"),
     *("deploymentConfigName", "fileExistsBehavior", "ignoreApplicationStopFailures"),
 )
-PER_CONNECTION = {"content-length", "connection", "transfer-encoding", "date", "server"}
-ACCOUNT = "123456789012"
-#: Operations that AWS lets be limited to no resource, and those about the application.
-WITHOUT_RESOURCE = {"BatchGetDeploymentTargets", "ContinueDeployment", "ListDeploymentTargets", "StopDeployment"}
-OF_APPLICATION = {"RegisterApplicationRevision", "GetApplicationRevision"}
 
 
 class Refusal(Exception):
@@ -47,10 +41,11 @@ class CodeDeployServer(HttpServer):
 
     ``platform`` is ``Server``, ``Lambda`` or ``ECS``; ``servers`` are the group's. ``failing`` says which lifecycle
     event of the next deployments fails on which target, and what its script wrote. ``blue_green``: a deployment becomes
-    Ready and waits. ``shares`` of the traffic go one after the other to what is new, and ``shifted`` is told of each.
-    ``refusals`` are codes of errors, by operation, each answered once. ``allowed`` says of an action and a resource
-    whether they are. ``requests`` are operation and parameters of each request. ``rest`` is the URL of a server of all
-    other services; ``instead`` may answer a request to it, by its method, path and body.
+    Ready and waits. ``pace`` is how many events are over each time that a deployment is looked at. ``shares`` of the
+    traffic go one after the other to what is new, and ``shifted`` is told of each. ``refusals`` are codes of errors, by
+    operation, each answered once. ``allowed`` says of an action and a resource whether they are. ``requests`` are
+    operation and parameters of each request. ``rest`` is the URL of a server of all other services; ``instead`` may
+    answer a request to it, by its method, path and body.
     """
 
     def __init__(
@@ -73,6 +68,7 @@ class CodeDeployServer(HttpServer):
         self.deployments: list[Deployment] = []
         self.revisions: list[dict[str, Any]] = []
         self.paused = False
+        self.pace = 1
         self.shifted: Callable[[Mapping[str, Any], float], None] = lambda properties, share: None
         self.allowed: Callable[[str, str], bool] = lambda action, resource: True
         self.instead: Callable[[str, str, bytes], tuple[int, dict[str, Any]] | None] = lambda method, path, body: None
@@ -86,6 +82,23 @@ class CodeDeployServer(HttpServer):
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         return handler(self)
 
+    def reply(self, operation: str, content: bytes) -> tuple[int, dict[str, Any]]:
+        """The status and the JSON of the answer to a request for ``operation``."""
+        try:
+            return 200, self.answer(operation, json.loads(content or b"{}"))
+        except Refusal as error:
+            return 400, {"__type": str(error), "message": error.message}
+        except ValueError as error:
+            return 400, {"__type": "ValidationException", "message": str(error)}
+
+    def elsewhere(self, method: str, path: str, target: str, content: bytes) -> tuple[int, dict[str, Any]] | None:
+        """What is answered in the place of another service; None where that answers."""
+        for action, resource in of_request(method, path, target, content):
+            if not self.allowed(action, resource):
+                said = refusal(action, resource)
+                return 403, {"__type": "AccessDeniedException", "Message": said, "message": said}
+        return self.instead(method, path, content)
+
     def answer(self, operation: str, parameters: dict[str, Any]) -> dict[str, Any]:
         """The answer to a request. Raises `Refusal`, and `ValueError` for what the service's model does not allow."""
         shapes = self._model.operation_model(operation)
@@ -94,7 +107,9 @@ class CodeDeployServer(HttpServer):
             self.requests.append((operation, parameters))
             if self.refusals.get(operation):
                 raise Refusal(self.refusals[operation].pop(0))
-            self._permit(operation, parameters)
+            for action, resource in of_codedeploy(operation, parameters):
+                if not self.allowed(action, resource):
+                    raise Refusal("AccessDeniedException", refusal(action, resource))
             found: dict[str, Any] = getattr(self, f"_{operation}")(parameters)
         if shapes.output_shape is not None:
             check(found, shapes.output_shape)
@@ -138,7 +153,7 @@ class CodeDeployServer(HttpServer):
 
     def _GetDeployment(self, asked: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
         found = self._found(asked["deploymentId"])
-        if not self.paused:
+        for _ in range(0 if self.paused else self.pace):
             self._move(found)
         return {"deploymentInfo": found.info}
 
@@ -249,25 +264,6 @@ class CodeDeployServer(HttpServer):
         }
         return self.platform.told(deployment, target)
 
-    def _permit(self, operation: str, asked: Mapping[str, Any]) -> None:
-        """Raise `Refusal` in AWS's own words when the caller may not do that."""
-        names = [operation]
-        if operation == "CreateDeployment":
-            # It is done in the name of the caller, who has to be allowed what it takes (API reference).
-            names += ["GetApplicationRevision", *["GetDeploymentConfig"] * ("deploymentConfigName" in asked)]
-        for name in names:
-            resource = f"arn:aws:codedeploy:us-east-1:{ACCOUNT}:"
-            if name in OF_APPLICATION:
-                resource += "application:blog"
-            elif name == "GetDeploymentConfig":
-                resource += f"deploymentconfig:{asked['deploymentConfigName']}"
-            else:
-                resource += "deploymentgroup:blog/prod"
-            resource = "*" if name in WITHOUT_RESOURCE else resource
-            if not self.allowed(f"codedeploy:{name}", resource):
-                said = f"is not authorized to perform: codedeploy:{name} on resource: {resource}"
-                raise Refusal("AccessDeniedException", f"User: arn:aws:iam::{ACCOUNT}:user/ann {said}")
-
     def _found(self, deployment: str) -> Deployment:
         for each in self.deployments:
             if each.info["deploymentId"] == deployment:
@@ -305,65 +301,3 @@ def check(value: Mapping[str, Any], shape: Any) -> None:
     report = ParamValidator().validate(value, shape)
     if report.has_errors():
         raise ValueError(report.generate_report())
-
-
-def handler(server: CodeDeployServer) -> type[BaseHTTPRequestHandler]:
-    """What answers the requests to ``server``."""
-
-    class Handler(BaseHTTPRequestHandler):
-        """One connection."""
-
-        protocol_version = "HTTP/1.1"
-
-        def do_POST(self) -> None:
-            """Answer one request: JSON 1.1, the operation in a header."""
-            service, _, operation = self.headers.get("X-Amz-Target", "").rpartition(".")
-            if not service.startswith("CodeDeploy_"):
-                self._hand_on()
-                return
-            parameters = json.loads(self._body() or b"{}")
-            status, value = 200, {}
-            try:
-                value = server.answer(operation, parameters)
-            except Refusal as error:
-                status, value = 400, {"__type": str(error), "message": error.message}
-            except ValueError as error:
-                status, value = 400, {"__type": "ValidationException", "message": str(error)}
-            data = json.dumps(value, default=lambda moment: moment.timestamp()).encode()
-            self._answer(status, {"Content-Type": "application/x-amz-json-1.1"}, data)
-
-        def _hand_on(self) -> None:
-            """Let the server of the other services answer."""
-            body = self._body()
-            told = server.instead(self.command, self.path, body)
-            if told is not None:
-                status, value = told
-                kind = str(value.get("__type", ""))
-                self._answer(status, {"x-amzn-errortype": kind}, json.dumps(value).encode())
-                return
-            where = urlsplit(server.rest)
-            connection = HTTPConnection(where.hostname or "", where.port or 0, timeout=60)
-            connection.request(self.command, self.path, body, dict(self.headers))
-            found = connection.getresponse()
-            headers = {name: value for name, value in found.getheaders() if name.lower() not in PER_CONNECTION}
-            self._answer(found.status, headers, found.read())
-            connection.close()
-
-        do_GET = do_PUT = do_DELETE = do_HEAD = _hand_on  # noqa: N815  (as it is there)
-
-        def _body(self) -> bytes:
-            return self.rfile.read(int(self.headers.get("Content-Length", 0)))
-
-        def _answer(self, status: int, headers: Mapping[str, str], data: bytes) -> None:
-            with suppress(OSError):
-                self.send_response(status)
-                for name, value in headers.items():
-                    self.send_header(name, value)
-                self.send_header("Content-Length", str(len(data)))
-                self.end_headers()
-                self.wfile.write(data)
-
-        def log_message(self, format: str, *arguments: Any) -> None:  # noqa: A002  (as it is there)
-            """Nothing: `requests` tells."""
-
-    return Handler

@@ -26,6 +26,8 @@ WITHOUT_RESOURCE = {
     "codedeploy:ListDeploymentTargets",
     "codedeploy:StopDeployment",
     "cloudwatch:DescribeAlarms",
+    "ecs:DescribeTaskDefinition",
+    "ecs:RegisterTaskDefinition",
 }
 
 

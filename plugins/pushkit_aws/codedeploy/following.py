@@ -52,7 +52,8 @@ class Following:
                 self._tell(deployment)
             except TargetError as error:
                 raise PushFailed(
-                    f"{error.message}; {deployment} goes on", hint="look at it: push status, or the console"
+                    f"{error.message}; {deployment} goes on",
+                    hint=error.hint or "look at it: push status, or the console",
                 ) from error
             status = info.get("status")
             if status in OVER:

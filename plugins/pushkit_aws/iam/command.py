@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
 import click
 
 from pushkit import Project, PushRefused, Target, UsageError, command_options, command_target
+from pushkit_aws.appspec import Platform
 from pushkit_aws.iam import Facts, as_json, as_terraform, compare, policies, pusher, read_policy
 
 #: Keys of bundles begin with what stands before the first field that changes.
@@ -70,15 +72,35 @@ def facts_of(
         raise UsageError(f"the region of {target.name} is not known", hint="add --region NAME, or region to the target")
     key = str(table.get("key", "{project}/{digest}.zip"))
     prefix = FIELD.split(key)[0].replace("{target}", target.name).replace("{project}", project.name)
+    platform: Platform = table.get("platform", "server")
+    definition = str(table.get("task_definition", ""))
     return Facts(
-        "server",
+        platform,
         where,
         account,
-        str(table["application"]),
-        str(table["deployment_group"]),
+        str(table.get("application", "")),
+        str(table.get("deployment_group", "")),
         config=str(table.get("deployment_config", "")),
-        bucket=str(table["bucket"]),
+        bucket=str(table.get("bucket", "")),
         prefix=prefix,
+        function=str(table.get("function", "")),
         kms_key=kms_key,
+        hooks=tuple(str(name) for name in table.get("hooks", {}).values()),
+        alarms=bool(table.get("check", {}).get("alarms")),
+        roles=roles_of(project.root / definition) if definition.endswith(".json") else (),
         partition=partition,
     )
+
+
+def roles_of(file: Path) -> tuple[str, ...]:
+    """The ARNs of the roles that a task definition names. Raises `UsageError` when it cannot be read."""
+    try:
+        found = json.loads(file.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise UsageError(
+            f"{file.name} cannot be read: {getattr(error, 'strerror', None) or 'it is no JSON'}",
+            hint="the roles that a task definition names have to be passed",
+        ) from error
+    inner = found.get("taskDefinition", found) if isinstance(found, dict) else {}
+    named = {inner.get(key) for key in ("executionRoleArn", "taskRoleArn")} if isinstance(inner, dict) else set()
+    return tuple(sorted(name for name in named if isinstance(name, str) and name.startswith("arn:")))

@@ -13,7 +13,9 @@ class Facts:
 
     ``account`` has twelve digits, ``partition`` is ``aws``, ``aws-cn`` or ``aws-us-gov``. Keys of bundles begin with
     ``prefix``. ``config`` is a deployment configuration's name, ``kms_key`` an ARN. Both, ``bucket``, ``function`` and
-    ``pipeline`` are empty where there is none. ``hooks`` are functions of Lambda that validate deployments, by name.
+    ``pipeline`` are empty where there is none, and so is ``application`` of a function whose traffic push shifts
+    itself. ``hooks`` are functions of Lambda that validate deployments, by name. ``alarms``: push looks at alarms.
+    ``roles`` are the ARNs of those that a task definition names.
     """
 
     platform: Platform
@@ -28,12 +30,19 @@ class Facts:
     pipeline: str = ""
     kms_key: str = ""
     hooks: tuple[str, ...] = ()
+    alarms: bool = False
+    roles: tuple[str, ...] = ()
     partition: str = "aws"
 
     @property
     def objects(self) -> str:
         """The bundles."""
         return f"arn:{self.partition}:s3:::{self.bucket}/{self.prefix}*"
+
+    @property
+    def store(self) -> str:
+        """The bucket."""
+        return f"arn:{self.partition}:s3:::{self.bucket}"
 
     def codedeploy(self, kind: str, name: str) -> str:
         """Something of CodeDeploy: ``application``, ``deploymentgroup`` or ``deploymentconfig``."""
