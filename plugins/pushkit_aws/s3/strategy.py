@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
+from importlib.util import find_spec
 
 from pushkit import (
     Action,
@@ -11,6 +12,7 @@ from pushkit import (
     Finding,
     LogEntry,
     Plan,
+    PluginError,
     PushFailed,
     PushRefused,
     Release,
@@ -42,7 +44,12 @@ class S3Strategy(Strategy[S3Options]):
         self._clients = Clients(run, options, connections=connections, path_style=options.path_style)
 
     def connect(self) -> None:
-        """Make the client; it asks nothing yet."""
+        """Make the client; it asks nothing yet. Raises `PluginError` without brotli, where that is to compress."""
+        if self.options.compression == "brotli" and find_spec("brotli") is None:
+            raise PluginError(
+                '`compression = "brotli"` needs the library brotli, which is not installed',
+                hint="pip install 'pushkit[brotli]'",
+            )
         self._clients.client("s3")
 
     def close(self) -> None:
