@@ -168,6 +168,44 @@ def test_an_unchanged_bundle_is_neither_sent_nor_deployed(pusher: Pusher, servic
     assert len(pusher.bucket.holds()) == 2
 
 
+@pytest.mark.parametrize("key", ["{project}.zip", "{project}.tar.gz"])
+def test_the_bundle_of_another_day_time_zone_and_place_has_the_same_bytes(
+    tmp_path: Path, seaweedfs: SeaweedFs, service: CodeDeployServer, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    bundles = []
+    now = time.time
+    for zone, days in (("Pacific/Auckland", 0), ("America/Los_Angeles", 2)):
+        monkeypatch.setenv("TZ", zone)
+        time.tzset()
+        monkeypatch.setattr(time, "time", lambda days=days: now() + days * 86400)
+        (tmp_path / zone[:7]).mkdir()
+        pusher = Pusher(tmp_path / zone[:7], Bucket(seaweedfs), service)
+        for path in pusher.root.rglob("*"):
+            os.utime(path, (1_700_000_000 + days * 86400,) * 2)
+        pusher.push(key=key)
+        (name,) = pusher.bucket.holds()
+        bundles.append(pusher.bucket.read(name))
+    monkeypatch.undo()
+    time.tzset()
+    assert bundles[0] == bundles[1]
+
+
+def test_replacement_servers_are_those_with_all_the_tags_and_those_of_the_groups(
+    pusher: Pusher, service: CodeDeployServer
+) -> None:
+    pusher.push(replacement_tags={"Role": "green", "Stage": "live"}, replacement_groups=["blog-green"])
+    (asked,) = service.asked("CreateDeployment")
+    assert asked["targetInstances"] == {
+        "autoScalingGroups": ["blog-green"],
+        "ec2TagSet": {
+            "ec2TagSetList": [
+                [{"Key": "Role", "Value": "green", "Type": "KEY_AND_VALUE"}],
+                [{"Key": "Stage", "Value": "live", "Type": "KEY_AND_VALUE"}],
+            ]
+        },
+    }
+
+
 def test_what_is_wrong_with_the_appspec_is_told_before_anything_is_sent(
     pusher: Pusher, service: CodeDeployServer
 ) -> None:

@@ -279,8 +279,12 @@ def test_rollback_by_codedeploy_is_at_once_and_goes_back_each_time(
     assert function.alias() == ("3", {})
     with pytest.raises(PushRefused, match="there is no version 9"):
         pusher.strategy().rollback("9")
-    outcomes = [entry.outcome for entry in pusher.strategy().log()]
-    assert outcomes == ["succeeded"] * 5
+    log = pusher.strategy().log()
+    assert [(entry.release, entry.previous) for entry in log] == [
+        *(("1", ""), ("2", "1"), ("3", "2")),
+        *(("2", "3"), ("1", "2"), ("3", "1")),
+    ]
+    assert [entry.outcome for entry in log] == ["live at once", *["succeeded"] * 5]
 
 
 def test_a_group_of_another_platform_is_told(pusher: Pusher, moto: str) -> None:

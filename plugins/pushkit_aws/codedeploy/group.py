@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
@@ -62,12 +62,14 @@ class Group:
         last = (self._info.get("lastSuccessfulDeployment") or {}).get("deploymentId")
         return self._service.deployment(str(last)) if last else None
 
-    def good(self) -> Iterator[tuple[Mapping[str, Any], Revised]]:
-        """The deployments that succeeded with their revisions, the newest first."""
-        for each in self._service.deployments(DEPTH):
-            revision = of_deployment(each)
-            if revision and each.get("status") == "Succeeded":
-                yield each, revision
+    def deployments(self) -> list[tuple[Mapping[str, Any], Revised]]:
+        """The last deployments with their revisions, the oldest first."""
+        found = [(each, of_deployment(each)) for each in reversed(self._service.deployments(DEPTH))]
+        return [(info, revision) for info, revision in found if revision]
+
+    def good(self) -> list[tuple[Mapping[str, Any], Revised]]:
+        """Those that succeeded, the newest first."""
+        return [each for each in reversed(self.deployments()) if each[0].get("status") == "Succeeded"]
 
     def text(self, revision: Content) -> str:
         """The AppSpec of a revision; empty when CodeDeploy does not tell."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from pushkit import Finding, HostChanged, Interrupted, LogEntry, PushFailed, PushRefused, Run, Severity, TargetError
 from pushkit_aws.clients import Clients
@@ -11,6 +11,7 @@ from pushkit_aws.codedeploy.options import CodeDeployOptions
 from pushkit_aws.function.alias import Alias, described
 from pushkit_aws.function.check import Check
 from pushkit_aws.function.function import Function
+from pushkit_aws.function.version import entry
 
 
 class ShareShift:
@@ -57,21 +58,10 @@ class ShareShift:
         """What the alias itself remembers."""
         return live.before
 
-    def log(self, live: Alias | None) -> Sequence[LogEntry]:
+    def log(self, live: Alias | None, versions: Sequence[Mapping[str, Any]]) -> Sequence[LogEntry]:
         """The versions as they were published, and which of them have been live."""
         outcomes = dict.fromkeys(live.before, "was live") | {live.version: "live"} if live else {}
-        return [
-            LogEntry(
-                int(each["Version"]),
-                moment(each.get("LastModified")),
-                "",
-                str(each.get("Description") or "published"),
-                str(each["Version"]),
-                "",
-                outcomes.get(str(each["Version"]), "published"),
-            )
-            for each in self._function.versions()
-        ]
+        return [entry(int(each["Version"]), each, outcomes.get(str(each["Version"]), "published")) for each in versions]
 
     def check(self) -> Sequence[Finding]:
         """Whether no alarm is on already."""
@@ -111,12 +101,3 @@ class ShareShift:
     def _tell(self, version: str, share: float) -> None:
         name = f"{self._options.function}:{self._options.alias}"
         self._run.tell(HostChanged(self._run.target.name, name, f"{share:g}% on version {version}", "", version))
-
-
-def moment(text: object) -> datetime:
-    """A time as Lambda writes it, in UTC; the beginning of time for what is none."""
-    try:
-        found = datetime.fromisoformat(str(text))
-    except ValueError:
-        return datetime.fromtimestamp(0, UTC)
-    return found.astimezone(UTC)

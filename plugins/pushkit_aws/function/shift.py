@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import Protocol
+from typing import Any, Protocol
 
 from pushkit import Finding, LogEntry, Run
 from pushkit_aws.appspec import AppSpec, AppSpecError, Resource, emit, load
@@ -14,6 +14,7 @@ from pushkit_aws.codedeploy.group import Group
 from pushkit_aws.codedeploy.options import CodeDeployOptions
 from pushkit_aws.codedeploy.revision import Content, of_text
 from pushkit_aws.function.alias import Alias, earlier
+from pushkit_aws.function.version import entry
 
 #: How CodeDeploy goes back: nobody wants to wait for it.
 AT_ONCE = "CodeDeployDefault.LambdaAllAtOnce"
@@ -34,8 +35,8 @@ class Shift(Protocol):
     def before(self, live: Alias) -> Sequence[str]:
         """The versions that were live before, the last one first, as far as that is known."""
 
-    def log(self, live: Alias | None) -> Sequence[LogEntry]:
-        """What became of the pushes, the newest last."""
+    def log(self, live: Alias | None, versions: Sequence[Mapping[str, Any]]) -> Sequence[LogEntry]:
+        """What became of the pushes, the newest last; ``versions`` are those that were published."""
 
     def check(self) -> Sequence[Finding]:
         """What would stand in the way."""
@@ -64,20 +65,35 @@ class GroupShift:
     def before(self, live: Alias) -> Sequence[str]:
         """What the deployments that succeeded went from and to."""
         now, found = "", ()  # type: tuple[str, tuple[str, ...]]
-        for _info, revision in reversed(list(self._group.good())):
+        for info, current, target in self._deployments():
+            if info.get("status") == "Succeeded":
+                found = earlier(now or current, found, target)
+                now = target
+        return earlier(now, found, live.version) if now else ()
+
+    def log(self, live: Alias | None, versions: Sequence[Mapping[str, Any]]) -> Sequence[LogEntry]:
+        """The deployments, and before them the version that was made live without one."""
+        deployments = list(self._deployments())
+        first = deployments[0][1] if deployments else live.version if live else ""
+        found = [entry(1, each, "live at once") for each in versions if each["Version"] == first]
+        for number, (info, current, target) in enumerate(deployments, len(found) + 1):
+            ended = info.get("completeTime") or info["createTime"]
+            words = f"{info.get('description') or 'deployment'} ({info['deploymentId']})"
+            who, outcome = str(info.get("creator") or ""), str(info.get("status", "")).lower()
+            found.append(LogEntry(number, ended, who, words, target, current, outcome))
+        return found
+
+    def _deployments(self) -> Iterator[tuple[Mapping[str, Any], str, str]]:
+        """The deployments of this alias, the oldest first, each with the version that it went from and the one to."""
+        for info, revision in self._group.deployments():
             if not isinstance(revision, Content):
                 continue
             with suppress(AppSpecError):
                 spec = load(self._group.text(revision).encode(), "an AppSpec", "lambda")
                 assert spec.resource is not None
-                current, target = (str(spec.resource.properties[key]) for key in ("CurrentVersion", "TargetVersion"))
-                found = earlier(now or current, found, target)
-                now = target
-        return earlier(now, found, live.version) if now else ()
-
-    def log(self, live: Alias | None) -> Sequence[LogEntry]:
-        """The group's deployments."""
-        return self._group.log()
+                name, alias, current, target = spec.resource.properties.values()
+                if (name, alias) == (self._options.function, self._options.alias):
+                    yield info, str(current), str(target)
 
     def check(self) -> Sequence[Finding]:
         """The group."""

@@ -31,8 +31,9 @@ from pushkit_aws.codedeploy.options import CodeDeployOptions
 from pushkit_aws.function.alias import Alias
 from pushkit_aws.function.function import Function
 from pushkit_aws.function.package import Package, unreadable
-from pushkit_aws.function.shares import ShareShift, moment
+from pushkit_aws.function.shares import ShareShift
 from pushkit_aws.function.shift import GroupShift, Shift
+from pushkit_aws.function.version import released
 
 
 class FunctionStrategy(Strategy[CodeDeployOptions]):
@@ -140,8 +141,8 @@ class FunctionStrategy(Strategy[CodeDeployOptions]):
         return Status(live.version, None, "; ".join(filter(None, (words, told(live.shares)))), releases)
 
     def log(self) -> Sequence[LogEntry]:
-        """The deployments, or the versions where there are none."""
-        return self._shift.log(self._function.alias())
+        """The deployments, each to a version, or the versions where there are none."""
+        return self._shift.log(self._function.alias(), self._function.versions())
 
     def check(self) -> Sequence[Finding]:
         """The function, its alias, and what moves the traffic."""
@@ -202,9 +203,3 @@ class FunctionStrategy(Strategy[CodeDeployOptions]):
 def told(shares: Mapping[str, float]) -> str:
     """Which versions have a share of the traffic, in words; empty when none has."""
     return ", ".join(f"version {version} has {share:g}% of the traffic" for version, share in shares.items())
-
-
-def released(version: Mapping[str, Any]) -> Release:
-    """A version as push has releases."""
-    words = str(version.get("Description") or "")
-    return Release(str(version["Version"]), Revision("", False, ""), moment(version.get("LastModified")), words)
