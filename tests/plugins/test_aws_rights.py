@@ -21,6 +21,7 @@ from botocore.session import get_session
 from cli.project import PUSH
 from plugins.lambda_target import Lambda, Pusher, stop_at
 from plugins.s3_target import Bucket
+from plugins.s3_target import Pusher as SitePusher
 from plugins.test_codedeploy import APPSPEC
 from pushkit import Interrupted, PushFailed, PushkitError, PushRefused, TargetError
 from pushkit.testing import CodeDeployServer, SeaweedFs
@@ -29,10 +30,10 @@ ACCOUNT = "123456789012"
 Policy = dict[str, Any]
 
 
-def printed(pusher: Pusher) -> Policy:
+def printed(pusher: Pusher | SitePusher, strategy: str = "codedeploy") -> Policy:
     """The policy of who pushes, as the command prints it for the target."""
     lines = [f"{key} = {toml(value)}" for key, value in pusher.options.items()]
-    pushfile = "\n".join(['[project]\nname = "blog"', "[target.live]", 'strategy = "codedeploy"', *lines])
+    pushfile = "\n".join(['[project]\nname = "blog"', "[target.live]", f'strategy = "{strategy}"', *lines])
     (pusher.scratch / "Pushfile").write_text(pushfile)
     for path in pusher.root.glob("*.json"):
         (pusher.scratch / path.name).write_bytes(path.read_bytes())
@@ -168,6 +169,40 @@ def test_the_printed_rights_end_an_upload_in_parts_that_fails_and_lead_nowhere_e
         with pytest.raises(client.exceptions.ClientError, match="Denied"):
             getattr(client, operation)(Bucket=ci.bucket.name, **parameters)
     client.close()
+
+
+@pytest.mark.parametrize("mode", ["site", "bundle"])
+def test_the_printed_rights_of_a_target_of_s3_are_enough_and_each_is_needed(tmp_path: Path, ci: Ci, mode: str) -> None:
+    pusher = SitePusher(tmp_path, ci.bucket, mode=mode, region="us-east-1")
+    pusher.options |= ci.keys | ({"prefix": "blog"} if mode == "site" else {"key": "blog/{project}.zip"})
+    policy = printed(pusher, "s3")
+    names = iter(range(100))
+
+    def work() -> None:
+        """Push twice, and go back where that can be: something is new, changed and gone each time."""
+        for name in pusher.root.iterdir():
+            name.unlink()
+        for _ in range(2):
+            (pusher.root / f"{next(names)}.html").write_text("x")
+            pusher.push()
+        if mode == "bundle":
+            strategy = pusher.strategy()
+            try:
+                strategy.rollback()
+            finally:
+                strategy.close()
+
+    ci.may(policy)
+    work()
+    # To end an upload in parts is what a failure needs; SeaweedFS lets everybody see what is not there.
+    spare = {"s3:AbortMultipartUpload", *["s3:ListBucket"] * (mode == "bundle")}
+    for lost in [each for each in rights(policy) if each not in spare]:
+        ci.may(without(policy, lost))
+        with pytest.raises(PushkitError) as caught:
+            work()
+        assert f"s3 denies {lost} on arn:aws:s3:::{ci.bucket.name}" in caught.value.message, lost
+        ci.may(policy)
+    work()
 
 
 # ---- all else

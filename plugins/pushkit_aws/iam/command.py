@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import click
 
@@ -65,11 +67,13 @@ def facts_of(
 ) -> Facts:
     """What the ARNs are made of. Raises `UsageError` for a target of another strategy, or without a region."""
     table = target.table
-    if target.strategy != "codedeploy":
-        raise UsageError(f"{target.name} is a target of {target.strategy}, not of codedeploy")
+    if target.strategy not in {"codedeploy", "s3"}:
+        raise UsageError(f"{target.name} is a target of {target.strategy}, not of codedeploy or s3")
     where = region or str(table.get("region", ""))
     if not where:
         raise UsageError(f"the region of {target.name} is not known", hint="add --region NAME, or region to the target")
+    if target.strategy == "s3":
+        return of_bucket(project, target, Facts("server", where, account, "", "", kms_key=kms_key, partition=partition))
     key = str(table.get("key", "{project}/{digest}.zip"))
     prefix = FIELD.split(key)[0].replace("{target}", target.name).replace("{project}", project.name)
     platform: Platform = table.get("platform", "server")
@@ -89,6 +93,23 @@ def facts_of(
         alarms=bool(table.get("check", {}).get("alarms")),
         roles=roles_of(project.root / definition) if definition.endswith(".json") else (),
         partition=partition,
+    )
+
+
+def of_bucket(project: Project, target: Target, facts: Facts) -> Facts:
+    """The facts of a target of the strategy ``s3``."""
+    table = target.table
+    mode: Literal["bundle", "site"] = table.get("mode", "bundle")
+    key = str(table.get("key", "{project}.zip")).replace("{target}", target.name).replace("{project}", project.name)
+    site = str(table.get("prefix", "")).strip("/")
+    return replace(
+        facts,
+        mode=mode,
+        bucket=str(table["bucket"]),
+        prefix=(site + "/" * bool(site)) if mode == "site" else FIELD.split(key)[0],
+        distribution=str(table.get("distribution", "")),
+        pipeline=str(table.get("pipeline", "")),
+        starts=bool(table.get("pipeline_start", False)),
     )
 
 

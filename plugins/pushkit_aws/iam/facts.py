@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from pushkit_aws.appspec import Platform
 
@@ -15,7 +16,8 @@ class Facts:
     ``prefix``. ``config`` is a deployment configuration's name, ``kms_key`` an ARN. Both, ``bucket``, ``function`` and
     ``pipeline`` are empty where there is none, and so is ``application`` of a function whose traffic push shifts
     itself. ``hooks`` are functions of Lambda that validate deployments, by name. ``alarms``: push looks at alarms.
-    ``roles`` are the ARNs of those that a task definition names.
+    ``roles`` are the ARNs of those that a task definition names. ``mode`` is that of a target of the strategy ``s3``,
+    which has a ``distribution`` of CloudFront or a ``pipeline``, that ``starts`` by push; without one it is empty.
     """
 
     platform: Platform
@@ -32,6 +34,9 @@ class Facts:
     hooks: tuple[str, ...] = ()
     alarms: bool = False
     roles: tuple[str, ...] = ()
+    mode: Literal["", "bundle", "site"] = ""
+    distribution: str = ""
+    starts: bool = False
     partition: str = "aws"
 
     @property

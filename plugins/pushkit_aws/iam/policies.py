@@ -31,7 +31,9 @@ class Policy:
 
 
 def policies(facts: Facts) -> tuple[Policy, ...]:
-    """All that a target needs. Lambda and ECS have no instances."""
+    """All that a target needs. Lambda and ECS have no instances, and a bucket is all that it takes."""
+    if facts.mode:
+        return (pusher(facts),)
     found = (pusher(facts), service(facts))
     return (*found, instance(facts)) if facts.platform == "server" else found
 
@@ -44,6 +46,11 @@ def pusher(facts: Facts) -> Policy:
 def _pusher(facts: Facts) -> Iterator[Statement]:
     if facts.bucket:
         yield from _upload(facts)
+    if facts.mode == "bundle":
+        yield from _go_back(facts)
+    if facts.distribution:
+        arn = f"arn:{facts.partition}:cloudfront::{facts.account}:distribution/{facts.distribution}"
+        yield Statement("Invalidate", ("cloudfront:CreateInvalidation",), (arn,), "to tell CloudFront what changed")
     if facts.platform == "lambda":
         yield from _publish(facts)
     if facts.platform == "ecs":
@@ -51,30 +58,51 @@ def _pusher(facts: Facts) -> Iterator[Statement]:
     if facts.application:
         yield from _deploy(facts)
     if facts.pipeline:
-        pipeline = f"arn:{facts.partition}:codepipeline:{facts.region}:{facts.account}:{facts.pipeline}"
-        yield Statement("StartPipeline", ("codepipeline:StartPipelineExecution",), (pipeline,), "to start the pipeline")
+        yield from _follow(facts)
 
 
 def _upload(facts: Facts) -> Iterator[Statement]:
+    what = "files" if facts.mode == "site" else "bundles"
     yield Statement(
-        "UploadBundles",
-        ("s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject"),
+        f"Upload{what.title()}",
+        (
+            "s3:AbortMultipartUpload",
+            *["s3:DeleteObject"] * (facts.mode == "site"),
+            "s3:GetObject",
+            "s3:PutObject",
+        ),
         (facts.objects,),
-        "to upload bundles, and see which are there already; nothing else of the bucket",
+        f"to upload {what}, and see which are there already; nothing else of the bucket",
     )
-    yield Statement(
-        "MissBundles",
-        ("s3:ListBucket",),
-        (facts.store,),
-        "without it, S3 does not say of a bundle that it is not there yet, but that it is denied",
-    )
+    missing = "to see what is there" if facts.mode == "site" else "without it, S3 says of what is not there: denied"
+    yield Statement(f"List{what.title()}", ("s3:ListBucket",), (facts.store,), missing)
     if facts.kms_key:
         yield Statement(
-            "EncryptBundles",
+            f"Encrypt{what.title()}",
             ("kms:Decrypt", "kms:GenerateDataKey"),
             (facts.kms_key,),
             "the bucket is encrypted with this key",
         )
+
+
+def _go_back(facts: Facts) -> Iterator[Statement]:
+    yield Statement("ReadVersions", ("s3:GetObjectVersion",), (facts.objects,), "to go back to an older bundle")
+    yield Statement("ListVersions", ("s3:ListBucketVersions",), (facts.store,), "to see which there are")
+
+
+def _follow(facts: Facts) -> Iterator[Statement]:
+    pipeline = f"arn:{facts.partition}:codepipeline:{facts.region}:{facts.account}:{facts.pipeline}"
+    yield Statement(
+        "FollowPipeline",
+        (
+            "codepipeline:GetPipelineExecution",
+            "codepipeline:ListActionExecutions",
+            "codepipeline:ListPipelineExecutions",
+            *["codepipeline:StartPipelineExecution"] * facts.starts,
+        ),
+        (pipeline,),
+        "to start the pipeline, and see how it goes" if facts.starts else "to see how the pipeline goes",
+    )
 
 
 def _deploy(facts: Facts) -> Iterator[Statement]:
