@@ -269,6 +269,34 @@ def test_a_group_that_is_busy_is_waited_for_or_told_of(pusher: Pusher, service: 
     assert pusher.push().id == "d-000000001"
 
 
+def test_who_waits_is_told_for_which_deployment_of_whom(pusher: Pusher, service: CodeDeployServer) -> None:
+    """Two pushes at once: the group takes one."""
+    service.paused = True
+    other = threading.Thread(target=pusher.push)
+    other.start()
+    end = time.monotonic() + 60
+    while not service.asked("ListDeploymentTargets") and time.monotonic() < end:
+        time.sleep(0.02)
+    pusher.change("two\n")
+    with pytest.raises(Busy, match=r"d-000000001 \(blog \w{7}, by ann@desk\); nothing was changed") as caught:
+        pusher.push()
+    assert "--wait" in caught.value.hint
+
+    class Events(list[Any]):
+        """Lets the first go on as soon as the second says that it waits."""
+
+        def append(self, event: Any) -> None:
+            super().append(event)
+            if str(getattr(event, "message", "")).startswith("waits for d-000000001 (blog "):
+                service.paused = False
+
+    pusher.events = Events()
+    pusher.wait = 60
+    assert pusher.push().id == "d-000000002"
+    other.join()
+    assert service.deployments[0].info["status"] == "Succeeded"
+
+
 def test_throttling_is_waited_out(pusher: Pusher, service: CodeDeployServer) -> None:
     service.refusals["GetDeployment"] = ["ThrottlingException"] * 2
     assert pusher.push().id == "d-000000001"
