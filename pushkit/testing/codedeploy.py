@@ -145,9 +145,7 @@ class CodeDeployServer(HttpServer):
             raise Refusal("InvalidRevisionException")
         if bool(content) == (self.platform.name == "Server"):
             raise Refusal("InvalidRevisionException")
-        if content and asked["revision"] not in self.revisions:
-            self.revisions.append(asked["revision"])
-        if asked["revision"] not in self.revisions:
+        if not content and asked["revision"] not in self.revisions:
             raise Refusal("RevisionDoesNotExistException")
         return {"deploymentId": self._begin(asked).info["deploymentId"]}
 
@@ -186,7 +184,12 @@ class CodeDeployServer(HttpServer):
         return {}
 
     def _StopDeployment(self, asked: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
-        self._end(self._found(asked["deploymentId"]), "Stopped")
+        found = self._found(asked["deploymentId"])
+        self._end(found, "Stopped", rollback=asked.get("autoRollbackEnabled", False))
+        back = found.info.get("rollbackInfo", {}).get("rollbackDeploymentId")
+        # Who asked to stop looks at nothing any more.
+        while back and self._found(back).info["status"] in OPEN:
+            self._move(self._found(back))
         return {"status": "Succeeded", "statusMessage": "stopped"}
 
     # What becomes of a deployment.
@@ -200,6 +203,8 @@ class CodeDeployServer(HttpServer):
             "createTime": datetime.now(UTC) + timedelta(microseconds=number),
             "creator": "user",
         }
+        if info["revision"] not in self.revisions:
+            self.revisions.append(info["revision"])
         made = Deployment(info, self.servers, dict(self.failing))
         self.deployments.append(made)
         return made
@@ -230,19 +235,23 @@ class CodeDeployServer(HttpServer):
     def _shift(self, deployment: Deployment) -> None:
         self.shifted(deployment.properties, deployment.traffic)
 
-    def _end(self, deployment: Deployment, status: str) -> None:
+    def _end(self, deployment: Deployment, status: str, *, rollback: bool = False) -> None:
         info = deployment.info
         info |= {"status": status, "completeTime": datetime.now(UTC)}
-        if status != "Succeeded" and deployment.traffic:
-            deployment.traffic = 0
-            self._shift(deployment)
-        if status != "Failed":
+        if status == "Succeeded":
             return
-        info["errorInformation"] = self.platform.error()
+        if status == "Failed":
+            info["errorInformation"] = self.platform.error()
+            rollback = bool(info.get("autoRollbackConfiguration", {}).get("enabled"))
         good = [each for each in self.deployments if each.info["status"] == "Succeeded"]
-        if info.get("autoRollbackConfiguration", {}).get("enabled") and good:
+        revision = self.platform.reverse(deployment, good[-1].info["revision"] if good else None)
+        if rollback and revision:
             self.failing = {}
-            again = self._begin({**good[-1].info, "description": f"rollback of {info['deploymentId']}"})
+            words = f"rollback of {info['deploymentId']}"
+            again = self._begin({**info, "revision": revision, "description": words})
+            again.info["creator"] = "codeDeployRollback"
+            # All at once, and without waiting for anybody.
+            again.shifts, again.continued = max(len(self.shares) - 1, 0), True
             info["rollbackInfo"] = {"rollbackDeploymentId": again.info["deploymentId"]}
 
     def _target(self, deployment: Deployment, server: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -47,6 +48,10 @@ class Platform(ABC):
     @abstractmethod
     def told(self, deployment: Deployment, target: dict[str, Any]) -> dict[str, Any]:
         """A target as BatchGetDeploymentTargets has it; ``target`` is what all of them have."""
+
+    def reverse(self, deployment: Deployment, good: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+        """The revision that takes a deployment back: the last that was ``good``."""
+        return good
 
     def diagnostics(self, output: str) -> dict[str, str]:
         """What is told of an event that failed."""
@@ -103,6 +108,19 @@ class Functions(Platform):
             "targetVersionWeight": deployment.traffic,
         }
         return {"deploymentTargetType": "LambdaTarget", "lambdaTarget": {**target, "lambdaFunctionInfo": info}}
+
+    def reverse(self, deployment: Deployment, good: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+        """The same the other way round."""
+        document = json.loads(deployment.info["revision"]["appSpecContent"]["content"])
+        ((resource,),) = (each.values() for each in document["Resources"])
+        properties = resource["Properties"]
+        properties["CurrentVersion"], properties["TargetVersion"] = (
+            properties["TargetVersion"],
+            properties["CurrentVersion"],
+        )
+        content = json.dumps(document)
+        digest = hashlib.sha256(content.encode()).hexdigest()
+        return {"revisionType": "AppSpecContent", "appSpecContent": {"content": content, "sha256": digest}}
 
 
 class Services(Platform):

@@ -224,20 +224,26 @@ def test_codedeploy_shifts_the_traffic_and_is_followed(
     ]
 
 
-@pytest.mark.parametrize("event", ["BeforeAllowTraffic", "AfterAllowTraffic"])
-def test_a_hook_that_fails_leaves_the_version_before(
-    pusher: Pusher, function: Lambda, service: CodeDeployServer, event: str
+@pytest.mark.parametrize(
+    "how", [("BeforeAllowTraffic", False, "1"), ("AfterAllowTraffic", True, "1"), ("AfterAllowTraffic", False, "2")]
+)
+def test_a_hook_that_fails_is_told_with_the_version_that_is_live_then(
+    pusher: Pusher, function: Lambda, service: CodeDeployServer, how: tuple[str, bool, str]
 ) -> None:
-    by_group(pusher)
+    event, rollback, live = how
+    by_group(pusher, auto_rollback=rollback)
     twice(pusher)
     service.failing = {f"{function.name}:live": (event, "")}
-    with pytest.raises(PushFailed, match="validation functions failed"):
+    with pytest.raises(PushFailed, match=rf"validation functions failed.*; version {live} is live$") as caught:
         pusher.push()
-    assert function.alias() == ("1", {})
+    assert ("; went back; " in caught.value.message) == rollback
+    assert function.alias() == (live, {})
     service.failing = {}
-    assert [step.action for step in pusher.plan().steps] == [Action.RUN, Action.SWITCH]
-    assert pusher.push().id == "2"
-    assert function.alias() == ("2", {})
+    if live == "1":
+        assert [step.action for step in pusher.plan().steps] == [Action.RUN, Action.SWITCH]
+        assert pusher.push().id == "2"
+        assert function.alias() == ("2", {})
+        assert pusher.strategy().rollback().id == "1", "what failed was never live"
 
 
 def test_ctrl_c_stops_the_deployment_and_the_traffic_goes_back(
@@ -255,8 +261,10 @@ def test_ctrl_c_stops_the_deployment_and_the_traffic_goes_back(
     service.shifted = shifted
     with pytest.raises(Interrupted):
         pusher.push()
-    assert service.deployments[0].info["status"] == "Stopped"
+    assert [each.info["status"] for each in service.deployments] == ["Stopped", "Succeeded"]
     assert function.alias() == ("1", {})
+    pusher.cancelled.clear()
+    assert [each.id for each in pusher.strategy().status().releases] == ["1"]
 
 
 def test_rollback_by_codedeploy_is_at_once_and_goes_back_each_time(

@@ -131,8 +131,11 @@ class Service:
         self._ask("continue_deployment", deploymentId=deployment, deploymentWaitType="READY_WAIT")
 
     def stop(self, deployment: str) -> None:
-        """Stop a deployment, and roll it back where the target says so. Heard also once the user asked to stop."""
-        rollback = self._options.auto_rollback
+        """Stop a deployment. Heard also once the user asked to stop.
+
+        Servers are rolled back where the target says so; traffic that was shifted always goes back.
+        """
+        rollback = self._options.auto_rollback or self._options.platform != "server"
         self._clients.finish(SERVICE, "stop_deployment", deploymentId=deployment, autoRollbackEnabled=rollback)
 
     def _ahead(self) -> str:

@@ -62,3 +62,8 @@ def earlier(live: str, before: Sequence[str], version: str) -> tuple[str, ...]:
     """
     line = (live, *before)
     return tuple(line[line.index(version) + 1 :]) if version in line else line
+
+
+def told(shares: Mapping[str, float]) -> str:
+    """Which versions have a share of the traffic, in words; empty when none has."""
+    return ", ".join(f"version {version} has {share:g}% of the traffic" for version, share in shares.items())

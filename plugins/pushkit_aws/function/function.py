@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -102,7 +103,8 @@ class Function:
         return of_answer(found)
 
     def _settled(self, version: str, key: str, wanted: str, reason: str) -> None:
-        """Wait until a version is what it is to become. Raises `TargetError` when it is not to be."""
+        """Wait until a version is what it is to become. Raises `TargetError` when it is not to be, or not in time."""
+        end = time.monotonic() + self._options.within
         while True:
             found = self.configuration(version)
             state = str(found.get(key) or wanted)
@@ -110,6 +112,8 @@ class Function:
                 return
             if state == "Failed":
                 raise TargetError(f"Lambda could not take the code: {found.get(reason) or 'it does not say why'}")
+            if time.monotonic() > end:
+                raise TargetError(f"Lambda has not taken the code after {self._options.within:g} seconds: {state}")
             self._run.sleep(min(PAUSE, self._options.every))
 
     def _patiently(self, act: Callable[[], ResultT]) -> ResultT:

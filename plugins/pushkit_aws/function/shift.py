@@ -6,14 +6,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Protocol
 
-from pushkit import Finding, LogEntry, Run
+from pushkit import Finding, LogEntry, PushFailed, Run
 from pushkit_aws.appspec import AppSpec, AppSpecError, Resource, emit, load
 from pushkit_aws.appspec import Function as Validation
 from pushkit_aws.clients import Clients
 from pushkit_aws.codedeploy.group import Group
 from pushkit_aws.codedeploy.options import CodeDeployOptions
 from pushkit_aws.codedeploy.revision import Content, of_text
-from pushkit_aws.function.alias import Alias, earlier
+from pushkit_aws.function.alias import Alias, earlier, told
+from pushkit_aws.function.function import Function
 from pushkit_aws.function.version import entry
 
 #: How CodeDeploy goes back: nobody wants to wait for it.
@@ -45,9 +46,9 @@ class Shift(Protocol):
 class GroupShift:
     """By a deployment of CodeDeploy."""
 
-    def __init__(self, run: Run, options: CodeDeployOptions, clients: Clients) -> None:
+    def __init__(self, run: Run, options: CodeDeployOptions, clients: Clients, function: Function) -> None:
         self._options = options
-        self._run = run
+        self._function = function
         self._group = Group(run, options, clients)
 
     def connect(self) -> None:
@@ -56,17 +57,31 @@ class GroupShift:
 
     def to(self, live: Alias, version: str, words: str) -> None:
         """Deploy an AppSpec that names both versions, and follow that."""
-        self._group.deploy(of_text(self._appspec(live.version, version)), words)
+        self._deploy(live, version, words)
 
     def back(self, live: Alias, version: str, words: str) -> None:
         """Deploy it with all the traffic at once."""
-        self._group.deploy(of_text(self._appspec(live.version, version)), words, AT_ONCE)
+        self._deploy(live, version, words, AT_ONCE)
+
+    def _deploy(self, live: Alias, version: str, words: str, config: str = "") -> None:
+        try:
+            self._group.deploy(of_text(self._appspec(live.version, version)), words, config)
+        except PushFailed as error:
+            # A deployment that fails leaves the traffic where it is, unless it is rolled back.
+            after = self._function.alias()
+            shares = told(after.shares) if after else ""
+            if after is None:
+                raise
+            raise PushFailed(
+                f"{error.message}; version {after.version} is live" + f", {shares}" * bool(shares), hint=error.hint
+            ) from error
 
     def before(self, live: Alias) -> Sequence[str]:
         """What the deployments that succeeded went from and to."""
         now, found = "", ()  # type: tuple[str, tuple[str, ...]]
         for info, current, target in self._deployments():
-            if info.get("status") == "Succeeded":
+            # What CodeDeploy itself takes back was never good, and what it goes back to was live before.
+            if info.get("status") == "Succeeded" and info.get("creator") != "codeDeployRollback":
                 found = earlier(now or current, found, target)
                 now = target
         return earlier(now, found, live.version) if now else ()

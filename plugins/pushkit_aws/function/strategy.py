@@ -28,7 +28,7 @@ from pushkit import (
 from pushkit_aws.clients import Clients
 from pushkit_aws.codedeploy.group import described
 from pushkit_aws.codedeploy.options import CodeDeployOptions
-from pushkit_aws.function.alias import Alias
+from pushkit_aws.function.alias import Alias, told
 from pushkit_aws.function.function import Function
 from pushkit_aws.function.package import Package, unreadable
 from pushkit_aws.function.shares import ShareShift
@@ -48,7 +48,7 @@ class FunctionStrategy(Strategy[CodeDeployOptions]):
         self._store = Clients(run, options.for_s3(), path_style=options.path_style) if options.bucket else None
         self._function = Function(run, options, self._clients)
         self._shift: Shift = (
-            GroupShift(run, options, self._clients)
+            GroupShift(run, options, self._clients, self._function)
             if options.application
             else ShareShift(run, options, self._clients, self._function)
         )
@@ -137,7 +137,9 @@ class FunctionStrategy(Strategy[CodeDeployOptions]):
         versions = {str(each["Version"]): each for each in self._function.versions()}
         names = [*reversed(self._shift.before(live)), live.version]
         releases = tuple(released(versions[name]) for name in names if name in versions)
-        words = live.words or str(versions.get(live.version, {}).get("Description") or "")
+        # CodeDeploy leaves the description of an alias as it was.
+        words = "" if self.options.application else live.words
+        words = words or str(versions.get(live.version, {}).get("Description") or "")
         return Status(live.version, None, "; ".join(filter(None, (words, told(live.shares)))), releases)
 
     def log(self) -> Sequence[LogEntry]:
@@ -198,8 +200,3 @@ class FunctionStrategy(Strategy[CodeDeployOptions]):
         if self._packed is None or self._packed[0] is not snapshot:
             self._packed = (snapshot, Package(self.run, self.options, self._store, snapshot))
         return self._packed[1]
-
-
-def told(shares: Mapping[str, float]) -> str:
-    """Which versions have a share of the traffic, in words; empty when none has."""
-    return ", ".join(f"version {version} has {share:g}% of the traffic" for version, share in shares.items())
