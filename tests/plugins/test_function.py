@@ -478,6 +478,31 @@ def test_who_changes_the_alias_meanwhile_is_not_overruled(
     assert function.alias() == ("1", {} if when == "first" else {"2": 0.1})
 
 
+@pytest.mark.parametrize("reached", [True, False])
+def test_a_change_whose_answer_is_lost_is_looked_for_and_taken_back(
+    pusher: Pusher, function: Lambda, service: CodeDeployServer, reached: bool
+) -> None:
+    twice(pusher)
+
+    def instead(method: str, path: str, body: bytes) -> tuple[int, dict[str, Any]] | None:
+        if method != "PUT" or "/aliases/" not in path or "0.1" not in body.decode():
+            return None
+        if reached:
+            function.client.update_alias(FunctionName=function.name, Name="live", **routing(body))
+        return 400, {"__type": "OddException", "Message": "who knows"}
+
+    service.instead = instead
+    with pytest.raises(PushFailed, match=r"OddException who knows; (.*)$") as caught:
+        pusher.push(shift=["10%"])
+    assert caught.value.message.endswith("all the traffic is back on version 1" if reached else "as before")
+    assert function.alias() == ("1", {})
+
+
+def routing(body: bytes) -> dict[str, Any]:
+    """What a request to update an alias says of the traffic."""
+    return {"RoutingConfig": json.loads(body)["RoutingConfig"]}
+
+
 def test_a_version_that_cannot_be_published_leaves_what_is_live(
     pusher: Pusher, function: Lambda, service: CodeDeployServer
 ) -> None:

@@ -63,10 +63,11 @@ class Function:
                 return sorted(found, key=lambda each: int(each["Version"]))
             marker = {"Marker": answer["NextMarker"]}
 
-    def alias(self) -> Alias | None:
-        """The alias; None when there is none yet."""
+    def alias(self, *, finish: bool = False) -> Alias | None:
+        """The alias; None when there is none yet. With ``finish`` also once the user asked to stop."""
+        ask = self._clients.finish if finish else self._clients.call
         try:
-            return of_answer(self._ask("get_alias", Name=self._options.alias))
+            return of_answer(ask(SERVICE, "get_alias", FunctionName=self._name, Name=self._options.alias))
         except AwsError as error:
             if error.missing:
                 return None
@@ -80,11 +81,12 @@ class Function:
         self, alias: Alias, version: str, description: str, shares: Mapping[str, float], *, finish: bool = False
     ) -> Alias:
         """Give the alias to ``version``, but the ``shares`` in percent to others. Raises `PushRefused` when it is not
-        ``alias`` any more. With ``finish`` also once the user asked to stop."""
-        ask = self._clients.finish if finish else self._clients.call
+        ``alias`` any more. With ``finish`` also once the user asked to stop; it is waited for in any case."""
+        if not finish:
+            self._run.check()
         weights = {each: round(share / 100, 6) for each, share in shares.items()}
         try:
-            found = ask(
+            found = self._clients.finish(
                 SERVICE,
                 "update_alias",
                 FunctionName=self._name,

@@ -42,12 +42,10 @@ class ShareShift:
                 share = now.shares.get(version, 100)
                 self._run.warn(f"version {version} keeps {share:g}% of the traffic; go back: push rollback")
             else:
-                self._run.warn(self._undone(live, now))
+                self._run.warn(self._undone(live, version))
             raise
         except (TargetError, PushRefused) as error:
-            if now is live:
-                raise
-            raise PushFailed(f"{error.message}; {self._undone(live, now)}", hint=error.hint) from error
+            raise PushFailed(f"{error.message}; {self._undone(live, version)}", hint=error.hint) from error
 
     def back(self, live: Alias, version: str, words: str) -> None:
         """All at once."""
@@ -87,11 +85,17 @@ class ShareShift:
                 {"function": options.function, "alias": options.alias, "version": version, "share": f"{share:g}"}
             )
 
-    def _undone(self, live: Alias, now: Alias) -> str:
-        """Give all the traffic back to what was live; what became of that, in words."""
-        if now is live:
-            return f"version {live.version} is live, as before"
+    def _undone(self, live: Alias, version: str) -> str:
+        """Give all the traffic back to what was live before ``version``; what became of that, in words.
+
+        The alias is looked at anew: an answer that was lost may have changed it.
+        """
         try:
+            now = self._function.alias(finish=True)
+            if now is None or (now.version, now.shares) == (live.version, live.shares):
+                return f"version {live.version} is live, as before"
+            if now.version not in {live.version, version} or set(now.shares) - {version}:
+                return f"somebody else gave the alias to version {now.version}"
             self._function.route(now, live.version, live.description, {}, finish=True)
         except (TargetError, PushRefused) as error:
             return f"and it could not be taken back: {error.message}"
