@@ -74,6 +74,8 @@ def test_the_service_role_is_awss_own_for_servers_and_narrow_for_lambda() -> Non
         "lambda:InvokeFunction",
     }
     assert [policy.name for policy in policies(LAMBDA)] == ["pusher", "service"]
+    assert [policy.name for policy in policies(replace(LAMBDA, application=""))] == ["pusher"]
+    assert [policy.name for policy in policies(SITE)] == ["pusher"]
 
 
 @pytest.mark.parametrize("facts", [SERVER, LAMBDA, replace(SERVER, platform="ecs", pipeline="line"), SITE])

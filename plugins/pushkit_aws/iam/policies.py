@@ -31,8 +31,8 @@ class Policy:
 
 
 def policies(facts: Facts) -> tuple[Policy, ...]:
-    """All that a target needs. Lambda and ECS have no instances, and a bucket is all that it takes."""
-    if facts.mode:
+    """All that a target needs. Lambda and ECS have no instances; where CodeDeploy is not asked, it needs no role."""
+    if not facts.application:
         return (pusher(facts),)
     found = (pusher(facts), service(facts))
     return (*found, instance(facts)) if facts.platform == "server" else found
