@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,6 +20,19 @@ CONNECT_TIMEOUT = 10
 ATTEMPTS = 5
 
 
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks: ``name`` in words. ``check`` raises `Interrupted` once the user asked to stop.
+
+    Paths in options are relative to ``root``. ``excerpt`` cuts what a server says, and hides secrets in it.
+    """
+
+    name: str
+    root: Path
+    check: Callable[[], None]
+    excerpt: Callable[[str, int], str]
+
+
 class Clients:
     """Clients of AWS's services, made when they are used: boto3 takes half a second to import.
 
@@ -27,15 +41,19 @@ class Clients:
     """
 
     def __init__(
-        self, run: Run, options: AwsOptions, *, connections: int = 10, path_style: bool = False, whose: str = ""
+        self,
+        run: Run | Caller,
+        options: AwsOptions,
+        *,
+        connections: int = 10,
+        path_style: bool = False,
+        whose: str = "",
     ) -> None:
+        if isinstance(run, Run):
+            run = Caller(whose or f'the strategy "{run.target.strategy}"', run.project.root, run.check, run.excerpt)
         if find_spec("boto3") is None:
-            needing = whose or f'the strategy "{run.target.strategy}"'
-            raise PluginError(
-                f"{needing} needs boto3, which is not installed",
-                hint="pip install 'pushkit[aws]'",
-            )
-        self._run = run
+            raise PluginError(f"{run.name} needs boto3, which is not installed", hint="pip install 'pushkit[aws]'")
+        self._caller = run
         self._options = options
         self._connections = connections
         self._path_style = path_style
@@ -57,7 +75,14 @@ class Clients:
         far, `Interrupted` within a tick when the user asks to stop; what was sent may arrive all the same.
         """
         method = getattr(self.client(service), operation)
-        return self._told(lambda: heard(self._run, lambda: method(**parameters)), service, operation, parameters)
+        return self._told(
+            lambda: heard(self._caller.check, lambda: method(**parameters)), service, operation, parameters
+        )
+
+    def finish(self, service: str, operation: str, **parameters: Any) -> Any:
+        """As `call`, also once the user asked to stop: for what takes back what was begun. It is waited for."""
+        method = getattr(self.client(service), operation)
+        return self._told(lambda: method(**parameters), service, operation, parameters)
 
     def content(self, service: str, operation: str, most: int, **parameters: Any) -> bytes:
         """The first ``most`` bytes of the ``Body`` of an answer, which is read as `call` asks."""
@@ -68,7 +93,7 @@ class Clients:
                 content: bytes = stream.read(most)
                 return content
 
-        return self._told(lambda: heard(self._run, read), service, operation, parameters)
+        return self._told(lambda: heard(self._caller.check, read), service, operation, parameters)
 
     def credentials(self) -> Any:
         """What calls are signed with at this moment, as botocore has it; None without any."""
@@ -130,7 +155,7 @@ class Clients:
     def _authorities(self) -> str | None:
         if not self._options.ca_file:
             return None
-        path = self._run.project.root / Path(self._options.ca_file).expanduser()
+        path = self._caller.root / Path(self._options.ca_file).expanduser()
         if not path.is_file():
             raise TargetError(
                 f"ca_file: {self._options.ca_file} cannot be read", hint="name a file of certificates in PEM"
@@ -146,12 +171,12 @@ class Clients:
         try:
             return act()
         except ClientError as error:
-            raise refused(error, service, operation, parameters, self._run.excerpt) from error
+            raise refused(error, service, operation, parameters, self._caller.excerpt) from error
         except BotoCoreError as error:
-            raise unreached(error, service, self._options, self._run.excerpt) from error
+            raise unreached(error, service, self._options, self._caller.excerpt) from error
         except (OSError, ValueError, ResponseParserError) as error:
             # An endpoint that answers what is not its protocol; a file of certificates that holds none.
-            text = self._run.excerpt(str(error), 200) or type(error).__name__
+            text = self._caller.excerpt(str(error), 200) or type(error).__name__
             raise TargetError(f"{service} cannot be used: {text}", hint="is endpoint_url right?") from error
 
 
@@ -163,12 +188,12 @@ def _loader(path: str | None) -> Any:
     return create_loader(path)
 
 
-def heard(run: Run, act: Callable[[], ResultT]) -> ResultT:
-    """What ``act`` gives; `Interrupted` as soon as the user asks to stop, whatever it still waits for.
+def heard(check: Callable[[], None], act: Callable[[], ResultT]) -> ResultT:
+    """What ``act`` gives; whatever it still waits for, ``check`` may raise that the user asks to stop.
 
     boto3 cannot be told to hang up, so a silent service is waited for in a thread that nobody waits for.
     """
-    run.check()
+    check()
     result: list[ResultT] = []
     failure: list[BaseException] = []
     over = threading.Event()
@@ -183,7 +208,7 @@ def heard(run: Run, act: Callable[[], ResultT]) -> ResultT:
 
     threading.Thread(target=work, name="aws", daemon=True).start()
     while not over.wait(TICK):
-        run.check()
+        check()
     if failure:
         raise failure[0]
     return result[0]

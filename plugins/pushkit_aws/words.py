@@ -96,18 +96,19 @@ def refused(error: ClientError, service: str, operation: str, parameters: Mappin
     code = str(said.get("Code", ""))
     status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) or 0)
     text = quote(str(said.get("Message", "")), 300)
-    subject = resource(parameters)
-    message, hint = _meaning(code, text, service, operation, subject)
+    message, hint = in_words(code, text, service, operation, parameters)
     if code == "NoSuchBucket" or (status == 404 and operation == "head_bucket"):
         message = f"there is no bucket {parameters.get('Bucket')}"
         hint = "correct `bucket`, or make it: push makes none"
     return AwsError(message, hint=hint, code=code, status=status)
 
 
-def _meaning(code: str, text: str, service: str, operation: str, subject: str) -> tuple[str, str]:
+def in_words(code: str, text: str, service: str, operation: str, parameters: Mapping[str, Any]) -> tuple[str, str]:
+    """The message and the hint for an error of a service, by its code and its own text."""
+    subject = resource(parameters)
     if code in DENIED:
         found = NOT_AUTHORIZED.search(text)
-        right = found[1] if found else _right(service, operation)
+        right = found[1] if found else _right(service, operation, versioned="VersionId" in parameters)
         what = found[2] if found and found[2] else subject
         on = f" on {what}" if what else ""
         return f"{service} denies {right}{on}", f"grant {right}{on} to who pushes, or push with other credentials"
@@ -119,7 +120,9 @@ def _meaning(code: str, text: str, service: str, operation: str, subject: str) -
     return " ".join(f"{service} refused {operation or 'it'} {of}: {code} {text}".split()), ""
 
 
-def _right(service: str, operation: str) -> str:
+def _right(service: str, operation: str, *, versioned: bool = False) -> str:
+    if versioned and operation in {"head_object", "get_object"}:
+        return "s3:GetObjectVersion"
     return RIGHTS.get(operation) or f"{service}:{''.join(part.title() for part in operation.split('_'))}"
 
 

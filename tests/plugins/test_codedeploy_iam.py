@@ -19,6 +19,8 @@ from pushkit_aws.iam import Facts, as_json, as_terraform, compare, instance, pol
 SERVER = Facts("server", "eu-west-1", "111122223333", "blog", "prod", config="Half", bucket="bundles", prefix="blog/")
 LAMBDA = Facts("lambda", "eu-west-1", "111122223333", "hello", "prod", function="hello", hooks=("look",))
 
+SITE = Facts("server", "eu-west-1", "111122223333", "", "", bucket="www", mode="site", distribution="E2EXAMPLE")
+
 # The only actions that AWS lets be limited to no resource.
 WITHOUT_RESOURCE = {
     "codedeploy:BatchGetDeploymentTargets",
@@ -26,6 +28,8 @@ WITHOUT_RESOURCE = {
     "codedeploy:ListDeploymentTargets",
     "codedeploy:StopDeployment",
     "cloudwatch:DescribeAlarms",
+    "ecs:DescribeTaskDefinition",
+    "ecs:RegisterTaskDefinition",
 }
 
 
@@ -47,7 +51,7 @@ def test_who_pushes_may_upload_and_deploy_to_this_group_and_nothing_else() -> No
 
 
 def test_a_function_and_a_pipeline_add_their_own() -> None:
-    made = pusher(replace(LAMBDA, pipeline="line", partition="aws-cn"))
+    made = pusher(replace(LAMBDA, pipeline="line", starts=True, partition="aws-cn"))
     rights = {action: each.resources for each in made.statements for action in each.actions}
     assert rights["lambda:UpdateFunctionCode"][0] == "arn:aws-cn:lambda:eu-west-1:111122223333:function:hello"
     assert rights["codepipeline:StartPipelineExecution"] == ("arn:aws-cn:codepipeline:eu-west-1:111122223333:line",)
@@ -70,9 +74,11 @@ def test_the_service_role_is_awss_own_for_servers_and_narrow_for_lambda() -> Non
         "lambda:InvokeFunction",
     }
     assert [policy.name for policy in policies(LAMBDA)] == ["pusher", "service"]
+    assert [policy.name for policy in policies(replace(LAMBDA, application=""))] == ["pusher"]
+    assert [policy.name for policy in policies(SITE)] == ["pusher"]
 
 
-@pytest.mark.parametrize("facts", [SERVER, LAMBDA, replace(SERVER, platform="ecs", pipeline="line")])
+@pytest.mark.parametrize("facts", [SERVER, LAMBDA, replace(SERVER, platform="ecs", pipeline="line"), SITE])
 def test_every_statement_has_a_reason_no_action_a_star_and_no_resource_is_everything_that_need_not_be(
     facts: Facts,
 ) -> None:

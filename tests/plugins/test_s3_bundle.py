@@ -8,13 +8,15 @@ import os
 import zipfile
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import pytest
 from botocore.session import get_session
+from botocore.stub import Stubber
 from pydantic import ValidationError
 
 from plugins.s3_target import Bucket, Pusher
-from pushkit import Action, PushFailed, PushRefused, TargetError
+from pushkit import Action, PushFailed, PushRefused, Severity, StepFinished, TargetError
 from pushkit.testing import Fault, FaultProxy, SeaweedFs, Way
 from pushkit_aws.clients import Clients
 from pushkit_aws.s3.options import S3Options
@@ -204,3 +206,70 @@ def test_a_pipeline_that_is_not_there_is_told_before_anything_is_sent(pipeline: 
     with pytest.raises(TargetError, match="other"):
         pipeline.push()
     assert pipeline.bucket.holds() == set()
+
+
+def test_a_pipeline_that_its_source_began_is_followed(pipeline: Pusher, moto: str) -> None:
+    """Who begins it here is the test, as soon as the bundle is there; moto's sources see nothing."""
+    keys = {"aws_access_key_id": "moto", "aws_secret_access_key": "moto", "region_name": "us-east-1"}
+    made = get_session().create_client("codepipeline", endpoint_url=moto, **keys)
+
+    class Events(list[Any]):
+        def append(self, event: Any) -> None:
+            super().append(event)
+            if isinstance(event, StepFinished) and event.step.action is Action.ADD:
+                made.start_pipeline_execution(name=pipeline.options["pipeline"])
+
+        def clear(self) -> None:
+            """What was told stays: the test asks for it after the push."""
+
+    pipeline.events = Events()
+    pipeline.push()
+    assert [step.action for step in pipeline.done] == [Action.ADD, Action.RUN]
+    assert pipeline.plan().steps == ()
+    made.close()
+
+
+def test_a_pipeline_that_fails_is_told_with_what_its_action_says(pipeline: Pusher, moto: str) -> None:
+    pipeline.options["pipeline_start"] = True
+    strategy = pipeline.strategy()
+    found = {"pipelineExecution": {"pipelineName": "p", "pipelineExecutionId": "1", "status": "Failed"}}
+    action = {"stageName": "Deploy", "actionName": "Act", "status": "Failed"}
+    action |= {"output": {"executionResult": {"externalExecutionSummary": "no such\n host"}}}  # type: ignore[dict-item]
+    client = strategy._clients.client("codepipeline")
+    stubber = Stubber(client)
+    stubber.add_response("start_pipeline_execution", {"pipelineExecutionId": "1"})
+    stubber.add_response("get_pipeline_execution", found)
+    stubber.add_response("list_action_executions", {"actionExecutionDetails": [action]})
+    snapshot = pipeline.snapshot()
+    plan = strategy.plan(snapshot)
+    with stubber, pytest.raises(PushFailed, match="ended as Failed: Deploy/Act failed: no such host"):
+        strategy.push(plan, snapshot)
+    strategy.close()
+    assert pipeline.bucket.holds() == {"blog.zip"}
+
+
+def test_what_a_source_of_a_pipeline_needs_is_looked_at(pipeline: Pusher, moto: str) -> None:
+    keys = {"aws_access_key_id": "moto", "aws_secret_access_key": "moto", "region_name": "us-east-1"}
+    made = get_session().create_client("codepipeline", endpoint_url=moto, **keys)
+
+    def see(bucket: str, key: str) -> None:
+        found = made.get_pipeline(name=pipeline.options["pipeline"])["pipeline"]
+        found["stages"][0]["actions"][0]["configuration"] = {"S3Bucket": bucket, "S3ObjectKey": key}
+        made.update_pipeline(pipeline=found)
+
+    def versions(status: str) -> None:
+        pipeline.bucket.client.put_bucket_versioning(
+            Bucket=pipeline.bucket.name, VersioningConfiguration={"Status": status}
+        )
+
+    see(pipeline.bucket.name, "other.zip")
+    versions("Suspended")
+    errors = [finding.message for finding in pipeline.check() if finding.severity is Severity.ERROR]
+    assert errors == [
+        f"its source is s3://{pipeline.bucket.name}/other.zip, and not the bundle",
+        "a source needs a bucket with versions",
+    ]
+    see(pipeline.bucket.name, "blog.zip")
+    versions("Enabled")
+    assert [finding.message for finding in pipeline.check()][1] == "its source is the bundle"
+    made.close()

@@ -178,4 +178,32 @@ def test_without_boto3_push_says_how_to_install_it_and_works_otherwise(tmp_path:
         "push: the strategy \"s3\" needs boto3, which is not installed\n  hint: pip install 'pushkit[aws]'\n",
     )
     assert push("plan", "here").returncode == 0
-    assert push("explain", "s3").returncode == 0
+    for strategy in ("s3", "codedeploy"):
+        assert push("explain", strategy).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("target", "who"),
+    [
+        ('strategy = "codedeploy"\napplication = "a"\ndeployment_group = "g"\nbucket = "bundles"', "strategy"),
+        ('strategy = "codedeploy"\nplatform = "lambda"\nfunction = "f"', "strategy"),
+        (
+            'strategy = "codedeploy"\nplatform = "ecs"\napplication = "a"\ndeployment_group="a"\ntask_definition = "t"',
+            "strategy",
+        ),
+        ('strategy = "sftp"\npath = "/srv"\nlock_host = "h"\nhosts = ["ec2:tag:Role=web"]', "host source"),
+        ('strategy = "script"\nrun = "./x"\nenvironment = { A = "${aws-sm:a}" }', "secret source"),
+        ('strategy = "script"\nrun = "./x"\nenvironment = { A = "${aws-ssm:/a}" }', "secret source"),
+    ],
+)
+def test_without_boto3_all_that_asks_aws_says_how_to_install_it(tmp_path: Path, target: str, who: str) -> None:
+    (tmp_path / "Pushfile").write_text(f"[target.cloud]\n{target}\n")
+    (tmp_path / "x").touch(0o755)
+    block = (
+        "import sys\nsys.modules.update(boto3=None, botocore=None)\nfrom pushkit.cli import main\nsys.exit(main())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", block], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 4, done.stderr
+    assert f'the {who} "' in done.stderr
+    assert "needs boto3, which is not installed" in done.stderr
+    assert "hint: pip install 'pushkit[aws]'" in done.stderr

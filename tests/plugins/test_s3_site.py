@@ -8,11 +8,12 @@ import time
 from pathlib import Path
 from threading import Thread
 
+import brotli
 import pytest
 from botocore.session import get_session
 
 from plugins.s3_target import Bucket, Pusher
-from pushkit import Action, Interrupted, PushRefused, SnapshotError, TargetError
+from pushkit import Action, Interrupted, PluginError, PushRefused, SnapshotError, TargetError
 from pushkit.testing import Fault, FaultProxy, SeaweedFs, Way
 from pushkit_aws.clients import Clients
 from pushkit_aws.s3 import cdn, memory, objects
@@ -47,6 +48,25 @@ def test_a_site_is_an_object_a_file_with_its_headers(pusher: Pusher) -> None:
     assert bucket.read("ü b~+&.txt") == b"odd"
     assert pusher.plan().steps == ()
     assert gzip.decompress(bucket.read("link.css")) == b"h1 {}" * 500
+
+
+def test_brotli_in_the_place_of_gzip_sends_again_what_is_compressed(
+    pusher: Pusher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pusher.options |= {"compress": ["*.css", "*.html"]}
+    pusher.push()
+    pusher.options["compression"] = "brotli"
+    pusher.push()
+    assert {step.subject for step in pusher.done} == {"css/site.css", "index.html", "about/index.html"}
+    bucket = pusher.bucket
+    assert bucket.head("css/site.css")["ContentEncoding"] == "br"
+    assert brotli.decompress(bucket.read("css/site.css")) == b"h1 {}" * 500
+    assert "ContentEncoding" not in bucket.head("index.html"), "compressed it would be larger"
+    assert pusher.plan().steps == ()
+    monkeypatch.setattr("pushkit_aws.s3.strategy.find_spec", lambda name: None)
+    with pytest.raises(PluginError, match="needs the library brotli") as caught:
+        pusher.strategy().connect()
+    assert caught.value.hint == "pip install 'pushkit[brotli]'"
 
 
 def test_only_what_changed_is_sent_and_pages_go_after_the_rest(pusher: Pusher) -> None:

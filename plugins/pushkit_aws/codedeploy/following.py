@@ -52,7 +52,8 @@ class Following:
                 self._tell(deployment)
             except TargetError as error:
                 raise PushFailed(
-                    f"{error.message}; {deployment} goes on", hint="look at it: push status, or the console"
+                    f"{error.message}; {deployment} goes on",
+                    hint=error.hint or "look at it: push status, or the console",
                 ) from error
             status = info.get("status")
             if status in OVER:
@@ -72,10 +73,14 @@ class Following:
             self._run.sleep(self._options.every)
 
     def _tell(self, deployment: str) -> None:
-        """Tell what is new of each target's lifecycle events, with the output of a script that failed."""
+        """Tell what is new of each target: its lifecycle events, the output of a script that failed, its traffic."""
         for target in self._service.targets(deployment):
             found = one(target)
             name = str(found.get("targetId") or "?").rpartition("/")[2]
+            for version, share in shares(found).items():
+                if self._told.setdefault((deployment, name, version), "0") != f"{share:g}":
+                    self._told[deployment, name, version] = f"{share:g}"
+                    self._run.tell(HostChanged(self._run.target.name, name, f"{share:g}% on {version}", "", deployment))
             for event in found.get("lifecycleEvents") or ():
                 event_name, status = str(event.get("lifecycleEventName")), str(event.get("status"))
                 if status == "Pending" or self._told.get((deployment, name, event_name)) == status:
@@ -117,3 +122,15 @@ class Following:
 def one(target: Mapping[str, Any]) -> Mapping[str, Any]:
     """What is said of a target, whatever kind it is of."""
     return next((target[kind] for kind in KINDS if kind in target), {})
+
+
+def shares(found: Mapping[str, Any]) -> dict[str, float]:
+    """The traffic, in percent, of the version or the task set that a deployment is to."""
+    function = found.get("lambdaFunctionInfo") or {}
+    if "targetVersionWeight" in function:
+        return {f"version {function.get('targetVersion')}": float(function["targetVersionWeight"])}
+    return {
+        str(each.get("taskSetLabel") or each.get("identifer")).lower(): float(each.get("trafficWeight") or 0)
+        for each in found.get("taskSetsInfo") or ()
+        if each.get("taskSetLabel") == "Green"
+    }

@@ -1,9 +1,10 @@
-"""What CodeDeploy calls a revision: a bundle in a bucket, by its key, version and ETag."""
+"""What CodeDeploy calls a revision: a bundle in a bucket, or the text of an AppSpec."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pushkit_aws.s3.bundle import Version
@@ -27,6 +28,38 @@ class Bundled:
         place |= {"eTag": self.etag} if self.etag else {}
         return {"revisionType": "S3", "s3Location": place}
 
+    @property
+    def digest(self) -> str:
+        """The digest of the snapshot, where its key ends in it."""
+        return self.key.rpartition("/")[2].partition(".")[0][:64]
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """An AppSpec of Lambda or ECS, known by its ``sha256`` in hex. ``text`` is empty where an answer leaves it out."""
+
+    sha256: str
+    text: str = field(default="", compare=False)
+
+    @property
+    def location(self) -> dict[str, Any]:
+        """It as the API has it."""
+        content = {"content": self.text} if self.text else {}
+        return {"revisionType": "AppSpecContent", "appSpecContent": {**content, "sha256": self.sha256}}
+
+    @property
+    def digest(self) -> str:
+        """Nothing: it is not of a snapshot."""
+        return ""
+
+
+Revised = Bundled | Content
+
+
+def of_text(text: str) -> Content:
+    """The revision that an AppSpec is."""
+    return Content(hashlib.sha256(text.encode()).hexdigest(), text)
+
 
 def of_version(bucket: str, packing: str, version: Version) -> Bundled:
     """The revision that an object is."""
@@ -35,11 +68,15 @@ def of_version(bucket: str, packing: str, version: Version) -> Bundled:
     return Bundled(bucket, version.key, kind, number, version.etag)
 
 
-def of_deployment(info: Mapping[str, Any]) -> Bundled | None:
-    """The revision that a deployment is of; None when it is from no bucket."""
-    place = (info.get("revision") or {}).get("s3Location")
-    if not isinstance(place, Mapping):
-        return None
-    words = (str(place.get(name) or "") for name in ("bucket", "key", "bundleType", "version", "eTag"))
-    bucket, key, kind, version, etag = words
-    return Bundled(bucket, key, kind, version, etag.strip('"'))
+def of_deployment(info: Mapping[str, Any]) -> Revised | None:
+    """The revision that a deployment is of; None when it is of another kind, such as a commit at GitHub."""
+    revision = info.get("revision") or {}
+    place, inline = revision.get("s3Location"), revision.get("appSpecContent") or revision.get("string")
+    if isinstance(place, Mapping):
+        words = (str(place.get(name) or "") for name in ("bucket", "key", "bundleType", "version", "eTag"))
+        bucket, key, kind, version, etag = words
+        return Bundled(bucket, key, kind, version, etag.strip('"'))
+    if isinstance(inline, Mapping):
+        text, digest = str(inline.get("content") or ""), str(inline.get("sha256") or "")
+        return Content(digest or of_text(text).sha256, text)
+    return None

@@ -8,7 +8,7 @@ from typing import Any
 from pushkit import Busy, Run
 from pushkit_aws.clients import Clients
 from pushkit_aws.codedeploy.options import CodeDeployOptions
-from pushkit_aws.codedeploy.revision import Bundled
+from pushkit_aws.codedeploy.revision import Content, Revised, of_deployment
 from pushkit_aws.words import AwsError
 
 SERVICE = "codedeploy"
@@ -67,21 +67,34 @@ class Service:
             ]
         return targets
 
-    def register(self, bundle: Bundled, description: str) -> None:
+    def content(self, revision: Content) -> Content:
+        """The same AppSpec with its text, which answers about deployments leave out."""
+        if revision.text:
+            return revision
+        found = self._ask(
+            "get_application_revision", applicationName=self._options.application, revision=revision.location
+        )
+        known = of_deployment(found)
+        return known if isinstance(known, Content) else revision
+
+    def register(self, revision: Revised, description: str) -> None:
         """Tell the application of a revision."""
         self._ask(
             "register_application_revision",
             applicationName=self._options.application,
             description=description,
-            revision=bundle.location,
+            revision=revision.location,
         )
 
-    def deploy(self, bundle: Bundled, description: str) -> str:
-        """Begin a deployment; its id. Waits as long as the run may when another is under way, else raises `Busy`."""
+    def deploy(self, revision: Revised, description: str, config: str = "") -> str:
+        """Begin a deployment; its id. ``config`` is another deployment configuration than that of the target.
+
+        Waits as long as the run may when another is under way, else raises `Busy`.
+        """
         options = self._options
-        asked: dict[str, Any] = {**self._group, "revision": bundle.location, "description": description}
-        if options.deployment_config:
-            asked["deploymentConfigName"] = options.deployment_config
+        asked: dict[str, Any] = {**self._group, "revision": revision.location, "description": description}
+        if config or options.deployment_config:
+            asked["deploymentConfigName"] = config or options.deployment_config
         if options.file_exists:
             asked["fileExistsBehavior"] = options.file_exists
         if options.ignore_stop_failures:
@@ -92,6 +105,8 @@ class Service:
         if options.alarms:
             alarms = [{"name": name} for name in options.alarms]
             asked["overrideAlarmConfiguration"] = {"enabled": True, "alarms": alarms}
+        if options.replacement_tags or options.replacement_groups:
+            asked["targetInstances"] = replacement(options)
         left, told = self._run.wait, False
         while True:
             try:
@@ -102,7 +117,7 @@ class Service:
                 if left <= 0:
                     raise Busy(
                         f"another deployment is under way: {self._ahead() or error.message}; nothing was changed",
-                        hint="wait for it: push --wait SECONDS; the bundle is in its bucket, and is not sent again",
+                        hint="wait for it: push --wait SECONDS; what was sent is not sent again",
                     ) from error
             if not told:
                 self._run.note(f"waits for {self._ahead() or 'another deployment'}")
@@ -116,9 +131,12 @@ class Service:
         self._ask("continue_deployment", deploymentId=deployment, deploymentWaitType="READY_WAIT")
 
     def stop(self, deployment: str) -> None:
-        """Stop a deployment, and roll it back where the target says so. Heard also once the user asked to stop."""
-        client = self._clients.client(SERVICE)
-        client.stop_deployment(deploymentId=deployment, autoRollbackEnabled=self._options.auto_rollback)
+        """Stop a deployment. Heard also once the user asked to stop.
+
+        Servers are rolled back where the target says so; traffic that was shifted always goes back.
+        """
+        rollback = self._options.auto_rollback or self._options.platform != "server"
+        self._clients.finish(SERVICE, "stop_deployment", deploymentId=deployment, autoRollbackEnabled=rollback)
 
     def _ahead(self) -> str:
         """The deployment that is under way, in words."""
@@ -131,3 +149,12 @@ class Service:
 
     def _ask(self, operation: str, **parameters: Any) -> Any:
         return self._clients.call(SERVICE, operation, **parameters)
+
+
+def replacement(options: CodeDeployOptions) -> dict[str, Any]:
+    """The servers that are to get the traffic: those with all the tags, and those of the groups."""
+    tags = [[{"Key": key, "Value": value, "Type": "KEY_AND_VALUE"}] for key, value in options.replacement_tags.items()]
+    found: dict[str, Any] = {"ec2TagSet": {"ec2TagSetList": tags}} if tags else {}
+    if options.replacement_groups:
+        found["autoScalingGroups"] = list(options.replacement_groups)
+    return found

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from functools import cached_property
 from typing import Any
 
 from pushkit import (
@@ -15,10 +14,8 @@ from pushkit import (
     Kind,
     LogEntry,
     Plan,
-    PushFailed,
     PushRefused,
     Release,
-    Revision,
     Run,
     Severity,
     Snapshot,
@@ -30,34 +27,41 @@ from pushkit import (
 )
 from pushkit_aws.appspec import load
 from pushkit_aws.clients import Clients
-from pushkit_aws.codedeploy.following import Following
+from pushkit_aws.codedeploy.group import Group, described
 from pushkit_aws.codedeploy.options import CodeDeployOptions
-from pushkit_aws.codedeploy.revision import Bundled, of_deployment, of_version
-from pushkit_aws.codedeploy.service import Service
+from pushkit_aws.codedeploy.revision import of_deployment, of_version
 from pushkit_aws.s3.bundle import Bundle
-
-#: How many deployments back `status`, `log` and `rollback` look.
-DEPTH = 50
-#: A description may be as long (API reference, Description), in characters.
-LONGEST = 256
 
 
 class CodeDeployStrategy(Strategy[CodeDeployOptions]):
-    """A bundle in a bucket of S3, deployed by AWS CodeDeploy to the servers of a deployment group."""
+    """Deployed by AWS CodeDeploy: a bundle to servers, a function's version, a service's task definition."""
 
     name = "codedeploy"
     Options = CodeDeployOptions
+
+    @classmethod
+    def of(cls, options: CodeDeployOptions, run: Run) -> Strategy[Any]:
+        """Functions and services have strategies of their own."""
+        if options.platform == "lambda":
+            from pushkit_aws.function.strategy import FunctionStrategy  # noqa: PLC0415  (one of three is needed)
+
+            return FunctionStrategy(options, run)
+        if options.platform == "ecs":
+            from pushkit_aws.tasks.strategy import TaskStrategy  # noqa: PLC0415
+
+            return TaskStrategy(options, run)
+        return cls(options, run)
 
     def __init__(self, options: CodeDeployOptions, run: Run) -> None:
         super().__init__(options, run)
         self._clients = Clients(run, options)
         self._store = Clients(run, options.for_s3(), path_style=options.path_style)
-        self._service = Service(run, options, self._clients)
+        self._group = Group(run, options, self._clients)
         self._bundle = Bundle(run, options.for_s3(), self._store)
 
     def connect(self) -> None:
         """Ask for the deployment group. Raises `TargetError` when there is none, or we may not see it."""
-        self._group: Mapping[str, Any] = self._service.group()
+        self._group.connect()
 
     def close(self) -> None:
         """Close the connections."""
@@ -73,7 +77,7 @@ class CodeDeployStrategy(Strategy[CodeDeployOptions]):
         key, archive = self._bundle.key(snapshot), self._archive(snapshot)
         there = self._bundle.look(key)
         same = there is not None and there.sha256 == archive.sha256.hex()
-        live = self._last
+        live = self._group.last
         deployed = of_deployment(live) if live else None
         name = self.run.target.name
         live_id = str(live["deploymentId"]) if live else ""
@@ -90,6 +94,7 @@ class CodeDeployStrategy(Strategy[CodeDeployOptions]):
     def push(self, plan: Plan, snapshot: Snapshot) -> Release:
         """Send the bundle, register it, deploy it, and follow the deployment to its end."""
         key, archive = self._bundle.key(snapshot), self._archive(snapshot)
+        words = described(self.run, snapshot.revision)
         *before, deploying = plan.steps
         sent = None
         for step in before:
@@ -101,66 +106,26 @@ class CodeDeployStrategy(Strategy[CodeDeployOptions]):
                     if sent is None:
                         raise TargetError(f"{key} is there no more", hint="push again")
                     bundle = of_version(self.options.bucket, self._packing, sent)
-                    self._service.register(bundle, self._described(snapshot.revision))
+                    self._group.register(bundle, words)
         with self.run.step(deploying):
-            deployment = self._deploy(bundle, self._described(snapshot.revision))
+            deployment = self._group.deploy(bundle, words)
         return Release(deployment, snapshot.revision, datetime.now(UTC), self.run.person)
 
     def rollback(self, release: str = "") -> Release:
         """Deploy an earlier revision again: that of a deployment, or the last good one that was another."""
-        live = self._last
-        if not live:
-            raise PushRefused("nothing was deployed to this group yet")
-        current = of_deployment(live)
-        for each in self._service.deployments(DEPTH):
-            bundle = of_deployment(each)
-            wanted = each.get("deploymentId") == release if release else bundle != current
-            if bundle and each.get("status") == "Succeeded" and wanted:
-                was = str(each["deploymentId"])
-                step = Step(
-                    Action.SWITCH, self.options.deployment_group, f"back to {was}: {each.get('description', '')}"
-                )
-                with self.run.step(step):
-                    deployment = self._deploy(bundle, f"back to {was}, by {self.run.person}"[:LONGEST])
-                return Release(deployment, Revision("", False, ""), datetime.now(UTC), self.run.person)
-        raise PushRefused(
-            f"there is no good deployment {release}" if release else "there is no good deployment before the live one",
-            hint="see which there are: push log",
-        )
+        return self._group.rollback(release)
 
     def status(self) -> Status:
         """The last deployment that succeeded, and those that it can be rolled back to."""
-        live = self._last
-        good = [each for each in self._service.deployments(DEPTH) if each.get("status") == "Succeeded"]
-        releases = tuple(released(each) for each in reversed(good) if of_deployment(each))
-        if not live:
-            return Status("", releases=releases)
-        return Status(str(live["deploymentId"]), live.get("completeTime"), str(live.get("description") or ""), releases)
+        return self._group.status()
 
     def log(self) -> Sequence[LogEntry]:
         """The last deployments, whatever began them."""
-        found = reversed(self._service.deployments(DEPTH))
-        return [
-            LogEntry(
-                number,
-                each.get("completeTime") or each["createTime"],
-                str(each.get("creator") or ""),
-                str(each.get("description") or "deployment"),
-                str(each["deploymentId"]),
-                str((each.get("previousRevision") or {}).get("s3Location", {}).get("key", "")),
-                str(each.get("status", "")).lower(),
-            )
-            for number, each in enumerate(found, 1)
-        ]
+        return self._group.log()
 
     def check(self) -> Sequence[Finding]:
         """The group, and the bucket."""
-        group = self._group
-        platform, kind = (
-            group.get("computePlatform", "Server"),
-            (group.get("deploymentStyle") or {}).get("deploymentType"),
-        )
-        found = [Finding(Severity.OK, self.options.deployment_group, f"{platform}, {kind or 'IN_PLACE'}")]
+        found = [self._group.check()]
         try:
             self._bundle.look(self.run.project.name)
         except TargetError as error:
@@ -168,8 +133,6 @@ class CodeDeployStrategy(Strategy[CodeDeployOptions]):
         else:
             found.append(Finding(Severity.OK, self.options.bucket, "answers, and lets us look"))
         return found
-
-    # What is sent.
 
     @property
     def _packing(self) -> str:
@@ -215,26 +178,6 @@ class CodeDeployStrategy(Strategy[CodeDeployOptions]):
             *not_executable(spec.hooks, files),
         )
 
-    def _described(self, revision: Revision) -> str:
-        return f"{self.run.project.name} {revision.short}, by {self.run.person}"[:LONGEST]
-
-    # What is there, and what becomes of it.
-
-    @cached_property
-    def _last(self) -> Mapping[str, Any] | None:
-        """The group's last deployment that succeeded."""
-        last = (self._group.get("lastSuccessfulDeployment") or {}).get("deploymentId")
-        return self._service.deployment(str(last)) if last else None
-
-    def _deploy(self, bundle: Bundled, description: str) -> str:
-        deployment = self._service.deploy(bundle, description)
-        self.run.note(f"{deployment} was begun")
-        try:
-            Following(self.run, self.options, self._service).follow(deployment)
-        except TargetError as error:
-            raise PushFailed(f"{error.message}; {deployment} goes on", hint=error.hint) from error
-        return deployment
-
 
 def not_executable(hooks: Mapping[str, Sequence[Any]], files: Mapping[str, Entry]) -> list[str]:
     """Scripts that the agent will have to make executable."""
@@ -242,12 +185,3 @@ def not_executable(hooks: Mapping[str, Sequence[Any]], files: Mapping[str, Entry
     return [
         f"{path} is not executable; the agent makes it so" for path in sorted(found) if not files[path].mode & 0o100
     ]
-
-
-def released(info: Mapping[str, Any]) -> Release:
-    """A deployment as push has releases."""
-    revision = of_deployment(info)
-    digest = (revision.key.rpartition("/")[2].partition(".")[0] if revision else "")[:64]
-    created = info.get("createTime")
-    made = created if isinstance(created, datetime) else datetime.fromtimestamp(0, UTC)
-    return Release(str(info["deploymentId"]), Revision("", False, digest), made, str(info.get("description") or ""))

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
+from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import click
 
 from pushkit import Project, PushRefused, Target, UsageError, command_options, command_target
+from pushkit_aws.appspec import Platform
 from pushkit_aws.iam import Facts, as_json, as_terraform, compare, policies, pusher, read_policy
 
 #: Keys of bundles begin with what stands before the first field that changes.
@@ -63,22 +67,61 @@ def facts_of(
 ) -> Facts:
     """What the ARNs are made of. Raises `UsageError` for a target of another strategy, or without a region."""
     table = target.table
-    if target.strategy != "codedeploy":
-        raise UsageError(f"{target.name} is a target of {target.strategy}, not of codedeploy")
+    if target.strategy not in {"codedeploy", "s3"}:
+        raise UsageError(f"{target.name} is a target of {target.strategy}, not of codedeploy or s3")
     where = region or str(table.get("region", ""))
     if not where:
         raise UsageError(f"the region of {target.name} is not known", hint="add --region NAME, or region to the target")
+    if target.strategy == "s3":
+        return of_bucket(project, target, Facts("server", where, account, "", "", kms_key=kms_key, partition=partition))
     key = str(table.get("key", "{project}/{digest}.zip"))
     prefix = FIELD.split(key)[0].replace("{target}", target.name).replace("{project}", project.name)
+    platform: Platform = table.get("platform", "server")
+    definition = str(table.get("task_definition", ""))
     return Facts(
-        "server",
+        platform,
         where,
         account,
-        str(table["application"]),
-        str(table["deployment_group"]),
+        str(table.get("application", "")),
+        str(table.get("deployment_group", "")),
         config=str(table.get("deployment_config", "")),
-        bucket=str(table["bucket"]),
+        bucket=str(table.get("bucket", "")),
         prefix=prefix,
+        function=str(table.get("function", "")),
         kms_key=kms_key,
+        hooks=tuple(str(name) for name in table.get("hooks", {}).values()),
+        alarms=bool(table.get("check", {}).get("alarms")),
+        roles=roles_of(project.root / definition) if definition.endswith(".json") else (),
         partition=partition,
     )
+
+
+def of_bucket(project: Project, target: Target, facts: Facts) -> Facts:
+    """The facts of a target of the strategy ``s3``."""
+    table = target.table
+    mode: Literal["bundle", "site"] = table.get("mode", "bundle")
+    key = str(table.get("key", "{project}.zip")).replace("{target}", target.name).replace("{project}", project.name)
+    site = str(table.get("prefix", "")).strip("/")
+    return replace(
+        facts,
+        mode=mode,
+        bucket=str(table["bucket"]),
+        prefix=(site + "/" * bool(site)) if mode == "site" else FIELD.split(key)[0],
+        distribution=str(table.get("distribution", "")),
+        pipeline=str(table.get("pipeline", "")),
+        starts=bool(table.get("pipeline_start", False)),
+    )
+
+
+def roles_of(file: Path) -> tuple[str, ...]:
+    """The ARNs of the roles that a task definition names. Raises `UsageError` when it cannot be read."""
+    try:
+        found = json.loads(file.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise UsageError(
+            f"{file.name} cannot be read: {getattr(error, 'strerror', None) or 'it is no JSON'}",
+            hint="the roles that a task definition names have to be passed",
+        ) from error
+    inner = found.get("taskDefinition", found) if isinstance(found, dict) else {}
+    named = {inner.get(key) for key in ("executionRoleArn", "taskRoleArn")} if isinstance(inner, dict) else set()
+    return tuple(sorted(name for name in named if isinstance(name, str) and name.startswith("arn:")))

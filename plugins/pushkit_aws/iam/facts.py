@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from pushkit_aws.appspec import Platform
 
@@ -13,7 +14,10 @@ class Facts:
 
     ``account`` has twelve digits, ``partition`` is ``aws``, ``aws-cn`` or ``aws-us-gov``. Keys of bundles begin with
     ``prefix``. ``config`` is a deployment configuration's name, ``kms_key`` an ARN. Both, ``bucket``, ``function`` and
-    ``pipeline`` are empty where there is none. ``hooks`` are functions of Lambda that validate deployments, by name.
+    ``pipeline`` are empty where there is none, and so is ``application`` of a function whose traffic push shifts
+    itself. ``hooks`` are functions of Lambda that validate deployments, by name. ``alarms``: push looks at alarms.
+    ``roles`` are the ARNs of those that a task definition names. ``mode`` is that of a target of the strategy ``s3``,
+    which has a ``distribution`` of CloudFront or a ``pipeline``, that ``starts`` by push; without one it is empty.
     """
 
     platform: Platform
@@ -28,12 +32,22 @@ class Facts:
     pipeline: str = ""
     kms_key: str = ""
     hooks: tuple[str, ...] = ()
+    alarms: bool = False
+    roles: tuple[str, ...] = ()
+    mode: Literal["", "bundle", "site"] = ""
+    distribution: str = ""
+    starts: bool = False
     partition: str = "aws"
 
     @property
     def objects(self) -> str:
         """The bundles."""
         return f"arn:{self.partition}:s3:::{self.bucket}/{self.prefix}*"
+
+    @property
+    def store(self) -> str:
+        """The bucket."""
+        return f"arn:{self.partition}:s3:::{self.bucket}"
 
     def codedeploy(self, kind: str, name: str) -> str:
         """Something of CodeDeploy: ``application``, ``deploymentgroup`` or ``deploymentconfig``."""

@@ -31,7 +31,9 @@ class Policy:
 
 
 def policies(facts: Facts) -> tuple[Policy, ...]:
-    """All that a target needs. Lambda and ECS have no instances."""
+    """All that a target needs. Lambda and ECS have no instances; where CodeDeploy is not asked, it needs no role."""
+    if not facts.application:
+        return (pusher(facts),)
     found = (pusher(facts), service(facts))
     return (*found, instance(facts)) if facts.platform == "server" else found
 
@@ -42,27 +44,74 @@ def pusher(facts: Facts) -> Policy:
 
 
 def _pusher(facts: Facts) -> Iterator[Statement]:
-    application = facts.codedeploy("application", facts.application)
-    group = facts.codedeploy("deploymentgroup", f"{facts.application}/{facts.group}")
     if facts.bucket:
+        yield from _upload(facts)
+    if facts.mode == "bundle":
+        yield from _go_back(facts)
+    if facts.distribution:
+        arn = f"arn:{facts.partition}:cloudfront::{facts.account}:distribution/{facts.distribution}"
+        yield Statement("Invalidate", ("cloudfront:CreateInvalidation",), (arn,), "to tell CloudFront what changed")
+    if facts.platform == "lambda":
+        yield from _publish(facts)
+    if facts.platform == "ecs":
+        yield from _register(facts)
+    if facts.application:
+        yield from _deploy(facts)
+    if facts.pipeline:
+        yield from _follow(facts)
+
+
+def _upload(facts: Facts) -> Iterator[Statement]:
+    what = "files" if facts.mode == "site" else "bundles"
+    yield Statement(
+        f"Upload{what.title()}",
+        (
+            "s3:AbortMultipartUpload",
+            *["s3:DeleteObject"] * (facts.mode == "site"),
+            "s3:GetObject",
+            "s3:PutObject",
+        ),
+        (facts.objects,),
+        f"to upload {what}, and see which are there already; nothing else of the bucket",
+    )
+    missing = "to see what is there" if facts.mode == "site" else "without it, S3 says of what is not there: denied"
+    yield Statement(f"List{what.title()}", ("s3:ListBucket",), (facts.store,), missing)
+    if facts.kms_key:
         yield Statement(
-            "UploadBundles",
-            ("s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject"),
-            (facts.objects,),
-            "to upload bundles, and see which are there already; nothing else of the bucket",
+            f"Encrypt{what.title()}",
+            ("kms:Decrypt", "kms:GenerateDataKey"),
+            (facts.kms_key,),
+            "the bucket is encrypted with this key",
         )
-        if facts.kms_key:
-            yield Statement(
-                "EncryptBundles",
-                ("kms:Decrypt", "kms:GenerateDataKey"),
-                (facts.kms_key,),
-                "the bucket is encrypted with this key",
-            )
+
+
+def _go_back(facts: Facts) -> Iterator[Statement]:
+    yield Statement("ReadVersions", ("s3:GetObjectVersion",), (facts.objects,), "to go back to an older bundle")
+    yield Statement("ListVersions", ("s3:ListBucketVersions",), (facts.store,), "to see which there are")
+
+
+def _follow(facts: Facts) -> Iterator[Statement]:
+    pipeline = f"arn:{facts.partition}:codepipeline:{facts.region}:{facts.account}:{facts.pipeline}"
+    yield Statement(
+        "FollowPipeline",
+        (
+            "codepipeline:GetPipelineExecution",
+            "codepipeline:ListActionExecutions",
+            "codepipeline:ListPipelineExecutions",
+            *["codepipeline:StartPipelineExecution"] * facts.starts,
+        ),
+        (pipeline,),
+        "to start the pipeline, and see how it goes" if facts.starts else "to see how the pipeline goes",
+    )
+
+
+def _deploy(facts: Facts) -> Iterator[Statement]:
+    known = ("codedeploy:GetApplicationRevision", "codedeploy:RegisterApplicationRevision")
     yield Statement(
         "RegisterRevisions",
-        ("codedeploy:GetApplicationRevision", "codedeploy:RegisterApplicationRevision"),
-        (application,),
-        "to make a bundle known as a revision",
+        known if facts.platform == "server" else known[:1],
+        (facts.codedeploy("application", facts.application),),
+        "to make a bundle known as a revision" if facts.platform == "server" else "to see what was deployed before",
     )
     yield Statement(
         "Deploy",
@@ -73,44 +122,74 @@ def _pusher(facts: Facts) -> Iterator[Statement]:
             "codedeploy:GetDeploymentGroup",
             "codedeploy:ListDeployments",
         ),
-        (group,),
+        (facts.codedeploy("deploymentgroup", f"{facts.application}/{facts.group}"),),
         "to deploy to this group, and see how it goes and went",
     )
-    if facts.config:
+    # A function goes back all at once.
+    configs = {facts.config, "CodeDeployDefault.LambdaAllAtOnce" if facts.platform == "lambda" else ""} - {""}
+    if configs:
         yield Statement(
             "ReadConfig",
             ("codedeploy:GetDeploymentConfig",),
-            (facts.codedeploy("deploymentconfig", facts.config),),
+            tuple(facts.codedeploy("deploymentconfig", name) for name in sorted(configs)),
             "CreateDeployment reads the configuration in the name of its caller",
         )
     yield Statement(
         "FollowDeployments",
         (
             "codedeploy:BatchGetDeploymentTargets",
-            "codedeploy:ContinueDeployment",
+            *["codedeploy:ContinueDeployment"] * (facts.platform != "lambda"),
             "codedeploy:ListDeploymentTargets",
             "codedeploy:StopDeployment",
         ),
         ("*",),
         "AWS lets these be limited to no resource",
     )
-    if facts.function:
-        function = facts.lambda_function(facts.function)
+
+
+def _publish(facts: Facts) -> Iterator[Statement]:
+    function = facts.lambda_function(facts.function)
+    yield Statement(
+        "PublishVersions",
+        (
+            "lambda:CreateAlias",
+            "lambda:GetAlias",
+            "lambda:GetFunctionConfiguration",
+            "lambda:ListVersionsByFunction",
+            "lambda:PublishVersion",
+            "lambda:UpdateFunctionCode",
+        ),
+        (function, f"{function}:*"),
+        "to upload the code, publish it as a version, and see which version the alias has",
+    )
+    if not facts.application:
         yield Statement(
-            "PublishVersions",
-            (
-                "lambda:GetAlias",
-                "lambda:GetFunction",
-                "lambda:GetFunctionConfiguration",
-                "lambda:PublishVersion",
-                "lambda:UpdateFunctionCode",
-            ),
+            "ShiftTraffic",
+            ("lambda:UpdateAlias",),
             (function, f"{function}:*"),
-            "to upload the code, publish it as a version, and see which version the alias has",
+            "push itself moves the alias from one version to the next",
         )
-    if facts.pipeline:
-        pipeline = f"arn:{facts.partition}:codepipeline:{facts.region}:{facts.account}:{facts.pipeline}"
-        yield Statement("StartPipeline", ("codepipeline:StartPipelineExecution",), (pipeline,), "to start the pipeline")
+    if facts.alarms and not facts.application:
+        yield Statement(
+            "WatchAlarms", ("cloudwatch:DescribeAlarms",), ("*",), "to go back when an alarm of the target goes off"
+        )
+
+
+def _register(facts: Facts) -> Iterator[Statement]:
+    yield Statement(
+        "RegisterDefinitions",
+        ("ecs:DescribeTaskDefinition", "ecs:RegisterTaskDefinition"),
+        ("*",),
+        "AWS lets these be limited to no resource",
+    )
+    yield Statement(
+        "TagDefinitions",
+        ("ecs:TagResource",),
+        (f"arn:{facts.partition}:ecs:{facts.region}:{facts.account}:task-definition/*",),
+        "a tag says which definition is registered already",
+    )
+    if facts.roles:
+        yield Statement("PassRoles", ("iam:PassRole",), facts.roles, "the task definition names these roles")
 
 
 _MANAGED = {"server": "AWSCodeDeployRole", "ecs": "AWSCodeDeployRoleForECSLimited"}

@@ -17,6 +17,7 @@ from pushkit_aws.s3.options import S3Options
 from pushkit_aws.s3.rules import SMALL, Wanted, body
 from pushkit_aws.s3.sender import Sender
 from pushkit_aws.s3.upload import Upload, first
+from pushkit_aws.words import in_words
 
 #: How many keys one call lists or removes at most (ListObjectsV2, DeleteObjects).
 AT_ONCE = 1000
@@ -128,10 +129,10 @@ class Objects:
             for key in some:
                 with self._run.step(next(steps)):
                     if error := errors.get(key):
-                        raise TargetError(
-                            f"{key} was not removed: {error.get('Code')} {error.get('Message', '')}".strip(),
-                            hint=f"grant s3:DeleteObject on arn:aws:s3:::{self._options.bucket}/{key}",
-                        )
+                        code, text = str(error.get("Code")), self._run.excerpt(str(error.get("Message") or ""), 300)
+                        where = {"Bucket": self._options.bucket, "Key": key}
+                        told = in_words(code, text, "s3", "delete_objects", where)
+                        raise TargetError(f"{key} was not removed: {told[0]}", hint=told[1])
 
     def write(self, name: str, what: Remembered) -> None:
         """Put what is remembered at ``name``, below the prefix."""

@@ -17,7 +17,7 @@ LONGEST = 1024  # bytes of a key
 HEADER = re.compile(r"[\x20-\x7e]+")
 BUNDLE = {"key", "archive", "pipeline", "pipeline_start", "pipeline_within"}
 SITE = {
-    *("prefix", "pages", "cache", "types", "compress", "redirects"),
+    *("prefix", "pages", "cache", "types", "compress", "compression", "redirects"),
     *("remove", "distribution", "origin_path", "most_paths", "connections"),
 }
 
@@ -55,7 +55,10 @@ class S3Options(AwsOptions):
         default_factory=dict, description="`Content-Type` by pattern, before what push knows of endings."
     )
     compress: tuple[str, ...] = Field(
-        default=(), description="Patterns of what is sent compressed by gzip, where that is smaller."
+        default=(), description="Patterns of what is sent compressed, where that is smaller."
+    )
+    compression: Literal["gzip", "brotli"] = Field(
+        default="gzip", description="What compresses; `brotli` is for sites over HTTPS, where every browser knows it."
     )
     redirects: dict[str, str] = Field(
         default_factory=dict, description="Keys that lead elsewhere: `/path` of this site, or a URL."

@@ -52,6 +52,16 @@ class Pipeline:
         found = self._clients.call(SERVICE, "list_pipeline_executions", pipelineName=self._name)
         return frozenset(str(each["pipelineExecutionId"]) for each in found.get("pipelineExecutionSummaries", ()))
 
+    def source(self) -> Mapping[str, str]:
+        """What its source of S3 is configured to see: ``S3Bucket``, ``S3ObjectKey``; empty when it has none."""
+        found = self._clients.call(SERVICE, "get_pipeline", name=self._name)["pipeline"]
+        for stage in found.get("stages", ()):
+            for action in stage.get("actions", ()):
+                kind = action.get("actionTypeId", {})
+                if (kind.get("category"), kind.get("provider")) == ("Source", "S3"):
+                    return dict(action.get("configuration") or {})
+        return {}
+
     def follow(self, execution: str) -> None:
         """Tell of the execution's actions as they move. Raises `PushFailed` unless it succeeds in time."""
         end = time.monotonic() + self._within

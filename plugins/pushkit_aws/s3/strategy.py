@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
+from importlib.util import find_spec
 
 from pushkit import (
     Action,
@@ -11,6 +12,7 @@ from pushkit import (
     Finding,
     LogEntry,
     Plan,
+    PluginError,
     PushFailed,
     PushRefused,
     Release,
@@ -42,7 +44,12 @@ class S3Strategy(Strategy[S3Options]):
         self._clients = Clients(run, options, connections=connections, path_style=options.path_style)
 
     def connect(self) -> None:
-        """Make the client; it asks nothing yet."""
+        """Make the client; it asks nothing yet. Raises `PluginError` without brotli, where that is to compress."""
+        if self.options.compression == "brotli" and find_spec("brotli") is None:
+            raise PluginError(
+                '`compression = "brotli"` needs the library brotli, which is not installed',
+                hint="pip install 'pushkit[brotli]'",
+            )
         self._clients.client("s3")
 
     def close(self) -> None:
@@ -109,6 +116,8 @@ class S3Strategy(Strategy[S3Options]):
         except TargetError as error:
             return [Finding(Severity.ERROR, self.options.bucket, error.message, error.hint)]
         found = [Finding(Severity.OK, self.options.bucket, "answers, and lets us look")]
+        if self._pipeline:
+            found += self._look_at_source(self._pipeline)
         if self.options.endpoint_url.startswith("http:"):
             found.append(
                 Finding(Severity.WARNING, self.options.bucket, "everything is sent in clear text", "use https://")
@@ -160,6 +169,30 @@ class S3Strategy(Strategy[S3Options]):
         step = Step(Action.REVERT, self._shown(key), "an older version is copied over it")
         with self.run.step(step):
             return self._bundle.revert(key, release).release
+
+    def _look_at_source(self, pipeline: Pipeline) -> list[Finding]:
+        """Whether the pipeline's source is the bundle, and the bucket has the versions that a source needs."""
+        options = self.options
+        found = []
+        try:
+            source = pipeline.source()
+            place = (source.get("S3Bucket"), source.get("S3ObjectKey"))
+            if source and not options.pipeline_start and place != (options.bucket, self._bundle.fixed_key):
+                found.append(
+                    Finding(
+                        Severity.ERROR,
+                        options.pipeline,
+                        f"its source is s3://{place[0]}/{place[1]}, and not the bundle",
+                        "correct `bucket` and `key`, or set pipeline_start = true",
+                    )
+                )
+            versions = self._clients.call("s3", "get_bucket_versioning", Bucket=options.bucket).get("Status")
+            if source and versions != "Enabled":
+                hint = "turn on its versioning"
+                found.append(Finding(Severity.ERROR, options.bucket, "a source needs a bucket with versions", hint))
+        except (TargetError, PushRefused) as error:
+            found.append(Finding(Severity.WARNING, options.pipeline, error.message, error.hint))
+        return found or [Finding(Severity.OK, options.pipeline, "its source is the bundle")]
 
     def _push_site(self, plan: SitePlan, snapshot: Snapshot) -> Release:
         done = False

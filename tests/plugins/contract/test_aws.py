@@ -1,4 +1,4 @@
-"""The strategies ``s3`` and ``codedeploy`` keep the contract, on a real SeaweedFS."""
+"""The strategies ``s3`` and ``codedeploy`` keep the contract, on a real SeaweedFS and on moto."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import pytest
 
+from plugins.lambda_target import KEYS, Lambda
 from plugins.s3_target import Bucket
 from plugins.test_codedeploy import APPSPEC, table
 from pushkit.testing import CodeDeployServer, SeaweedFs, Specimen, StrategyContract
@@ -69,3 +70,53 @@ class TestCodeDeploy(StrategyContract):
                     {"endpoint_url": f"http://127.0.0.1:{free_port('127.0.0.1')}"},
                 ],
             )
+
+
+def of_function(moto: str, shifting: dict[str, Any]) -> Iterator[Specimen]:
+    """A new function of moto's."""
+    from moto.backends import get_backend
+
+    function = Lambda(moto)
+    with CodeDeployServer(platform="Lambda", rest=moto) as service:
+        service.shifted = function.shift
+        service.pace = 100
+
+        def live() -> dict[str, bytes]:
+            """The files of the version that the alias has."""
+            version, _weights = function.alias()
+            if not version:
+                return {}
+            known: Any = get_backend("lambda")["123456789012"]["us-east-1"]
+            with zipfile.ZipFile(io.BytesIO(known.get_function(function.name, version).code_bytes)) as package:
+                return {name: package.read(name) for name in package.namelist() if not name.endswith("/")}
+
+        yield Specimen(
+            options={
+                "platform": "lambda",
+                "function": function.name,
+                "region": "us-east-1",
+                "endpoint_url": service.url,
+                "every": 0.05,
+                **KEYS,
+                **shifting,
+            },
+            live=live,
+            state=lambda: (function.alias(), function.digest("$LATEST")),
+            unusable=[{"function": "not-there"}, {"endpoint_url": f"http://127.0.0.1:{free_port('127.0.0.1')}"}],
+        )
+
+
+class TestFunctionByCodeDeploy(StrategyContract):
+    strategy = "codedeploy"
+
+    @pytest.fixture
+    def specimen(self, moto: str) -> Iterator[Specimen]:
+        yield from of_function(moto, {"application": "blog", "deployment_group": "prod"})
+
+
+class TestFunctionShareByShare(StrategyContract):
+    strategy = "codedeploy"
+
+    @pytest.fixture
+    def specimen(self, moto: str) -> Iterator[Specimen]:
+        yield from of_function(moto, {"shift": ["10%", "50%"], "pause": 0})

@@ -1,0 +1,1 @@
+"""A service of ECS: its task definition, which CodeDeploy deploys."""
