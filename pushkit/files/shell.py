@@ -8,7 +8,9 @@ from abc import abstractmethod
 from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import replace
+from functools import lru_cache
 from shlex import quote
+from sys import intern
 from typing import BinaryIO, NamedTuple
 
 from pushkit import manifest
@@ -64,13 +66,19 @@ class ShellResult(NamedTuple):
     stderr: bytes
 
 
+@lru_cache(maxsize=64)
+def kept(tools: frozenset[str]) -> frozenset[str]:
+    """``tools``: hosts of a fleet mostly have the same, of which one is kept."""
+    return tools
+
+
 def shell_of(result: ShellResult) -> Shell | None:
     """What `PROBE` found out, or None when it was not a POSIX shell that answered."""
     end = result.stdout.find(AFTER_PROBE)
     said = result.stdout if end < 0 else result.stdout[:end]
     found = own_output(said).decode("utf-8", "surrogateescape").split("\n")
     home = next((line.removeprefix("home ") for line in found if line.startswith("home ")), "")
-    tools = frozenset(line for line in found if line and not line.startswith("home "))
+    tools = kept(frozenset(line for line in found if line and not line.startswith("home ")))
     return Shell(tools, home) if tools and result.code == 0 else None
 
 
@@ -432,13 +440,15 @@ def collected(output: bytes, root: str, known: Collection[str]) -> tuple[dict[st
             if digest in known:
                 found[path] = Found(Stat(path.rpartition("/")[2], Kind.FILE, 0, 0), manifest.head(digest))
         elif path:
-            found["" if path == "." else path] = Found(Stat(path.rpartition("/")[2], LETTERS.get(letter), 0, 0))
+            name = intern(path.rpartition("/")[2])
+            found["" if path == "." else intern(path)] = Found(Stat(name, LETTERS.get(letter), 0, 0))
     if at + 2 + len(ALL) + 1 == len(output):
         return found, free
     try:
         for each in members(output, at + 2):
-            stat = Stat(each.name.rpartition("/")[2], each.kind, each.mode, each.size, each.mtime)
-            found[each.name] = Found(stat, each.content, each.link)
+            # The names are those of each host of a fleet, of which there are hundreds.
+            stat = Stat(intern(each.name.rpartition("/")[2]), each.kind, each.mode, each.size, each.mtime)
+            found[intern(each.name)] = Found(stat, each.content, each.link)
     except ValueError as error:
         raise RemoteError(f"{root}: what the target sent cannot be read ({error})", hint="push again") from error
     return found, free

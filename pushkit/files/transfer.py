@@ -145,7 +145,9 @@ class Transfer:
     def only(self, entries: Sequence[Entry]) -> Transfer:
         """The same with other ``entries``, which are among these."""
         new = copy(self)
-        new.entries = entries
+        some = tuple(entries)
+        # To hosts that get the same it is the same object, by which is known what was made of it.
+        new.entries = self.supply.once(("entries", some), lambda: some) if self.supply else some
         return new
 
     def part(self, entry: Entry, start: int, end: int) -> Iterator[bytes]:
