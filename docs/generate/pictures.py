@@ -1,0 +1,194 @@
+"""Draws the terminal pictures of the documentation: real pushes to an SSH server in this process, as SVG.
+
+`make pictures` runs it. The commands and what they say are real; only the host's name and the path are those of the
+documentation, by way of ssh's own configuration.
+"""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import select
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pyte
+from rich.console import Console
+from rich.style import Style
+from rich.terminal_theme import TerminalTheme
+from rich.text import Text
+
+from pushkit.testing import EmbeddedSsh
+
+PICTURES = Path(__file__).parents[1] / "pictures"
+COLUMNS, LINES = 100, 60
+PUSH = str(Path(sys.executable).with_name("push"))
+
+THEME = TerminalTheme(
+    (22, 27, 34),
+    (215, 221, 229),
+    [
+        (72, 79, 88), (255, 123, 114), (86, 211, 100), (227, 179, 65),
+        (121, 192, 255), (210, 168, 255), (86, 212, 221), (177, 186, 196),
+    ],
+    [
+        (139, 148, 158), (255, 161, 152), (126, 231, 135), (242, 204, 96),
+        (165, 214, 255), (226, 197, 255), (179, 240, 255), (255, 255, 255),
+    ],
+)  # fmt: skip
+# pyte's names for colours that rich calls otherwise.
+COLOURS = {"default": None, "brown": "yellow", "brightblack": "bright_black"}
+# rich's own format, without the fonts that it has browsers fetch from another host.
+FORMAT = """\
+<svg class="rich-terminal" viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/svg" role="img">
+<style>
+.{unique_id}-matrix {{
+  font-family: ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace;
+  font-size: {char_height}px; line-height: {line_height}px;
+}}
+{styles}
+</style>
+<defs>
+<clipPath id="{unique_id}-clip-terminal">
+<rect x="0" y="0" width="{terminal_width}" height="{terminal_height}" />
+</clipPath>
+{lines}
+</defs>
+{chrome}
+<g transform="translate({terminal_x}, {terminal_y})" clip-path="url(#{unique_id}-clip-terminal)">
+{backgrounds}
+<g class="{unique_id}-matrix">
+{matrix}
+</g>
+</g>
+</svg>
+"""
+
+
+class Machine:
+    """A project and a server: ``web1.example.com``, whose ``/srv/blog`` is a directory of this machine."""
+
+    def __init__(self, directory: Path, server: EmbeddedSsh) -> None:
+        self.home, self.project = directory / "home", directory / "blog"
+        (self.home / ".ssh").mkdir(parents=True)
+        (self.project / "css").mkdir(parents=True)
+        self._there = str(server.directory / "blog")
+        (self.home / ".ssh/config").write_text(
+            f"Host web1.example.com\n  HostName {server.host}\n  Port {server.port}\n  IdentityFile {server.key}\n"
+            f"  UserKnownHostsFile {server.known_hosts}\n"
+        )
+        # OpenSSH looks in the home of the user database, whatever the environment says.
+        pushfile = (
+            f'[target.production]\nstrategy = "sftp"\nhost = "{server.user}@web1.example.com"\npath = "{self._there}"\n'
+        )
+        (self.project / "Pushfile").write_text(f'{pushfile}ssh_config = "{self.home}/.ssh/config"\n')
+        for number in range(1, 41):
+            (self.project / f"post-{number:02}.html").write_text(f"<h1>Post {number}</h1>\n" * 40 * number)
+        (self.project / "css/site.css").write_text("body { max-width: 40em }\n" * 100)
+        (self.project / "index.html").write_text("<h1>Hello</h1>\n")
+        self.git("init", "-q", "-b", "main")
+        self.commit("A blog")
+
+    def git(self, *words: str) -> None:
+        """Run git in the project."""
+        who = ("-c", "user.name=ann", "-c", "user.email=ann@example.com")
+        subprocess.run(["git", *who, *words], cwd=self.project, check=True)
+
+    def commit(self, message: str) -> None:
+        """Commit all that changed."""
+        self.git("add", "-A")
+        self.git("commit", "-q", "-m", message)
+
+    def run(self, *words: str) -> Text:
+        """Type a command, as a person does on a terminal; what the terminal shows of it when it has ended."""
+        environment = {
+            "HOME": str(self.home),
+            "PATH": os.environ["PATH"],
+            "TERM": "xterm-256color",
+            "USER": "ann",
+            "LOGNAME": "ann",
+            "COLUMNS": str(COLUMNS),
+            "LINES": str(LINES),
+        }
+        pid, terminal = pty.fork()
+        if pid == 0:
+            os.chdir(self.project)
+            os.execve(PUSH, ["push", *words], environment)  # noqa: S606
+        screen = Screen(COLUMNS * 3, LINES)
+        stream = pyte.ByteStream(screen)
+        while select.select([terminal], [], [], 60)[0]:
+            try:
+                read = os.read(terminal, 65536)
+            except OSError:  # Linux says that nobody writes any more
+                break
+            stream.feed(read)
+        os.close(terminal)
+        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        if code:
+            raise SystemExit(f"push {' '.join(words)} ended with {code}: {screen.display}")
+        shown = Text().append("$ ", "green").append(" ".join(["push", *words]), "bold")
+        for line, style in drawn(screen):
+            shown.append("\n").append(self.said(line), style)
+        return shown
+
+    def said(self, line: str) -> str:
+        """A line, with the documentation's names for what is of this machine alone."""
+        line = line.replace(self._there, "/srv/blog").replace("pushkit@web1", "deploy@web1")
+        return re.sub(rf"\w+@{re.escape(os.uname().nodename)}", "ann@laptop", line)
+
+
+class Screen(pyte.Screen):
+    """A terminal that shows faint text in another colour, which pyte alone does not."""
+
+    def select_graphic_rendition(self, *attributes: int, **more: bool) -> None:
+        """Change how the text that follows looks."""
+        super().select_graphic_rendition(*(90 if each == 2 else each for each in attributes), **more)
+
+
+def drawn(screen: Screen) -> Iterator[tuple[str, Style]]:
+    """The lines of a screen, each with the style it begins with, up to the last that has anything."""
+    last = max((at for at, line in enumerate(screen.display) if line.strip()), default=-1)
+    for row in range(last + 1):
+        first = screen.buffer[row][0]
+        yield screen.display[row].rstrip(), Style(color=COLOURS.get(first.fg, first.fg), bold=first.bold)
+
+
+def picture(name: str, title: str, parts: Sequence[Text]) -> None:
+    """Write what a terminal showed to ``NAME.svg``."""
+    console = Console(record=True, width=COLUMNS, file=open(os.devnull, "w"), force_terminal=True)  # noqa: SIM115
+    console.print(Text("\n\n").join(parts))
+    path = PICTURES / f"{name}.svg"
+    path.write_text(console.export_svg(title=title, theme=THEME, code_format=FORMAT, unique_id=name))
+    sys.stdout.write(f"{path}\n")
+
+
+@contextmanager
+def machine() -> Iterator[Machine]:
+    """A machine to type on, as long as the server runs."""
+    with tempfile.TemporaryDirectory(prefix="push-pictures-") as directory:
+        home = Path(directory) / "server"
+        home.mkdir()
+        with EmbeddedSsh(home) as server:
+            yield Machine(Path(directory), server)
+
+
+def main() -> None:
+    """Draw all pictures."""
+    with machine() as here:
+        index = here.project / "index.html"
+        first = here.run()
+        index.write_text("<h1>Hello again</h1>\n")
+        here.commit("Say hello again")
+        picture("push", "push", [first, here.run("--dry-run"), here.run()])
+        index.write_text("<h1>Hello wrld\n")
+        here.commit("Say something wrong")
+        picture("rollback", "push rollback", [here.run(), here.run("rollback"), here.run("status"), here.run("log")])
+
+
+if __name__ == "__main__":
+    main()
