@@ -39,7 +39,8 @@ def page() -> str:
     """The page, a section a command."""
     intro = (
         "# Commands\n\nThis page is made from the program itself: `push COMMAND --help` says the same. Every command "
-        "also takes `-q` (say only what is wrong), `-v` (say every step) and `--no-color`, before its name or after it.\n\n"
+        "also takes `-q` (say only what is wrong), `-v` (say every step) and `--no-color`, before its name or after "
+        "it.\n\n"
     )
     return intro + "\n".join(section(typed, command) for typed, command in commands())
 

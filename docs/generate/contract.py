@@ -25,8 +25,8 @@ def hooks() -> str:
         "# Hooks",
         (
             "A plugin is a module that an entry point names. It has one function, marked with `pushkit.hookimpl`, "
-            "whose name and result depend on the entry point's group. The entry point's own name is what a Pushfile or a "
-            "command line uses. [The plugin contract](../plugins.md) shows each."
+            "whose name and result depend on the entry point's group. The entry point's own name is what a Pushfile "
+            "or a command line uses. [The plugin contract](../plugins.md) shows each."
         ),
     ]
     for group in registry.GROUPS.values():
