@@ -44,8 +44,8 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def cell(text: str) -> str:
-    """``text`` on one line of a table."""
-    return " ".join(text.split()).replace("|", "\\|")
+    """``text`` on one line of a table. A bar ends a cell, but not within code."""
+    return re.sub(r"(`[^`]*`)|\|", lambda found: found[1] or "\\|", " ".join(text.split()))
 
 
 def code(text: str) -> str:

@@ -77,7 +77,7 @@ def page() -> str:
 
 def section(package: str, found: Definition) -> str:
     """One name: how it is called, what it is, and what it has."""
-    head = f"### {found.name} {{ #{package}.{found.name} }}"
+    head = f"### `{found.name}` {{ #{package}.{found.name} }}"
     parts = [head, f"```py\n{signature(found.node)}\n```", prose(found.words)]
     if isinstance(found.node, ast.ClassDef) and (rows := list(methods(found, found.node))):
         parts.append(table(("method", "does"), rows))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Any
@@ -47,7 +48,12 @@ def rows(name: str, schema: Mapping[str, Any]) -> str:
 
 def row(name: str, option: Option) -> tuple[str, str, str]:
     """One option of ``name``."""
-    return code(option.name), described(option), documented(option.help, f"the option {option.name} of {name}")
+    words = documented(option.help, f"the option {option.name} of {name}")
+    # A pattern is full of what Markdown takes for its own.
+    may_be = re.sub(
+        r"(?<=matches )\S+?(?=; required$|; default |$| or | in )", lambda found: code(found[0]), described(option)
+    )
+    return code(option.name), may_be, words
 
 
 def options(kind: Any) -> Mapping[str, Option]:

@@ -26,7 +26,7 @@ from rich.text import Text
 from pushkit.testing import EmbeddedSsh
 
 PICTURES = Path(__file__).parents[1] / "pictures"
-COLUMNS, LINES = 100, 60
+COLUMNS, LINES = 300, 60
 PUSH = str(Path(sys.executable).with_name("push"))
 
 THEME = TerminalTheme(
@@ -119,7 +119,7 @@ class Machine:
         if pid == 0:
             os.chdir(self.project)
             os.execve(PUSH, ["push", *words], environment)  # noqa: S606
-        screen = Screen(COLUMNS * 3, LINES)
+        screen = Screen(COLUMNS, LINES)
         stream = pyte.ByteStream(screen)
         while select.select([terminal], [], [], 60)[0]:
             try:
@@ -158,9 +158,9 @@ def drawn(screen: Screen) -> Iterator[tuple[str, Style]]:
         yield screen.display[row].rstrip(), Style(color=COLOURS.get(first.fg, first.fg), bold=first.bold)
 
 
-def picture(name: str, title: str, parts: Sequence[Text]) -> None:
-    """Write what a terminal showed to ``NAME.svg``."""
-    console = Console(record=True, width=COLUMNS, file=open(os.devnull, "w"), force_terminal=True)  # noqa: SIM115
+def picture(name: str, title: str, columns: int, parts: Sequence[Text]) -> None:
+    """Write what a terminal showed, folded to ``columns``, to ``NAME.svg``."""
+    console = Console(record=True, width=columns, file=open(os.devnull, "w"), force_terminal=True)  # noqa: SIM115
     console.print(Text("\n\n").join(parts))
     path = PICTURES / f"{name}.svg"
     path.write_text(console.export_svg(title=title, theme=THEME, code_format=FORMAT, unique_id=name))
@@ -184,10 +184,12 @@ def main() -> None:
         first = here.run()
         index.write_text("<h1>Hello again</h1>\n")
         here.commit("Say hello again")
-        picture("push", "push", [first, here.run("--dry-run"), here.run()])
+        picture("push", "push", 84, [first, here.run("--dry-run"), here.run()])
         index.write_text("<h1>Hello wrld\n")
         here.commit("Say something wrong")
-        picture("rollback", "push rollback", [here.run(), here.run("rollback"), here.run("status"), here.run("log")])
+        picture(
+            "rollback", "push rollback", 99, [here.run(), here.run("rollback"), here.run("status"), here.run("log")]
+        )
 
 
 if __name__ == "__main__":
