@@ -34,7 +34,7 @@ def prose(docstring: str) -> str:
             block = []
         else:
             lines.append(line)
-    return re.sub(r"``([^`]+)``", r"`\1`", "\n".join(lines[:-1])).strip()
+    return re.sub(r"(?<!`)``([^`]+)``(?!`)", r"`\1`", "\n".join(lines[:-1])).strip()
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

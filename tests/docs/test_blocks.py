@@ -1,0 +1,310 @@
+"""No fenced block of the documentation escapes: each is run, or parsed and validated, or is here with a reason."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import subprocess
+import tomllib
+import urllib.request
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+import yaml
+from packaging.requirements import Requirement
+
+from cli.project import PUSH
+from docs import command_line
+from docs.blocks import PAGES, TOP, Block, blocks
+from pushkit import pushfile, registry
+from pushkit.errors import PushkitError
+from pushkit.testing import Nginx
+from pushkit.testing.plugin import require
+from pushkit_notify.webhook import signature
+
+STRATEGIES = {plugin.name for plugin in registry.names("strategies") if plugin.distribution == "pushkit"}
+EXTRAS = set(tomllib.loads((TOP / "pyproject.toml").read_text())["project"]["optional-dependencies"])
+
+#: Blocks that a test runs from the page itself, by page and language: the test.
+RUN = {
+    ("docs/codedeploy-local.md", "console"): "tests/docs/test_codedeploy_local.py",
+    ("docs/codedeploy-local.md", "yaml"): "tests/docs/test_codedeploy_local.py",
+    ("docs/how-to/blue-green.md", "nginx"): "tests/servers/front.py",
+    ("docs/how-to/blue-green.md", "sh"): "tests/servers/front.py",
+    ("docs/how-to/from-vagrant.md", "ruby"): "tests/docs/test_blocks.py",
+    ("docs/make.md", "make"): "tests/docs/test_make.py",
+    ("docs/notify.md", "py"): "tests/docs/test_blocks.py",
+    ("docs/plugins.md", "py"): "tests/docs/test_plugin_command.py",
+    ("docs/plugins.md", "python"): "tests/docs/test_docs.py",
+    ("docs/tutorial.md", "console"): "tests/docs/test_stranger.py",
+    ("docs/writing-a-strategy.md", "console"): "tests/docs/test_stranger.py",
+    ("docs/writing-a-strategy.md", "python"): "tests/servers/test_third_party.py",
+}
+
+#: Blocks that are neither run nor validated, by page, language and number: why.
+LEFT = {
+    ("docs/plugins.md", "toml", 1): "a part of a pyproject.toml, which tests/docs/test_docs.py installs",
+    ("docs/plugins.md", "toml", 2): "a Pushfile for the plugin of the page, pushed by tests/docs/test_docs.py",
+    ("docs/plugins.md", "toml", 3): "a part of a pyproject.toml, which tests/docs/test_docs.py installs",
+    ("docs/plugins.md", "toml", 4): "a part of a pyproject.toml, which tests/docs/test_docs.py installs",
+    ("docs/plugins.md", "toml", 5): "a Pushfile for the plugin of the page, pushed by tests/docs/test_docs.py",
+    (
+        "docs/writing-a-strategy.md",
+        "py",
+        1,
+    ): "its remote is the reader's own; the contract's own tests have such a class",
+}
+
+#: Programs in consoles and scripts that are not ours: what they are there for.
+PROGRAMS = {
+    ".": "the shell's own",
+    "cd": "the shell's own",
+    "chmod": "of every machine",
+    "echo": "of every machine",
+    "eval": "the shell's own",
+    "hugo": "stands for the reader's own generator",
+    "install": "of every machine",
+    "ln": "of every machine",
+    "mkdir": "of every machine",
+    "nginx": "of the page's server",
+    "pytest": "the tests of the reader's plugin",
+    "python3": "makes environments and packages",
+    "ssh-add": "of OpenSSH",
+    "sudo": "of the page's server",
+    "twine": "publishes the reader's plugin",
+}
+
+
+def test_every_block_says_what_it_is_and_is_seen_to() -> None:
+    seen_to = {"toml", "console", "sh", "make", "yaml", "json", "nginx", "text"}
+    escaped = [
+        str(each)
+        for each in blocks()
+        if each.language not in seen_to
+        and (each.page, each.language) not in RUN
+        and (each.page, each.language, each.number) not in LEFT
+    ]
+    assert escaped == []
+
+
+def test_what_runs_a_block_names_its_page_and_every_exception_is_still_there() -> None:
+    there = {(each.page, each.language) for each in blocks()}
+    for (page, language), test in RUN.items():
+        assert (page, language) in there, f"{page} has no {language}"
+        assert Path(page).name in (TOP / test).read_text(), f"{test} does not read {page}"
+    assert set(LEFT) <= {(each.page, each.language, each.number) for each in blocks()}
+
+
+@pytest.mark.parametrize("block", blocks("toml"), ids=str)
+def test_every_pushfile_is_valid_to_its_last_option(block: Block, tmp_path: Path) -> None:
+    if (block.page, block.language, block.number) in LEFT:
+        return
+    tables = tomllib.loads(block.text)
+    assert {table["strategy"] for table in tables["target"].values()} <= STRATEGIES
+    text = block.text if "project" in tables else f'[project]\nname = "blog"\n\n{block.text}'
+    file = tmp_path / "Pushfile"
+    file.write_text(text)
+    project = pushfile.load(file, select=list(tables["target"]))
+    assert set(project.targets) == set(tables["target"])
+
+
+@pytest.mark.parametrize(
+    "block", [each for each in blocks("toml") if re.search(r"^# ?\w+ = ", each.text, re.MULTILINE)], ids=str
+)
+def test_every_option_in_a_comment_is_one(block: Block) -> None:
+    """The pages of strategies show most options behind ``#``, which a parser passes over."""
+    strategy, kind = "", None
+    for line in block.text.splitlines():
+        if found := re.match(r'strategy = "(\w+)"', line):
+            strategy, kind = found[1], registry.strategy(found[1])
+        elif (found := re.match(r"# ?(\w+) = ", line)) and kind is not None:
+            known = {field.alias or name for name, field in kind.Options.model_fields.items()}
+            assert found[1] in known | {"ignore", "include"}, f"{strategy} has no option {found[1]}"
+
+
+def targets_of(page: str) -> list[str]:
+    """The targets of the Pushfiles on a page. One that has none is about the target of most pages."""
+    found = [
+        name for each in blocks("toml") if each.page == page for name in tomllib.loads(each.text).get("target", {})
+    ]
+    return list(dict.fromkeys(found)) or ["production"]
+
+
+def validate(line: str, page: str, directory: Path) -> None:
+    """Parse a command line of the page, or find the reason why it is there."""
+    words = [word for word in shlex.split(re.sub(r" [<>] .*| << .*", "", line), comments=True) if word != "&&"]
+    if not words:
+        return
+    match words[0]:
+        case "push":
+            (directory / "there").mkdir(exist_ok=True)
+            with command_line.within(directory, targets_of(page)):
+                command_line.parse(words[1:])
+        case "pip":
+            assert words[1] == "install"
+            if words[2] != "--editable":
+                requirement = Requirement(words[2])
+                assert requirement.name == "pushkit"
+                assert requirement.extras <= EXTRAS
+        case "make":
+            assert re.search(rf"^{words[1]}:", (TOP / "Makefile").read_text(), re.MULTILINE)
+        case program:
+            assert program in PROGRAMS, f"{page}: {program} is neither push nor a program that is explained"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "push --dry-runn",
+        "push rollbak",
+        "push nowhere",
+        "push secrets recipients remove bob",
+        "push join",
+        "push --wait soon",
+        "push demo now",
+        "pip install 'pushkit[everything]'",
+        "rsync -a . web1:/srv/blog",
+    ],
+)
+def test_a_command_that_is_none_is_noticed(line: str, tmp_path: Path) -> None:
+    with pytest.raises((PushkitError, click.ClickException, AssertionError)):
+        validate(line, "docs/tutorial.md", tmp_path)
+
+
+@pytest.mark.parametrize("block", blocks("console"), ids=str)
+def test_every_command_of_a_console_is_one(block: Block, tmp_path: Path) -> None:
+    assert block.commands, "a console without a command"
+    assert block.text.startswith("$ ")
+    (tmp_path / "appspec.yml").touch()
+    for line, _ in block.commands:
+        validate(line, block.page, tmp_path)
+
+
+def script_lines(text: str) -> Iterator[str]:
+    """The commands of a script, one a line; what is substituted is a word."""
+    for line in text.splitlines():
+        yield re.sub(r'"?\$\([^)]*\)"?|"?\$\w+"?', "word", line.strip())
+
+
+def validate_script(text: str, page: str, directory: Path) -> None:
+    """Parse a script by the shell, and each of its lines as one of a console."""
+    done = subprocess.run(["bash", "-n"], input=text, text=True, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    for line in script_lines(text):
+        validate(line, page, directory)
+
+
+@pytest.mark.parametrize("block", blocks("sh"), ids=str)
+def test_every_script_is_one_and_so_is_each_push_in_it(block: Block, tmp_path: Path) -> None:
+    if (block.page, "sh") not in RUN:
+        validate_script(block.text, block.page, tmp_path)
+
+
+@pytest.mark.parametrize("block", blocks("make"), ids=str)
+def test_every_recipe_of_a_makefile_is_a_push(block: Block, tmp_path: Path) -> None:
+    lines = [line.strip().lstrip("@") for line in block.text.splitlines() if line.startswith("\t")]
+    assert lines
+    for line in lines:
+        validate(line.replace("$(PUSH)", "push").replace("$(TARGET)", "production"), block.page, tmp_path)
+    (tmp_path / "Makefile").write_text(block.text)
+    names = re.findall(r"^(\w+):", block.text, re.MULTILINE)
+    subprocess.run(["make", "-n", "-C", tmp_path, *names], check=True, capture_output=True)
+
+
+def scripts(document: Any) -> Iterator[str]:
+    """The scripts of a workflow of GitHub Actions or of a pipeline of GitLab, at any depth."""
+    if isinstance(document, dict):
+        for key, value in document.items():
+            if key in {"script", "before_script", "after_script"}:
+                yield "\n".join(value)
+            elif key == "run":
+                yield value
+            else:
+                yield from scripts(value)
+    elif isinstance(document, list):
+        for each in document:
+            yield from scripts(each)
+
+
+@pytest.mark.parametrize("block", blocks("yaml"), ids=str)
+def test_every_pipeline_runs_what_there_is(block: Block, tmp_path: Path) -> None:
+    document = yaml.safe_load(block.text)
+    if (block.page, "yaml") in RUN:
+        return
+    found = list(scripts(document))
+    assert any("push --yes" in each for each in found)
+    for script in found:
+        validate_script(script, block.page, tmp_path)
+
+
+@pytest.mark.parametrize("block", blocks("json"), ids=str)
+def test_every_document_is_json(block: Block) -> None:
+    json.loads(block.text)
+
+
+@pytest.mark.parametrize("block", blocks("text"), ids=str)
+def test_plain_text_hides_no_command(block: Block) -> None:
+    assert not re.search(r"^(\$ |push |pip )", block.text, re.MULTILINE), "write it as a console"
+
+
+@pytest.mark.parametrize("block", [each for each in blocks("nginx") if each.page == "docs/how-to/vps.md"], ids=str)
+def test_the_configuration_of_nginx_serves_what_is_live(block: Block, tmp_path: Path) -> None:
+    live = tmp_path / "current"
+    live.mkdir(mode=0o755)
+    (live / "index.html").write_text("hello")
+
+    class Site(Nginx):
+        def _servers(self) -> str:
+            return block.text.replace("listen 80", f"listen 127.0.0.1:{self.port}").replace(
+                "/srv/blog/current", str(live)
+            )
+
+    require(Nginx)
+    with Site(tmp_path, host="127.0.0.1") as site:
+        request = urllib.request.Request(site.url, headers={"Host": "blog.example.com"})
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            assert answer.read() == b"hello"
+
+
+def test_the_vagrantfile_becomes_the_pushfile_beside_it(tmp_path: Path) -> None:
+    page = [each for each in blocks() if each.page == "docs/how-to/from-vagrant.md"]
+    (vagrantfile,) = (each.text for each in page if each.language == "ruby")
+    (shown,) = (each.text for each in page if each.language == "toml")
+    project = tmp_path / "blog"
+    project.mkdir()
+    (project / "Vagrantfile").write_text(vagrantfile)
+    subprocess.run([PUSH, "init", "--from", "Vagrantfile"], cwd=project, check=True, capture_output=True)
+    assert tomllib.loads((project / "Pushfile").read_text()) == tomllib.loads(shown)
+
+
+def test_the_receiver_of_a_webhook_takes_what_is_signed_and_nothing_else() -> None:
+    (page,) = (each for each in blocks("py") if each.page == "docs/notify.md")
+    names: dict[str, Any] = {}
+    exec(compile(page.text, str(page), "exec"), names)
+    now = int(names["time"].time())
+    assert names["signed"](signature("key", b"body", now), b"body", "key")
+    assert not names["signed"](signature("key", b"body", now), b"another", "key")
+    assert not names["signed"](signature("another", b"body", now), b"body", "key")
+    assert not names["signed"](signature("key", b"body", now - 301), b"body", "key")
+
+
+INLINE = re.compile(r"`push( [^`]+)`")
+
+
+def inline() -> Sequence[tuple[str, str]]:
+    """What pages tell to type, within their text: tables of commands, most of all."""
+    found = {}
+    for page in PAGES:
+        for text in INLINE.findall(re.sub(r"^ *```.*?^ *```$", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)):
+            found[f"push{text}"] = str(page.relative_to(TOP))
+    return sorted(found.items())
+
+
+@pytest.mark.parametrize(("typed", "page"), inline())
+def test_every_command_within_a_text_has_the_options_it_is_told_with(typed: str, page: str) -> None:
+    words = [word.strip("[]") for word in re.sub(r" [<>] .*", "", typed).split()[1:]]
+    assert command_line.unknown_options(words) == set(), page
