@@ -1,5 +1,5 @@
 # What a contributor types. On a fresh Debian with Python, git and make, each of these sets up what it needs.
-.PHONY: setup demo test chaos lint types docs pictures bench format clean
+.PHONY: setup demo test chaos lint types docs pictures figures bench format clean
 
 export PYTHON ?= python3
 VENV := .venv
@@ -58,6 +58,10 @@ docs: $(TEST_VENV)/.ready
 # The terminal pictures are drawn from real pushes; what they show changes when the output of push does.
 pictures: setup
 	$(VENV)/bin/python docs/generate/pictures.py
+
+# The README's figures are those of docs/benchmarks.md.
+figures: setup
+	$(VENV)/bin/python docs/generate/figures.py
 
 bench: setup
 	.ci/machine servers

@@ -18,10 +18,14 @@ Named = tuple[str, click.Command]
 def commands() -> Iterator[Named]:
     """Every command that comes with pushkit, groups before what is in them, by what is typed."""
     root = click.Context(group, info_name="push")
-    names = [PUSH, *COMMANDS, *(p.name for p in registry.names("commands") if p.distribution == "pushkit")]
-    for name in names:
+    for name in (PUSH, *COMMANDS, *own()):
         command = group.get_command(root, name) or registry.command(name)
         yield from within("push" if name == PUSH else f"push {name}", command)
+
+
+def own() -> list[str]:
+    """The commands that come with pushkit as plugins."""
+    return [plugin.name for plugin in registry.names("commands") if plugin.distribution == "pushkit"]
 
 
 def within(typed: str, command: click.Command) -> Iterator[Named]:
@@ -42,7 +46,18 @@ def page() -> str:
         "also takes `-q` (say only what is wrong), `-v` (say every step) and `--no-color`, before its name or after "
         "it.\n\n"
     )
-    return intro + "\n".join(section(typed, command) for typed, command in commands())
+    return intro + overview() + "\n".join(section(typed, command) for typed, command in commands())
+
+
+def overview() -> str:
+    """The commands in the order of a person's first days with them, each with its line of help."""
+    lines = {"": "Push to the default target, or to those that are named.", **COMMANDS}
+    for plugin in own():
+        lines[plugin] = (registry.command(plugin).help or "").strip().partition("\n\n")[0]
+    rows = [
+        (f"[{code(f'push {name}'.rstrip())}](#push{f'-{name}' * bool(name)})", words) for name, words in lines.items()
+    ]
+    return table(("command", "does"), rows) + "\n\n"
 
 
 def section(typed: str, command: click.Command) -> str:

@@ -186,7 +186,7 @@ def test_every_command_of_a_console_is_one(block: Block, tmp_path: Path) -> None
 
 def script_lines(text: str) -> Iterator[str]:
     """The commands of a script, one a line; what is substituted is a word."""
-    for line in text.splitlines():
+    for line in re.split(r"\n| \|\| | && | \| |; ", text):
         yield re.sub(r'"?\$\([^)]*\)"?|"?\$\w+"?', "word", line.strip())
 
 

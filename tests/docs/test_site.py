@@ -16,6 +16,7 @@ import pytest
 
 import commands
 import contract
+import figures
 import names
 import options
 from markdown_text import UndocumentedError, prose, table
@@ -145,6 +146,24 @@ def test_a_public_name_without_words_is_noticed(silent: str, monkeypatch: pytest
     monkeypatch.setattr(names, "inherited", lambda *_: "")
     with pytest.raises(UndocumentedError, match=r"acme\.NAME"):
         names.section("acme", names.definition(ast.parse(silent), "acme", "NAME"))
+
+
+def test_the_figures_of_the_readme_are_those_that_were_measured() -> None:
+    readme, benchmarks = (TOP / "README.md").read_text(), (TOP / "docs/benchmarks.md").read_text()
+    assert figures.renewed(readme, benchmarks) == readme, "run `make figures`"
+    numbers = re.findall(r"(\d+\.\d\d) times", readme)
+    assert len(numbers) == len(figures.TOLD)
+    assert all(number in benchmarks for number in numbers)
+    with pytest.raises(LookupError, match="TOLD"):
+        figures.figures(benchmarks.replace("| openssh |", "| ssh |"))
+
+
+def test_the_readme_shows_a_picture_that_was_drawn() -> None:
+    for page in (TOP / "README.md", TOP / "docs/index.md", TOP / "docs/tutorial.md"):
+        for picture in re.findall(r"!\[[^\]]+\]\((.*?)\)", page.read_text()):
+            drawn = (page.parent / picture).read_text()
+            assert "$" in drawn
+            assert "live&#160;again" in drawn or "pushed&#160;000001" in drawn
 
 
 def test_words_are_shown_as_they_are_meant() -> None:
