@@ -13,8 +13,9 @@ import select
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from itertools import groupby
 from pathlib import Path
 
 import pyte
@@ -27,6 +28,7 @@ from pushkit.testing import EmbeddedSsh
 
 PICTURES = Path(__file__).parents[1] / "pictures"
 COLUMNS, LINES = 300, 60
+HOSTS = 24
 PUSH = str(Path(sys.executable).with_name("push"))
 
 THEME = TerminalTheme(
@@ -41,8 +43,6 @@ THEME = TerminalTheme(
         (165, 214, 255), (226, 197, 255), (179, 240, 255), (255, 255, 255),
     ],
 )  # fmt: skip
-# pyte's names for colours that rich calls otherwise.
-COLOURS = {"default": None, "brown": "yellow", "brightblack": "bright_black"}
 # rich's own format, without the fonts that it has browsers fetch from another host.
 FORMAT = """\
 <svg class="rich-terminal" viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/svg" role="img">
@@ -71,22 +71,26 @@ FORMAT = """\
 
 
 class Machine:
-    """A project and a server: ``web1.example.com``, whose ``/srv/blog`` is a directory of this machine."""
+    """A project and servers: ``web1.example.com`` and so on, whose ``/srv/blog`` is a directory of this machine."""
 
-    def __init__(self, directory: Path, server: EmbeddedSsh) -> None:
+    def __init__(self, directory: Path, servers: Sequence[EmbeddedSsh]) -> None:
         self.home, self.project = directory / "home", directory / "blog"
         (self.home / ".ssh").mkdir(parents=True)
         (self.project / "css").mkdir(parents=True)
-        self._there = str(server.directory / "blog")
         (self.home / ".ssh/config").write_text(
-            f"Host web1.example.com\n  HostName {server.host}\n  Port {server.port}\n  IdentityFile {server.key}\n"
-            f"  UserKnownHostsFile {server.known_hosts}\n"
+            "".join(
+                f"Host web{number}.example.com\n  HostName {each.host}\n  Port {each.port}\n"
+                f"  IdentityFile {each.key}\n  UserKnownHostsFile {each.known_hosts}\n"
+                for number, each in enumerate(servers, 1)
+            )
         )
         # OpenSSH looks in the home of the user database, whatever the environment says.
-        pushfile = (
-            f'[target.production]\nstrategy = "sftp"\nhost = "{server.user}@web1.example.com"\npath = "{self._there}"\n'
+        common = f'strategy = "sftp"\nssh_config = "{self.home}/.ssh/config"\n'
+        (self.project / "Pushfile").write_text(
+            f'[project]\ndefault = "production"\n[target.production]\nhost = "pushkit@web1.example.com"\npath = "blog"\n{common}'
+            f'[target.fleet]\nhosts = "pushkit@web[1-{len(servers)}].example.com"\npath = "shop"\n{common}'
+            'health = { command = "test -f index.html" }\nrollout = { batches = ["1", "25%", "50%", "100%"] }\n'
         )
-        (self.project / "Pushfile").write_text(f'{pushfile}ssh_config = "{self.home}/.ssh/config"\n')
         for number in range(1, 41):
             (self.project / f"post-{number:02}.html").write_text(f"<h1>Post {number}</h1>\n" * 40 * number)
         (self.project / "css/site.css").write_text("body { max-width: 40em }\n" * 100)
@@ -104,42 +108,34 @@ class Machine:
         self.git("add", "-A")
         self.git("commit", "-q", "-m", message)
 
-    def run(self, *words: str) -> Text:
-        """Type a command, as a person does on a terminal; what the terminal shows of it when it has ended."""
-        environment = {
-            "HOME": str(self.home),
-            "PATH": os.environ["PATH"],
-            "TERM": "xterm-256color",
-            "USER": "ann",
-            "LOGNAME": "ann",
-            "COLUMNS": str(COLUMNS),
-            "LINES": str(LINES),
-        }
+    def run(self, *words: str, until: Callable[[Sequence[str]], int] | None = None) -> Text:
+        """Type a command, as a person does on a terminal; what the terminal shows of it in the end.
+
+        With ``until``, what it showed when that was highest of the lines on the screen.
+        """
+        environment = {"HOME": str(self.home), "PATH": os.environ["PATH"], "TERM": "xterm-256color", "USER": "ann"}
+        environment |= {"LOGNAME": "ann", "COLUMNS": str(COLUMNS), "LINES": str(LINES)}
         pid, terminal = pty.fork()
         if pid == 0:
             os.chdir(self.project)
             os.execve(PUSH, ["push", *words], environment)  # noqa: S606
         screen = Screen(COLUMNS, LINES)
         stream = pyte.ByteStream(screen)
+        best, shown = -1, Text()
         while select.select([terminal], [], [], 60)[0]:
             try:
                 read = os.read(terminal, 65536)
             except OSError:  # Linux says that nobody writes any more
                 break
             stream.feed(read)
+            score = until(screen.display) if until else 0
+            if score >= best:
+                best, shown = score, drawn(screen)
         os.close(terminal)
         code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
         if code:
             raise SystemExit(f"push {' '.join(words)} ended with {code}: {screen.display}")
-        shown = Text().append("$ ", "green").append(" ".join(["push", *words]), "bold")
-        for line, style in drawn(screen):
-            shown.append("\n").append(self.said(line), style)
-        return shown
-
-    def said(self, line: str) -> str:
-        """A line, with the documentation's names for what is of this machine alone."""
-        line = line.replace(self._there, "/srv/blog").replace("pushkit@web1", "deploy@web1")
-        return re.sub(rf"\w+@{re.escape(os.uname().nodename)}", "ann@laptop", line)
+        return Text().append("$ ", "green").append(" ".join(["push", *words]), "bold").append("\n").append_text(shown)
 
 
 class Screen(pyte.Screen):
@@ -150,12 +146,37 @@ class Screen(pyte.Screen):
         super().select_graphic_rendition(*(90 if each == 2 else each for each in attributes), **more)
 
 
-def drawn(screen: Screen) -> Iterator[tuple[str, Style]]:
-    """The lines of a screen, each with the style it begins with, up to the last that has anything."""
-    last = max((at for at, line in enumerate(screen.display) if line.strip()), default=-1)
-    for row in range(last + 1):
-        first = screen.buffer[row][0]
-        yield screen.display[row].rstrip(), Style(color=COLOURS.get(first.fg, first.fg), bold=first.bold)
+def drawn(screen: Screen) -> Text:
+    """What a screen shows, up to the last line that has anything."""
+    lines = []
+    for row, shown in enumerate(screen.display):
+        chars = [screen.buffer[row][column] for column in range(len(shown.rstrip()))]
+        line = Text()
+        for (colour, bold), same in groupby(chars, key=lambda char: (char.fg, char.bold)):
+            line.append(said("".join(char.data for char in same)), Style(color=colour_of(colour), bold=bold))
+        lines.append(line)
+    while lines and not lines[-1].plain:
+        lines.pop()
+    return Text("\n").join(lines)
+
+
+def colour_of(name: str) -> str | None:
+    """What rich calls a colour of pyte's."""
+    if re.fullmatch("[0-9a-f]{6}", name):
+        return f"#{name}"
+    return {"default": None, "brown": "yellow"}.get(name, name.replace("bright", "bright_"))
+
+
+def said(text: str) -> str:
+    """``text`` with the documentation's names for what is of this machine alone."""
+    text = re.sub(r"pushkit@(?=web\d)", "deploy@", text)
+    return re.sub(rf"\w+@{re.escape(os.uname().nodename)}", "ann@laptop", text)
+
+
+def states(lines: Sequence[str]) -> int:
+    """How much there is to see of hosts on their way: states most of all, and of two moments the one with fewer lines."""
+    found = set(re.findall(r"\d (prepared|switched|verified|done)\b", "\n".join(lines)))
+    return len(found) * len(lines) - sum(1 for line in lines if line.strip())
 
 
 def picture(name: str, title: str, columns: int, parts: Sequence[Text]) -> None:
@@ -169,12 +190,14 @@ def picture(name: str, title: str, columns: int, parts: Sequence[Text]) -> None:
 
 @contextmanager
 def machine() -> Iterator[Machine]:
-    """A machine to type on, as long as the server runs."""
-    with tempfile.TemporaryDirectory(prefix="push-pictures-") as directory:
-        home = Path(directory) / "server"
-        home.mkdir()
-        with EmbeddedSsh(home) as server:
-            yield Machine(Path(directory), server)
+    """A machine to type on, as long as its servers run."""
+    with tempfile.TemporaryDirectory(prefix="push-pictures-") as directory, ExitStack() as running:
+        servers = []
+        for number in range(HOSTS):
+            home = Path(directory) / f"server-{number}"
+            home.mkdir()
+            servers.append(running.enter_context(EmbeddedSsh(home)))
+        yield Machine(Path(directory), servers)
 
 
 def main() -> None:
@@ -190,6 +213,7 @@ def main() -> None:
         picture(
             "rollback", "push rollback", 99, [here.run(), here.run("rollback"), here.run("status"), here.run("log")]
         )
+        picture("fleet", "push fleet", 84, [here.run("fleet", until=states), here.run("status", "fleet")])
 
 
 if __name__ == "__main__":
