@@ -87,7 +87,8 @@ class Machine:
         # OpenSSH looks in the home of the user database, whatever the environment says.
         common = f'strategy = "sftp"\nssh_config = "{self.home}/.ssh/config"\n'
         (self.project / "Pushfile").write_text(
-            f'[project]\ndefault = "production"\n[target.production]\nhost = "pushkit@web1.example.com"\npath = "blog"\n{common}'
+            f'[project]\ndefault = "production"\n'
+            f'[target.production]\nhost = "pushkit@web1.example.com"\npath = "blog"\n{common}'
             f'[target.fleet]\nhosts = "pushkit@web[1-{len(servers)}].example.com"\npath = "shop"\n{common}'
             'health = { command = "test -f index.html" }\nrollout = { batches = ["1", "25%", "50%", "100%"] }\n'
         )
@@ -174,7 +175,7 @@ def said(text: str) -> str:
 
 
 def states(lines: Sequence[str]) -> int:
-    """How much there is to see of hosts on their way: states most of all, and of two moments the one with fewer lines."""
+    """How much there is to see of hosts on their way: states most of all, and the fewer lines the better."""
     found = set(re.findall(r"\d (prepared|switched|verified|done)\b", "\n".join(lines)))
     return len(found) * len(lines) - sum(1 for line in lines if line.strip())
 
