@@ -37,9 +37,11 @@ def blocks(*languages: str) -> list[Block]:
     return [each for page in PAGES for each in of(page) if not languages or each.language in languages]
 
 
-def of(page: Path) -> Iterator[Block]:
-    """The blocks of one page."""
+def of(page: Path, section: str = "") -> Iterator[Block]:
+    """The blocks of one page, or of one section of it, which they are then counted within."""
     text, count = page.read_text(), dict[str, int]()
+    if section:
+        text = text.split(f"\n## {section}\n", 1)[1].split("\n## ", 1)[0]
     for found in FENCE.finditer(text):
         language = found["language"]
         count[language] = count.get(language, 0) + 1

@@ -8,6 +8,7 @@ configuration. The pages are docs/tutorial.md and docs/writing-a-strategy.md.
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -36,7 +37,7 @@ class Stranger:
         (programs / "python3").symlink_to(getattr(sys, "_base_executable", sys.executable))
         self._program(programs / "pytest", 'exec python3 -m pytest -p no:cacheprovider "$@"')
         # ssh looks for its files in the home of the user database, whatever the environment says.
-        self._program(programs / "ssh", f'exec /usr/bin/ssh -F {self.home}/.ssh/config "$@"')
+        self._program(programs / "ssh", f'exec {shutil.which("ssh")} -F {self.home}/.ssh/config "$@"')
         self._environment = {
             "HOME": str(self.home),
             "PATH": f"{programs}:/usr/local/bin:/usr/bin:/bin",
@@ -61,17 +62,7 @@ class Stranger:
     def has_installed(self) -> None:
         """Let them have done what the section on installing says, in a shorter time."""
         self.type("python3 -m venv --without-pip ~/.venvs/push")
-        pip = [
-            sys.executable,
-            "-m",
-            "pip",
-            "--python",
-            f"{self.home}/.venvs/push/bin/python",
-            "install",
-            "-q",
-            "pushkit",
-        ]
-        subprocess.run(pip, env=self._environment, check=True, capture_output=True)
+        self._install(f"{self.home}/.venvs/push")
         self.type(". ~/.venvs/push/bin/activate")
         self.typed = 0
 
@@ -115,17 +106,11 @@ class Stranger:
 
     def follow(self, page: str, section: str, said: str = "") -> str:
         """Type the commands of a section, and compare what the page says they print. The last one's output."""
-        text = (TOP / page).read_text()
-        at = text.count("\n", 0, text.index(f"\n## {section}\n") + 1) + 1
-        after = re.search(r"^## ", text.split("\n", at)[-1], re.MULTILINE)
-        end = at + text.split("\n", at)[-1].count("\n", 0, after.start()) if after else 1 << 30
         out = ""
-        for block in of(TOP / page):
-            if block.language == "console" and at <= block.line <= end:
-                for line, shown in block.commands:
-                    out, told = self.type(line, said if "push trust" in line else "")
-                    if shown:
-                        assert masked(shown.strip()) in masked(out + told)
+        for block in of(TOP / page, section):
+            for line, shown in block.commands if block.language == "console" else ():
+                out, told = self.type(line, said if "push trust" in line else "")
+                assert masked(shown.strip()) in masked(out + told)
         return out
 
 
@@ -170,7 +155,7 @@ def test_a_stranger_pushes_for_the_first_time_and_undoes_a_bad_push(
     assert (live / "index.html").read_text() == "<h1>Hello again</h1>\n"
     assert [line.split()[-1] for line in told.splitlines()] == ["good", "good", "good", "back"]
     assert (blog / "index.html").read_text() == "<h1>Hello wrld\n", "their own files stay as they are"
-    (undone,) = (each for each in of(TOP / "docs/tutorial.md") if "push rollback" in each.text)
+    (undone,) = (each for each in of(TOP / "docs/tutorial.md", "Roll back a bad push") if "rollback" in each.text)
     assert len(undone.commands) == promised("undo a bad push")
 
 
