@@ -1,18 +1,45 @@
-"""Whether a command line of ``push`` is one: parsed by the command itself, and not run."""
+"""Whether the command lines of the documentation are some: those of ``push`` are parsed by the command, and not run."""
 
 from __future__ import annotations
 
 import os
 import re
+import shlex
+import subprocess
+import tomllib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import click
+from packaging.requirements import Requirement
 
+from docs.blocks import TOP, blocks
 from pushkit import registry
 from pushkit.cli.group import COMMANDS, PUSH, group
 from pushkit.cli.settings import Settings
+
+EXTRAS = set(tomllib.loads((TOP / "pyproject.toml").read_text())["project"]["optional-dependencies"])
+
+#: Programs in consoles and scripts that are not ours: what they are there for.
+PROGRAMS = {
+    ".": "the shell's own",
+    "cd": "the shell's own",
+    "chmod": "of every machine",
+    "echo": "of every machine",
+    "eval": "the shell's own",
+    "hugo": "stands for the reader's own generator",
+    "install": "of every machine",
+    "ln": "of every machine",
+    "mkdir": "of every machine",
+    "nginx": "of the page's server",
+    "pytest": "the tests of the reader's plugin",
+    "python3": "makes environments and packages",
+    "ssh-add": "of OpenSSH",
+    "sudo": "of the page's server",
+    "twine": "publishes the reader's plugin",
+}
 
 
 @contextmanager
@@ -67,3 +94,62 @@ def unknown_options(words: Sequence[str]) -> set[str]:
         - known
         - {"--help", "--version"}
     )
+
+
+def targets_of(page: str) -> list[str]:
+    """The targets of the Pushfiles on a page. One that has none is about the target of most pages."""
+    found = [
+        name for each in blocks("toml") if each.page == page for name in tomllib.loads(each.text).get("target", {})
+    ]
+    return list(dict.fromkeys(found)) or ["production"]
+
+
+def validate(line: str, page: str, directory: Path) -> None:
+    """Parse a command line of the page, or find the reason why it is there."""
+    words = [word for word in shlex.split(re.sub(r" [<>] .*| << .*", "", line), comments=True) if word != "&&"]
+    if not words:
+        return
+    match words[0]:
+        case "push":
+            (directory / "there").mkdir(exist_ok=True)
+            with within(directory, targets_of(page)):
+                parse(words[1:])
+        case "pip":
+            assert words[1] == "install"
+            if words[2] != "--editable":
+                requirement = Requirement(words[2])
+                assert requirement.name == "pushkit"
+                assert requirement.extras <= EXTRAS
+        case "make":
+            assert re.search(rf"^{words[1]}:", (TOP / "Makefile").read_text(), re.MULTILINE)
+        case program:
+            assert program in PROGRAMS, f"{page}: {program} is neither push nor a program that is explained"
+
+
+def script_lines(text: str) -> Iterator[str]:
+    """The commands of a script, one a line; what is substituted is a word."""
+    for line in re.split(r"\n| \|\| | && | \| |; ", text):
+        yield re.sub(r'"?\$\([^)]*\)"?|"?\$\w+"?', "word", line.strip())
+
+
+def validate_script(text: str, page: str, directory: Path) -> None:
+    """Parse a script by the shell, and each of its lines as one of a console."""
+    done = subprocess.run(["bash", "-n"], input=text, text=True, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    for line in script_lines(text):
+        validate(line, page, directory)
+
+
+def scripts(document: Any) -> Iterator[str]:
+    """The scripts of a workflow of GitHub Actions or of a pipeline of GitLab, at any depth."""
+    if isinstance(document, dict):
+        for key, value in document.items():
+            if key in {"script", "before_script", "after_script"}:
+                yield "\n".join(value)
+            elif key == "run":
+                yield value
+            else:
+                yield from scripts(value)
+    elif isinstance(document, list):
+        for each in document:
+            yield from scripts(each)

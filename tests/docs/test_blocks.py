@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
 import subprocess
 import tomllib
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 import pytest
 import yaml
-from packaging.requirements import Requirement
 
 import options
 from cli.project import PUSH
-from docs import command_line
 from docs.blocks import PAGES, TOP, Block, blocks
+from docs.command_line import scripts, unknown_options, validate, validate_script
 from pushkit import pushfile, registry
 from pushkit.errors import PushkitError
 from pushkit.testing import Nginx
@@ -28,7 +26,6 @@ from pushkit.testing.plugin import require
 from pushkit_notify.webhook import signature
 
 STRATEGIES = {plugin.name for plugin in registry.names("strategies") if plugin.distribution == "pushkit"}
-EXTRAS = set(tomllib.loads((TOP / "pyproject.toml").read_text())["project"]["optional-dependencies"])
 
 #: Blocks that a test runs from the page itself, by page and language: the test.
 RUN = {
@@ -58,25 +55,6 @@ LEFT = {
         "py",
         1,
     ): "its remote is the reader's own; the contract's own tests have such a class",
-}
-
-#: Programs in consoles and scripts that are not ours: what they are there for.
-PROGRAMS = {
-    ".": "the shell's own",
-    "cd": "the shell's own",
-    "chmod": "of every machine",
-    "echo": "of every machine",
-    "eval": "the shell's own",
-    "hugo": "stands for the reader's own generator",
-    "install": "of every machine",
-    "ln": "of every machine",
-    "mkdir": "of every machine",
-    "nginx": "of the page's server",
-    "pytest": "the tests of the reader's plugin",
-    "python3": "makes environments and packages",
-    "ssh-add": "of OpenSSH",
-    "sudo": "of the page's server",
-    "twine": "publishes the reader's plugin",
 }
 
 
@@ -131,36 +109,6 @@ def test_every_option_in_a_comment_is_one(block: Block) -> None:
             assert f"{table}{found[1]}" in known or (table and not own), f"{block}: there is no option {found[1]}"
 
 
-def targets_of(page: str) -> list[str]:
-    """The targets of the Pushfiles on a page. One that has none is about the target of most pages."""
-    found = [
-        name for each in blocks("toml") if each.page == page for name in tomllib.loads(each.text).get("target", {})
-    ]
-    return list(dict.fromkeys(found)) or ["production"]
-
-
-def validate(line: str, page: str, directory: Path) -> None:
-    """Parse a command line of the page, or find the reason why it is there."""
-    words = [word for word in shlex.split(re.sub(r" [<>] .*| << .*", "", line), comments=True) if word != "&&"]
-    if not words:
-        return
-    match words[0]:
-        case "push":
-            (directory / "there").mkdir(exist_ok=True)
-            with command_line.within(directory, targets_of(page)):
-                command_line.parse(words[1:])
-        case "pip":
-            assert words[1] == "install"
-            if words[2] != "--editable":
-                requirement = Requirement(words[2])
-                assert requirement.name == "pushkit"
-                assert requirement.extras <= EXTRAS
-        case "make":
-            assert re.search(rf"^{words[1]}:", (TOP / "Makefile").read_text(), re.MULTILINE)
-        case program:
-            assert program in PROGRAMS, f"{page}: {program} is neither push nor a program that is explained"
-
-
 @pytest.mark.parametrize(
     "line",
     [
@@ -189,20 +137,6 @@ def test_every_command_of_a_console_is_one(block: Block, tmp_path: Path) -> None
         validate(line, block.page, tmp_path)
 
 
-def script_lines(text: str) -> Iterator[str]:
-    """The commands of a script, one a line; what is substituted is a word."""
-    for line in re.split(r"\n| \|\| | && | \| |; ", text):
-        yield re.sub(r'"?\$\([^)]*\)"?|"?\$\w+"?', "word", line.strip())
-
-
-def validate_script(text: str, page: str, directory: Path) -> None:
-    """Parse a script by the shell, and each of its lines as one of a console."""
-    done = subprocess.run(["bash", "-n"], input=text, text=True, capture_output=True, check=False)
-    assert done.returncode == 0, done.stderr
-    for line in script_lines(text):
-        validate(line, page, directory)
-
-
 @pytest.mark.parametrize("block", blocks("sh"), ids=str)
 def test_every_script_is_one_and_so_is_each_push_in_it(block: Block, tmp_path: Path) -> None:
     if (block.page, "sh") not in RUN:
@@ -218,21 +152,6 @@ def test_every_recipe_of_a_makefile_is_a_push(block: Block, tmp_path: Path) -> N
     (tmp_path / "Makefile").write_text(block.text)
     names = re.findall(r"^(\w+):", block.text, re.MULTILINE)
     subprocess.run(["make", "-n", "-C", tmp_path, *names], check=True, capture_output=True)
-
-
-def scripts(document: Any) -> Iterator[str]:
-    """The scripts of a workflow of GitHub Actions or of a pipeline of GitLab, at any depth."""
-    if isinstance(document, dict):
-        for key, value in document.items():
-            if key in {"script", "before_script", "after_script"}:
-                yield "\n".join(value)
-            elif key == "run":
-                yield value
-            else:
-                yield from scripts(value)
-    elif isinstance(document, list):
-        for each in document:
-            yield from scripts(each)
 
 
 @pytest.mark.parametrize("block", blocks("yaml"), ids=str)
@@ -312,4 +231,4 @@ def inline() -> Sequence[tuple[str, str]]:
 @pytest.mark.parametrize(("typed", "page"), inline())
 def test_every_command_within_a_text_has_the_options_it_is_told_with(typed: str, page: str) -> None:
     words = [word.strip("[]") for word in re.sub(r" [<>] .*", "", typed).split()[1:]]
-    assert command_line.unknown_options(words) == set(), page
+    assert unknown_options(words) == set(), page
