@@ -15,6 +15,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from io import StringIO
 from itertools import groupby
 from pathlib import Path
 
@@ -116,10 +117,12 @@ class Machine:
         """
         environment = {"HOME": str(self.home), "PATH": os.environ["PATH"], "TERM": "xterm-256color", "USER": "ann"}
         environment |= {"LOGNAME": "ann", "COLUMNS": str(COLUMNS), "LINES": str(LINES)}
-        pid, terminal = pty.fork()
-        if pid == 0:
-            os.chdir(self.project)
-            os.execve(PUSH, ["push", *words], environment)  # noqa: S606
+        terminal, theirs = pty.openpty()
+        process = subprocess.Popen(
+            [PUSH, *words], cwd=self.project, env=environment, stdin=theirs, stdout=theirs, stderr=theirs,
+            start_new_session=True,
+        )  # fmt: skip
+        os.close(theirs)
         screen = Screen(COLUMNS, LINES)
         stream = pyte.ByteStream(screen)
         best, shown = -1, Text()
@@ -133,9 +136,8 @@ class Machine:
             if score >= best:
                 best, shown = score, drawn(screen)
         os.close(terminal)
-        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-        if code:
-            raise SystemExit(f"push {' '.join(words)} ended with {code}: {screen.display}")
+        if process.wait():
+            raise SystemExit(f"push {' '.join(words)} ended with {process.returncode}: {screen.display}")
         return Text().append("$ ", "green").append(" ".join(["push", *words]), "bold").append("\n").append_text(shown)
 
 
@@ -182,7 +184,7 @@ def states(lines: Sequence[str]) -> int:
 
 def picture(name: str, title: str, columns: int, parts: Sequence[Text]) -> None:
     """Write what a terminal showed, folded to ``columns``, to ``NAME.svg``."""
-    console = Console(record=True, width=columns, file=open(os.devnull, "w"), force_terminal=True)  # noqa: SIM115
+    console = Console(record=True, width=columns, file=StringIO(), force_terminal=True)
     console.print(Text("\n\n").join(parts))
     path = PICTURES / f"{name}.svg"
     path.write_text(console.export_svg(title=title, theme=THEME, code_format=FORMAT, unique_id=name))

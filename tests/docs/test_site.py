@@ -10,15 +10,18 @@ import sys
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from xml.etree import ElementTree
 
 import click
 import pytest
+from rich.style import Style
 
 import commands
 import contract
 import figures
 import names
 import options
+import pictures
 from markdown_text import UndocumentedError, prose, table
 from pushkit import errors, events, registry
 from pushkit.cli.group import COMMANDS
@@ -164,6 +167,21 @@ def test_the_readme_shows_a_picture_that_was_drawn() -> None:
             drawn = (page.parent / picture).read_text()
             assert "$" in drawn
             assert "live&#160;again" in drawn or "pushed&#160;000001" in drawn
+
+
+def test_a_picture_shows_what_a_push_says_in_its_colours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pictures, "HOSTS", 1)
+    monkeypatch.setattr(pictures, "PICTURES", tmp_path)
+    with pictures.machine() as here:
+        shown = here.run()
+    lines = shown.plain.splitlines()
+    assert lines[0] == "$ push"
+    assert re.fullmatch(r"pushed 000001-\S+ to production: 42 files, .*", lines[-2])
+    assert re.fullmatch(r"000001-\S+", lines[-1])
+    assert any(span.style == Style(color="green", bold=False) for span in shown.spans), "what went well is green"
+    pictures.picture("one", "push", 84, [shown])
+    drawn = ElementTree.parse(tmp_path / "one.svg").getroot()
+    assert "verify" in "".join(drawn.itertext())
 
 
 def test_words_are_shown_as_they_are_meant() -> None:
