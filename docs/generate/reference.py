@@ -35,6 +35,11 @@ def example() -> str:
     )
 
 
+def changes() -> str:
+    """The changelog, whose links begin at the top of the tree."""
+    return (TOP / "CHANGELOG.md").read_text().replace("](docs/", "](")
+
+
 PAGES: Mapping[str, Callable[[], str]] = {
     "reference/index.md": index,
     "reference/commands.md": commands.page,
@@ -47,6 +52,6 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "reference/hooks.md": contract.hooks,
     "reference/events.md": contract.event_page,
     "reference/api.md": names.page,
-    "changelog.md": (TOP / "CHANGELOG.md").read_text,
+    "changelog.md": changes,
 }
 """What makes each page. Raises `UndocumentedError` where the code does not say what something is for."""

@@ -9,7 +9,6 @@ import tomllib
 import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import click
 import pytest
@@ -23,7 +22,6 @@ from pushkit import pushfile, registry
 from pushkit.errors import PushkitError
 from pushkit.testing import Nginx
 from pushkit.testing.plugin import require
-from pushkit_notify.webhook import signature
 
 STRATEGIES = {plugin.name for plugin in registry.names("strategies") if plugin.distribution == "pushkit"}
 
@@ -38,7 +36,7 @@ RUN = {
     ("docs/how-to/look.md", "console"): "tests/docs/test_how_to.py",
     ("docs/how-to/look.md", "sh"): "tests/docs/test_how_to.py",
     ("docs/make.md", "make"): "tests/docs/test_make.py",
-    ("docs/notify.md", "py"): "tests/docs/test_blocks.py",
+    ("docs/notify.md", "py"): "tests/cli/test_observers.py",
     ("docs/plugins.md", "py"): "tests/docs/test_plugin_command.py",
     ("docs/plugins.md", "python"): "tests/docs/test_docs.py",
     ("docs/tutorial.md", "console"): "tests/docs/test_stranger.py",
@@ -206,17 +204,6 @@ def test_the_vagrantfile_becomes_the_pushfile_beside_it(tmp_path: Path) -> None:
     (project / "Vagrantfile").write_text(vagrantfile)
     subprocess.run([PUSH, "init", "--from", "Vagrantfile"], cwd=project, check=True, capture_output=True)
     assert tomllib.loads((project / "Pushfile").read_text()) == tomllib.loads(shown)
-
-
-def test_the_receiver_of_a_webhook_takes_what_is_signed_and_nothing_else() -> None:
-    (page,) = (each for each in blocks("py") if each.page == "docs/notify.md")
-    names: dict[str, Any] = {}
-    exec(compile(page.text, str(page), "exec"), names)
-    now = int(names["time"].time())
-    assert names["signed"](signature("key", b"body", now), b"body", "key")
-    assert not names["signed"](signature("key", b"body", now), b"another", "key")
-    assert not names["signed"](signature("another", b"body", now), b"body", "key")
-    assert not names["signed"](signature("key", b"body", now - 301), b"body", "key")
 
 
 INLINE = re.compile(r"`push( [^`]+)`")
