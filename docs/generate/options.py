@@ -86,7 +86,7 @@ def plugin(name: str, kind: Any) -> str:
 
 
 def sources() -> str:
-    """The page of what ``${NAME:...}`` and ``hosts = ["NAME:..."]`` may refer to."""
+    """The page of what ``${NAME:...}``, ``hosts = ["NAME:..."]`` and ``store = "NAME://..."`` may refer to."""
     parts = [
         "# Sources",
         "## Secret sources",
@@ -95,6 +95,9 @@ def sources() -> str:
         "## Host sources",
         'What `hosts = ["NAME:..."]` may name: see [many hosts](../fleet.md#where-the-hosts-come-from).',
         sourced("host_sources"),
+        "## Stores",
+        'What `store = "NAME://..."` may name, and the options of its table: see [many hosts](../fleet.md).',
+        *(f"#{plugin(name, registry.store(name))}" for name in own("stores")),
     ]
     return "\n\n".join(parts) + "\n"
 

@@ -20,7 +20,7 @@ def index() -> str:
         "code leaves something unsaid.\n\n"
         "- [Commands](commands.md) and their options, and [exit codes](exit-codes.md)\n"
         "- [Keys of the Pushfile](keys.md), [options of the strategies](strategies.md), [of the observers]"
-        "(observers.md), and [sources](sources.md) of secrets and hosts\n"
+        "(observers.md), and [sources](sources.md) of secrets and hosts, and stores\n"
         "- [A Pushfile with every option](pushfile-example.md)\n"
         "- [Events](events.md), [hooks](hooks.md) and [Python names](api.md), for plugins\n"
     )

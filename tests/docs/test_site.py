@@ -96,6 +96,9 @@ def test_the_reference_names_everything() -> None:
     page = PAGES["reference/sources.md"]()
     for group in ("secret_sources", "host_sources"):
         assert all(f"### {name} {{" in page for name in options.own(group))
+    for name in options.own("stores"):
+        section = page.split(f"\n### {name}\n")[-1]
+        assert all(f"| `{option}` |" in section for option in options.options(registry.store(name).Options))
 
 
 def test_an_option_without_words_is_noticed() -> None:
