@@ -1,5 +1,5 @@
 # What a contributor types. On a fresh Debian with Python, git and make, each of these sets up what it needs.
-.PHONY: setup demo test chaos lint types docs bench format clean
+.PHONY: setup demo test chaos lint types docs pictures figures bench format clean
 
 export PYTHON ?= python3
 VENV := .venv
@@ -49,8 +49,19 @@ format: setup
 types: setup
 	$(VENV)/bin/mypy
 
+# The site goes to build/site. mkdocs-material says at each start which tool follows it; that is not for every build's log.
+docs: export NO_MKDOCS_2_WARNING = 1
 docs: $(TEST_VENV)/.ready
+	$(TEST_VENV)/bin/mkdocs build --strict
 	$(TEST_VENV)/bin/pytest tests/docs
+
+# The terminal pictures are drawn from real pushes; what they show changes when the output of push does.
+pictures: setup
+	$(VENV)/bin/python docs/generate/pictures.py
+
+# The README's figures are those of docs/benchmarks.md.
+figures: setup
+	$(VENV)/bin/python docs/generate/figures.py
 
 # What people install is measured: from the checkout, Python may compile every module at every start.
 bench: $(TEST_VENV)/.ready

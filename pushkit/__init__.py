@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+"""The version of pushkit, as `push --version` says it."""
 
 if TYPE_CHECKING:
     from pushkit.capture import Captured

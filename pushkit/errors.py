@@ -62,7 +62,7 @@ class Problem(NamedTuple):
 
 
 class PushfileError(PushkitError):
-    """Every problem of a Pushfile, in the order of its lines."""
+    """The Pushfile is wrong. Every problem is listed, in the order of its lines."""
 
     exit_code = 3
 
@@ -86,7 +86,7 @@ class PluginError(PushkitError):
 
 
 class SnapshotError(PushkitError):
-    """The project directory or its revision cannot be read."""
+    """A file of the project cannot be read, or its revision is unknown."""
 
     exit_code = 5
 
@@ -115,7 +115,7 @@ class TimedOut(TargetError):
 
 
 class PushFailed(PushkitError):
-    """Some steps were taken before the failure. ``receipt`` says which, and what is live now."""
+    """Some steps were taken before the failure. The message says what is live now, ``receipt`` which they were."""
 
     exit_code = 8
 
@@ -143,6 +143,6 @@ class Overtaken(Busy):
 
 
 class Interrupted(PushkitError):
-    """The user asked to stop, and the push stopped between two steps. One with a hint says what is live now."""
+    """Somebody asked to stop, and the push stopped between two steps. Its hint says what is live now."""
 
     exit_code = 130

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 hookspec = pluggy.HookspecMarker("pushkit")
 hookimpl = pluggy.HookimplMarker("pushkit")
+"""Marks the function of a plugin that is one of the hooks below."""
 
 
 class StrategyHooks:

@@ -2,7 +2,7 @@
 
 The holder is the lowest ticket that has not ended. It alone may change the target, and before each change it looks that
 it still holds. A push that died is told by its heartbeat, which the target's own clock dates, or at once by the
-machine that it ran on. See docs/target.md.
+machine that it ran on. See docs/explanation/queue.md.
 """
 
 from __future__ import annotations

@@ -48,8 +48,8 @@ if printf 'a\\0b\\0' | xargs -0 -P 2 true >/dev/null 2>&1; then echo xargs-0; ec
 elif printf 'a\\0b\\0' | xargs -0 true >/dev/null 2>&1; then echo xargs-0; fi
 echo "home $PWD"
 """
-#: Seconds that a command has to end when it is asked to; then it is forced.
 GRACE = 5
+"""Seconds that a command has to end when it is asked to; then it is forced."""
 #: Between what `PROBE` printed and what a script printed that came with it.
 NEXT = "pushkit-next"
 #: What is printed in its place by who cannot enter the directory.

@@ -52,14 +52,17 @@ class Given(Transfer):
         )
 
     def directory(self, path: str, mode: int = 0o755) -> None:
+        """Add a directory."""
         self.entries.append(Entry(path, Kind.DIRECTORY, mode))
 
     def file(self, path: str, content: bytes = b"x", mode: int = 0o644) -> None:
+        """Add a file with that content."""
         digest = hashlib.sha256(content).digest()
         self.entries.append(Entry(path, Kind.FILE, mode, len(content), digest))
         self._contents[path] = content
 
     def symlink(self, path: str, link: str) -> None:
+        """Add a symlink, whose text is ``link``."""
         self.entries.append(Entry(path, Kind.SYMLINK, 0o777, link=link))
 
     @contextmanager

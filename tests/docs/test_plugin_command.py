@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
 
 from cli.terminal import Terminal
+from docs.blocks import of
 from docs.test_docs import installed
 
 PAGE = Path(__file__).parents[2] / "docs/plugins.md"
 
 
 def test_the_command_of_the_plugin_page_tells_its_events_to_people_and_to_programs(tmp_path: Path) -> None:
-    code, _ = re.findall(r"```py\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    (code,) = (each.text for each in of(PAGE) if each.language == "py" and "def sweep()" in each.text)
     installed(tmp_path, "sweep", code, '[project.entry-points."pushkit.commands"]\nsweep = "pushkit_sweep"\n')
     for arguments in ([], ["--json"], ["-q"]):
         done = subprocess.run(
@@ -37,7 +37,7 @@ def test_the_command_of_the_plugin_page_tells_its_events_to_people_and_to_progra
 
 
 def test_the_secret_source_of_the_plugin_page_logs_in_once_and_names_what_is_missing(tmp_path: Path) -> None:
-    _, code = re.findall(r"```py\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    (code,) = (each.text for each in of(PAGE) if each.language == "py" and "SecretSource" in each.text)
     # What stands for the vault of a real plugin.
     code += """
 

@@ -1,4 +1,4 @@
-"""A real nginx in front of two pools: it hands on to the one that it includes, as docs/fleet.md has it."""
+"""A real nginx in front of two pools: it hands on to the one that it includes, as docs/how-to/blue-green.md has it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pushkit.testing import Nginx, Sshd
 from pushkit.testing.processes import descendants
 from pushkit.testing.server import free_port
 
-DOCUMENTATION = Path(__file__).parents[2] / "docs/fleet.md"
+DOCUMENTATION = Path(__file__).parents[2] / "docs/how-to/blue-green.md"
 
 
 class Front(Nginx):
@@ -41,7 +41,7 @@ class Front(Nginx):
         return text.replace("nginx -s", f"nginx -p {self._directory} -e {self._log} -c {self._directory}/nginx.conf -s")
 
     def _servers(self) -> str:
-        (front,) = re.findall(r"```nginx\n(.*?)```", DOCUMENTATION.read_text(), re.DOTALL)
+        front, _pool = re.findall(r"```nginx\n(.*?)```", DOCUMENTATION.read_text(), re.DOTALL)
         text = front.replace("/etc/nginx/pools", str(self.include)).replace(
             "listen 80", f"listen {self.host}:{self.port}"
         )

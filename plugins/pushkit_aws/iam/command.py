@@ -22,7 +22,13 @@ FIELD = re.compile(r"\{(?!project\}|target\})\w*\}")
 @click.argument("target", required=False)
 @click.option("--account", required=True, metavar="ID", help="The account, twelve digits.")
 @click.option("--region", metavar="NAME", help="The region; by default the target's.")
-@click.option("--partition", default="aws", type=click.Choice(["aws", "aws-cn", "aws-us-gov"]), show_default=True)
+@click.option(
+    "--partition",
+    default="aws",
+    type=click.Choice(["aws", "aws-cn", "aws-us-gov"]),
+    show_default=True,
+    help="The AWS partition that ARNs begin with.",
+)
 @click.option("--kms-key", default="", metavar="ARN", help="The key that the bucket is encrypted with.")
 @click.option("--terraform", is_flag=True, help="Print Terraform, not JSON.")
 @click.option("--check", "file", type=click.Path(path_type=Path, dir_okay=False), help="A policy of who pushes.")
