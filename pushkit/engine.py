@@ -18,6 +18,7 @@ from pushkit import pushfile, registry
 from pushkit.capability import comparable, inspectable, joinable, lockable, preparable, resumable, revertible
 from pushkit.commits import between
 from pushkit.comparison import Change, compare
+from pushkit.course import Course
 from pushkit.errors import (
     Interrupted,
     Overtaken,
@@ -179,6 +180,12 @@ class Engine:
         with self._session(name, lazily=True) as session:
             return redacted(tuple(inspectable(session.strategy).log()), self.redactor)
 
+    def report(self, name: str) -> tuple[Status, Sequence[LogEntry]]:
+        """What the target ``name`` says of itself, and how the pushes to it ended, the newest last."""
+        with self._session(name, lazily=True) as session:
+            strategy = inspectable(session.strategy)
+            return redacted((strategy.status(), tuple(strategy.log())), self.redactor)
+
     def diff(self, name: str, *, text: bool = False) -> Sequence[Change]:
         """What differs between the project and what is live on ``name``; with ``text``, line by line."""
         with self._session(name, lazily=True) as session:
@@ -308,8 +315,8 @@ class Engine:
         target = self.project.targets[name]
         kind = registry.strategy(target.strategy)
         options = pushfile.options(self.project, target, self._resolver, lazily=lazily)
-        tally = Tally()
-        emit = Emitter(self.redactor, (tally, *self._listeners, *more))
+        tally, course = Tally(), Course(self.redactor)
+        emit = Emitter(self.redactor, (tally, course, *self._listeners, *more))
         # What a script leaves there may be another user's: that is no reason to call a good push a failure.
         with tempfile.TemporaryDirectory(prefix="push-", ignore_cleanup_errors=True) as scratch:
             run = Run(
@@ -328,6 +335,7 @@ class Engine:
                 ask=self._questions,
                 confirm=self._confirm,
                 joining=joining,
+                course=course,
             )
             yield kind, options, run, emit, tally
 

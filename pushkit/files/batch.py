@@ -17,10 +17,12 @@ from shlex import quote
 from typing import BinaryIO
 
 from pushkit.files.operation import (
+    LAPS,
     Absent,
     Append,
     Copy,
     Fence,
+    Log,
     MakeDirectory,
     Operation,
     Point,
@@ -36,9 +38,11 @@ from pushkit.files.operation import (
     Switchable,
     Verify,
     Write,
+    laps,
     makes_root,
 )
-from pushkit.files.scripts import HEAD, Shell, copy_all, digests, kinds, untar
+from pushkit.files.scripts import HEAD, LAP, Shell, copy_all, digests, kinds, untar
+from pushkit.files.ticket import encoded
 from pushkit.model import Entry, Kind
 
 #: Linux takes an argument of 128 KiB at most, and quoting makes a script longer.
@@ -90,13 +94,19 @@ class Batch:
         self._root = root
         self._shell = shell
         self._stage = stage
-        parts = [self._part(number, each) for number, each in enumerate(operations)]
+        over = laps(operations)
+        self._timed = bool(over)
+        parts = [
+            (f"lap {over[number]}\n" if number in over else "") + self._part(number, each)
+            for number, each in enumerate(operations)
+        ]
         first = self._first(parts)
         # What makes the root comes before anything can be done in it.
         making = ""
         if operations and makes_root(operations[0]):
             making, parts[0] = parts[0], ""
-        self._before = f"{HEAD}{making}cd {quote(root)}\n{''.join(parts[:first])}"
+        begin = f"{LAP}laps=\nexport laps\nlap start\n" if self._timed else ""
+        self._before = f"{HEAD}{making}cd {quote(root)}\n{begin}{''.join(parts[:first])}"
         self._after = "" if first is None else self._rest("".join(parts[first:]))
 
     def script(self, undo: str = "") -> str:
@@ -149,7 +159,8 @@ class Batch:
         trap = f"trap {quote('rm -rf ' + quote(f'{self._stage}/{self.desk}'))} EXIT\n"
         if not self._bulky([script]):
             return trap + script
-        self.papers.append(Paper(f"{self.desk}/script", f"set -eu\n{script}".encode("utf-8", "surrogateescape")))
+        script = f"set -eu\n{LAP if self._timed else ''}{script}"
+        self.papers.append(Paper(f"{self.desk}/script", script.encode("utf-8", "surrogateescape")))
         return f"{trap}sh {quote(f'{self._stage}/{self.desk}/script')}\n"
 
     def _paper(self, name: object, content: bytes) -> str:
@@ -195,6 +206,8 @@ class Batch:
                 return f"{make}chmod {mode:o} {new}\nmv -fT {new} {where}\n"
             case Append(path, data):
                 return f"(umask 077; {self._print(number, data)} >>{named(path)})\n"
+            case Log(path, tell):
+                return f"(umask 077; {self._print_record(number, encoded(tell()))} >>{named(path)})\n"
             case Point(path, link):
                 new = named(f"{path}.new")
                 return f"rm -f {new}\nln -s -- {quote(link)} {new}\nmv -fT {new} {named(path)}\n"
@@ -236,6 +249,15 @@ class Batch:
         if len(data) > INLINE or not data.isascii() or b"\\" in data or b"\0" in data:
             return f"cat {self._paper(number, data)}"
         return f"printf %s {quote(data.decode())} | cat"
+
+    def _print_record(self, number: int, line: bytes) -> str:
+        """A command that prints the ``line`` of a record, with the script's laps at its end."""
+        if not self._timed:
+            return self._print(number, line)
+        said = self._print(number, line.removesuffix(b"}\n"))
+        # By one command, so that it is one write.
+        end = f', "{LAPS}": "', '"}\n'
+        return f'said=$( {said} ); printf %s "$said"{quote(end[0])}"$laps"{quote(end[1])} | cat'
 
     def _digests(self, number: int, directory: str, files: Sequence[Entry]) -> str:
         """A command that prints the sha256 of each of ``files``, in order, one a line."""

@@ -23,6 +23,9 @@ JOINED = "joined"
 #: What a ticket is taken for, and how it ends when it made its release live.
 SUCCESS = {"push": GOOD, "rollback": ROLLED_BACK, "switch": SWITCHED, "resume": RESUMED, "join": JOINED}
 
+#: How one ends that did what it was taken for.
+GOOD_ENDS = frozenset({*SUCCESS.values(), PREPARED})
+
 
 @dataclass(frozen=True, slots=True)
 class Ticket:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from pushkit.course import Course
 from pushkit.errors import Overtaken
 from pushkit.events import Emitter, Event
 from pushkit.model import Plan, Project, Release, Target
@@ -89,17 +90,18 @@ class Pusher:
         redactor = Redactor()
         for name, value in secret_fields(options):
             redactor.add(name, value)
-        project = self.project
+        project, course = self.project, Course(redactor)
         run = Run(
             project=project,
             target=project.targets["live"],
-            emit=Emitter(redactor, (self._told,)),
+            emit=Emitter(redactor, (course, self._told)),
             cancelled=self.cancelled,
             scratch=self.scratch,
             person="ada@lovelace",
             redact=redactor,
             environment=self.environment,
             ask=self._ask,
+            course=course,
             **(flags or {}),
         )
         return self.kind.of(options, run)
