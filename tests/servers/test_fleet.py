@@ -46,6 +46,12 @@ def test_all_hosts_go_to_one_release_in_batches_and_back(site: FleetSite) -> Non
         ("push", "good"),
         ("rollback", "rolled back"),
     ]
+    for each in hosts:
+        found = [phase["name"] for phase in log[0]["phases"] if phase["host"] == each]
+        assert found == ["connect", "prepare", "switch"]
+    report = site.push("report", "-o", "-").stdout
+    assert report.count('<th scope="row">127.64.0.') >= COUNT
+    assert f"<strong>{release}</strong> is live on 6 of 6 hosts" in report
     site.change("three")
     site.good("--prepare-only")
     assert site.live == ["one"] * COUNT
