@@ -293,7 +293,7 @@ def line(push: LogEntry, told: set[int]) -> Element:
     ]
     return element(
         "tr",
-        element("th", f"{push.why} {push.number}", scope="row"),
+        element("th", element("span", f"{push.why} {push.number}", class_="short"), scope="row"),
         cell("Ended", moment(push.ended)),
         cell("By", push.who or NONE),
         cell("Release", element("code", push.release or NONE)),
