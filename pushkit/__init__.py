@@ -274,4 +274,8 @@ def __getattr__(name: str) -> Any:
             from importlib import import_module  # noqa: PLC0415  (only when a name is used)
 
             return getattr(import_module(f"pushkit.{module}"), name)
-    raise AttributeError(f"module 'pushkit' has no attribute {name!r}")
+    if name.startswith("__"):
+        raise AttributeError(f"module 'pushkit' has no attribute {name!r}")
+    from pushkit.plugin_api import leaving  # noqa: PLC0415
+
+    return leaving(__name__, name)

@@ -4,6 +4,8 @@ A strategy that pushes files implements `Remote` (about a dozen primitives) and 
 incremental pushes, verification, the atomic switch, pruning and rollback for nothing.
 """
 
+from typing import Any
+
 from pushkit.files.errors import RemoteDenied, RemoteError, RemoteExists, RemoteFull, RemoteLost, RemoteMissing
 from pushkit.files.operation import Independent, Remove, RemoveDirectory, Rename, SetMode
 from pushkit.files.remote import Capabilities, Remote, pieces
@@ -12,6 +14,7 @@ from pushkit.files.shell import ShellRemote, ShellResult, foreseen, shell_of
 from pushkit.files.stat import Found, Stat, safe_name
 from pushkit.files.strategy import FileOptions, FileStrategy
 from pushkit.files.transfer import Transfer
+from pushkit.plugin_api import leaving
 
 __all__ = [
     "GRACE",
@@ -42,3 +45,7 @@ __all__ = [
     "safe_name",
     "shell_of",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    return leaving(__name__, name)

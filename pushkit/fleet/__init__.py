@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from pushkit.plugin_api import leaving
+
 if TYPE_CHECKING:
     from pushkit.fleet.host import expanded, filled, parse
     from pushkit.fleet.options import FleetOptions, RolloutOptions
@@ -52,4 +54,4 @@ def __getattr__(name: str) -> Any:
             from importlib import import_module  # noqa: PLC0415  (only when a name is used)
 
             return getattr(import_module(f"pushkit.{module}"), name)
-    raise AttributeError(f"module 'pushkit.fleet' has no attribute {name!r}")
+    return leaving(__name__, name)
