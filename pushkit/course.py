@@ -44,7 +44,8 @@ class Course:
         self._lock = threading.Lock()
         # When each phase began and ended, by its host, which is empty where there is one, and its name.
         self._phases: dict[tuple[str, str], tuple[float, float]] = {}
-        self._hosts: dict[str, str] = {}
+        self._hosts: set[str] = set()
+        self._failed: set[str] = set()
         self._output: dict[str, deque[str]] = {}
         self._switched: set[str] = set()
         self._ready = 0.0
@@ -72,23 +73,23 @@ class Course:
                 self._take("", "plan", self._ready)
                 self.size = plan.size
             case HostChanged(host=host, state=state, reason=reason):
-                self._hosts[host] = state
-                if state == "connected":
-                    self._take(host, "connect", 0.0)
+                self._hosts.add(host)
                 if reason:
+                    self._failed.add(host)
                     self._keep(host, f"{state}: {reason}")
             case Output(source=source, line=line):
                 self._keep(source, line)
 
     @contextmanager
-    def during(self, name: str) -> Iterator[None]:
-        """A phase: what is done in it."""
+    def during(self, name: str, host: str = "") -> Iterator[None]:
+        """A phase: what is done in it, on ``host`` where there are many."""
         began = self.now
         try:
             yield
         finally:
-            self._take("", name, began)
-            self._ready = max(self._ready, self.now)
+            self._take(host, name, began)
+            if not host:
+                self._ready = self.now
 
     @property
     def phases(self) -> Sequence[Phase]:
@@ -99,9 +100,12 @@ class Course:
 
     @property
     def output(self) -> Sequence[str]:
-        """The last lines of each command or host, behind its name; whatever was heard of last comes last."""
+        """The last lines of each command or host, behind its name: those of hosts that failed at the end, and before
+        that whatever was heard of last.
+        """
         with self._lock:
-            return [f"{source}: {line}" for source, lines in self._output.items() for line in lines]
+            sources = sorted(self._output, key=lambda source: source.split(" ")[0] in self._failed)
+            return [f"{source}: {line}" for source in sources for line in self._output[source]]
 
     def _host(self, step: Step) -> str:
         return step.subject if step.subject in self._hosts else ""

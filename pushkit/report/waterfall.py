@@ -112,9 +112,18 @@ def lasted(phases: Sequence[Phase]) -> float:
 def axis(length: float) -> Element:
     """The seconds over the bars."""
     marks = [
-        element("span", brief(at), style=f"left:{share(at, length)}") for at in ticks(length) if at <= length * 0.94
+        element("span", marked(at, length), style=f"left:{share(at, length)}")
+        for at in ticks(length)
+        if at <= length * 0.94
     ]
     return element("div", *marks, class_="axis", aria_hidden="true")
+
+
+def marked(at: float, length: float) -> str:
+    """What stands at a mark of an axis, in the unit of the whole."""
+    if at == 0:
+        return "0"
+    return f"{at * 1000:.0f} ms" if length < 1 else f"{at:g} s" if length < 120 else duration(at)
 
 
 def legend(phases: Sequence[Phase]) -> Element:
