@@ -74,7 +74,8 @@ class Course:
                 self.size = plan.size
             case HostChanged(host=host, state=state, reason=reason):
                 self._hosts.add(host)
-                if reason:
+                # Who is done may have something to say of it, too.
+                if reason and state != "done":
                     self._failed.add(host)
                     self._keep(host, f"{state}: {reason}")
             case Output(source=source, line=line):

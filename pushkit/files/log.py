@@ -58,14 +58,14 @@ def chosen(phases: Sequence[Phase]) -> Sequence[Phase]:
 
 
 def last(lines: Sequence[str], most: int = OUTPUT) -> list[str]:
-    """The last of ``lines``: as many as have ``most`` characters."""
+    """The last of ``lines``: as many as have ``most`` characters, their ends among them."""
     kept: list[str] = []
     for line in reversed(lines):
-        most -= len(line)
+        most -= len(line) + 1
         if most < 0:
             break
-        kept.insert(0, line)
-    return kept
+        kept.append(line)
+    return kept[::-1]
 
 
 def read_log(remote: Remote, state: State) -> tuple[Sequence[LogEntry], int]:
@@ -102,7 +102,7 @@ def entry_of(line: bytes) -> LogEntry | None:
         previous,
         outcome,
         phases=tuple([*phases_in(record.get("phases")), *laps_in(record.get(LAPS), record.get("at"))][:PHASES]),
-        size=size if type(size) is int and size >= 0 else 0,
+        size=size if type(size) is int and 0 <= size < 1 << 63 else 0,
         output=tuple(last([each for each in output if isinstance(each, str)])),
     )
 

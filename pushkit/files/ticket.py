@@ -123,12 +123,13 @@ def read_ticket(number: int, parts: Mapping[str, bytes], heartbeat: float) -> Ti
 
 
 def time_of(text: object) -> datetime | None:
-    """The time that a record says, None when it says none, or one without its zone."""
+    """The time that a record says, None when it says none, one without its zone, or one before there were any."""
     try:
         time = datetime.fromisoformat(text) if isinstance(text, str) else None
     except ValueError:
         return None
-    return time if time and time.tzinfo else None
+    # At the ends of the calendar there is no other zone to show it in.
+    return time if time and time.tzinfo and 1970 <= time.year < 9999 else None
 
 
 def release_of(record: Mapping[str, Any]) -> Release:

@@ -91,12 +91,17 @@ def test_a_log_of_before_is_read_and_one_that_lies_costs_no_push_its_place(proje
         "output": ["seen", 3, "x" * 10_000],
         "size": True,
     }
-    history.write_text(f"{json.dumps(old)}\n{json.dumps({**old, 'number': 2, **lies})}\n")
-    (line,) = project.push("report", "production", "--json").stdout.splitlines()
-    before, lying = json.loads(line)["log"]
+    ends = {"ended": "0001-01-01T00:00:00+14:00"}, {"ended": "9999-12-31T23:59:59-12:00"}
+    more = {"number": 3, "size": 10**400, "output": [""] * 100_000, "outcome": "failed"}
+    lines = [old, {**old, "number": 2, **lies}, {**old, **more}, *({**old, "number": 4, **each} for each in ends)]
+    history.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    told, line = project.push("report", "production", "--json").stdout.splitlines()
+    assert "damaged lines of the log are left out: 2" in told
+    before, lying, large = json.loads(line)["log"]
     assert (before["phases"], before["size"], before["output"]) == ([], 0, [])
     assert [(each["name"], each["began"], each["seconds"]) for each in lying["phases"]] == [("ok", 1.0, 2.0)]
     assert (lying["size"], lying["output"]) == (0, [])
+    assert (large["size"], len(large["output"])) == (0, 4096)
     assert project.push("report", "production").returncode == 0
 
 
