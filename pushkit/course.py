@@ -16,6 +16,7 @@ from pushkit.events import (
     SnapshotTaken,
     StepFailed,
     StepFinished,
+    StepProgress,
     StepStarted,
 )
 from pushkit.model import Action, Phase, Step
@@ -60,8 +61,12 @@ class Course:
     def __call__(self, event: Event) -> None:
         """Take down ``event``."""
         match event:
+            case StepProgress():
+                # There are most of these, and of the steps.
+                pass
             case StepStarted(step=step):
-                self._meanwhile(step)
+                if self._key(step) not in self._phases:
+                    self._meanwhile(step)
             case StepFinished(step=step) | StepFailed(step=step):
                 self._meanwhile(step)
                 if step.action is Action.SWITCH and isinstance(event, StepFinished):
@@ -111,11 +116,16 @@ class Course:
     def _host(self, step: Step) -> str:
         return step.subject if step.subject in self._hosts else ""
 
-    def _meanwhile(self, step: Step) -> None:
+    def _key(self, step: Step) -> tuple[str, str]:
+        """The host and the name of the phase that a step belongs to now."""
         host = self._host(step)
-        around = AFTER if host in self._switched else BEFORE
-        name = around if step.action is Action.RUN else phase(step)
-        self._take(host, name, self.now if name != "verify" else self._latest(host))
+        if step.action is Action.RUN:
+            return host, AFTER if host in self._switched else BEFORE
+        return host, phase(step)
+
+    def _meanwhile(self, step: Step) -> None:
+        host, name = self._key(step)
+        self._take(host, name, self._latest(host) if step.action is Action.VERIFY else self.now)
 
     def _latest(self, host: str) -> float:
         """When the last phase ended. What a server verifies with a script is heard of when it is done."""

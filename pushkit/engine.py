@@ -63,6 +63,7 @@ from pushkit.model import (
 )
 from pushkit.observer import Audience
 from pushkit.options import Options
+from pushkit.portability import unportable
 from pushkit.questions import Ask, Questions
 from pushkit.resolver import Resolver
 from pushkit.secrets.redaction import Redactor
@@ -158,7 +159,9 @@ class Engine:
             plan = session.strategy.plan(snapshot)
         except (SnapshotError, PushRefused, TargetError) as error:
             return [Finding(Severity.ERROR, where, error.message, error.hint)]
-        told = dict.fromkeys((*snapshot.warnings, *plan.warnings))
+        told = dict.fromkeys(
+            (*snapshot.warnings, *plan.warnings, *unportable([each.path for each in snapshot.entries]))
+        )
         return [Finding(Severity.WARNING, where, message) for message in told]
 
     def hosts(self, name: str) -> Sequence[Host]:

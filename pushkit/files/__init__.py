@@ -4,7 +4,7 @@ A strategy that pushes files implements `Remote` (about a dozen primitives) and 
 incremental pushes, verification, the atomic switch, pruning and rollback for nothing.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pushkit.files.errors import RemoteDenied, RemoteError, RemoteExists, RemoteFull, RemoteLost, RemoteMissing
 from pushkit.files.operation import Independent, Remove, RemoveDirectory, Rename, SetMode
@@ -47,5 +47,8 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    return leaving(__name__, name)
+if not TYPE_CHECKING:
+    # Who checks types sees the names that there are, and no others.
+
+    def __getattr__(name: str) -> Any:
+        return leaving(__name__, name)

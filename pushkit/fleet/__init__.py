@@ -48,10 +48,13 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    for module, names in _MODULES.items():
-        if name in names:
-            from importlib import import_module  # noqa: PLC0415  (only when a name is used)
+if not TYPE_CHECKING:
+    # Who checks types sees the names that there are, and no others.
 
-            return getattr(import_module(f"pushkit.{module}"), name)
-    return leaving(__name__, name)
+    def __getattr__(name: str) -> Any:
+        for module, names in _MODULES.items():
+            if name in names:
+                from importlib import import_module  # noqa: PLC0415  (only when a name is used)
+
+                return getattr(import_module(f"pushkit.{module}"), name)
+        return leaving(__name__, name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
@@ -180,6 +181,8 @@ class RemoteContract(PrimitivesContract):
         assert pusher.push()
 
 
+#: Seconds after which a push that is to be killed is given up.
+PATIENCE = 120
 #: At which of its events a push is killed: in the middle of sending, and when it has begun to change what is live.
 DEADLY: Sequence[Callable[[Event], bool]] = (
     lambda event: isinstance(event, StepFinished),
@@ -194,12 +197,13 @@ def killed(pusher: Pusher, deadly: Callable[[Event], bool]) -> None:
         warnings.simplefilter("ignore", DeprecationWarning)
         child = os.fork()
     if not child:
-        code = 1
+        # One that hangs ends as well, and is told.
+        signal.alarm(PATIENCE)
         try:
             pusher.hear = lambda event: os._exit(9) if deadly(event) else None
             pusher.push()
         finally:
-            os._exit(code)
+            os._exit(1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9, "the push ended before it was killed"
 
 
