@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC
 from importlib.resources import files
 from xml.etree.ElementTree import Element
 
 from pushkit import __version__
 from pushkit.amount import amount, counted
 from pushkit.model import LogEntry
-from pushkit.report.history import History, Verdict, began, seconds, verdict
+from pushkit.report.history import History, Verdict, seconds, verdict
+from pushkit.report.mark import mark
 from pushkit.report.markup import Child, document, element, moment
+from pushkit.report.timeline import timeline
 from pushkit.report.waterfall import brief, waterfall
 
-#: So many pushes are listed, so many are bars in the timeline, so many failures are told with their output.
-LISTED, BARS, FAILURES = 500, 90, 30
+#: So many pushes are listed, and so many failures are told with their output.
+LISTED, FAILURES = 500, 30
 #: So many pushes are told phase by phase, of at most so many phases together.
 TOLD, PHASES = 12, 1500
-#: So many bars lie between two days that are named.
-APART = 4
 #: So many hosts with one release are named.
 NAMED = 12
 #: What stands where nothing is known.
 NONE = "—"
-MARKS = {Verdict.GOOD: "✓", Verdict.BACK: "↶", Verdict.BAD: "✕", Verdict.OTHER: "•"}
 #: Nothing is loaded and nothing runs, whatever a target says.
 POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
@@ -106,7 +104,7 @@ def sections(history: History) -> Iterator[Element]:
     if not history.pushes:
         yield section("pushes", "Pushes", element("p", "There was no push yet."))
         return
-    yield section("timeline", "Timeline", *timeline(history.pushes[-BARS:]))
+    yield section("timeline", "Timeline", *timeline(history.pushes))
     if told := phased(history.pushes):
         yield section("time", "Where the time went", *(details(push, first=not at) for at, push in enumerate(told)))
     if history.failures:
@@ -152,67 +150,6 @@ def names(hosts: Sequence[str]) -> Sequence[Child]:
     return [element("details", element("summary", counted(len(hosts), "host")), element("p", ", ".join(hosts)))]
 
 
-# The timeline.
-
-
-def timeline(pushes: Sequence[LogEntry]) -> Iterator[Element]:
-    """A bar a push, as high as it took long, the newest first for who hears it and last for who sees it."""
-    longest = max((took for push in pushes if (took := seconds(push)) is not None), default=0.0)
-    bars: list[Element] = []
-    days: list[str] = []
-    since = APART
-    for push in pushes:
-        day = f"{began(push).astimezone(UTC):%b %d}".replace(" 0", " ")
-        since += 1
-        named = day not in days and since > APART
-        if named:
-            days.append(day)
-            since = 0
-        bars.insert(0, bar(push, longest, day if named else ""))
-    yield element(
-        "div",
-        element("ol", *bars, class_="bars", reversed="reversed"),
-        class_="scroll",
-        role="region",
-        aria_label="Timeline of pushes",
-        tabindex=0,
-    )
-    kinds = [each for each in Verdict if any(verdict(push) is each for push in pushes)]
-    items = [
-        element("li", element("span", MARKS[each], class_=f"mark {css(each)}", aria_hidden="true"), each.value)
-        for each in kinds
-    ]
-    top = f"The longest of these took {brief(longest)}. " if longest else ""
-    yield element("ul", *items, class_="legend")
-    yield element("p", f"{top}A bar is a push, as high as it took long; the newest is on the right.", class_="small")
-
-
-def bar(push: LogEntry, longest: float, day: str) -> Element:
-    """One push of the timeline, which leads to more of it."""
-    took, ended = seconds(push), verdict(push)
-    height = f"{max(6.0, 100 * took / longest):.0f}%" if took is not None and longest else "6%"
-    words = f"{push.why} {push.number}, {ended.value}" + (f", {brief(took)}" if took is not None else "")
-    time = f"{push.ended.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
-    inner = [
-        element(
-            "span", class_=f"column {css(ended)}" + ("" if took is not None else " unknown"), style=f"height:{height}"
-        ),
-        element("span", MARKS[ended], class_=f"mark {css(ended)}", aria_hidden="true"),
-    ]
-    link = element("a", *inner, href=f"#{anchor(push)}", aria_label=f"{words}, {time}", title=f"{words}, {time}")
-    return element("li", link, *([element("span", day, class_="day", aria_hidden="true")] if day else []))
-
-
-def anchor(push: LogEntry) -> str:
-    """Where more is told of a push."""
-    return f"failed-{push.number}" if verdict(push) is Verdict.BAD else f"push-{push.number}"
-
-
-def css(ended: Verdict) -> str:
-    """The class of a verdict."""
-    return f"is-{ended.name.lower()}"
-
-
 # Where the time went.
 
 
@@ -232,7 +169,7 @@ def details(push: LogEntry, *, first: bool) -> Element:
     ended = verdict(push)
     summary = element(
         "summary",
-        element("span", MARKS[ended], class_=f"mark {css(ended)}", aria_hidden="true"),
+        mark(ended),
         element("span", f"{push.why} {push.number}", class_="name"),
         element("span", brief(seconds(push) or 0.0), class_="took"),
         element("span", moment(push.ended), f", {ended.value}", class_="small"),
@@ -288,7 +225,7 @@ def line(push: LogEntry, told: set[int]) -> Element:
     if push.number in told:
         length = element("a", length, href=f"#time-{push.number}", aria_label=f"{length}: where the time went")
     outcome: list[Child] = [
-        element("span", MARKS[ended], class_=f"mark {css(ended)}", aria_hidden="true"),
+        mark(ended),
         push.outcome,
     ]
     return element(
