@@ -222,3 +222,5 @@ def test_it_may_be_one_file_that_pushes(place: Place, project: Path, tmp_path_fa
     release = run(one, "production", cwd=project, **environment).strip()
     assert (project / "live/current").readlink() == Path("releases") / release
     assert f"{release} is live" in run(one, "status", "production", cwd=project, **environment)
+    # It starts push again and again, which is found in the file only.
+    run(one, "demo", "-q", cwd=base, **environment)
