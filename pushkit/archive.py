@@ -47,14 +47,16 @@ class Part(NamedTuple):
     below: str = ""
 
 
-def tar(*parts: Part) -> Iterator[bytes]:
-    """The stream, in pieces of about 256 KiB.
+def tar(*parts: Part, before: int = 0, end: bool = True) -> Iterator[bytes]:
+    """The stream, in pieces of about 256 KiB; with its ``end``, or with more to follow.
+
+    ``before`` is how many bytes of it there were already.
 
     Owner and group are 0 and have no names. Raises `SnapshotChanged` when a file is shorter or longer than its entry
     says, before anything follows it.
     """
     buffer: list[bytes] = []
-    held = total = 0
+    held, total = 0, before
     for piece in chain.from_iterable(map(pieces, parts)):
         buffer.append(piece)
         held += len(piece)
@@ -62,8 +64,9 @@ def tar(*parts: Part) -> Iterator[bytes]:
             yield b"".join(buffer)
             total += held
             buffer, held = [], 0
-    ending = 2 * BLOCK
-    buffer.append(bytes(ending + -(total + held + ending) % RECORD))
+    if end:
+        ending = 2 * BLOCK
+        buffer.append(bytes(ending + -(total + held + ending) % RECORD))
     yield b"".join(buffer)
 
 

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -22,9 +23,7 @@ from pushkit.course import Course
 from pushkit.errors import (
     Interrupted,
     Overtaken,
-    PluginError,
     PushFailed,
-    PushfileError,
     PushkitError,
     PushRefused,
     SnapshotError,
@@ -53,6 +52,7 @@ from pushkit.model import (
     Hold,
     Host,
     LogEntry,
+    Notify,
     Outcome,
     Plan,
     Project,
@@ -61,7 +61,7 @@ from pushkit.model import (
     Severity,
     Status,
 )
-from pushkit.observer import Audience
+from pushkit.observer import Audience, Observer
 from pushkit.options import Options
 from pushkit.portability import unportable
 from pushkit.questions import Ask, Questions
@@ -260,8 +260,8 @@ class Engine:
                         receipt = self._receipt(session, start, Outcome.NOTHING, live=plan.live)
                         break
                     self._guard(plan)
-                    if turn == 1:
-                        self._start(session, plan, snapshot)
+                    if not session.emit.begun:
+                        self._announce(session, plan, snapshot)
                     try:
                         release = session.strategy.push(plan, snapshot)
                     except Overtaken:
@@ -269,6 +269,7 @@ class Engine:
                         if turn == TURNS:
                             raise
                         continue
+                    session.emit.begin()
                     outcome, live = (Outcome.PREPARED, plan.live) if self._prepare else (Outcome.DONE, release.id)
                     receipt = self._receipt(session, start, outcome, release=release, live=live)
                     break
@@ -284,28 +285,22 @@ class Engine:
 
     @contextmanager
     def _audience(self, name: str) -> Iterator[Audience]:
-        """The observers of the Pushfile, for one command. One that cannot be asked for is warned of, and is no reason
-        not to push.
+        """The observers of the Pushfile, for one command. One that cannot be told is warned of, and is no reason not to
+        push.
         """
-        warn = Emitter(self.redactor, self._listeners)
-        observers = []
-        for each in self.project.notify.values():
-            try:
-                kind = registry.observer(each.observer)
-                observers.append(
-                    (each.name, kind(pushfile.notify_options(self.project, each, self._resolver), self.project))
-                )
-            except PushfileError as error:
-                why = "; ".join(f"{found.path}: {found.message} ({found.hint})" for found in error.problems)
-                warn(Warned(name, f"{each.name} is not told: {why}"))
-            except (PluginError, PushRefused) as error:
-                warn(Warned(name, f"{each.name} is not told: {error.message}"))
-        audience = Audience(observers)
+        makers = [(each.name, partial(self._observer, each)) for each in self.project.notify.values()]
+        audience = Audience(makers, self._questions.is_open)
         try:
             yield audience
         finally:
+            warn = Emitter(self.redactor, self._listeners)
             for problem in audience.close():
                 warn(Warned(name, problem))
+
+    def _observer(self, notify: Notify) -> Observer[Any]:
+        """An observer, whose secrets are looked up when there is something to tell."""
+        kind = registry.observer(notify.observer)
+        return kind(pushfile.notify_options(self.project, notify, self._resolver), self.project)
 
     @contextmanager
     def _ready(
@@ -413,13 +408,16 @@ class Engine:
         session.emit(PlanReady(session.target.name, plan))
         return plan
 
-    def _start(self, session: Session, plan: Plan, snapshot: Snapshot) -> None:
-        """Tell that the push begins; what it brings, where somebody is there to hear of it."""
+    def _announce(self, session: Session, plan: Plan, snapshot: Snapshot) -> None:
+        """Let it be told that the push begins, and what it brings, where somebody is there to hear of it.
+
+        With its first step: until then it may wait for its turn, or have none.
+        """
         commits, more = (
             between(self.project.root, plan.live, snapshot.revision.commit) if self.project.notify else ((), 0)
         )
         revision = snapshot.revision.short
-        session.emit(PushStarted(session.target.name, self._person, revision, plan.live, commits, more))
+        session.emit.beginning = PushStarted(session.target.name, self._person, revision, plan.live, commits, more)
 
     def _guard(self, plan: Plan) -> None:
         removed, there = plan.removed, plan.there

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
+from pathlib import PurePath
 from typing import Any, Protocol, TypeVar
 
 from pushkit.model import Commit, Hold, Plan, Receipt, Release, Step
@@ -36,7 +37,7 @@ class PlanReady(Event):
 
 @dataclass(frozen=True, slots=True)
 class PushStarted(Event):
-    """The plan is about to be carried out by ``who``.
+    """The plan is carried out by ``who``, whose turn it is: the first step begins.
 
     ``live`` is the id of the release that is live yet. ``commits`` are what is new since then, the newest first, as far
     as git knows, and ``more`` how many there are beside them.
@@ -78,6 +79,31 @@ class StepFailed(Event):
 
     step: Step
     error: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepsPassed(Event):
+    """Small steps that were begun and are done, one after the other, in ``seconds`` altogether.
+
+    Only listeners that say that they take ``many`` get it; all others get what it stands for, see `Emitter`.
+    """
+
+    steps: tuple[Step, ...]
+    seconds: float
+
+    @property
+    def size(self) -> int:
+        """The bytes of all steps."""
+        return sum([step.size for step in self.steps])
+
+    def each(self) -> Iterator[Event]:
+        """What it stands for: that each step began, that its bytes have travelled, and that it is done."""
+        seconds = self.seconds / len(self.steps)
+        for step in self.steps:
+            yield StepStarted(self.target, step)
+            if step.size:
+                yield StepProgress(self.target, step, step.size)
+            yield StepFinished(self.target, step, seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,20 +226,40 @@ class Redact(Protocol):
 
 
 class Emitter:
-    """Passes each event, redacted, to every listener, one event at a time whatever thread it comes from."""
+    """Passes each event, redacted, to every listener, one event at a time whatever thread it comes from.
+
+    A listener whose attribute ``many`` is true gets `StepsPassed` as it is, the others get each step's own events.
+    ``beginning`` is an event that is told when the first step begins, just before it; ``begun`` says that it was.
+    """
 
     def __init__(self, redact: Redact, listeners: tuple[Emit, ...]) -> None:
+        self.beginning: Event | None = None
+        self.begun = False
         self._redact = redact
         self._listeners = listeners
         self._lock = threading.RLock()
 
+    def begin(self) -> None:
+        """Tell ``beginning``, unless it was told."""
+        with self._lock:
+            event, self.beginning = self.beginning, None
+            if event:
+                self.begun = True
+                self(event)
+
     def __call__(self, event: Event) -> None:
         """Redact ``event`` and hand it on."""
         with self._lock:
+            if isinstance(event, (StepStarted, StepsPassed)):
+                self.begin()
             if self._redact:
                 event = redacted(event, self._redact)
             for listener in self._listeners:
-                listener(event)
+                if isinstance(event, StepsPassed) and not getattr(listener, "many", False):
+                    for each in event.each():
+                        listener(each)
+                else:
+                    listener(event)
 
 
 def redacted(value: T, redact: Callable[[str], str]) -> T:
@@ -223,9 +269,16 @@ def redacted(value: T, redact: Callable[[str], str]) -> T:
         text = redact(value)
         # An enumeration's member is a str too; it holds no secret and must stay what it is.
         new = value if text == value else text
-    elif isinstance(value, tuple) and not hasattr(value, "_fields"):
-        items = tuple(redacted(item, redact) for item in value)
-        new = items if any(a is not b for a, b in zip(items, value, strict=True)) else value
+    elif isinstance(value, (tuple, list)):
+        items = [redacted(item, redact) for item in value]
+        if any(a is not b for a, b in zip(items, value, strict=True)):
+            new = type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
+    elif isinstance(value, Mapping):
+        there = {redacted(key, redact): redacted(item, redact) for key, item in value.items()}
+        new = value if all(key in there and there[key] is item for key, item in value.items()) else there
+    elif isinstance(value, PurePath):
+        text = redact(str(value))
+        new = value if text == str(value) else type(value)(text)
     elif is_dataclass(value) and not isinstance(value, type):
         changes = {}
         for each in fields(value):

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pushkit.host_source import HostSource
     from pushkit.observer import Observer
     from pushkit.secrets.source import SecretSource
+    from pushkit.store import Store
     from pushkit.strategy import Strategy
     from pushkit.traffic import Traffic
 
@@ -53,6 +54,14 @@ class TrafficHooks:
     @hookspec
     def pushkit_traffic(self) -> Traffic:  # type: ignore[empty-body]
         """Return the function that turns the traffic to a pool, and says which one has it."""
+
+
+class StoreHooks:
+    """Group ``pushkit.stores``: where hosts fetch what is pushed to them, ``store = "NAME://..."``."""
+
+    @hookspec
+    def pushkit_store(self) -> type[Store]:  # type: ignore[type-arg,empty-body]
+        """Return the store's class. Its ``name`` is the name of the entry point."""
 
 
 class ObserverHooks:

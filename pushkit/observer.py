@@ -6,11 +6,12 @@ import queue
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, ClassVar, Generic, TypeVar
 
-from pushkit.events import Event, Output, StepFinished, StepProgress, StepStarted
+from pushkit.errors import PluginError, PushfileError, PushRefused
+from pushkit.events import Event, Output, StepFinished, StepProgress, StepsPassed, StepStarted
 from pushkit.model import Project
 from pushkit.options import Options
 from pushkit.strategy import one_line
@@ -18,9 +19,11 @@ from pushkit.strategy import one_line
 OptionsT = TypeVar("OptionsT", bound=Options)
 
 # What comes once a file or more often is for progress, not for people elsewhere.
-FREQUENT = (StepStarted, StepProgress, StepFinished)
+FREQUENT = (StepStarted, StepProgress, StepFinished, StepsPassed)
 # How long the end of a push waits for observers, all of them together, in seconds.
 PATIENCE = 5.0
+# Between two looks at them, in seconds.
+TICK = 0.1
 # Events that an observer is behind with; what comes after is not told to it.
 BACKLOG = 1000
 
@@ -44,11 +47,22 @@ class Observer(ABC, Generic[OptionsT]):
         """Take in one event, redacted. Called in a thread of the observer's own; what it raises changes nothing."""
 
 
-class Audience:
-    """Tells observers of events, each in a thread of its own, so that one that hangs or raises changes nothing."""
+#: Makes an observer. What it takes that fails or hangs is the observer's failure.
+Make = Callable[[], Observer[Any]]
 
-    def __init__(self, observers: Sequence[tuple[str, Observer[Any]]]) -> None:
-        self._seats = [Seat(name, observer) for name, observer in observers]
+
+class Audience:
+    """Tells observers of events, each in a thread of its own, so that one that hangs or raises changes nothing.
+
+    ``makers`` are asked for them there, by name: the address of a chat may be a secret of a vault that hangs.
+    ``asking`` says whether a person is asked something just now, which takes its time.
+    """
+
+    many = True
+
+    def __init__(self, makers: Sequence[tuple[str, Make]], asking: Callable[[], bool] = lambda: False) -> None:
+        self._asking = asking
+        self._seats = [Seat(name, make) for name, make in makers]
 
     def __call__(self, event: Event) -> None:
         """Tell every observer of ``event``. Never waits."""
@@ -58,16 +72,21 @@ class Audience:
 
     def close(self) -> Sequence[str]:
         """Wait a little for who is still listening. Returns what went wrong, a sentence for each observer."""
+        for seat in self._seats:
+            seat.tell(None)
         end = time.monotonic() + PATIENCE
-        return [problem for seat in self._seats if (problem := seat.leave(end))]
+        while time.monotonic() < end and not all(seat.is_empty(TICK) for seat in self._seats):
+            if self._asking():
+                end = time.monotonic() + PATIENCE
+        return [problem for seat in self._seats if (problem := seat.problem())]
 
 
 class Seat:
     """One observer, its thread, and what it has still to hear."""
 
-    def __init__(self, name: str, observer: Observer[Any]) -> None:
+    def __init__(self, name: str, make: Make) -> None:
         self._name = name
-        self._observer = observer
+        self._make = make
         self._failure = ""
         self._events: queue.Queue[Event | None] = queue.Queue(BACKLOG)
         # A daemon: an observer that hangs does not keep the command alive.
@@ -79,6 +98,8 @@ class Seat:
         try:
             self._events.put_nowait(event)
         except queue.Full:
+            if not self._thread.is_alive():
+                return
             self._failure = f"{self._name} was told only a part: it is too slow"
             if not isinstance(event, Output):
                 # How it ends is heard by everybody; a line of output makes room for it.
@@ -86,17 +107,34 @@ class Seat:
                     self._events.get_nowait()
                 self.tell(event)
 
-    def leave(self, end: float) -> str:
-        """Wait until ``end`` (of the monotonic clock) for the observer, and say what went wrong with it."""
-        self.tell(None)
-        self._thread.join(max(0.0, end - time.monotonic()))
+    def is_empty(self, seconds: float) -> bool:
+        """Whether the observer has heard it all, or does within ``seconds``."""
+        self._thread.join(seconds)
+        return not self._thread.is_alive()
+
+    def problem(self) -> str:
+        """What went wrong with the observer, in a sentence; empty when nothing did."""
         if self._thread.is_alive():
             return f"{self._name} did not answer in time and was left behind"
         return self._failure
 
     def _listen(self) -> None:
+        # Whatever an observer raises changes nothing, be it that it wants to end the process.
+        try:
+            observer = self._make()
+        except BaseException as error:
+            self._failure = told(self._name, error)
+            return
         while (event := self._events.get()) is not None:
             try:
-                self._observer.hear(event)
-            except Exception as error:  # whatever an observer raises changes nothing
-                self._failure = f"{self._name} failed: {one_line(error)}"
+                observer.hear(event)
+            except BaseException as error:
+                self._failure = told(self._name, error)
+
+
+def told(name: str, error: BaseException) -> str:
+    """What became of the observer ``name``: not told, since something of its table cannot be had; or it failed."""
+    if isinstance(error, PushfileError):
+        why = "; ".join(f"{found.path}: {found.message} ({found.hint})" for found in error.problems)
+        return f"{name} is not told: {why}"
+    return f"{name} {'is not told' if isinstance(error, (PluginError, PushRefused)) else 'failed'}: {one_line(error)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, create_model
 from pydantic_core import CoreSchema
 
+from pushkit.errors import PluginError
 from pushkit.expectation import PUBLIC
 
 
@@ -39,7 +41,18 @@ class Options(BaseModel):
 
 
 @cache
-def without_schema(options: type[Options]) -> str:
+def schema_of(options: type[BaseModel]) -> Mapping[str, Any]:
+    """The JSON Schema of ``options``, which says what a wrong value should have been. Raises `PluginError` without."""
+    if field := without_schema(options):
+        raise PluginError(
+            f"{options.__module__} has an option that nothing can explain, {field}",
+            hint="this is for its authors: push plugins --check",
+        )
+    return options.model_json_schema()
+
+
+@cache
+def without_schema(options: type[BaseModel]) -> str:
     """The field of ``options`` that has no JSON Schema, and why; empty where all have one.
 
     Without one nothing can say what the option may be: no command, and no message about a wrong value.

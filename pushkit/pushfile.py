@@ -14,7 +14,7 @@ from pushkit.model import Notify, Project, Target
 from pushkit.pushfile_reader import Finding, Reader
 from pushkit.secrets import references
 from pushkit.suggestion import did_you_mean
-from pushkit.table import Table, schema_of
+from pushkit.table import Table
 
 if TYPE_CHECKING:
     from pushkit.options import Options
@@ -101,15 +101,18 @@ def options(project: Project, target: Target, resolver: Resolver, *, lazily: boo
 
 def plain_secrets(target: Target) -> list[str]:
     """The options of ``target`` that are secrets and stand in the Pushfile, for everybody to read."""
+    from pushkit.options import schema_of  # noqa: PLC0415  (pydantic, only for those who need it)
+
     schema = schema_of(registry.strategy(target.strategy).Options)
     secret = [name for name, part in schema.get("properties", {}).items() if expectation.is_secret(part, schema)]
     return [name for name in secret if name in target.table and not references.refers(target.table[name])]
 
 
 def notify_options(project: Project, notify: Notify, resolver: Resolver) -> Options:
-    """As `options`, of a ``[notify.NAME]`` table."""
+    """As `options`, lazily, of a ``[notify.NAME]`` table: what nobody has to be told of resolves nothing."""
     model = registry.observer(notify.observer).Options
-    return Table(notify.table, model, resolver, "", _about(project, ("notify", notify.name))).options()
+    table = Table(notify.table, model, resolver, "", _about(project, ("notify", notify.name)))
+    return (table.lazy() if references.refers(notify.table) else None) or table.options()
 
 
 def _text(path: Path) -> str:

@@ -86,13 +86,14 @@ class Reader:
             self._options(place, registry.observer(notify.observer).Options, notify.table)
 
     def _options(self, place: toml_lines.Path, model: type[Options], raw: Mapping[str, Any]) -> None:
-        from pushkit.validation import validate  # noqa: PLC0415  (pydantic, only for those who need it)
+        from pushkit.options import schema_of  # noqa: PLC0415  (pydantic, only for those who need it)
+        from pushkit.validation import validate  # noqa: PLC0415
 
         table = references.replaced(
             raw, lambda _, text: text if references.refers(text) else "".join(map(str, references.parse(text)))
         )
         if references.refers(raw):
-            schema = model.model_json_schema()
+            schema = schema_of(model)
             for path, text in references.texts(raw):
                 if references.refers(text) and (instead := expectation.public(schema, path)):
                     self._find((*place, *path), "no reference is allowed here: others can see the value", instead)

@@ -26,6 +26,10 @@ class Questions:
         self._lock = threading.Lock()
         self._answers: dict[str, str] = {}
 
+    def is_open(self) -> bool:
+        """Whether a person is asked something just now."""
+        return self._lock.locked()
+
     def __call__(self, question: str) -> str:
         """The answer to ``question``, asked unless it was asked before."""
         with self._lock:

@@ -6,7 +6,7 @@ from __future__ import annotations
 def excerpt(text: str, length: int) -> str:
     """``text`` on one line, of at most ``length`` characters, and never a part of a word.
 
-    What a server says may hold a secret that it was told: half of one could not be recognised and hidden.
+    What a server says may hold a secret that it was told: `Run.excerpt` hides it before it is cut.
     """
     text = " ".join(text.split())
     if len(text) <= length:

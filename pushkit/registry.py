@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 import pluggy
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pushkit.host_source import HostSource
     from pushkit.observer import Observer
     from pushkit.secrets.source import SecretSource
+    from pushkit.store import Store
     from pushkit.strategy import Strategy
     from pushkit.traffic import Traffic
 
@@ -48,6 +49,7 @@ GROUPS: dict[str, type] = {
     "host_sources": hookspecs.HostSourceHooks,
     "secret_sources": hookspecs.SecretSourceHooks,
     "traffic": hookspecs.TrafficHooks,
+    "stores": hookspecs.StoreHooks,
     "commands": hookspecs.CommandHooks,
 }
 """The groups of plugins, each with the class of its hooks."""
@@ -58,6 +60,7 @@ NOUNS = {
     "host_sources": "host source",
     "secret_sources": "secret source",
     "traffic": "traffic plugin",
+    "stores": "store",
     "commands": "command",
 }
 
@@ -93,6 +96,23 @@ def observer(name: str) -> type[Observer[Any]]:
     return result
 
 
+def explained(group: str, name: str) -> type[Any]:
+    """The class of a strategy or an observer whose options can all be explained: each has a JSON Schema.
+
+    A push does without: schemas of many options take as long as all else that is loaded. Raises `PluginError`.
+    """
+    from pushkit.options import without_schema  # noqa: PLC0415  (pydantic, only for those who need it)
+
+    kind: type[Any] = strategy(name) if group == "strategies" else observer(name)
+    if field := without_schema(kind.Options):
+        plugin = find(group, name)
+        raise PluginError(
+            f"{plugin} has an option that nothing can explain, {field}",
+            hint=f"this is for the authors of {plugin.distribution}",
+        )
+    return kind
+
+
 def secret_source(name: str) -> SecretSource:
     """The function behind ``${name:...}``. Raises `PluginError` when it is unknown, ambiguous or broken."""
     result: SecretSource = _result("secret_sources", name, "pushkit_secret_source", _not_a_function)
@@ -108,6 +128,14 @@ def host_source(name: str) -> HostSource:
 def traffic(name: str) -> Traffic:
     """The function that turns the traffic. Raises `PluginError` when it is unknown, ambiguous or broken."""
     result: Traffic = _result("traffic", name, "pushkit_traffic", _not_a_function)
+    return result
+
+
+def store(name: str) -> type[Store[Any]]:
+    """The store's class. Raises `PluginError` when it is unknown, ambiguous or broken."""
+    from pushkit.store import Store  # noqa: PLC0415  (pydantic, only for those who need it)
+
+    result: type[Store[Any]] = _result("stores", name, "pushkit_store", _no_subclass(Store, name))
     return result
 
 
@@ -127,11 +155,12 @@ def command(name: str) -> click.Command:
 def load(plugin: Plugin) -> Any:
     """What a plugin of any group offers. Raises `PluginError` when its name is ambiguous, or it is broken."""
     getters: dict[str, Callable[[str], Any]] = {
-        "strategies": strategy,
-        "observers": observer,
+        "strategies": partial(explained, "strategies"),
+        "observers": partial(explained, "observers"),
         "host_sources": host_source,
         "secret_sources": secret_source,
         "traffic": traffic,
+        "stores": store,
         "commands": command,
     }
     return getters[plugin.group](plugin.name)
@@ -262,7 +291,7 @@ def _guarded(plugin: Plugin, what: str, act: Callable[[], Any]) -> Any:
 
 def _no_subclass(base: type, name: str) -> Callable[[Any], str]:
     """A check that a plugin gives a complete subclass of ``base`` that is called ``name``."""
-    from pushkit.options import Options, without_schema  # noqa: PLC0415  (pydantic, only for those who need it)
+    from pushkit.options import Options  # noqa: PLC0415  (pydantic, only for those who need it)
 
     def check(result: Any) -> str:
         if not (isinstance(result, type) and issubclass(result, base)):
@@ -272,8 +301,6 @@ def _no_subclass(base: type, name: str) -> Callable[[Any], str]:
         options = getattr(result, "Options", None)
         if not (isinstance(options, type) and issubclass(options, Options)):
             return "has no `Options`, a subclass of pushkit.Options"
-        if field := without_schema(options):
-            return f"has an option that nothing can explain, {field}"
         undefined = ", ".join(sorted(getattr(result, "__abstractmethods__", ())))
         return f"does not define {undefined}" if undefined else ""
 

@@ -9,10 +9,11 @@ from pathlib import Path
 
 from pushkit import registry
 from pushkit.errors import SecretError
+from pushkit.once import Once
 from pushkit.questions import Ask, nobody
 from pushkit.secrets.redaction import Redactor
 from pushkit.secrets.references import Reference
-from pushkit.secrets.source import Lookup, Once
+from pushkit.secrets.source import Lookup
 
 # So many at the same time: a vault's command takes a second, most of it waiting for a network.
 TOGETHER = 8

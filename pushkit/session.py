@@ -5,13 +5,18 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-from pushkit.events import Emitter, Event, PlanReady, StepFailed, StepFinished, StepProgress, StepStarted
+from pushkit.events import Emitter, Event, PlanReady, StepFailed, StepFinished, StepProgress, StepsPassed, StepStarted
 from pushkit.model import Action, Plan, Step, Target
 from pushkit.strategy import Strategy
+
+#: Seconds that a strategy has to begin to connect before anything else is done.
+HEAD_START = 0.03
 
 
 class Tally:
     """Listens to the steps of one push, so that a strategy cannot forget a failure."""
+
+    many = True
 
     def __init__(self) -> None:
         self.begun = 0
@@ -40,6 +45,10 @@ class Tally:
                 self.unsure = self.unsure or step.action in {Action.SWITCH, Action.REVERT}
             case StepProgress(size=size):
                 self.size += size
+            case StepsPassed(steps=steps, size=size):
+                self.begun += len(steps)
+                self.done += len(steps)
+                self.size += size
             case PlanReady():
                 # What became of the steps of a plan before does not count any more.
                 self.begun = self.done = 0
@@ -58,6 +67,8 @@ class Session:
         self._failures: list[BaseException] = []
         self._dialler = threading.Thread(target=self._connect, name="connect", daemon=True)
         self._dialler.start()
+        # What it takes to begin needs the interpreter, which who walks through the project meanwhile hardly lends.
+        self._dialler.join(HEAD_START)
 
     @property
     def strategy(self) -> Strategy[Any]:

@@ -16,7 +16,7 @@ from pushkit.index import Index
 from pushkit.model import Entry, Project, Target
 from pushkit.suggestion import did_you_mean
 from pushkit.walk import Tree, verdict
-from pushkit.worktree import Worktree, open_file, read_ignore_file
+from pushkit.worktree import Worktree, open_file, read_file, read_ignore_file
 
 GIT = re.compile(r"git:([^:]*)(?::(.*))?", re.DOTALL).fullmatch
 
@@ -37,6 +37,7 @@ class Source:
     settle: Callable[[Callable[[], None]], None]
     close: Callable[[], None]
     warnings: list[str]
+    whole: Callable[[Entry], bytes] | None = None
 
 
 def open_source(project: Project, target: Target | None, cancelled: threading.Event | None = None) -> Source:
@@ -65,6 +66,7 @@ def open_source(project: Project, target: Target | None, cancelled: threading.Ev
         worktree.finish,
         worktree.close,
         [],
+        partial(read_file, directory),
     )
 
 

@@ -19,6 +19,7 @@ from pushkit.course import Course
 from pushkit.errors import Interrupted, PushkitError
 from pushkit.events import (
     Emit,
+    Emitter,
     Event,
     Note,
     Output,
@@ -26,6 +27,7 @@ from pushkit.events import (
     StepFailed,
     StepFinished,
     StepProgress,
+    StepsPassed,
     StepStarted,
     Warned,
 )
@@ -34,6 +36,7 @@ from pushkit.model import Finding, Hold, LogEntry, Plan, Project, Release, Statu
 from pushkit.options import Options
 from pushkit.process import Command, execute, refusal
 from pushkit.questions import Ask, nobody
+from pushkit.quotation import excerpt
 from pushkit.snapshot import Snapshot
 
 OptionsT = TypeVar("OptionsT", bound=Options)
@@ -106,6 +109,16 @@ class Run:
     def step(self, step: Step) -> AbstractContextManager[None]:
         """Report one step: started, then finished, or failed with the error, which goes on."""
         return Reported(self, step)
+
+    def passed(self, steps: Sequence[Step], seconds: float) -> None:
+        """Report small steps that were taken one after the other, in so many seconds: as `step` and `progress` would.
+
+        For who takes thousands of them: that each costs as much as a file.
+        """
+        self.check()
+        event = StepsPassed(self.target.name, tuple(steps), seconds)
+        for each in (event,) if isinstance(self.emit, Emitter) else event.each():
+            self.emit(each)
 
     def progress(self, step: Step, size: int) -> None:
         """Report that ``size`` more bytes of ``step`` have travelled."""
@@ -233,6 +246,14 @@ class Run:
     def hide(self, name: str, value: str) -> None:
         """Show a secret that came from elsewhere than options or `ask` as ``[secret:NAME]``, wherever it turns up."""
         self.redact.add(name, value)
+
+    def excerpt(self, text: str, length: int) -> str:
+        """The beginning of ``text``, of somebody else's, for a message: without secrets, on one line of at most
+        ``length`` characters.
+
+        Cut first and hidden then, half a secret could be left, which nobody would recognise.
+        """
+        return excerpt(self.redact(text), length)
 
     def tell(self, event: Event) -> None:
         """Emit an event of a strategy's own."""

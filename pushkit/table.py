@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from functools import cache, partial
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pushkit import expectation, toml_lines
 from pushkit.errors import Interrupted, PluginError, PushfileError, PushkitError, PushRefused
 from pushkit.pushfile_reader import Finding
 from pushkit.secrets import references
-from pushkit.secrets.redaction import SHORTEST
+from pushkit.secrets.redaction import SHORTEST, can_be_hidden
 
 if TYPE_CHECKING:
     from pushkit.options import Options
@@ -113,7 +113,7 @@ class Table(NamedTuple):
     def value(self, path: toml_lines.Path, reference: references.Reference) -> str:
         """What ``reference`` stands for. Raises `PushkitError`."""
         value = self.resolver.value(self.target, reference)
-        if len(value) < SHORTEST and self.is_secret(path):
+        if not can_be_hidden(value) and self.is_secret(path):
             raise PushkitError(
                 f"what ${{{reference}}} stands for has fewer than {SHORTEST} characters: too short to be hidden",
                 hint="what is no secret can stand in the Pushfile as it is",
@@ -136,6 +136,8 @@ class Table(NamedTuple):
 
     def is_secret(self, path: toml_lines.Path) -> bool:
         """Whether the option at ``path`` is one for a secret."""
+        from pushkit.options import schema_of  # noqa: PLC0415  (pydantic, only for those who need it)
+
         schema = schema_of(self.model)
         part = expectation.at(schema, path, schema)
         return part is not None and expectation.is_secret(part, schema)
@@ -143,9 +145,3 @@ class Table(NamedTuple):
     def finding(self, fault: Fault) -> Finding:
         redactor = self.resolver.redactor
         return Finding(fault.path, redactor(fault.message), redactor(fault.hint))
-
-
-@cache
-def schema_of(model: type[Options]) -> Mapping[str, Any]:
-    """The JSON Schema of options."""
-    return model.model_json_schema()

@@ -10,6 +10,7 @@ from pydantic_core import ErrorDetails
 from pydantic_core.core_schema import ErrorType
 
 from pushkit import expectation
+from pushkit.options import schema_of
 from pushkit.secrets.references import refers
 from pushkit.suggestion import did_you_mean
 
@@ -43,7 +44,7 @@ def validate(
         return model.model_validate(table), ()
     except ValidationError as error:
         details = error.errors(include_url=False)
-    schema = model.model_json_schema()
+    schema = schema_of(model)
     faults: dict[Path, Fault] = {}
     of_unions = set()
     for detail in details:

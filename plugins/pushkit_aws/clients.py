@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pushkit import PluginError, Run, TargetError, excerpt
+from pushkit import PluginError, Run, TargetError
 from pushkit_aws.options import AwsOptions
 
 ResultT = TypeVar("ResultT")
@@ -22,13 +22,17 @@ ATTEMPTS = 5
 class Clients:
     """Clients of AWS's services, made when they are used: boto3 takes half a second to import.
 
-    ``connections`` is how many calls of one service may be under way at once. Raises `PluginError` without boto3.
+    ``connections`` is how many calls of one service may be under way at once. ``whose`` they are is said
+    where boto3 is missing, which raises `PluginError`; by default the strategy's.
     """
 
-    def __init__(self, run: Run, options: AwsOptions, *, connections: int = 10, path_style: bool = False) -> None:
+    def __init__(
+        self, run: Run, options: AwsOptions, *, connections: int = 10, path_style: bool = False, whose: str = ""
+    ) -> None:
         if find_spec("boto3") is None:
+            needing = whose or f'the strategy "{run.target.strategy}"'
             raise PluginError(
-                f'the strategy "{run.target.strategy}" needs boto3, which is not installed',
+                f"{needing} needs boto3, which is not installed",
                 hint="pip install 'pushkit[aws]'",
             )
         self._run = run
@@ -96,6 +100,8 @@ class Clients:
             max_pool_connections=self._connections,
             user_agent_extra="pushkit",
             s3=dict(with_addressing),
+            # Else URLs that are handed out would be signed by what new regions and encrypted buckets do not take.
+            signature_version="s3v4" if service == "s3" else None,
         )
         if self._session is None:
             keys = {
@@ -140,12 +146,12 @@ class Clients:
         try:
             return act()
         except ClientError as error:
-            raise refused(error, service, operation, parameters) from error
+            raise refused(error, service, operation, parameters, self._run.excerpt) from error
         except BotoCoreError as error:
-            raise unreached(error, service, self._options) from error
+            raise unreached(error, service, self._options, self._run.excerpt) from error
         except (OSError, ValueError, ResponseParserError) as error:
             # An endpoint that answers what is not its protocol; a file of certificates that holds none.
-            text = excerpt(str(error), 200) or type(error).__name__
+            text = self._run.excerpt(str(error), 200) or type(error).__name__
             raise TargetError(f"{service} cannot be used: {text}", hint="is endpoint_url right?") from error
 
 

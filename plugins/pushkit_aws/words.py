@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from pushkit import TargetError, excerpt
+from pushkit import TargetError
 from pushkit_aws.options import AwsOptions
 
 if TYPE_CHECKING:
     from botocore.exceptions import BotoCoreError, ClientError
+
+#: `Run.excerpt`: the beginning of a text, of so many characters.
+Quote = Callable[[str, int], str]
 
 #: AWS's own sentence for a missing right: "User: ARN is not authorized to perform: ACTION on resource: ARN".
 NOT_AUTHORIZED = re.compile(r"not authorized to perform: ([\w:*-]+)(?: on resource: \"?([^\s\"]+))?")
@@ -87,12 +90,12 @@ class AwsError(TargetError):
         return self.status == 404 and self.code != "NoSuchBucket"
 
 
-def refused(error: ClientError, service: str, operation: str, parameters: Mapping[str, Any]) -> AwsError:
+def refused(error: ClientError, service: str, operation: str, parameters: Mapping[str, Any], quote: Quote) -> AwsError:
     """The error for an answer that is a refusal."""
     said: Mapping[str, Any] = error.response.get("Error", {})
     code = str(said.get("Code", ""))
     status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) or 0)
-    text = excerpt(str(said.get("Message", "")), 300)
+    text = quote(str(said.get("Message", "")), 300)
     subject = resource(parameters)
     message, hint = _meaning(code, text, service, operation, subject)
     if code == "NoSuchBucket" or (status == 404 and operation == "head_bucket"):
@@ -131,12 +134,12 @@ def resource(parameters: Mapping[str, Any]) -> str:
     return f"arn:aws:s3:::{bucket}/{key}" if key else f"arn:aws:s3:::{bucket}"
 
 
-def unreached(error: BotoCoreError, service: str, options: AwsOptions) -> TargetError:
+def unreached(error: BotoCoreError, service: str, options: AwsOptions, quote: Quote) -> TargetError:
     """The error for a call that got no answer, or was never made."""
     from botocore import exceptions as of  # noqa: PLC0415  (with boto3)
 
     where = options.endpoint_url or service
-    text = excerpt(str(error), 300)
+    text = quote(str(error), 300)
     told: tuple[tuple[tuple[type[Exception], ...], str, str], ...] = (
         (
             (of.NoCredentialsError, of.PartialCredentialsError),

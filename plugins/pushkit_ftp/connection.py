@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import chain, islice
 
-from pushkit import TargetError
+from pushkit import TargetError, excerpt
 from pushkit.files import RemoteLost
 from pushkit_ftp.certificates import check, untrusted
 from pushkit_ftp.replies import Reply, crowded, error_of
@@ -122,7 +122,9 @@ class Connection(ftplib.FTP_TLS):
             raise TargetError(f"{server.where}: this is no FTP server", hint=SFTP)
         reply = reply_of(line)
         if reply is None:
-            raise TargetError(f"{server.where}: this is no FTP server: {line[:80]!r}", hint="check `host` and `port`")
+            raise TargetError(
+                f"{server.where}: this is no FTP server: {excerpt(line, 80)!r}", hint="check `host` and `port`"
+            )
         if crowded(reply):
             raise self._crowded(reply)
         if not reply.good:
@@ -232,7 +234,7 @@ class Connection(ftplib.FTP_TLS):
         line = self.getmultiline()
         reply = reply_of(line)
         if reply is None:
-            raise RemoteLost(f"{self.server.where}: the server said what is no answer: {line[:80]!r}")
+            raise RemoteLost(f"{self.server.where}: the server said what is no answer: {excerpt(line, 80)!r}")
         if reply.code == 421:
             raise error_of(reply, self.server.where)
         return reply

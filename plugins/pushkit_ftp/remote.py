@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from itertools import groupby
@@ -168,6 +168,7 @@ class FtpRemote(Remote):
         listed: Sequence[str] = (),
         looked: Sequence[str] = (),
         pointed: tuple[str, str] | None = None,
+        known: tuple[str, Collection[str]] = ("", ()),
         limit: int,
     ) -> dict[str, Found]:
         """What lies at several paths: each directory is listed once, and files are read several at a time.

@@ -22,6 +22,8 @@ ACCEPT = "application/vnd.heroku+json; version=3"
 #: Seconds to connect, and that an answer may take.
 TIMES = (15.0, 60.0)
 TRIES = 3
+#: Characters of a refusal that are shown.
+MOST = 500
 LOOK = "look with push status before you push again"
 T = TypeVar("T")
 
@@ -145,7 +147,9 @@ class Api:
             ),
         )
         if not answer.ok or answer.is_redirect:
-            raise Refused(answer.status_code, refusal(answer), f"{what} {method} {path}")
+            why = refusal(answer)
+            why = why.model_copy(update={"message": self._run.excerpt(why.message, MOST)})
+            raise Refused(answer.status_code, why, f"{what} {method} {path}")
         return answer.content
 
     def _check_url(self, url: str) -> None:

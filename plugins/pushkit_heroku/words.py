@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pushkit import TargetError, excerpt
+from pushkit import TargetError
 from pushkit_heroku.credentials import HINT
 from pushkit_heroku.replies import Refusal
 
@@ -33,6 +33,6 @@ class Refused(TargetError):
         self.status = status
         self.certain = status < 500 or status == 503
         meaning, hint = MEANINGS.get(refusal.id) or MEANINGS.get(str(status)) or ("", "see status.heroku.com")
-        said = excerpt(refusal.message, 500)
+        said = refusal.message
         why = f"{meaning} ({said})" if meaning and said else meaning or said or f"it answers with status {status}"
         super().__init__(f"{what}: {why}", hint=hint)

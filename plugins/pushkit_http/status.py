@@ -12,7 +12,7 @@ from pushkit import PushFailed, PushkitError, Run, TargetError
 from pushkit_http.address import filled_url, origin, shown
 from pushkit_http.client import Answer, Client, Request
 from pushkit_http.options import LOCATION, HttpOptions, StatusOptions
-from pushkit_http.words import said
+from pushkit_http.words import Quote, said
 
 HINT = "the archive is there; look at the server's log"
 NOT_YET = {202, 204, 404, 429, 502, 503, 504}
@@ -45,7 +45,7 @@ def follow(
             now = client.send(request)
         except TargetError as error:
             raise PushFailed(f"{error.message}; what became of the archive is not known", hint=HINT) from error
-        done, state = progress(status, now)
+        done, state = progress(status, now, run.excerpt)
         if done:
             return
         if state != told:
@@ -73,12 +73,12 @@ def status_url(status: StatusOptions, base: str, values: Mapping[str, str], answ
     return url
 
 
-def progress(status: StatusOptions, answer: Answer) -> tuple[bool, str]:
+def progress(status: StatusOptions, answer: Answer, quote: Quote) -> tuple[bool, str]:
     """Whether it is done, and how far it is in words. Raises `PushFailed` when it failed."""
     if answer.status in NOT_YET:
         return False, f"not yet ({answer.status})"
     if not answer.good:
-        raise failed(answer, f"was answered {answer.status}{said(answer)}")
+        raise failed(answer, f"was answered {answer.status}{said(answer, quote)}")
     if not status.field:
         return True, ""
     try:
@@ -88,9 +88,9 @@ def progress(status: StatusOptions, answer: Answer) -> tuple[bool, str]:
     except (ValueError, LookupError, TypeError, RecursionError):
         raise failed(answer, f"has no `{status.field}` in its JSON") from None
     state = value if isinstance(value, str) else json.dumps(value)
-    state = "".join(character for character in state[:100] if character.isprintable())
+    state = "".join(filter(str.isprintable, quote(state, 100)))
     if state in status.failed:
-        raise failed(answer, f"says {state}{said(answer)}")
+        raise failed(answer, f"says {state}{said(answer, quote)}")
     return state in status.done, state
 
 

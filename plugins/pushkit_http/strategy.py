@@ -210,8 +210,8 @@ class HttpStrategy(Strategy[HttpOptions]):
                 return answer
             if there.status == 200 and not self.options.replace:
                 raise self._taken(request.url)
-            raise refusal(answer, request, taken=there.status == 200)
-        raise refusal(answer, request)
+            raise refusal(answer, request, self.run.excerpt, taken=there.status == 200)
+        raise refusal(answer, request, self.run.excerpt)
 
     def _taken(self, url: str) -> PushRefused:
         return PushRefused(

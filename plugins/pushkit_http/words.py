@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from http.client import responses
 
-from pushkit import PushFailed, PushkitError, TargetError, excerpt
+from pushkit import PushFailed, PushkitError, TargetError
 from pushkit_http.address import shown
 from pushkit_http.client import LATER, Answer, Request
+
+#: `Run.excerpt`: the beginning of a text, of so many characters.
+Quote = Callable[[str, int], str]
 
 EXCERPT = 200  # characters
 HINTS = {
@@ -25,10 +29,10 @@ HINTS = {
 }
 
 
-def refusal(answer: Answer, request: Request, *, taken: bool = False) -> PushkitError:
+def refusal(answer: Answer, request: Request, quote: Quote, *, taken: bool = False) -> PushkitError:
     """The error for an answer that is no success; ``taken``: to a PUT where something else is."""
     size = f" of {request.body.size} bytes" if request.body and answer.status == 413 else ""
-    message = f"{request.method} {shown(request.url)}{size} was answered {answer.status}{said(answer)}"
+    message = f"{request.method} {shown(request.url)}{size} was answered {answer.status}{said(answer, quote)}"
     if answer.status in LATER:
         wait = f" in {answer.pause:.0f} seconds" if answer.pause else " later"
         return TargetError(message, hint=f"try again{wait}")
@@ -39,14 +43,14 @@ def refusal(answer: Answer, request: Request, *, taken: bool = False) -> Pushkit
     return TargetError(message, hint=HINTS.get(answer.status, "look at the url and at the server's log"))
 
 
-def said(answer: Answer) -> str:
+def said(answer: Answer, quote: Quote) -> str:
     """How the server explains itself, on one line, empty when it does not."""
     plain = answer.headers.get_content_type() in {"text/plain", "application/json", "application/problem+json"}
     text = one_line(answer.content.decode("utf-8", "replace")) if plain else ""
     # Nexus says it in the first line of its answer alone.
     if not text and answer.reason != responses.get(answer.status):
         text = one_line(answer.reason)
-    return f": {excerpt(text, EXCERPT)}" if text else ""
+    return f": {quote(text, EXCERPT)}" if text else ""
 
 
 def one_line(text: str) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import shlex
 import signal
 import subprocess
 from contextlib import suppress
+from functools import partial
 from typing import Annotated, ClassVar
 
 from pydantic import Field, field_validator
@@ -15,9 +17,6 @@ from pydantic import Field, field_validator
 from pushkit import Observer, Public, TargetError, hookimpl
 from pushkit_notify.message import Message
 from pushkit_notify.notifier import LIMIT, Notifier, NotifierOptions
-
-# What decrypts the project's secrets is for push alone.
-PRIVATE = "PUSH_AGE_"
 
 
 class CommandOptions(NotifierOptions):
@@ -44,14 +43,13 @@ class Command(Notifier[CommandOptions]):
     def send(self, message: Message) -> None:
         """Run it, for at most `LIMIT` seconds; it and all that it started is ended then."""
         document = message.document() | {"text": self.text(message)}
-        environment = {name: value for name, value in os.environ.items() if not name.startswith(PRIVATE)}
-        environment |= {f"PUSH_{name.upper()}": str(document[name]) for name in ("what", "project", "target", "who")}
+        told = {f"PUSH_{name.upper()}": str(document[name]) for name in ("what", "project", "target", "who")}
         argv = shlex.split(self.options.run)
         try:
             process = subprocess.Popen(
                 argv,
                 cwd=self.project.root,
-                env=environment,
+                env={**os.environ, **told},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
@@ -59,15 +57,25 @@ class Command(Notifier[CommandOptions]):
             )
         except OSError as error:
             raise TargetError(f"{argv[0]} cannot be started: {error.strerror}") from None
+        end = partial(kill, process)
+        # A push that ends waits for no observer longer than it said.
+        atexit.register(end)
         try:
             process.communicate(json.dumps(document).encode(), LIMIT)
         except subprocess.TimeoutExpired:
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(process.pid, signal.SIGKILL)
+            end()
             process.wait()
             raise TargetError(f"{argv[0]} took over {LIMIT:g} seconds and was ended") from None
+        finally:
+            atexit.unregister(end)
         if process.returncode:
             raise TargetError(f"{argv[0]} ended with exit code {process.returncode}")
+
+
+def kill(process: subprocess.Popen[bytes]) -> None:
+    """End ``process``, which has a group of its own, and all that it started."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 @hookimpl

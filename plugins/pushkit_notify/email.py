@@ -7,9 +7,9 @@ import socket
 import ssl
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from pushkit import Observer, TargetError, hookimpl
 from pushkit_notify.message import Message
@@ -40,6 +40,12 @@ class EmailOptions(NotifierOptions):
                 raise ValueError("expected an address, name@example.com")
         return value
 
+    @model_validator(mode="after")
+    def _login(self) -> Self:
+        if bool(self.user) != (self.password is not None):
+            raise ValueError("`user` and `password` go together")
+        return self
+
 
 class Email(Notifier[EmailOptions]):
     """Sends a mail for each message."""
@@ -54,15 +60,19 @@ class Email(Notifier[EmailOptions]):
             with self._connected() as server:
                 if options.user and options.password:
                     server.login(options.user, options.password.get_secret_value())
-                server.send_message(self._mail(message))
+                refused = server.send_message(self._mail(message))
         except smtplib.SMTPAuthenticationError:
             raise TargetError(f"{options.host} does not take the password of {options.user}") from None
         except smtplib.SMTPRecipientsRefused as error:
-            raise TargetError(f"{options.host} refuses {', '.join(error.recipients)}") from None
+            refused = error.recipients
+        except UnicodeEncodeError:
+            raise TargetError(f"SMTP has no way to send the password of {options.user}: it is not ASCII") from None
         except smtplib.SMTPResponseException as error:
             raise TargetError(f"{options.host} answered {error.smtp_code}") from None
         except (OSError, smtplib.SMTPException) as error:
             raise TargetError(f"{options.host} could not be told: {type(error).__name__}") from None
+        if refused:
+            raise TargetError(f"{options.host} refuses {', '.join(refused)}")
 
     def _connected(self) -> smtplib.SMTP:
         options = self.options

@@ -11,9 +11,9 @@ import socket
 import ssl
 import time
 from collections.abc import Iterator
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from pushkit import Observer, TargetError, hookimpl
 from pushkit_notify.message import Message
@@ -25,7 +25,8 @@ LONGEST = 512 - 100
 MOST = 8
 CHANNEL = re.compile(r"[#&+!][^\s,:\x00-\x20]{1,49}")
 NICK = re.compile(r"[A-Za-z\[\]\\`_^{|}][A-Za-z0-9\[\]\\`_^{|}-]{0,29}")
-WELCOME, IN_USE, SASL_DONE, NO_MORE = "001", "433", "903", ("432", "464", "465", "902", "904", "905", "ERROR")
+WELCOME, IN_USE, NO_MORE = "001", "433", ("432", "464", "465", "ERROR")
+SASL_DONE, SASL_REFUSED, SASL_PIECE = "903", ("902", "904", "905"), 400
 # What a channel answers to one who may not speak or join.
 REFUSED = ("403", "404", "405", "471", "473", "474", "475", "476", "477")
 
@@ -56,6 +57,12 @@ class IrcOptions(NotifierOptions):
         if not NICK.fullmatch(value):
             raise ValueError("expected a nick: letters, digits and -_[]\\`^{|}, not a digit first")
         return value
+
+    @model_validator(mode="after")
+    def _account(self) -> Self:
+        if bool(self.user) != (self.account_password is not None):
+            raise ValueError("`user` and `account_password` go together")
+        return self
 
 
 class Irc(Notifier[IrcOptions]):
@@ -121,21 +128,35 @@ class Talk:
             self._write(f"PASS :{one_line(options.password.get_secret_value())}")
         self._write(f"NICK {self._nick}")
         self._write(f"USER {options.nick} 0 * :pushes")
+        logged_in = not account
         for command, words in self._heard():
             if command == WELCOME:
+                if not logged_in:
+                    raise TargetError(f"{options.host} has no accounts to log in to")
                 return
             if command == IN_USE:
                 self._nick = f"{self._nick[:28]}_"
                 self._write(f"NICK {self._nick}")
-            elif command == "CAP" and account and "ACK" in words:
-                self._write("AUTHENTICATE PLAIN")
-            elif command == "AUTHENTICATE" and account:
-                plain = f"{options.user}\0{options.user}\0{account.get_secret_value()}".encode()
-                self._write(f"AUTHENTICATE {base64.b64encode(plain).decode()}")
-            elif command == SASL_DONE:
-                self._write("CAP END")
-            elif command in NO_MORE or (command == "CAP" and "NAK" in words):
+            elif command in NO_MORE:
                 raise TargetError(f"{options.host} does not take {self._nick}: {command}")
+            elif account:
+                logged_in = self._log_in(command, words, account.get_secret_value()) or logged_in
+
+    def _log_in(self, command: str, words: list[str], password: str) -> bool:
+        """Answer what the server says on the way to the account; whether it says that we are there."""
+        host, user = self._options.host, self._options.user
+        if command == "CAP" and "NAK" in words:
+            raise TargetError(f"{host} has no accounts to log in to")
+        if command in SASL_REFUSED:
+            raise TargetError(f"{host} does not take the password of {user}")
+        if command == "CAP" and "ACK" in words:
+            self._write("AUTHENTICATE PLAIN")
+        elif command == "AUTHENTICATE":
+            for piece in plain(user, password):
+                self._write(f"AUTHENTICATE {piece}")
+        elif command == SASL_DONE:
+            self._write("CAP END")
+        return command == SASL_DONE
 
     def _heard(self) -> Iterator[tuple[str, list[str]]]:
         """What the server says, each as its command and words; a PING is answered. Ends after `LIMIT` seconds."""
@@ -160,6 +181,13 @@ class Talk:
 
     def _write(self, line: str) -> None:
         self._connection.sendall(one_line(line).encode() + b"\r\n")
+
+
+def plain(user: str, password: str) -> Iterator[str]:
+    """The answer of SASL PLAIN (RFC 4616), in pieces of at most 400 characters, the last of which is shorter."""
+    encoded = base64.b64encode(f"{user}\0{user}\0{password}".encode()).decode()
+    for start in range(0, len(encoded) + 1, SASL_PIECE):
+        yield encoded[start : start + SASL_PIECE] or "+"
 
 
 def lines(text: str) -> Iterator[str]:

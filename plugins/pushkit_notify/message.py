@@ -110,7 +110,9 @@ class Message:
         values["hosts"] = "".join(f"\n{line}" for line in self._hosts())
         usual = NOT_DONE if self.command else TEXTS[self.what]
         text = (template or usual).format_map(values)
-        return "; ".join(text.splitlines()) if inline else text
+        # Who reads a log on a terminal is not to be told anything by what is not to be seen in it.
+        lines = ("".join(filter(str.isprintable, line)) for line in text.splitlines())
+        return "; ".join(lines) if inline else text
 
     def _commits(self) -> list[str]:
         lines = [f"{each.id} {each.subject}" for each in self.commits]

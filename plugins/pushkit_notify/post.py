@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Mapping
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from pydantic import Field, SecretStr, field_validator
 
@@ -33,7 +34,9 @@ class PostOptions(NotifierOptions):
     @field_validator("url")
     @classmethod
     def _url(cls, value: SecretStr) -> SecretStr:
-        if wrong := problem(value.get_secret_value()):
+        url = value.get_secret_value()
+        # A reference is looked at again when it is looked up.
+        if "${" not in url and (wrong := problem(url)):
             raise ValueError(wrong)
         return value
 
@@ -46,12 +49,22 @@ def post(options: PostOptions, body: bytes, headers: Mapping[str, str]) -> None:
     import requests  # noqa: PLC0415  (only who tells somebody needs it)
 
     url = options.url.get_secret_value()
-    host = urlsplit(url).hostname
+    parts = urlsplit(url)
+    host = parts.hostname
+
+    def login(request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """The address's own, if there is one: the library would take whatever ~/.netrc has for any host."""
+        if parts.username:
+            words = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+            request.headers["Authorization"] = f"Basic {b64encode(words.encode()).decode()}"
+        return request
+
     try:
         with requests.post(
             url,
             data=body,
             headers={"Content-Type": "application/json", **headers},
+            auth=login,
             timeout=LIMIT,
             allow_redirects=False,
             stream=True,

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import ClassVar
 
 from pushkit import Observer, hookimpl
 from pushkit_notify.message import Message
 from pushkit_notify.notifier import Notifier
 from pushkit_notify.post import PostOptions, post
+
+# A space without width: what stands on both sides of it is no word.
+NOTHING = "\u200b"
 
 
 class SlackOptions(PostOptions):
@@ -27,8 +31,11 @@ class Slack(Notifier[SlackOptions]):
 
 
 def escaped(text: str) -> str:
-    """``text`` without what Slack would act on: mentions, links (Slack: "Escaping text")."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    """``text`` without what Slack would act on: mentions, links (Slack: "Escaping text"); nor what others would, to
+    whom ``@channel`` and ``@all`` are mentions, and ``[text](address)`` is a link (Mattermost, Rocket.Chat).
+    """
+    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return re.sub(r"(?<!\w)@(?=\w)|\](?=\()", lambda found: f"{found[0]}{NOTHING}", text)
 
 
 @hookimpl

@@ -29,7 +29,8 @@ class Syslog(Notifier[SyslogOptions]):
     def send(self, message: Message) -> None:
         """Write one line."""
         host, colon, port = self.options.address.rpartition(":")
-        there = (host, int(port)) if colon and port.isdigit() else self.options.address
+        # An address of IPv6 stands in brackets.
+        there = (host.strip("[]"), int(port)) if colon and port.isdigit() else self.options.address
         failed: list[Exception] = []
         try:
             handler = SysLogHandler(there, SysLogHandler.LOG_USER, socket.SOCK_DGRAM)

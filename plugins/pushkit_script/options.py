@@ -53,6 +53,9 @@ class ScriptOptions(Options):
         default_factory=dict,
         description="More environment variables, which may be secrets. Its other variables are those of `push`.",
     )
+    stdin: SecretStr | None = Field(
+        default=None, description="What each command reads on its standard input, which may be a secret."
+    )
     exit: Literal["push", "script"] = Field(
         default="push", description="`script` ends `push` with the script's own exit code; otherwise a failure is 8."
     )

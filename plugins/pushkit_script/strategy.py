@@ -161,7 +161,8 @@ class ScriptStrategy(Strategy[ScriptOptions]):
 
     def _execute(self, line: Line, directory: Path, environment: Mapping[str, str]) -> None:
         argv = startable(line.argv, directory, environment)
-        command = Command(argv, directory, environment, line.label, timeout=self.options.timeout)
+        given = self.options.stdin.get_secret_value().encode() if self.options.stdin else b""
+        command = Command(argv, directory, environment, line.label, given, timeout=self.options.timeout)
         try:
             code = self.run.execute(command)
         except TimedOut as error:

@@ -52,14 +52,18 @@ def run(
     ``patience`` is how many seconds the script may take nothing and write nothing. ``check`` is called every `TICK`
     while it is waited for, and raises what is to end the wait.
     """
-    channel = transport.take(WAITING, min(patience, PATIENCE))
-    transport.prepare(WAITING)
-    if stdin == ():
-        # A channel's end may be said by us while the server closes it because the script has ended. paramiko then says
-        # it of a channel that is closed, for which OpenSSH hangs up. So what reads nothing is told of no end.
-        words = sent(f"exec </dev/null\n{script}")
-        return ended(transport, channel, (words,), patience=patience, failed=failed, check=check, finish=False)
-    return ended(transport, channel, chain((sent(script),), stdin), patience=patience, failed=failed, check=check)
+    # A channel's end may be said by us while the server closes it because the script has ended. paramiko then says
+    # it of a channel that is closed, for which OpenSSH hangs up. So what reads nothing is told of no end.
+    finish = stdin != ()
+    script = script if finish else f"exec </dev/null\n{script}"
+    within = min(patience, PATIENCE)
+    if transport.ahead:
+        channel = transport.take(WAITING, within)
+        transport.prepare(WAITING)
+        stdin = chain((sent(script),), stdin)
+    else:
+        channel = transport.open(shell_command(script), within)
+    return ended(transport, channel, stdin, patience=patience, failed=failed, check=check, finish=finish)
 
 
 def ended(

@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from pushkit import TargetError
+from pushkit_sftp.clock import CLOCK, Alarm
 from pushkit_sftp.destination import HOPS, Destination, Hop, check_left
 from pushkit_sftp.host_keys import STRONG_RSA, HostKey, HostKeys
 from pushkit_sftp.library import paramiko
@@ -31,8 +32,8 @@ WINDOW = 16 * 1024 * 1024
 MISSED = 3
 #: Seconds after which a thread that waits for a server looks whether there is anything else to do.
 IDLE = 5.0
-#: So many bytes are read at once at least.
-AHEAD = 1 << 15
+#: So many bytes are read at once at least, and where they are there, at most.
+AHEAD, MOST = 1 << 11, 1 << 16
 
 # What paramiko has to say is raised; without a handler its logger would also write to standard error.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
@@ -107,18 +108,23 @@ class Line:
         self.carrier = carrier
         self._ahead = memoryview(b"")
         self._heard = time.monotonic()
-        self._over = threading.Event()
-        self._watch: threading.Thread | None = None
+        self._over = False
+        self._alarm: Alarm | None = None
+        self._asking: threading.Thread | None = None
+        self._most = AHEAD
 
     def recv(self, size: int) -> bytes:
         """What the other side said.
 
         A packet is read in two or three small pieces, and each that is asked of the system is a turn of Python's lock,
-        for which all connections of a fleet queue: more is read at once.
+        for which all connections of a fleet queue: more is read at once. How much grows with what comes: who waits for
+        it keeps room for it.
         """
         if not self._ahead:
-            self._ahead = memoryview(self.carrier.recv(max(size, AHEAD)))
+            most = max(size, self._most)
+            self._ahead = memoryview(self.carrier.recv(most))
             self._heard = time.monotonic()
+            self._most = min(2 * most, MOST) if len(self._ahead) == most else AHEAD
         data = bytes(self._ahead[:size])
         # An empty rest would keep what it is the rest of.
         self._ahead = self._ahead[size:] or memoryview(b"")
@@ -135,31 +141,27 @@ class Line:
             with suppress(paramiko.SSHException, OSError, EOFError):
                 transport.global_request("keepalive@openssh.com", wait=True)
 
-        def watch() -> None:
-            asking: threading.Thread | None = None
-            while not self._over.wait(interval / MISSED):
-                if not transport.is_authenticated():
-                    # A server takes no such question before a login, whose steps have limits of their own; a person who
-                    # is asked for a passphrase has none.
-                    self._heard = time.monotonic()
-                    continue
-                silent = time.monotonic() - self._heard
-                if silent > interval * MISSED:
-                    self.wake()
-                    self.carrier.close()
-                    break
-                if silent > interval and (asking is None or not asking.is_alive()):
-                    asking = threading.Thread(target=ask, name="sign of life", daemon=True)
-                    asking.start()
-            if asking is not None:
-                asking.join(1)
+        def look() -> None:
+            silent = time.monotonic() - self._heard
+            if not transport.is_authenticated():
+                # A server takes no such question before a login, whose steps have limits of their own; a person who
+                # is asked for a passphrase has none.
+                self._heard = time.monotonic()
+            elif silent > interval * MISSED:
+                self.wake()
+                self.carrier.close()
+                return
+            elif silent > interval and (self._asking is None or not self._asking.is_alive()):
+                self._asking = threading.Thread(target=ask, name="sign of life", daemon=True)
+                self._asking.start()
+            if not self._over:
+                self._alarm = CLOCK.after(interval / MISSED, look)
 
         if isinstance(self.carrier, socket.socket):
             # paramiko has a thread look ten times a second whether its connection is being closed: for 800 hosts that
             # nothing is said to, half a processor. `close` wakes it.
             self.carrier.settimeout(IDLE)
-        self._watch = threading.Thread(target=watch, name="watch", daemon=True)
-        self._watch.start()
+        self._alarm = CLOCK.after(interval / MISSED, look)
 
     def wake(self) -> None:
         """Let nothing more be read, and who waits for that hear of it at once."""
@@ -169,11 +171,15 @@ class Line:
 
     def close(self) -> None:
         """End it, and whoever watches it."""
-        self._over.set()
+        self._over = True
         self.wake()
         self.carrier.close()
-        if self._watch is not None and self._watch is not threading.current_thread():
-            self._watch.join(5)
+        # A look that is under way may have begun to wait for the next.
+        while alarm := self._alarm:
+            self._alarm = None
+            CLOCK.give_up(alarm)
+        if self._asking is not None:
+            self._asking.join(1)
 
 
 class Proxied(socket.socket):

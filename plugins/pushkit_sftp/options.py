@@ -101,8 +101,8 @@ class SftpOptions(FileOptions, FleetOptions):
             raise ValueError("expected either `host` or `hosts`" + (", found both" if self.host else ""))
         if self.many:
             return self._of_many()
-        if self.lock_host or self.health or self.rollout != RolloutOptions():
-            raise ValueError("`lock_host`, `rollout` and `health` are for many servers: hosts = [...]")
+        if self.lock_host or self.health or self.store or self.rollout != RolloutOptions():
+            raise ValueError("`lock_host`, `rollout`, `health` and `store` are for many servers: hosts = [...]")
         address = parse_host(self.host)
         if address.user and self.user and address.user != self.user:
             raise ValueError(f'`host` says the user is "{address.user}" and `user` says "{self.user}"')
@@ -133,6 +133,8 @@ class SftpOptions(FileOptions, FleetOptions):
                 "pools": {},
                 "traffic": None,
                 "health": None,
+                "via": "direct",
+                "store": None,
                 "transport": transport,
             }
         )

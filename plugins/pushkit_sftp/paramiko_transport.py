@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
+from pushkit_sftp.clock import CLOCK
 from pushkit_sftp.connection import Check, hang_up, known, reach, weaknesses
 from pushkit_sftp.destination import Destination, hops
 from pushkit_sftp.host_keys import HostKeys, told
@@ -168,20 +169,21 @@ def answered(channel: paramiko.Channel, within: float) -> Iterator[None]:
 
     paramiko itself would wait for ever; a channel that is closed ends its wait.
     """
-    late = threading.Event()
+    late: list[threading.Thread] = []
 
     def give_up() -> None:
-        late.set()
-        channel.close()
+        # It may have to wait until the server takes something.
+        late.append(threading.Thread(target=channel.close, name="late", daemon=True))
+        late[0].start()
 
-    timer = threading.Timer(within, give_up)
-    timer.start()
+    alarm = CLOCK.after(within, give_up)
     try:
         yield
     except paramiko.SSHException as error:
-        if late.is_set():
+        if late:
             raise TimeoutError("the server did not answer the request of a channel") from error
         raise
     finally:
-        timer.cancel()
-        timer.join()
+        CLOCK.give_up(alarm)
+        for each in late:
+            each.join(TICK)

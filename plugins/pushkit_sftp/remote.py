@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import TypeVar
 
@@ -187,6 +187,7 @@ class SftpRemote(Remote):
         listed: Sequence[str] = (),
         looked: Sequence[str] = (),
         pointed: tuple[str, str] | None = None,
+        known: tuple[str, Collection[str]] = ("", ()),
         limit: int,
     ) -> dict[str, Found]:
         """What lies at several paths: a few round trips for each level of directories."""

@@ -5,18 +5,21 @@ from __future__ import annotations
 import shutil
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from functools import partial
+from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pushkit import TargetError
-from pushkit.files import Remote, foreseen, probing, shell_of
-from pushkit_sftp.channel import WAITING, probe, refusal
 from pushkit_sftp.destination import Destination, destination, hops
 from pushkit_sftp.openssh_transport import OpensshTransport, obstacle
 from pushkit_sftp.options import SftpOptions
-from pushkit_sftp.remote import SftpRemote, from_home
-from pushkit_sftp.shell_remote import SftpShellRemote
 from pushkit_sftp.transport import Transport
+
+if TYPE_CHECKING:
+    from pushkit.files import Remote
 
 
 def open_remote(
@@ -24,21 +27,35 @@ def open_remote(
     project: Path,
     local_user: str,
     cancelled: threading.Event,
-    opening: str = "",
+    opening: Callable[[], str] = str,
     *,
     ask: Callable[[str], str] | None = None,
+    ahead: bool = True,
 ) -> Remote:
-    """Connect, check the host key, log in, and look whether there is a shell; run the script ``opening`` in it.
+    """Connect, check the host key, log in, and look whether there is a shell; run in it what ``opening`` gives.
 
     Relative paths of files on this machine start at ``project``. ``cancelled`` is set when the user asks to stop.
-    ``ask`` asks them for a secret. Raises `TargetError`.
+    ``ask`` asks them for a secret. A program is started ``ahead`` of its use where nothing is done meanwhile: of many
+    hosts each waits for others. Raises `TargetError`.
     """
     there = destination(options, project, local_user)
     connect = partial(connected, there, options, project, local_user, ask)
-    transport = connect()
+    # What is done with a connection is imported while it is made; hosts of a fleet share what is.
+    with ThreadPoolExecutor(1, thread_name_prefix="import") if ahead else nullcontext() as pool:
+        ready = pool.submit(opening) if pool else None
+        if pool:
+            pool.submit(import_module, "pushkit_sftp.shell_remote")
+        transport = connect()
+        transport.ahead = ahead
     try:
+        from pushkit.files import foreseen, probing, shell_of  # noqa: PLC0415
+        from pushkit_sftp.channel import WAITING, probe, refusal  # noqa: PLC0415
+        from pushkit_sftp.remote import SftpRemote, from_home  # noqa: PLC0415
+        from pushkit_sftp.shell_remote import SftpShellRemote  # noqa: PLC0415
+
         path = from_home(options.path)
-        result = probe(transport, probing(path, opening), there.timeout)
+        first = ready.result() if ready else opening()
+        result = probe(transport, probing(path, first), there.timeout)
         shell = shell_of(result) if result else None
         if result is None or shell is None:
             return SftpRemote(transport, connect, path, cancelled, said=refusal(result) if result else "")
@@ -49,7 +66,7 @@ def open_remote(
         # It may be long, and grows by what is made of it.
         del result
         if output is not None:
-            remote.foresee(opening, output)
+            remote.foresee(first, output)
         return remote
     except BaseException:
         transport.close()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pushkit import Run, Strategy
-from pushkit.files import FileStrategy, Remote
+from pushkit.files import FileStrategy
 from pushkit_sftp.options import SftpOptions
+
+if TYPE_CHECKING:
+    from pushkit.files import Remote
 
 
 class SftpStrategy(FileStrategy[SftpOptions]):
@@ -32,4 +35,12 @@ class SftpStrategy(FileStrategy[SftpOptions]):
 
         root = self.run.project.root
         local_user = self.run.person.rpartition("@")[0]
-        return open_remote(self.options, root, local_user, self.run.cancelled, self.opening, ask=self.run.ask)
+        return open_remote(
+            self.options,
+            root,
+            local_user,
+            self.run.cancelled,
+            lambda: self.opening,
+            ask=self.run.ask,
+            ahead=self.supply is None,
+        )

@@ -85,6 +85,8 @@ class Transport(ABC):
         self.where = where
         self.pace = Pace(rate) if rate else None
         self.round_trip = 0.0
+        #: Whether programs are started ahead of their use.
+        self.ahead = True
         self._spares: dict[bytes, Spare] = {}
         self._lock = threading.Lock()
         #: Whether a channel was opened at all, and whether the server has had room for each.
@@ -120,7 +122,7 @@ class Transport(ABC):
         """Begin to start a program that `take` will ask for: that takes the server a round trip or two."""
         # Dropbear now and then ends a session that begins while another one ends.
         with self._lock:
-            if self._roomy and command not in self._spares and "OpenSSH" in self.greeting:
+            if self.ahead and self._roomy and command not in self._spares and "OpenSSH" in self.greeting:
                 self._spares[command] = Spare(lambda: self._opened(command, PATIENCE))
 
     def take(self, command: bytes, within: float = PATIENCE) -> Channel:

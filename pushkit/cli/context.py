@@ -17,14 +17,15 @@ from pushkit import pushfile
 from pushkit.cli.core_files import leave_none
 from pushkit.cli.interrupts import Interrupts
 from pushkit.cli.settings import Settings, settings_of
+from pushkit.cli.strays import strays
 from pushkit.commands import COMMANDS
 from pushkit.errors import PushkitError, PushRefused, UsageError
-from pushkit.events import Emit, Event, PushFinished
+from pushkit.events import Event, PushFinished
 from pushkit.model import Project
 from pushkit.questions import Ask, nobody
-from pushkit.secrets import variables
 from pushkit.ui.prompt import Prompt
 from pushkit.ui.reporter import Lines, Reporter, reporters
+from pushkit.ui.text import visible
 
 if TYPE_CHECKING:
     from pushkit.engine import Engine
@@ -69,11 +70,11 @@ def engine(settings: Settings, project: Project, *, quiet: bool = False) -> Iter
         with conversation(settings, told) as talk:
             made = Engine(
                 project,
-                listeners=(remembering(settings), *told),
+                listeners=(Remembering(settings), *told),
                 cancelled=talk.cancelled,
                 confirm=talk.confirm,
                 ask=talk.ask,
-                environment={name: value for name, value in os.environ.items() if name not in variables.IDENTITY},
+                environment=dict(os.environ),
                 person=f"{user()}@{socket.gethostname()}",
                 wait=settings.wait,
                 prepare=settings.prepare_only,
@@ -105,7 +106,7 @@ def conversation(settings: Settings, told: Sequence[Reporter] = ()) -> Iterator[
         if not on_terminal():
             raise PushRefused(f"this needs a yes: {question}", hint="say it beforehand: --yes")
         with interrupts.asking(), aside():
-            return click.confirm(question, err=True)
+            return click.confirm(visible(settings.redact(question)), err=True)
 
     @contextmanager
     def aside() -> Iterator[None]:
@@ -118,7 +119,7 @@ def conversation(settings: Settings, told: Sequence[Reporter] = ()) -> Iterator[
         # Who reads events is a program, also where it has a terminal.
         return nobody(question) if settings.json or not on_terminal() else prompt(question)
 
-    with Interrupts() as interrupts, closing(Prompt(interrupts.cancelled, aside)) as prompt:
+    with strays(settings), Interrupts() as interrupts, closing(Prompt(interrupts.cancelled, aside)) as prompt:
         yield Conversation(ask, confirm, interrupts.cancelled)
 
 
@@ -133,14 +134,18 @@ def tellers(settings: Settings, *, quiet: bool = False) -> tuple[Reporter, ...]:
     )
 
 
-def remembering(settings: Settings) -> Emit:
+class Remembering:
     """A listener that keeps the last receipt for who tells how the command ended."""
 
-    def remember(event: Event) -> None:
-        if isinstance(event, PushFinished):
-            settings.receipt = event.receipt
+    many = True
 
-    return remember
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def __call__(self, event: Event) -> None:
+        """Keep it, if it is one."""
+        if isinstance(event, PushFinished):
+            self._settings.receipt = event.receipt
 
 
 def on_terminal() -> bool:

@@ -38,7 +38,7 @@ class Option:
 @click.pass_obj
 def command(settings: Settings, strategy: str, observer: bool) -> None:
     """Explain the options of a STRATEGY: what each may be, its default, and what it is for."""
-    kind = registry.observer(strategy) if observer else registry.strategy(strategy)
+    kind = registry.explained("observers" if observer else "strategies", strategy)
     options = list(options_of(kind.Options.model_json_schema()))
     summary = inspect.cleandoc(kind.__doc__ or "").partition("\n")[0]
     if settings.json:

@@ -153,6 +153,9 @@ def group(ctx: click.Context) -> None:
 
     Without a TARGET, push to the default one.
     """
+    from pushkit.secrets import variables  # noqa: PLC0415  (--help does without)
+
+    variables.keep()
     if ctx.invoked_subcommand is None and not ctx.resilient_parsing:
         command = group.get_command(ctx, PUSH)
         assert command is not None

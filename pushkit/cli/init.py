@@ -152,7 +152,7 @@ class Draft:
         self.name = name
         self.target = target
         self.strategy = strategy
-        self.options = registry.strategy(strategy).Options.model_json_schema()
+        self.options = registry.explained("strategies", strategy).Options.model_json_schema()
         self.lines = example.target_lines(strategy, self.options)
 
     def text(self, texts: Mapping[str, str]) -> str:

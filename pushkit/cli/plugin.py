@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from pushkit.cli.context import load, remembering, tellers, user
+from pushkit.cli.context import Remembering, load, tellers, user
 from pushkit.cli.interrupts import Interrupts
 from pushkit.cli.settings import EVERYWHERE, common, settings_of
 from pushkit.events import Emitter
@@ -54,7 +54,7 @@ def command_run(name: str) -> Iterator[Run]:
             yield Run(
                 project=Project(here.name, here / "Pushfile", here, ".", (), "", {}),
                 target=Target(name, ""),
-                emit=Emitter(redactor, (remembering(settings), *told)),
+                emit=Emitter(redactor, (Remembering(settings), *told)),
                 cancelled=interrupts.cancelled,
                 scratch=Path(scratch),
                 person=f"{user()}@{socket.gethostname()}",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -68,17 +68,17 @@ def write(directory: Path) -> Path:
 
 def installed_schema() -> str:
     """The schema of a Pushfile with every strategy that is installed, as text."""
-    targets = dict(_schemas("strategies", registry.strategy, "{name}"))
-    observers = dict(_schemas("observers", registry.observer, "notify.{name}"))
+    targets = dict(_schemas("strategies", "{name}"))
+    observers = dict(_schemas("observers", "notify.{name}"))
     return json.dumps(pushfile_schema(targets, observers), indent=2)
 
 
-def _schemas(group: str, find: Callable[[str], Any], prefix: str) -> Iterator[tuple[str, Schema]]:
+def _schemas(group: str, prefix: str) -> Iterator[tuple[str, Schema]]:
     """The options of each plugin of a group, by name, what it refers to under ``prefix``. A broken one is left out."""
     for name in sorted({plugin.name for plugin in registry.names(group)}):
         template = f"#/$defs/{prefix.format(name=name)}.{{model}}"
         try:
-            yield name, find(name).Options.model_json_schema(ref_template=template)
+            yield name, registry.explained(group, name).Options.model_json_schema(ref_template=template)
         except PluginError as error:
             Lines(sys.stderr)(f"left out: {error.message}")
 

@@ -10,11 +10,25 @@ from pushkit.errors import PushFailed, TargetError
 from pushkit.files.arrival import arrived
 from pushkit.files.diff import Difference
 from pushkit.files.errors import RemoteError, RemoteFull
+from pushkit.files.known import Known
 from pushkit.files.layout import following
-from pushkit.files.operation import Copy, MakeDirectory, Operation, Put, Remove, SetMode, Switchable, Verify, Write
+from pushkit.files.operation import (
+    Base,
+    Copy,
+    Listing,
+    MakeDirectory,
+    Operation,
+    Put,
+    Remove,
+    SetMode,
+    Switchable,
+    Verify,
+    Write,
+)
 from pushkit.files.place import RELEASES, STATE, TREE
 from pushkit.files.ranges import LARGE
 from pushkit.files.remote import Remote
+from pushkit.files.supply import Same, Supply
 from pushkit.files.survey import FORMAT, Survey
 from pushkit.files.transfer import Transfer
 from pushkit.model import Action, Entry, Kind, Plan, Step
@@ -26,33 +40,38 @@ Perform = Callable[[Sequence[Operation], str, Sequence[Operation]], Sequence[Ent
 
 @dataclass(frozen=True)
 class ReleasesPlan(Plan):
-    """A plan that remembers what it found out."""
+    """A plan that remembers what it found out; ``was`` is the digest of the live release's manifest."""
 
     survey: Survey | None = None
     difference: Difference = field(default_factory=lambda: Difference((), (), (), ()))
     steps_of: dict[str, Step] = field(default_factory=dict)
     entries: Sequence[Entry] = ()
     manifest: bytes = b""
+    was: str = ""
     making: Sequence[Operation] = ()
 
 
 class Assembly:
-    """Makes releases on one remote, by ``perform``. ``hard_links`` and ``times`` are as in `Releases`."""
+    """Makes releases on one remote, by ``perform``. ``hard_links``, ``times`` and ``supply`` are as in `Releases`."""
 
     def __init__(
         self,
         remote: Remote,
         run: Run,
         perform: Perform,
+        known: Known,
         *,
         hard_links: bool,
         times: Callable[[Entry], float] | None,
+        supply: Supply | None = None,
     ) -> None:
         self._remote = remote
         self._run = run
         self._perform = perform
+        self._known = known
         self._hard_links = hard_links
         self._times = times
+        self._supply = supply
 
     def check_space(self, plan: ReleasesPlan) -> None:
         """Refuse what will not fit: the bytes of all files that are written, be they sent or copied there.
@@ -110,19 +129,20 @@ class Assembly:
         arrivals = arrived(self._remote, survey, TREE, found.send)
         arrivals.tell(self._run, plan.steps_of)
         transfer = self._transfer(plan, snapshot, arrivals.paths)
+        written = STATE.manifest(release)
         operations: list[Operation] = [
             *first,
             *preparing(survey),
             *plan.making,
             MakeDirectory(stage, 0o700),
             MakeDirectory(tree, 0o755),
-            Write(STATE.manifest(release), plan.manifest),
+            Write(written, plan.manifest, base=self._base(plan)),
             Put(tree, transfer),
         ]
         operations += arrivals.linking(tree) if self._remote.capabilities.links else arrivals.moving(tree)
         if keep := steps.get(Action.KEEP):
-            operations += self._keeping(plan, tree, keep)
-        operations.append(Verify(tree, (*found.send, *found.keep), step=steps[Action.VERIFY]))
+            operations += self._keeping(plan, tree, keep, written)
+        operations.append(Verify(tree, plan.entries, Listing(written), step=steps[Action.VERIFY]))
         operations += [*modes(tree, plan), *then]
         wrong: Sequence[Entry] = ()
         while operations:
@@ -139,24 +159,51 @@ class Assembly:
             self._heal(tree, snapshot, {entry.path for entry in found.keep} | transfer.patched, wrong)
             self._perform([*modes(tree, plan), *then], stage, optional)
 
-    def _keeping(self, plan: ReleasesPlan, tree: str, step: Step) -> list[Operation]:
-        """The operations that take what is unchanged from the live release."""
+    def _base(self, plan: ReleasesPlan) -> Base | None:
+        """The manifest of the live release, of which the new one differs in little; None where more is sent than both.
+
+        Who takes up what a push sent that died wants to know all that it was to be.
+        """
+        if sum(entry.size for entry in plan.difference.send) > len(plan.manifest) or not plan.was:
+            return None
+        content = self._known.content(plan.was)
+        return Base(STATE.manifest(plan.live), content) if content else None
+
+    def _keeping(self, plan: ReleasesPlan, tree: str, step: Step, written: str) -> list[Operation]:
+        """The operations that take what is unchanged from the live release; the new manifest is ``written``."""
         source = f"{RELEASES}/{plan.live}"
         linked, copied = self.taken(plan.difference)
         if not linked:
-            return [Copy(source, tree, copied, step=step)]
+            others = [each for each in plan.difference.send if each.kind is not Kind.DIRECTORY]
+            return [Copy(source, tree, copied, listing=Listing(written, others), step=step)]
         return [Copy(source, tree, linked, link=True, step=step), Copy(source, tree, copied)]
 
     def _transfer(self, plan: ReleasesPlan, snapshot: Snapshot, there: Collection[str]) -> Transfer:
         found = plan.difference
-        sent = {entry.path for entry in found.send}.difference(there)
-        entries = [entry for entry in plan.entries if entry.kind is Kind.DIRECTORY or entry.path in sent]
-        # Directories are made writable first, so that read-only ones can be filled.
-        entries = [entry._replace(mode=entry.mode | 0o700) if closed(entry) else entry for entry in entries]
+        entries = self._sent(plan, frozenset(there))
         modes = {entry.path for entry in found.modes}
         steps = {path: step for path, step in plan.steps_of.items() if path not in modes}
         bases = {old.path: f"{RELEASES}/{plan.live}/{old.path}" for old in found.replaced if old.size >= LARGE}
-        return Transfer(snapshot, entries, steps, self._run, self._times, bases=bases)
+        return Transfer(snapshot, entries, steps, self._run, self._times, bases=bases, supply=self._supply)
+
+    def _sent(self, plan: ReleasesPlan, there: frozenset[str]) -> Sequence[Entry]:
+        """What is sent where the paths ``there`` need not be; to hosts that lack the same, the same object."""
+
+        def make() -> tuple[Entry, ...]:
+            sent = {entry.path for entry in plan.difference.send}.difference(there)
+            entries = [entry for entry in plan.entries if entry.kind is Kind.DIRECTORY or entry.path in sent]
+            # Directories are made writable first, so that read-only ones can be filled.
+            return tuple(entry._replace(mode=entry.mode | 0o700) if closed(entry) else entry for entry in entries)
+
+        supply = self._supply
+        if supply is None:
+            return make()
+
+        def known() -> tuple[Entry, ...]:
+            entries = make()
+            return supply.once(("entries", entries), lambda: entries)
+
+        return supply.once(("sent", Same(plan.difference), there), known)
 
     def _fill(self, tree: str, copy: Copy, snapshot: Snapshot) -> None:
         """Send what could not be copied, since it is not there any more."""

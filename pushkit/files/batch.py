@@ -14,14 +14,17 @@ from dataclasses import dataclass
 from io import BytesIO
 from secrets import token_hex
 from shlex import quote
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
+from pushkit.files.compression import Compression, patch
 from pushkit.files.operation import (
     LAPS,
     Absent,
     Append,
+    Base,
     Copy,
     Fence,
+    Listing,
     Log,
     MakeDirectory,
     Operation,
@@ -41,7 +44,19 @@ from pushkit.files.operation import (
     laps,
     makes_root,
 )
-from pushkit.files.scripts import HEAD, LAP, Shell, copy_all, digests, kinds, untar
+from pushkit.files.scripts import (
+    HEAD,
+    KEEP,
+    LAP,
+    UNFETCHED,
+    Shell,
+    copy_all,
+    digests,
+    fetching,
+    kinds,
+    listed,
+    untar,
+)
 from pushkit.files.ticket import encoded
 from pushkit.model import Entry, Kind
 
@@ -53,8 +68,16 @@ INLINE = 2048
 MANY = 2000
 #: The name of the directory, in a stage, that all a script reads is in but the entries it puts.
 DESK = re.compile(r"papers-[0-9a-f]{8}")
-#: What the script prints when files are not whole, and ends.
-WRONG = "wrong"
+#: What the script prints when files are not whole, and ends; and when a base does not hold what it is said to.
+WRONG, UNLIKE = "wrong", "unlike"
+#: Papers of so many bytes, and more, are common to the hosts of a fleet.
+COMMON = 4096
+
+
+class Fetch(NamedTuple):
+    """That a host fetches what most of a `Put` holds, compressed by ``compression``."""
+
+    compression: Compression | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,17 +101,23 @@ class Batch:
     """A script that performs ``operations`` below the directory ``root`` of a remote with ``shell``.
 
     ``stage`` is a directory that is there, or that one of the operations makes. There is one `Put` at most, and its
-    directory lies below the stage.
+    directory lies below the stage. With ``fetch`` a host is only sent where it gets what it puts; see `give`.
     """
 
-    def __init__(self, operations: Sequence[Operation], root: str, stage: str, shell: Shell) -> None:
+    def __init__(
+        self, operations: Sequence[Operation], root: str, stage: str, shell: Shell, fetch: Fetch | None = None
+    ) -> None:
         self.operations = operations
         self.put = next((each for each in operations if isinstance(each, Put)), None)
         #: Whether the script has all that it puts, and may have come to any operation.
         self.sent = self.put is None
+        self.supply = self.put.transfer.supply if self.put else None
+        self.fetch = fetch
         self.papers: list[Paper] = []
+        #: What other hosts read as well, and lies in what is made once for all.
+        self.common: list[Paper] = []
         # Two pushes may have one stage, before they have one of their own.
-        self.desk = f"papers-{token_hex(4)}"
+        self.desk = f"papers-{self.supply.token if self.supply else token_hex(4)}"
         #: What is sent last.
         self.last = Paper(f"{self.desk}/last", b"")
         self._root = root
@@ -105,8 +134,9 @@ class Batch:
         making = ""
         if operations and makes_root(operations[0]):
             making, parts[0] = parts[0], ""
+        head = HEAD + KEEP if any("keep " in part for part in parts) else HEAD
         begin = f"{LAP}laps=\nexport laps\nlap start\n" if self._timed else ""
-        self._before = f"{HEAD}{making}cd {quote(root)}\n{begin}{''.join(parts[:first])}"
+        self._before = f"{head}{making}cd {quote(root)}\n{begin}{''.join(parts[:first])}"
         self._after = "" if first is None else self._rest("".join(parts[first:]))
 
     def script(self, undo: str = "") -> str:
@@ -117,6 +147,12 @@ class Batch:
     def reads(self) -> bool:
         """Whether there is anything on standard input."""
         return bool(self.papers or self.put)
+
+    def give(self, url: str, sha256: str) -> None:
+        """Tell the host where it fetches what it puts, and the digest of that: in papers that nobody else can read."""
+        # As each program reads it: none is told by its arguments, which everybody on the host can see.
+        said = {"url": f"{url}\n", "curl": f'url = "{url}"\n', "sha256": f"{sha256}\n"}
+        self.papers += [Paper(f"{self.desk}/{name}", text.encode()) for name, text in said.items()]
 
     @property
     def place(self) -> str:
@@ -131,6 +167,16 @@ class Batch:
     def wrong(self, output: bytes) -> bool:
         """Whether the script ended since files are not whole."""
         return WRONG.encode() in output.split(b"\n")
+
+    def unlike(self, output: bytes) -> bool:
+        """Whether the script ended since a base does not hold what it is said to."""
+        return UNLIKE.encode() in output.split(b"\n")
+
+    def unfetched(self, output: bytes) -> str:
+        """Why the host could not fetch what it puts; empty when it could."""
+        start = UNFETCHED.encode()
+        said = [line.removeprefix(start) for line in output.split(b"\n") if line.startswith(start)]
+        return said[0].decode("utf-8", "replace").strip() or "without a word" if said else ""
 
     def _first(self, parts: Sequence[str]) -> int | None:
         """The operation before which the stage is filled: as late as can be, for operations before it fill it too."""
@@ -152,21 +198,30 @@ class Batch:
         unpack = f"(cd {quote(self._stage)} && {untar(self._shell, times=times, undo=undo)})\n"
         # To tar an archive is whole that was cut off between two files: nothing may follow from that.
         cut = "{ echo 'what was sent was cut off' >&2; exit 1; }"
-        return f"{unpack}[ -f {quote(f'{self._stage}/{self.last.path}')} ] || {cut}\n"
+        arrived = f"{unpack}[ -f {quote(f'{self._stage}/{self.last.path}')} ] || {cut}\n"
+        return arrived + self._fetch() if self.fetch else arrived
 
     def _rest(self, script: str) -> str:
         # However the script ends, but where the unpacking failed: then the papers say what was to be.
-        trap = f"trap {quote('rm -rf ' + quote(f'{self._stage}/{self.desk}'))} EXIT\n"
+        # Mostly it has gone with the stage.
+        desk = quote(f"{self._stage}/{self.desk}")
+        trap = f"trap {quote(f'[ ! -e {desk} ] || rm -rf {desk}')} EXIT\n"
         if not self._bulky([script]):
             return trap + script
-        script = f"set -eu\n{LAP if self._timed else ''}{script}"
+        script = f"set -eu\n{KEEP}{LAP if self._timed else ''}{script}"
         self.papers.append(Paper(f"{self.desk}/script", script.encode("utf-8", "surrogateescape")))
         return f"{trap}sh {quote(f'{self._stage}/{self.desk}/script')}\n"
 
-    def _paper(self, name: object, content: bytes) -> str:
-        """The path of a new paper, relative to the root, quoted."""
-        paper = Paper(f"{self.desk}/{name}", content)
-        self.papers.append(paper)
+    def _paper(self, name: object, content: bytes, of: str = "") -> str:
+        """The path of a new paper, relative to the root, quoted; one that others read as well is not ``of`` a path."""
+        if self.supply and len(content) >= COMMON:
+            # Its name says what is in it: hosts are alike only as far as that is.
+            paper = Paper(f"{self.desk}/{hashlib.sha256(of.encode() + content).hexdigest()[:16]}", content)
+            if paper not in self.common:
+                self.common.append(paper)
+        else:
+            paper = Paper(f"{self.desk}/{name}", content)
+            self.papers.append(paper)
         return quote(f"{self._stage}/{paper.path}")
 
     def _part(self, number: int, operation: Operation) -> str:
@@ -179,12 +234,9 @@ class Batch:
             case Present(path):
                 return f"[ -e {named(path)} ] || {missing(path)}\n"
             case Fence(path, limit):
-                where, line = named(path), self._print(number, b"%06d\n" % limit)
-                return (
-                    f'if [ -e {where} ]; then [ "$(cat {where})" -le {limit} ] || {exists(path)}; fi\n'
-                    f"(umask 077; {line} >{named(path + '.new')})\n"
-                    f"mv -fT {named(path + '.new')} {where}\n"
-                )
+                where, keep = named(path), self._keep(number, path, b"%06d\n" % limit, 0o600)
+                there = f'IFS= read -r there <{where} || :; [ "$there" -le {limit} ] || {exists(path)}'
+                return f"if [ -e {where} ]; then {there}; fi\n{keep}"
             case Pointing(path, ""):
                 return self._command(number, Absent(path))
             case Pointing(path, link):
@@ -198,19 +250,22 @@ class Batch:
                 return f'{found}[ "$found" = {letters} ] || {exists("what the push is about to change")}\n'
             case MakeDirectory(path, mode, may_exist):
                 where = named(path) if path else quote(self._root)
-                made = f"mkdir {where}\nchmod {mode:o} {where}\n"
-                return f"if ! [ -d {where} ]; then\n{made}fi\n" if may_exist else made
-            case Write(path, data, mode):
-                new, where = named(f"{path}.new"), named(path)
-                make = f"{self._print(number, data)} >{new}\n"
-                return f"{make}chmod {mode:o} {new}\nmv -fT {new} {where}\n"
+                made = f"mkdir -m {mode:o} {where}\n"
+                return f"[ -d {where} ] || {made}" if may_exist else made
+            case Write(path, data, mode, whole, base):
+                if not whole and mode == 0o600 and inline(data):
+                    return f"keep {named(path)} {quote(data.decode())} here\n"
+                if base and base.content and "zstd-patch" in self._shell.tools:
+                    return self._patch(number, operation, base)
+                return self._keep(number, path, data, mode)
             case Append(path, data):
-                return f"(umask 077; {self._print(number, data)} >>{named(path)})\n"
+                return f"umask 077\n{self._print(number, data)} >>{named(path)}\numask 022\n"
             case Log(path, tell):
-                return f"(umask 077; {self._print_record(number, encoded(tell()))} >>{named(path)})\n"
+                return f"umask 077\n{self._print_record(number, encoded(tell()))} >>{named(path)}\numask 022\n"
             case Point(path, link):
                 new = named(f"{path}.new")
-                return f"rm -f {new}\nln -s -- {quote(link)} {new}\nmv -fT {new} {named(path)}\n"
+                clear = f"if [ -e {new} ] || [ -L {new} ]; then rm -f {new}; fi\n"
+                return f"{clear}ln -s -- {quote(link)} {new}\nmv -fT {new} {named(path)}\n"
             case Switchable(path):
                 tried = self._command(number, Point(path, "old")) + self._command(number, Point(path, "new"))
                 return f'{tried}[ "$(readlink {named(path)})" = new ]\nrm -f {named(path)}\n'
@@ -230,23 +285,47 @@ class Batch:
                 return f"chmod {mode:o} {named(path)}\n"
             case Put():
                 return ""
-            case Copy(source, directory, entries, link):
-                return self._copy(number, source, directory, names(entries), link=link) if entries else ""
-            case Verify(directory, entries):
+            case Copy():
+                return self._copy(number, operation) if operation.entries else ""
+            case Verify(_, entries):
                 files = [entry for entry in entries if entry.kind is Kind.FILE]
                 if not files:
                     return ""
-                found = f"{self._digests(number, directory, files)} | {self._shell.sha256}"
-                return f'found=$( {found} )\n[ "${{found%% *}}" = {expected(files)} ] || {{ echo {WRONG}; exit 0; }}\n'
+                plain = is_plain(files)
+                found = f"{self._digests(number, operation, files, plain=plain)} | {self._shell.sha256}"
+                wanted = expected_lines(files) if plain else expected(files)
+                return f'found=$( {found} )\n[ "${{found%% *}}" = {wanted} ] || {{ echo {WRONG}; exit 0; }}\n'
             case _:
                 raise TypeError(f"{operation} is no operation")
 
+    def _fetch(self) -> str:
+        """Commands that fetch what is put, see that it is that, and unpack it."""
+        assert self.fetch
+        assert self.put
+        undo = self.fetch.compression.undo if self.fetch.compression else ""
+        unpack = untar(self._shell, times=self.put.transfer.keeps_times, undo=undo)
+        desk = f"{self._stage}/{self.desk}"
+        parcel = quote(f"{desk}/parcel")
+        return f"{fetching(desk, self._shell)}(cd {quote(self._stage)} && {unpack}) <{parcel}\nrm -f {parcel}\n"
+
+    def _keep(self, number: int, path: str, data: bytes, mode: int) -> str:
+        """Commands that make a file, or replace it, whole or not at all."""
+        if not inline(data):
+            # A paper is a file already, that nobody else may read, and that this alone needs.
+            paper = self._paper(number, data, path)
+            moved = f"mv -fT {paper} {named(path)}\n"
+            return moved if mode == 0o600 else f"chmod {mode:o} {paper}\n{moved}"
+        if mode == 0o600:
+            return f"keep {named(path)} {quote(data.decode())}\n"
+        new = named(f"{path}.new")
+        return f"{self._print(number, data)} >{new}\nchmod {mode:o} {new}\nmv -fT {new} {named(path)}\n"
+
     def _print(self, number: int, data: bytes) -> str:
-        """A command that prints ``data``. Not every login shell on the way leaves a backslash alone.
+        """A command that prints ``data``.
 
         It is cat that writes: a shell may call a full disk nothing but an I/O error.
         """
-        if len(data) > INLINE or not data.isascii() or b"\\" in data or b"\0" in data:
+        if not inline(data):
             return f"cat {self._paper(number, data)}"
         return f"printf %s {quote(data.decode())} | cat"
 
@@ -259,23 +338,55 @@ class Batch:
         end = f', "{LAPS}": "', '"}\n'
         return f'said=$( {said} ); printf %s "$said"{quote(end[0])}"$laps"{quote(end[1])} | cat'
 
-    def _digests(self, number: int, directory: str, files: Sequence[Entry]) -> str:
-        """A command that prints the sha256 of each of ``files``, in order, one a line."""
+    def _patch(self, number: int, write: Write, base: Base) -> str:
+        """Commands that make a file of its base, or print that this cannot be."""
+        new, paper = named(f"{write.path}.new"), self._paper(number, patch(base.content, write.data))
+        made = f"zstd -dcq --patch-from={quote(base.path)} {paper} >{new} 2>/dev/null"
+        mask = f"umask {0o777 & ~write.mode:03o}\n"
+        return f"{mask}{made} || {{ echo {UNLIKE}; exit 0; }}\numask 022\nmv -fT {new} {named(write.path)}\n"
 
-        def part(name: str, some: Sequence[Entry]) -> str:
-            return f"(cd {quote(directory)} && {digests(self._shell)}) <{self._paper(f'{number}{name}', names(some))}"
+    def _digests(self, number: int, verify: Verify, files: Sequence[Entry], *, plain: bool) -> str:
+        """A command that prints the sha256 of each of ``files``, in order, one a line; ``plain`` names follow."""
+        command = f"xargs -0 {self._shell.sha256} 2>/dev/null" if plain else digests(self._shell)
+        compute = f"(cd {quote(verify.directory)} && {command})"
+
+        def part(first: int, last: int) -> str:
+            some = files[first:last]
+            return self._with_names(f"{number}-{first}", compute, some, "f", verify.listing, first=first, last=last)
 
         if len(files) < MANY:
-            return part("", files)
+            return part(0, len(files))
         half = len(files) // 2
         late = quote(f"{self._stage}/{self.desk}/{number}-digests")
-        return f"{{ {part('-late', files[half:])} >{late} & {part('', files[:half])}; wait; cat {late}; }}"
+        return f"{{ {part(half, len(files))} >{late} & {part(0, half)}; wait; cat {late}; }}"
 
-    def _copy(self, number: int, source: str, directory: str, listed: bytes, *, link: bool) -> str:
-        paper = self._paper(number, listed)
-        up = "/".join([".."] * (source.count("/") + 1))
-        command = copy_all(f"{up}/{directory}", self._shell, link=link)
-        return f"(cd {quote(source)} && {command}) <{paper}\n"
+    def _copy(self, number: int, copy: Copy) -> str:
+        up = "/".join([".."] * (copy.source.count("/") + 1))
+        command = copy_all(f"{up}/{copy.directory}", self._shell, link=copy.link)
+        command = f"(cd {quote(copy.source)} && {command})"
+        return self._with_names(f"{number}", command, copy.entries, "fs", copy.listing) + "\n"
+
+    def _with_names(
+        self,
+        name: str,
+        command: str,
+        entries: Sequence[Entry],
+        kinds: str,
+        listing: Listing | None,
+        *,
+        first: int = 0,
+        last: int = 0,
+    ) -> str:
+        """``command`` with the names of ``entries`` on its standard input.
+
+        In ``listing``, where that pays, they are those of the ``kinds`` from ``first`` to before ``last``, 0 for all.
+        """
+        pays = listing and self._shell.lists and len(entries) >= max(MANY // 2, 2 * len(listing.others))
+        if listing is None or not pays or any("\n" in entry.path for entry in (*entries, *listing.others)):
+            return f"{command} <{self._paper(name, names(entries))}"
+        others = names(listing.others).replace(b"\0", b"\n")
+        left_out = self._paper(f"{name}-others", others) if others else ""
+        return f"{listed(quote(listing.path), kinds, left_out, first=first + 1, last=last)} | {command}"
 
 
 #: What a script prints for each kind.
@@ -292,6 +403,11 @@ def named(path: str) -> str:
     return quote(f"./{path}" if path.startswith("-") else path)
 
 
+def inline(data: bytes) -> bool:
+    """Whether ``data`` can be part of a script. Not every login shell on the way leaves a backslash alone."""
+    return len(data) <= INLINE and data.isascii() and b"\\" not in data and b"\0" not in data
+
+
 def names(entries: Sequence[Entry]) -> bytes:
     """The paths of ``entries`` as ``xargs -0`` reads them. None of them can be taken for an option."""
     paths = [entry.path for entry in entries]
@@ -302,6 +418,17 @@ def expected(files: Sequence[Entry]) -> str:
     """The digest of the digests of ``files``, one a line, in hex."""
     digests = b"".join([entry.sha256 for entry in files])
     return hashlib.sha256(digests.hex("\n", 32).encode() + b"\n" * bool(files)).hexdigest()
+
+
+def is_plain(files: Sequence[Entry]) -> bool:
+    """Whether every program writes the names of ``files`` as they are: some escape a backslash and ends of lines."""
+    return not any("\\" in entry.path or "\n" in entry.path or "\r" in entry.path for entry in files)
+
+
+def expected_lines(files: Sequence[Entry]) -> str:
+    """The digest, in hex, of what sha256sum prints of ``files``, whose names are plain."""
+    lines = [f"{entry.sha256.hex()}  ./{entry.path}\n" for entry in files]
+    return hashlib.sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def exists(path: str) -> str:

@@ -25,6 +25,10 @@ GAIN = 0.9
 FAR = 0.005
 
 
+#: The logarithm of the widest window that a zstd decompresses unasked.
+WIDEST = 27
+
+
 class Compressor(Protocol):
     """What `zlib` and ``compression.zstd`` have in common."""
 
@@ -59,6 +63,22 @@ def zstd() -> Compressor:
     else:
         from backports.zstd import ZstdCompressor  # noqa: PLC0415
     return ZstdCompressor(level=1)
+
+
+def patch(before: bytes, after: bytes) -> bytes:
+    """What ``zstd -d --patch-from`` a file that holds ``before`` makes ``after`` of, and nothing of any other."""
+    if sys.version_info >= (3, 14):
+        from compression.zstd import CompressionParameter, ZstdDict, compress  # noqa: PLC0415
+    else:
+        from backports.zstd import CompressionParameter, ZstdDict, compress  # noqa: PLC0415
+    window = max(10, (len(before) + len(after)).bit_length())
+    options: dict[int, int] = {
+        CompressionParameter.compression_level: 1,
+        CompressionParameter.window_log: min(window, WIDEST),
+        CompressionParameter.enable_long_distance_matching: 1,
+        CompressionParameter.checksum_flag: 1,
+    }
+    return compress(after, options=options, zstd_dict=ZstdDict(before, is_raw=True).as_prefix)
 
 
 def gzip() -> Compressor:

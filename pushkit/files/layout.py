@@ -14,6 +14,7 @@ from typing import Any
 from pushkit.amount import amount
 from pushkit.errors import Busy, Interrupted, Overtaken, PushRefused, TargetError
 from pushkit.files.errors import RemoteError, RemoteExists, RemoteLost, RemoteMissing
+from pushkit.files.known import Known
 from pushkit.files.machine import machine
 from pushkit.files.operation import MakeDirectory, Operation, makes_root
 from pushkit.files.queue import Entrance, Queue
@@ -43,6 +44,7 @@ class Layout(ABC):
         self._remote = remote
         self._run = run
         self._ticket: Ticket | None = None
+        self._known = Known(run)
         self._renewed = False
         #: Whether somebody else pushes at the same time.
         self._crowded = False
@@ -109,6 +111,11 @@ class Layout(ABC):
         """Let nobody push."""
         self._make_root(self.look())
         self.queue.hold(why)
+
+    def _remember(self, manifest: bytes) -> None:
+        """Keep the manifest of what is live now, where it need not travel again then."""
+        if self._remote.capabilities.scripts:
+            self._known.keep(manifest)
 
     def close(self) -> None:
         """Give back a place in the queue that was not used."""

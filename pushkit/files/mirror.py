@@ -36,6 +36,7 @@ from pushkit.files.ground import Ground, as_unknown, reach, with_ways
 from pushkit.files.layout import UNDERWAY, Layout, following
 from pushkit.files.merge import remembered
 from pushkit.files.operation import (
+    Base,
     MakeDirectory,
     Operation,
     Put,
@@ -107,7 +108,7 @@ class Mirror(Layout):
 
     def look(self) -> Survey:
         """What the target holds. Refuses what this layout did not make."""
-        found = LOOK.at(self._remote)
+        found = LOOK.at(self._remote, self._known)
         found.check(STATE.incoming, STATE.manifests, STATE.pushes)
         if RELEASES in found.found:
             raise PushRefused(
@@ -310,7 +311,15 @@ class Mirror(Layout):
             except BaseException as error:
                 self._check_entered(entrance, error)
                 self._leave(ticket, plan, error)
+        self._remember(snapshot.manifest)
         return release
+
+    def _base(self, plan: MirrorPlan, survey: Survey, snapshot: Snapshot) -> Base | None:
+        """The manifest of the live release, of which the new one differs in little, unless more is sent than both."""
+        there = survey.found.get(STATE.manifest(plan.live))
+        if not there or sum(entry.size for entry in plan.difference.send) > len(snapshot.manifest):
+            return None
+        return Base(STATE.manifest(plan.live), there.content)
 
     def _leave(self, ticket: Ticket, plan: MirrorPlan, error: BaseException) -> None:
         """Give up after ``error``, and raise what is to be told; nothing when all of it is live after all."""
@@ -380,7 +389,7 @@ class Mirror(Layout):
             *self._preparing(survey),
             MakeDirectory(stage, 0o700),
             MakeDirectory(tree, 0o700),
-            Write(STATE.manifest(release), snapshot.manifest),
+            Write(STATE.manifest(release), snapshot.manifest, base=self._base(plan, survey, snapshot)),
             Put(tree, transfer),
             *arrivals.moving(tree),
             verifying,

@@ -82,12 +82,27 @@ class MakeDirectory(Operation):
 
 
 @dataclass(frozen=True, slots=True)
+class Base:
+    """A file of the remote at ``path``, said to hold ``content``, of which another differs in little."""
+
+    path: str
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Write(Operation):
-    """Make a file or replace it; at no moment is half of it there. The parent is there, ``data`` in memory."""
+    """Make a file or replace it; at no moment is half of it there. The parent is there, ``data`` in memory.
+
+    Not ``whole``: a new file, of which half may be there for a moment, or for ever where who writes it dies. Who reads
+    it takes half of it for none. Where there is a ``base`` only what differs from it need travel; it may turn out not
+    to hold what it is said to.
+    """
 
     path: str
     data: bytes
     mode: int = 0o600
+    whole: bool = True
+    base: Base | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,27 +213,41 @@ class Put(Operation):
 
 
 @dataclass(frozen=True, slots=True)
+class Listing:
+    """A manifest on the remote, at ``path``, that lists the entries of an operation in their order, and ``others``.
+
+    An operation before it has written it. Names that it lists need not travel once more.
+    """
+
+    path: str
+    others: Sequence[Entry] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Copy(Operation):
     """Copy files and symlinks from below ``source`` to below ``directory``; see `Remote.copy`.
 
-    With ``link`` files become hard links to those that are there.
+    With ``link`` files become hard links to those that are there. ``listing`` is as in `Listing`.
     """
 
     source: str
     directory: str
     entries: Sequence[Entry]
     link: bool = False
+    listing: Listing | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Verify(Operation):
     """Compare the files of ``entries`` with what lies below ``directory``; see `Remote.verify`.
 
-    Its result is the entries that are not whole there. When there are any, what follows is not done.
+    Its result is the entries that are not whole there. When there are any, what follows is not done. ``listing`` is as
+    in `Listing`.
     """
 
     directory: str
     entries: Sequence[Entry]
+    listing: Listing | None = None
 
 
 #: The key of a script's laps, in a record of `Log`.

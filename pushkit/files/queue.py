@@ -194,7 +194,7 @@ class Queue:
             MakeDirectory(f"{place}/{END}", 0o700),
             # Who finds no outcome says it once more, and twice in the log is once; what has one is in the log.
             Log(self.state / "log", tell),
-            Write(f"{place}/{OUTCOME}", encoded(record)),
+            Write(f"{place}/{OUTCOME}", encoded(record), whole=False),
         ]
 
     def end(self, ticket: Ticket, outcome: str) -> bool:
@@ -326,8 +326,8 @@ class Queue:
         place = self.state.ticket(ticket.number)
         return [
             MakeDirectory(place, 0o700),
-            Write(f"{place}/{RECORD}", ticket.record()),
-            Write(f"{place}/{HEARTBEAT}", b"alive\n"),
+            Write(f"{place}/{RECORD}", ticket.record(), whole=False),
+            Write(f"{place}/{HEARTBEAT}", b"alive\n", whole=False),
         ]
 
     def _perform(self, operations: Sequence[Operation]) -> None:

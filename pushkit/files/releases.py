@@ -25,6 +25,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
+from typing import NamedTuple
 
 from pushkit import manifest
 from pushkit.amount import counted
@@ -49,10 +50,11 @@ from pushkit.files.operation import (
     Write,
 )
 from pushkit.files.place import CURRENT, MIRROR, RELEASES, STATE, TREE, look_for
-from pushkit.files.queue import STALE, Queue, now
+from pushkit.files.queue import STALE, Entrance, Queue, now
 from pushkit.files.remote import Remote
 from pushkit.files.shared import Shared
 from pushkit.files.status import prepared
+from pushkit.files.supply import Same, Supply
 from pushkit.files.survey import Survey
 from pushkit.files.ticket import (
     END,
@@ -73,11 +75,21 @@ from pushkit.strategy import Run, one_line
 NOTHING_SHARED, NO_COMMANDS = Shared(), Commands()
 
 
+class Lacking(NamedTuple):
+    """What a target lacks: the steps that bring it there, those of its paths by path, and how many files it has."""
+
+    difference: Difference
+    steps: tuple[Step, ...]
+    steps_of: dict[str, Step]
+    kept: int
+    warnings: tuple[str, ...]
+
+
 class Releases(Layout):
     """The releases of one target on one remote. ``keep`` good ones stay, the live one among them.
 
     ``times`` gives the time of a file of the project, where files keep it. With ``hard_links`` what did not change is
-    one file in several releases.
+    one file in several releases. ``supply`` makes once what the hosts of a fleet have in common.
     """
 
     def __init__(
@@ -91,21 +103,27 @@ class Releases(Layout):
         times: Callable[[Entry], float] | None = None,
         shared: Shared = NOTHING_SHARED,
         commands: Commands = NO_COMMANDS,
+        supply: Supply | None = None,
     ) -> None:
         super().__init__(remote, run)
         self._keep = keep
         self._hard_links = hard_links
-        self._assembly = Assembly(remote, run, self._perform, hard_links=hard_links, times=times)
+        self._assembly = Assembly(
+            remote, run, self._perform, self._known, hard_links=hard_links, times=times, supply=supply
+        )
+        self._supply = supply
         self._shared = shared
         self._commands = commands
         self._tidied = False
+        #: What is there once a release was prepared, until it is used.
+        self._followed: Survey | None = None
         self.queue = Queue(remote, STATE, run, look=self.look, settle=self._settle, stale=stale)
 
     # Looking.
 
     def look(self) -> Survey:
         """What the target holds. Refuses what this layout did not make."""
-        found = look_for(self._shared).at(self._remote)
+        found = look_for(self._shared).at(self._remote, self._known)
         found.check(RELEASES, STATE.incoming, STATE.manifests, STATE.pushes, *self._shared.directories)
         if MIRROR / "format" in found.found:
             raise PushRefused(
@@ -173,7 +191,7 @@ class Releases(Layout):
         warnings = [f"{each}; if it died, push resume or push rollback" for each in stuck]
         if survey.hold:
             warnings.append(f"pushes are held by {survey.hold.who} since {survey.hold.when}: {survey.hold.why}")
-        entries, left_out = self._shared.linked(snapshot.entries)
+        entries, left_out, written = self._wanted(snapshot)
         if left_out:
             left = counted(len(left_out), "path")
             warnings.append(f"{left} of the project in the place of what is shared stay here, {left_out[0]!r} first")
@@ -182,12 +200,57 @@ class Releases(Layout):
         there = same and not self._shared.names and live in survey.names(RELEASES)
         if same and there and not self._run.repair and manifest.claims(same.content, snapshot.digest):
             return self._nothing(survey, live, warnings, snapshot.files)
-        written = snapshot.manifest if entries is snapshot.entries else manifest.encode(entries)
         was = self._recorded(live, survey, warnings) if self.is_there(live, survey, warnings) else None
-        found = self._difference(live, was, written, entries, warnings)
+        lacking = self._lacking(live, was, written, entries)
+        warnings += lacking.warnings
+        if live and was and not lacking.difference.steps:
+            return self._nothing(survey, live, warnings, lacking.kept)
+        steps = lacking.steps
+        if not self._run.prepare:
+            more = [*self._commands.steps(BEFORE)]
+            more.append(Step(Action.SWITCH, CURRENT, f"from {live}" if live else "first push"))
+            more += self._commands.steps(AFTER)
+            going = pruning(survey, self._describe(survey.last + 1, snapshot, live), live, self._keep)
+            steps = (*steps, *more, *(operation.step for operation in going if operation.step))
+        trips = self._round_trips(TRIPS + self._commands.trips)
+        making = self._shared.missing(survey, snapshot.entries)
+        return ReleasesPlan(
+            name,
+            steps,
+            lacking.kept,
+            live,
+            tuple(warnings),
+            trips,
+            survey,
+            lacking.difference,
+            lacking.steps_of,
+            entries,
+            written,
+            manifest.digest(was) if was else "",
+            making,
+        )
+
+    def _wanted(self, snapshot: Snapshot) -> tuple[Sequence[Entry], Sequence[str], bytes]:
+        """What a release of ``snapshot`` holds, the paths that stay here, and the manifest of what it holds."""
+
+        def make() -> tuple[Sequence[Entry], Sequence[str], bytes]:
+            entries, left_out = self._shared.linked(snapshot.entries)
+            return entries, left_out, snapshot.manifest if entries is snapshot.entries else manifest.encode(entries)
+
+        return self._supply.once(("wanted", Same(snapshot)), make) if self._supply else make()
+
+    def _lacking(self, live: str, was: bytes | None, after: bytes, entries: Sequence[Entry]) -> Lacking:
+        """What the target lacks of ``entries``, whose manifest is ``after``; ``was`` is that of the live release."""
+        if self._supply is None or self._run.repair:
+            return self._compared(live, was, after, entries)
+        # Hosts are mostly alike: what one of them lacks is computed once, and kept once.
+        key = ("lacking", live, was, self._remote.capabilities, Same(after))
+        return self._supply.once(key, lambda: self._compared(live, was, after, entries))
+
+    def _compared(self, live: str, was: bytes | None, after: bytes, entries: Sequence[Entry]) -> Lacking:
+        warnings: list[str] = []
+        found = self._difference(live, was, after, entries, warnings)
         kept = sum(entry.kind is Kind.FILE for entry in found.keep)
-        if live and was and not found.steps:
-            return self._nothing(survey, live, warnings, kept)
         steps = list(found.steps)
         linked, copied = self._assembly.taken(found)
         if taken := (*linked, *copied):
@@ -203,17 +266,7 @@ class Releases(Layout):
         how = "by sha256" if self._remote.capabilities.digests else "by size"
         count = sum(entry.kind is Kind.FILE for entry in (*found.send, *found.keep))
         steps.append(Step(Action.VERIFY, counted(count, "file"), how))
-        if not self._run.prepare:
-            steps += self._commands.steps(BEFORE)
-            steps.append(Step(Action.SWITCH, CURRENT, f"from {live}" if live else "first push"))
-            steps += self._commands.steps(AFTER)
-            going = pruning(survey, self._describe(survey.last + 1, snapshot, live), live, self._keep)
-            steps += [operation.step for operation in going if operation.step]
-        trips = self._round_trips(TRIPS + self._commands.trips)
-        making = self._shared.missing(survey, snapshot.entries)
-        return ReleasesPlan(
-            name, tuple(steps), kept, live, tuple(warnings), trips, survey, found, by_path, entries, written, making
-        )
+        return Lacking(found, tuple(steps), by_path, kept, tuple(warnings))
 
     def _difference(
         self, live: str, was: bytes | None, after: bytes, entries: Sequence[Entry], warnings: list[str]
@@ -279,6 +332,9 @@ class Releases(Layout):
                 if self.live() != release.id:
                     raise Overtaken(f"{one_line(error)}; this push has to be planned again") from error
                 self._completed(ticket, plan, error)
+        self._remember(plan.manifest)
+        if self._run.prepare:
+            self._followed = survey.followed(replace(ticket, ended=True, outcome=PREPARED), f"{RELEASES}/{release.id}")
         return release
 
     def _leave(self, ticket: Ticket, plan: ReleasesPlan, error: BaseException) -> None:
@@ -327,7 +383,8 @@ class Releases(Layout):
 
     def switch(self, wanted: str) -> Release:
         """Make ``wanted`` live, which was prepared or live before. Nothing is done when it is."""
-        survey = self.look()
+        # What was prepared a moment ago is known, and what somebody changed since is found out by the switch itself.
+        survey, self._followed = self._followed or self.look(), None
         live = self.live(survey)
         there = prepared(survey) | good_in(survey, live)
         wanted = meant(wanted, there)
@@ -347,6 +404,18 @@ class Releases(Layout):
         def describe(number: int) -> Ticket:
             return Ticket(number, release, live, why, after=bool(self._commands.after))
 
+        # Where nobody else is and no command runs, it is all done in one go.
+        commands = self._commands.after or (forward and self._commands.before)
+        if not commands and (entrance := self.queue.entrance(survey, describe)):
+            try:
+                self._turn_at_once(entrance, survey, release, live, forward=forward)
+            except RemoteExists as error:
+                if error.operation is not entrance.taking:
+                    raise
+                # Somebody was faster.
+                survey = self.look()
+            else:
+                return release
         # A push that died before `after_switch` had ended is what one may want to leave.
         ticket, survey = self.queue.enter(survey, describe, None if forward else self._decided("left by a rollback"))
         with self.queue.alive(ticket):
@@ -358,18 +427,14 @@ class Releases(Layout):
                         f"another push made {live or 'nothing'} live meanwhile; this {why} changed nothing",
                         hint=f"look at it (push status), then {why} again",
                     )
-            try:
+            with self._ended_by_failure(ticket):
                 if ticket.previous != live:
                     ticket = replace(ticket, previous=live)
                     self._perform([Write(f"{STATE.ticket(ticket.number)}/{RECORD}", ticket.record())], STATE.name)
                 if forward and self._commands.before:
                     self._perform(self.queue.holding(ticket), STATE.name)
                     self._command(BEFORE, release.id, live)
-                way = "to" if forward else "back to"
-                step = Step(Action.SWITCH, CURRENT, f"from {live or 'nothing'} {way} {release.id}")
-                switching = [*self._vouching(survey), *self._switching(ticket, release.id, live, step)]
-                then = pruning(survey, ticket, self.live(survey), self._keep) if forward else []
-                ending = [*then, *self.queue.ending(ticket, ticket.success)]
+                switching, then, ending = self._turning(ticket, survey, live, forward=forward)
                 if ticket.after:
                     self._perform(switching, STATE.name)
                     # What a person leaves is not what to go back to.
@@ -377,17 +442,44 @@ class Releases(Layout):
                     self._conclude(ticket, ending, then)
                 else:
                     self._perform([*switching, *ending], STATE.name, then)
-            except BaseException as error:
-                with suppress(TargetError, PushRefused):
-                    if self.live() != release.id:
-                        self.queue.end(ticket, self._failed(error))
-                    elif not ticket.after:
-                        # The answer to the switch may be lost.
-                        self.queue.end(ticket, ticket.success)
-                if isinstance(error, RemoteExists):
-                    raise self.queue.lost(ticket, error) from error
-                raise
         return release
+
+    def _turn_at_once(self, entrance: Entrance, survey: Survey, release: Release, live: str, *, forward: bool) -> None:
+        """Enter the queue, make ``release`` live in place of ``live``, and end: one script, where there are any."""
+        ticket = entrance.ticket
+        switching, then, ending = self._turning(ticket, survey, live, forward=forward)
+        with self.queue.alive(ticket), self._ended_by_failure(ticket, entrance):
+            self._perform([*entrance.operations, *switching, *ending], STATE.name, then)
+
+    def _turning(
+        self, ticket: Ticket, survey: Survey, live: str, *, forward: bool
+    ) -> tuple[Sequence[Operation], Sequence[Operation], Sequence[Operation]]:
+        """What makes the release of ``ticket`` live; what removes what is old; and that with what ends the ticket."""
+        assert ticket.release
+        release = ticket.release.id
+        way = "to" if forward else "back to"
+        step = Step(Action.SWITCH, CURRENT, f"from {live or 'nothing'} {way} {release}")
+        switching = [*self._vouching(survey), *self._switching(ticket, release, live, step)]
+        then = pruning(survey, ticket, self.live(survey), self._keep) if forward else []
+        return switching, then, [*then, *self.queue.ending(ticket, ticket.success)]
+
+    @contextmanager
+    def _ended_by_failure(self, ticket: Ticket, entrance: Entrance | None = None) -> Iterator[None]:
+        """End a ticket that was to make a release live, when that fails; unless it is live after all."""
+        assert ticket.release
+        try:
+            yield
+        except BaseException as error:
+            taken = entrance and isinstance(error, RemoteExists) and error.operation is entrance.taking
+            with suppress(TargetError, PushRefused):
+                if not taken and self.live() != ticket.release.id:
+                    self.queue.end(ticket, self._failed(error))
+                elif not taken and not ticket.after:
+                    # The answer to the switch may be lost.
+                    self.queue.end(ticket, ticket.success)
+            if isinstance(error, RemoteExists) and not taken:
+                raise self.queue.lost(ticket, error) from error
+            raise
 
     def resume(self, number: int = 0) -> Release:
         """Run `after_switch` again for a push that died before it had ended, and end that push well.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -157,6 +157,7 @@ class Remote(ABC):
         listed: Sequence[str] = (),
         looked: Sequence[str] = (),
         pointed: tuple[str, str] | None = None,
+        known: tuple[str, Collection[str]] = ("", ()),
         limit: int,
     ) -> dict[str, Found]:
         """What lies at several paths, by path; what is not there is not in it.
@@ -165,6 +166,9 @@ class Remote(ABC):
         right below ``listed``; of ``looked`` only what they are. ``pointed`` is a symlink and a directory: the file in
         it that bears the last component of the symlink's text. Of ``listed`` and ``looked`` only the kind is
         promised. Directories that change meanwhile are no error.
+
+        ``known`` is a directory, and digests: of a file in it whose first line ends in one of them a remote may give
+        that line alone, and no time or size.
         """
         return primitives.collect(self, trees, listed=listed, looked=looked, pointed=pointed, limit=limit)
 

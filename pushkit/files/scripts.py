@@ -7,7 +7,7 @@ NUL; paths are quoted. The scripts need ``sh`` and what `PROBE` finds, and run a
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from shlex import join, quote
 
@@ -15,6 +15,17 @@ from pushkit.files.ranges import UNIT
 from pushkit.files.remote import Capabilities
 from pushkit.process import Command
 
+#: A function that makes a small file, given its path and its content, that nobody else may read: whole or not at all,
+#: or, with a third argument, where it is. The shell writes it itself, and may call a full disk nothing but an I/O
+#: error: then cat says what is wrong.
+KEEP = """keep() {
+umask 077
+new=$1; [ $# -gt 2 ] || new=$1.new
+printf %s "$2" 2>/dev/null >"$new" || printf %s "$2" | cat >"$new"
+umask 022
+[ $# -gt 2 ] || mv -fT "$new" "$1"
+}
+"""
 MARKER = "pushkit-shell"
 # On both outputs, since login scripts print on both before a script begins.
 HEAD = f"echo {MARKER}\necho {MARKER} >&2\nset -eu\nLC_ALL=C\nexport LC_ALL\numask 022\n"
@@ -23,18 +34,23 @@ LAP = (
     "lap() { { read -r now rest </proc/uptime; } 2>/dev/null || now=$(date +%s 2>/dev/null) || now=0\n"
     'laps="$laps$1 $now "; }\n'
 )
-TOOLS = "tar cp rm chmod grep sed xargs sha256sum shasum df dd mkdir ln readlink cat rmdir setsid"
+TOOLS = "tar cp rm chmod grep sed tail tr awk xargs sha256sum shasum df dd mkdir ln readlink cat rmdir setsid"
+#: The words "zstd" and "gzip", compressed by those, as printf is told them.
+ZSTD = r"\050\265\057\375\000\110\041\000\000\172\163\164\144"
+GZIP = r"\037\213\010\000\000\000\000\000\004\003\113\257\312\054\000\000\362\134\351\072\004\000\000\000"
 PROBE = f"""{HEAD}for tool in {TOOLS}; do
   if command -v "$tool" >/dev/null 2>&1; then echo "$tool"; fi
 done
 case $(cp --version 2>/dev/null) in *coreutils*) echo gnu-cp;; esac
 case $(tar --version 2>/dev/null) in *'GNU tar'*) echo gnu-tar;; esac
 case $(mv --help 2>&1) in *-T*) echo mv-T;; esac
-for tool in zstd gzip; do
-  case $({{ echo "$tool" | "$tool" -c | "$tool" -dc; }} 2>/dev/null) in "$tool") echo "$tool"; break;; esac
-done
-if printf 'a\\0b\\0' | xargs -0 printf '%s-' >/dev/null 2>&1; then echo xargs-0; fi
-if printf 'a\\0b\\0' | xargs -0 -P 2 printf '%s-' >/dev/null 2>&1; then echo xargs-P; fi
+# Which zstd patches shows when it is asked to; the shell itself is a file that is there.
+try() {{ command -v "$1" >/dev/null 2>&1 || return 1
+case $(printf "$2" | "$1" -dc $3 2>/dev/null) in "$1") echo "$1";; *) return 1;; esac; }}
+if try zstd '{ZSTD}' --patch-from=/bin/sh; then echo zstd-patch
+else try zstd '{ZSTD}' '' || try gzip '{GZIP}' '' || :; fi
+if printf 'a\\0b\\0' | xargs -0 -P 2 true >/dev/null 2>&1; then echo xargs-0; echo xargs-P
+elif printf 'a\\0b\\0' | xargs -0 true >/dev/null 2>&1; then echo xargs-0; fi
 echo "home $PWD"
 """
 #: Seconds that a command has to end when it is asked to; then it is forced.
@@ -43,6 +59,11 @@ GRACE = 5
 NEXT = "pushkit-next"
 #: What is printed in its place by who cannot enter the directory.
 NOWHERE = "pushkit-nowhere"
+#: What python3 does to fetch.
+FETCH = (
+    "import shutil, sys, urllib.request as u\n"
+    "with u.urlopen(sys.stdin.readline().strip(), timeout=60) as a: shutil.copyfileobj(a, sys.stdout.buffer)"
+)
 #: The last line that `collect` prints: without it something was cut off.
 ALL = "pushkit-all"
 
@@ -75,6 +96,11 @@ class Shell:
         if not {"grep", "sed", "xargs-0"} <= self.tools:
             return ""
         return next((cmd for cmd in ("sha256sum", "shasum -a 256") if cmd.split()[0] in self.tools), "")
+
+    @property
+    def lists(self) -> bool:
+        """Whether it can read the names in a manifest."""
+        return {"tail", "tr", "awk", "grep", "xargs-0"} <= self.tools
 
     @property
     def capabilities(self) -> Capabilities:
@@ -130,6 +156,37 @@ def untar(shell: Shell, *, times: bool, undo: str = "") -> str:
     )
 
 
+#: How the line begins by which a script says that it could not fetch; then it ends.
+UNFETCHED = "unfetched "
+#: What fetches, by what each is known, and which paper it reads. None is told the URL by its arguments, which everybody
+#: on the host can see. They have so many seconds to be let in, and a minute in which nothing comes is the end.
+FETCHERS = (
+    ("command -v curl", "curl -q -fsS --retry 2 --connect-timeout 15 --speed-time 60 --speed-limit 1 -K -", "curl"),
+    # BusyBox's takes no URL but as an argument, and does not know this option.
+    ("wget --no-config -V", "wget --no-config -nv --tries=3 --connect-timeout=15 --read-timeout=60 -O- -i -", "url"),
+    ("command -v python3", f"python3 -I -c {quote(FETCH)}", "url"),
+)
+
+
+def fetching(desk: str, shell: Shell) -> str:
+    """Fetch what the papers in ``desk`` name, as ``parcel`` beside them, and compare it with its digest.
+
+    Where that cannot be: print why, the last line that was said, after `UNFETCHED`, and end well.
+    """
+    parcel = quote(f"{desk}/parcel")
+    ways = [
+        f"if {known} >/dev/null 2>&1; then\n"
+        f'said=$( {fetch} 2>&1 >{parcel} <{quote(f"{desk}/{paper}")} ) || unfetched "${{said:-it failed}}"\n'
+        for known, fetch, paper in FETCHERS
+    ]
+    return (
+        f"line='\n'\nunfetched() {{ echo {quote(UNFETCHED)}\"${{1##*$line}}\"; exit 0; }}\n{'el'.join(ways)}"
+        "else unfetched 'it has neither curl nor wget nor python3'\nfi\n"
+        f"said=$( {shell.sha256} <{parcel} )\n"
+        f'[ "${{said%% *}}" = "$(cat {quote(f"{desk}/sha256")})" ] || unfetched "what came is not what was put there"\n'
+    )
+
+
 def copy_files(source: str, directory: str, shell: Shell, *, link: bool = False) -> str:
     """Copy each name of standard input, a file or a symlink, its mode and times kept. The parents are there."""
     return f"{HEAD}cd {quote(source)}\nexec {copy_all(directory, shell, link=link)}\n"
@@ -145,6 +202,23 @@ def copy_all(directory: str, shell: Shell, *, link: bool) -> str:
     one = 'ln "$name" "$to/$name"' if link else 'cp -pPR "$name" "$to/$name"'
     each = f"set -e; to=$1; shift; for name; do {one}; done"
     return f"{xargs} sh -c {quote(each)} sh {to}"
+
+
+def listed(manifest: str, kinds: str, others: str = "", *, first: int = 1, last: int = 0) -> str:
+    """A command that prints the names of some entries of a manifest, as `names` does: those of ``kinds``, letters.
+
+    Those that the file ``others`` has, one a line, are left out, then all before the ``first`` and after the ``last``;
+    0 is none. No name may hold a line break.
+    """
+    chosen = f'NR%4==1{{k=substr($0,1,1)}} NR%4==2{{p=$0}} NR%4==0&&index("{kinds}",k){{print "./" p}}'
+    command = f"tail -n +2 {manifest} | tr '\\000' '\\n' | awk {quote(chosen)}"
+    if others:
+        command += f" | grep -vxFf {others}"
+    if last:
+        command += f" | awk {quote(f'NR>={first}&&NR<={last}')}"
+    elif first > 1:
+        command += f" | tail -n +{first}"
+    return f"{command} | tr '\\n' '\\000'"
 
 
 def kinds() -> str:
@@ -277,13 +351,27 @@ def variables(command: Command) -> bytes:
     return text.encode("utf-8", "surrogateescape")
 
 
-def collect(trees: Sequence[str], listed: Sequence[str], looked: Sequence[str], pointed: tuple[str, str] | None) -> str:
+def collect(
+    trees: Sequence[str],
+    listed: Sequence[str],
+    looked: Sequence[str],
+    pointed: tuple[str, str] | None,
+    known: tuple[str, Collection[str]] = ("", ()),
+) -> str:
     """Print what `Remote.collect` asks for, below the current directory.
 
     A line for each path of ``looked`` and ``listed`` and for the directories in the latter, with a letter for its kind
-    before it; how much room there is, in units of 1,024 bytes, after an ``s``; an empty line; and a tar of everything
-    else.
+    before it; a ``k``, the digest and the path of each file that is ``known``; how much room there is, in units of
+    1,024 bytes, after an ``s``; an empty line; and a tar of everything else.
     """
+    records, digests = known
+    take = 'set -- "$@" "$each"'
+    if digests:
+        # `read` takes no more of the file than its first line.
+        take = (
+            'd=; read -r a b d <"$each" 2>/dev/null || :\n'
+            f'case $d in {"|".join(digests)}) echo "k $d $each";; *) {take};; esac'
+        )
     look = (
         'look() { if [ -L "$1" ]; then echo "l $1"; elif [ -d "$1" ]; then echo "d $1"; '
         'elif [ -f "$1" ]; then echo "f $1"; elif [ -e "$1" ]; then echo "o $1"; fi; }\n'
@@ -294,14 +382,17 @@ def collect(trees: Sequence[str], listed: Sequence[str], looked: Sequence[str], 
         for path in listed
     ]
     chosen = "".join(
-        f'if [ -e {quote(path)} ] || [ -L {quote(path)} ]; then set -- "$@" {quote(path)}; fi\n' for path in trees
+        f'for each in {quote(path)}/*; do if [ -f "$each" ] && ! [ -L "$each" ]; then {take}\nfi; done\n'
+        if path == records
+        else f'if [ -e {quote(path)} ] || [ -L {quote(path)} ]; then set -- "$@" {quote(path)}; fi\n'
+        for path in trees
     )
     if pointed:
         link, directory = pointed
         chosen += (
             f'if [ -L {quote(link)} ]; then set -- "$@" {quote(link)}; to=$(readlink {quote(link)})\n'
-            f'if [ -f {quote(directory)}/"${{to##*/}}" ]; then set -- "$@" {quote(directory)}/"${{to##*/}}"; fi; fi\n'
+            f'each={quote(directory)}/"${{to##*/}}"; if [ -f "$each" ]; then {take}\nfi; fi\n'
         )
     lines.append('df -P -k . 2>/dev/null | while read -r a b c free rest; do echo "s $free"; done\n')
     # A ticket that ends while it is read makes tar complain, and no archive worse.
-    return f'{look}{"".join(lines)}echo\nset --\n{chosen}[ $# -eq 0 ] || tar -cf - "$@" 2>/dev/null || :\necho {ALL}\n'
+    return f'{look}set --\n{chosen}{"".join(lines)}echo\n[ $# -eq 0 ] || tar -cf - "$@" 2>/dev/null || :\necho {ALL}\n'

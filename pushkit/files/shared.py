@@ -9,8 +9,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pushkit.errors import PushRefused
@@ -20,28 +19,6 @@ from pushkit.files.survey import Survey
 from pushkit.model import Entry, Kind
 
 SHARED = "shared"
-#: A component that is empty, ``.`` or ``..``.
-UNSAFE = re.compile(r"(?:\A|/)\.{0,2}(?:/|\Z)").search
-
-
-def validated(names: Iterable[str]) -> tuple[str, ...]:
-    """``names``, when each is a path within a release and none lies in another.
-
-    Raises ValueError, with all that is wrong.
-    """
-    names = tuple(names)
-    paths = [name.removesuffix("/") for name in names]
-    wrong = []
-    for name, path in zip(names, paths, strict=True):
-        if UNSAFE(path) or not path.isprintable() or "\\" in path:
-            wrong.append(f"{name!r} is no path within a release: expected one such as uploads/ or config/local.ini")
-        elif paths.count(path) > 1:
-            wrong.append(f"{name!r} is there twice")
-        elif outer := next((other for other in paths if path.startswith(f"{other}/")), ""):
-            wrong.append(f"{name!r} lies in {outer!r}, which is shared as a whole")
-    if wrong:
-        raise ValueError("; ".join(dict.fromkeys(wrong)))
-    return names
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,23 +5,26 @@ from __future__ import annotations
 import re
 import threading
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
+from dataclasses import replace
 from io import BytesIO
 from shlex import quote
 from typing import BinaryIO, NamedTuple
 
-from pushkit.archive import Part, epoch, tar
+from pushkit import manifest
+from pushkit.archive import tar
 from pushkit.errors import Interrupted, TimedOut
 from pushkit.files import scripts
-from pushkit.files.batch import Batch, expected, names
-from pushkit.files.compression import Compression, chosen, length, sampled
+from pushkit.files.batch import Batch, Fetch, expected, names
+from pushkit.files.compression import FAR, Compression, chosen, length, sampled
 from pushkit.files.errors import RemoteDenied, RemoteError, RemoteExists, RemoteFull, RemoteMissing, not_switchable
 from pushkit.files.large import Large, apart
-from pushkit.files.operation import Copy, Operation, Put, SetMode, Still, Switchable, Verify
-from pushkit.files.remote import Remote, pieces
+from pushkit.files.operation import Copy, Operation, Put, SetMode, Still, Switchable, Verify, Write
+from pushkit.files.remote import Remote
 from pushkit.files.scripts import ALL, MARKER, NEXT, Shell, own_output
 from pushkit.files.stat import Found, Stat
+from pushkit.files.stream import sending, stream
 from pushkit.files.transfer import Transfer
 from pushkit.model import Action, Entry, Kind, Step
 from pushkit.process import Command, Lines
@@ -150,12 +153,13 @@ class ShellRemote(Remote):
         listed: Sequence[str] = (),
         looked: Sequence[str] = (),
         pointed: tuple[str, str] | None = None,
+        known: tuple[str, Collection[str]] = ("", ()),
         limit: int,
     ) -> dict[str, Found]:
         """Read all of it with one script."""
         if not {"tar", "readlink"} <= self.shell.tools:
             return super().collect(trees, listed=listed, looked=looked, pointed=pointed, limit=limit)
-        script = scripts.collect(trees, listed, looked, pointed)
+        script = scripts.collect(trees, listed, looked, pointed, known)
         before, output = self._foreseen
         self._foreseen = ("", b"")
         if before != script:
@@ -167,7 +171,7 @@ class ShellRemote(Remote):
         if output.startswith(NO_ROOT):
             self._obstacle = output.removeprefix(NO_ROOT).decode("ascii", "replace").strip()
             return {}
-        found, self._free = collected(output, self.root)
+        found, self._free = collected(output, self.root, known[1])
         return found
 
     def perform(
@@ -180,13 +184,13 @@ class ShellRemote(Remote):
         if not self._can(operations):
             return super().perform(operations, reported, stage)
         for at, operation in enumerate(operations):
-            if isinstance(operation, Put) and (large := apart(operation.transfer, self.shell, self.round_trip)):
+            if isinstance(operation, Put) and (large := self._apart(operation.transfer)):
                 return self._perform_apart(operations, at, large, reported, stage)
-        batch = Batch(operations, self.root, stage, self.shell)
+        batch = Batch(operations, self.root, stage, self.shell, self._fetch(operations))
         size = sum(work(each.entries) for each in operations if isinstance(each, (Copy, Verify)))
-        with ExitStack() as step:
+        with ExitStack() as stack:
             try:
-                result = self._run(*self._stream(batch, step), size)
+                result = self._run(*stream(batch, stack, self.compression), size)
             except RemoteError:
                 steps = [each.step for each in operations if each.step and each.step.action is Action.SWITCH]
                 if not (steps and batch.sent):
@@ -201,6 +205,8 @@ class ShellRemote(Remote):
                         pass
             if done == len(operations):
                 return ()
+            if other := self._otherwise(batch, operations[done:], result.stdout):
+                return self.perform(other, reported, stage)
             operation = operations[done]
             with reported(operation.step) if operation.step else nullcontext():
                 if isinstance(operation, Verify) and batch.wrong(result.stdout):
@@ -213,6 +219,19 @@ class ShellRemote(Remote):
                     error = not_switchable(self.root)
                 error.operation = operation
                 raise error
+
+    def _otherwise(self, batch: Batch, left: Sequence[Operation], output: bytes) -> Sequence[Operation]:
+        """What to do in place of the operations that are ``left``, where a script found that they cannot be done so."""
+        if why := batch.unfetched(output):
+            return [directly(each, why) for each in left]
+        first, *others = left
+        if isinstance(first, Write) and batch.unlike(output):
+            return [replace(first, base=None), *others]
+        return ()
+
+    def _apart(self, transfer: Transfer) -> Sequence[Entry]:
+        """Those that are sent in parts."""
+        return () if transfer.fetches else apart(transfer, self.shell, self.round_trip)
 
     def _perform_apart(
         self,
@@ -239,6 +258,16 @@ class ShellRemote(Remote):
         modes = [SetMode(f"{put.directory}/{entry.path}", entry.mode) for entry in large]
         return self.perform([*modes, *operations[at + 1 :]], reported, stage)
 
+    def _fetch(self, operations: Sequence[Operation]) -> Fetch | None:
+        """How the target fetches what it is to put; None where it is sent."""
+        put = next((each for each in operations if isinstance(each, Put)), None)
+        if put is None or not put.transfer.fetches:
+            return None
+        transfer = put.transfer
+        # How far it is from the store nobody knows.
+        way = chosen(self.shell.tools, FAR, length(transfer.entries), lambda: sampled(transfer.entries, transfer.look))
+        return Fetch(way)
+
     def _can(self, operations: Sequence[Operation]) -> bool:
         """Whether the server has what a script of ``operations`` needs."""
         return (
@@ -247,30 +276,6 @@ class ShellRemote(Remote):
             and (self.shell.copies or not any(isinstance(each, Copy) for each in operations))
             and ("xargs-0" in self.shell.tools or not any(isinstance(each, Still) for each in operations))
         )
-
-    def _stream(self, batch: Batch, step: ExitStack) -> tuple[str, Iterable[bytes]]:
-        """The script of a batch, and what it reads: a tar of its papers, then of the entries that it puts."""
-        if not batch.reads:
-            return batch.script(), ()
-        desk = Entry(batch.desk, Kind.DIRECTORY, 0o700)
-        papers = {paper.entry: paper for paper in batch.papers}
-        parts = [Part([desk, *papers], lambda entry: pieces(papers[entry].open()))]
-        if batch.put:
-            parts.append(sending(batch.put.transfer, step, batch))
-        parts.append(Part([batch.last.entry], lambda _: ()))
-
-        def looked(entry: Entry) -> BinaryIO:
-            if entry in papers:
-                return papers[entry].open()
-            assert batch.put
-            return batch.put.transfer.look(entry)
-
-        every = [*papers, *(batch.put.transfer.entries if batch.put else ())]
-        stream = tar(*parts)
-        compression = self.compression(every, looked)
-        if compression is None:
-            return batch.script(), stream
-        return batch.script(compression.undo), compression.compressed(stream)
 
     def compression(self, entries: Sequence[Entry], look: Callable[[Entry], BinaryIO]) -> Compression | None:
         """What a tar of ``entries`` is compressed with."""
@@ -294,12 +299,12 @@ class ShellRemote(Remote):
         if not self.shell.unpacks:
             super().put(directory, transfer)
             return
-        with ExitStack() as step:
+        with transfer.passage() as passage:
             compression = self.compression(transfer.entries, transfer.look)
             undo = compression.undo if compression else ""
             script = scripts.unpack(self._full(directory), self.shell, times=transfer.keeps_times, undo=undo)
-            stream = tar(sending(transfer, step))
-            self._done(directory, self._run(script, compression.compressed(stream) if compression else stream))
+            sent = tar(sending(transfer, passage))
+            self._done(directory, self._run(script, compression.compressed(sent) if compression else sent))
 
     def copy(self, source: str, directory: str, entries: Sequence[Entry], *, link: bool = False) -> None:
         """Copy on the target; nothing travels but the names."""
@@ -406,8 +411,11 @@ def told(path: str, result: ShellResult) -> RemoteError:
     return RemoteError(f"{path}: the target said: {lines[0].strip()}")
 
 
-def collected(output: bytes, root: str) -> tuple[dict[str, Found], int | None]:
-    """What the script of `collect` printed, and how many bytes are free. Raises `RemoteError` when it was cut off."""
+def collected(output: bytes, root: str, known: Collection[str]) -> tuple[dict[str, Found], int | None]:
+    """What the script of `collect` printed, and how many bytes are free. Raises `RemoteError` when it was cut off.
+
+    ``known`` are the digests that it was given.
+    """
     if not output:
         return {}, None
     if not output.endswith(f"{ALL}\n".encode()):
@@ -421,6 +429,10 @@ def collected(output: bytes, root: str) -> tuple[dict[str, Found], int | None]:
         letter, _, path = line.partition(" ")
         if letter == "s":
             free = int(path) * 1024 if path.isdigit() else free
+        elif letter == "k":
+            digest, _, path = path.partition(" ")
+            if digest in known:
+                found[path] = Found(Stat(path.rpartition("/")[2], Kind.FILE, 0, 0), manifest.head(digest))
         elif path:
             found["" if path == "." else path] = Found(Stat(path.rpartition("/")[2], LETTERS.get(letter), 0, 0))
     if at + 2 + len(ALL) + 1 == len(output):
@@ -442,20 +454,6 @@ def collected(output: bytes, root: str) -> tuple[dict[str, Found], int | None]:
     return found, free
 
 
-def sending(transfer: Transfer, step: ExitStack, batch: Batch | None = None) -> Part:
-    """What is sent as part of a tar; ``step`` is that of the entry under way, of the last one in the end.
-
-    In a ``batch``, whose other operations come after it, that one is over as well.
-    """
-
-    def entries() -> Iterator[Entry]:
-        for entry in transfer.entries:
-            step.close()
-            step.enter_context(transfer.step(entry))
-            yield entry
-        if batch:
-            step.close()
-            batch.sent = True
-
-    time = transfer.time if transfer.keeps_times else epoch
-    return Part(entries(), transfer.content, time, batch.place if batch else "")
+def directly(operation: Operation, why: str) -> Operation:
+    """``operation``, which sends what a target could not fetch, and says ``why``."""
+    return replace(operation, transfer=operation.transfer.directly(why)) if isinstance(operation, Put) else operation

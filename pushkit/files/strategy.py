@@ -3,111 +3,26 @@
 from __future__ import annotations
 
 import os
-import re
 from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal, Self, TypeVar
-
-from pydantic import AfterValidator, Field, SecretStr, model_validator
+from typing import TYPE_CHECKING, TypeVar
 
 from pushkit.amount import amount
 from pushkit.errors import PushRefused, TimedOut
 from pushkit.files.commands import Commands
 from pushkit.files.errors import RemoteLost
-from pushkit.files.layout import Layout
-from pushkit.files.log import read_log
-from pushkit.files.mirror import LOOK as MIRROR
-from pushkit.files.mirror import Mirror
-from pushkit.files.place import CURRENT, look_for
-from pushkit.files.releases import Releases
-from pushkit.files.remote import Remote
-from pushkit.files.shared import Shared, validated
-from pushkit.files.status import status_of
+from pushkit.files.options import FileOptions
+from pushkit.files.supply import Supply
 from pushkit.model import Entry, Finding, Hold, LogEntry, Plan, Release, Severity, Status, Step
-from pushkit.options import Options, Public
 from pushkit.process import Command
 from pushkit.snapshot import Snapshot
 from pushkit.strategy import Strategy
 
-
-def runnable(value: str | tuple[str, ...]) -> str | tuple[str, ...]:
-    """``value``, when a shell can run it. Raises ValueError."""
-    for command in (value,) if isinstance(value, str) else value:
-        if "\0" in command or not command.strip():
-            raise ValueError("a command that is empty, or that holds a null character, cannot be run")
-    return value
-
-
-VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-
-
-def variables(value: dict[str, SecretStr]) -> dict[str, SecretStr]:
-    """``value``, when commands can get them. Raises ValueError."""
-    for name, content in value.items():
-        if not VARIABLE.fullmatch(name):
-            raise ValueError(f"{name!r} cannot be the name of a variable: letters, digits and _ make one")
-        if name.startswith("PUSH_"):
-            raise ValueError(f"{name}: the names that begin with PUSH_ are set by push")
-        if "\0" in content.get_secret_value():
-            raise ValueError(f"{name}: a null character cannot be passed to a program")
-    return value
-
-
-# Every user of the host can read a command line while it runs.
-OnHost = Annotated[
-    str | tuple[str, ...],
-    AfterValidator(runnable),
-    Public("set a variable in `environment` to it, and read that in the command"),
-]
-
-
-class FileOptions(Options):
-    """The options that every file strategy has."""
-
-    path: str = Field(min_length=1, description="The directory on the target: what is pushed lies in it.")
-    layout: Literal["releases", "mirror"] = Field(
-        default="releases",
-        description="How pushes lie on the target: `releases` gives each a directory, `current` links to the live one; "
-        "`mirror` puts the files right into `path`, beside those that are there.",
-    )
-    keep: int = Field(
-        default=5, ge=1, description="How many good releases stay on the target, the live one among them."
-    )
-    shared: Annotated[tuple[str, ...], AfterValidator(validated)] = Field(
-        default=(),
-        description="Paths that all releases share, kept in `shared` on the target; a slash at the end: a directory.",
-    )
-    before_switch: OnHost = Field(
-        default=(),
-        description="What the host runs in a new release before it goes live; when it fails, nothing changes.",
-    )
-    after_switch: OnHost = Field(
-        default=(),
-        description="What the host runs in a release that has gone live; when it fails, what was live is live again.",
-    )
-    environment: Annotated[dict[str, SecretStr], AfterValidator(variables)] = Field(
-        default_factory=dict,
-        description="Variables of the commands on the host, which may be secrets: they travel on standard input, where "
-        "nobody else on the host can see them.",
-    )
-    command_timeout: float = Field(
-        default=300, gt=0, allow_inf_nan=False, description="Seconds after which a command on the host is ended."
-    )
-    hard_links: bool = Field(
-        default=False, description="Unchanged files are hard links to those of the release before, in place of copies."
-    )
-    mtimes: bool = Field(
-        default=False, description="Files get the times that they have in the project when they are sent."
-    )
-
-    @model_validator(mode="after")
-    def _of_releases(self) -> Self:
-        needs = ("shared", "before_switch", "after_switch", "environment", "hard_links")
-        named = [name for name in needs if getattr(self, name)]
-        if self.layout == "mirror" and named:
-            raise ValueError(f'`{"`, `".join(named)}`: only for layout = "releases", since a mirror is one directory')
-        return self
+if TYPE_CHECKING:
+    # What is needed once the target answers is imported while it is waited for.
+    from pushkit.files.layout import Layout
+    from pushkit.files.remote import Remote
 
 
 def listed(commands: str | tuple[str, ...]) -> tuple[str, ...]:
@@ -122,6 +37,8 @@ class FileStrategy(Strategy[FileOptionsT]):
     """Pushes a tree of files to a remote: incremental, verified, switched at once, with releases to roll back to."""
 
     remote: Remote | None = None
+    #: What a fleet's hosts get that lack the same, made once for all; None for who is no host of one.
+    supply: Supply | None = None
 
     @abstractmethod
     def open_remote(self) -> Remote:
@@ -130,11 +47,21 @@ class FileStrategy(Strategy[FileOptionsT]):
     @property
     def opening(self) -> str:
         """The shell script that will be asked for first. Who runs it with `probing` saves a round trip."""
-        return MIRROR.script if self.options.layout == "mirror" else look_for(Shared(self.options.shared)).script
+        from pushkit.files.known import Known  # noqa: PLC0415
+        from pushkit.files.mirror import LOOK as MIRROR  # noqa: PLC0415
+        from pushkit.files.place import look_for  # noqa: PLC0415
+        from pushkit.files.shared import Shared  # noqa: PLC0415
+
+        look = MIRROR if self.options.layout == "mirror" else look_for(Shared(self.options.shared))
+        return look.script(Known(self.run))
 
     def connect(self) -> None:
         """Open the remote."""
         self.remote = self.open_remote()
+        from pushkit.files.mirror import Mirror  # noqa: PLC0415
+        from pushkit.files.releases import Releases  # noqa: PLC0415
+        from pushkit.files.shared import Shared  # noqa: PLC0415
+
         options = self.options
         times = self._time if options.mtimes else None
         if options.layout == "mirror":
@@ -148,6 +75,7 @@ class FileStrategy(Strategy[FileOptionsT]):
             times=times,
             shared=Shared(options.shared),
             commands=self._commands,
+            supply=self.supply,
         )
 
     def close(self) -> None:
@@ -192,6 +120,8 @@ class FileStrategy(Strategy[FileOptionsT]):
 
     def ask_health(self, command: str, seconds: float) -> str:
         """Why ``command`` does not end well in the live release on the host; empty when it does."""
+        from pushkit.files.place import CURRENT  # noqa: PLC0415
+
         assert self.remote is not None, "connected"
         if not self.remote.capabilities.commands:
             raise PushRefused(f"{self.remote.root} is reached without a shell: no health command can run there")
@@ -204,11 +134,15 @@ class FileStrategy(Strategy[FileOptionsT]):
 
     def status(self) -> Status:
         """What is live, which good and prepared releases are there, who holds the target."""
+        from pushkit.files.status import status_of  # noqa: PLC0415
+
         survey = self._layout.look()
         return status_of(survey, self._layout.live(survey), self._layout.history(survey))
 
     def log(self) -> Sequence[LogEntry]:
         """How the pushes to the target ended, the newest last."""
+        from pushkit.files.log import read_log  # noqa: PLC0415
+
         assert self.remote is not None, "connected"
         entries, damaged = read_log(self.remote, self._layout.look().state)
         if damaged:

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from pushkit.errors import PushRefused
+from pushkit.files.known import Known
 from pushkit.files.remote import Remote
 from pushkit.files.scripts import collect
-from pushkit.files.stat import Found
+from pushkit.files.stat import Found, Stat
 from pushkit.files.ticket import HEARTBEAT, NUMBER, RELEASE_ID, Ticket, decoded, number_of, read_ticket
+from pushkit.manifest import HEAD, digest
 from pushkit.model import Hold, Kind
 
 FORMAT = "1"
@@ -112,6 +114,14 @@ class Survey:
         record = decoded(found.content)
         return Hold(*(str(record.get(key, "unknown")) for key in ("who", "when", "why")))
 
+    def followed(self, ticket: Ticket, made: str) -> Survey:
+        """What this is once ``ticket`` has ended, which left the directory ``made``. Nobody has looked again."""
+        # What is there otherwise is not copied: there are many such surveys in a fleet.
+        self.found[made] = Found(Stat(made.rpartition("/")[2], Kind.DIRECTORY, 0, 0))
+        after = Survey(self.root, self.state, self.found)
+        after.__dict__["tickets"] = [*self.tickets, ticket]
+        return after
+
     def take(self, path: str) -> bytes:
         """The content of a file, which is let go of: a manifest is large, and a survey lives as long as its plan."""
         content = self.found[path].content
@@ -164,17 +174,31 @@ class Look:
     looked: tuple[str, ...] = ()
     live: str = ""
 
-    def at(self, remote: Remote) -> Survey:
-        """Look at ``remote``."""
+    def at(self, remote: Remote, known: Known | None = None) -> Survey:
+        """Look at ``remote``. Manifests that are ``known`` need not travel where a script looks; what does is kept."""
+        digests = known.digests if known and remote.capabilities.scripts else ()
         found = remote.collect(
-            self._trees, listed=self._listed, looked=self._looked, pointed=self._pointed, limit=LIMIT
+            self._trees,
+            listed=self._listed,
+            looked=self._looked,
+            pointed=self._pointed,
+            known=(self.state.manifests, digests),
+            limit=LIMIT,
         )
+        if known and remote.capabilities.scripts:
+            for path in [each for each in found if each.startswith(f"{self.state.manifests}/")]:
+                content = found[path].content
+                if len(content) > HEAD:
+                    known.keep(content)
+                elif content:
+                    whole = known.content(digest(content)) or remote.read(path, LIMIT)
+                    found[path] = found[path]._replace(content=whole)
         return Survey(remote.root, self.state, found)
 
-    @property
-    def script(self) -> str:
+    def script(self, known: Known) -> str:
         """The same as a shell script, which a remote may run before it is asked: see `ShellRemote.foresee`."""
-        return collect(self._trees, self._listed, self._looked, self._pointed)
+        records = (self.state.manifests, known.digests)
+        return collect(self._trees, self._listed, self._looked, self._pointed, records)
 
     @property
     def _trees(self) -> Sequence[str]:

@@ -8,8 +8,10 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from copy import copy
 from hashlib import sha256
 from io import RawIOBase
+from types import TracebackType
 from typing import BinaryIO, TypeVar
 
+from pushkit.files.supply import Supply
 from pushkit.model import Entry, Kind, Step
 from pushkit.snapshot import Snapshot
 from pushkit.strategy import Run
@@ -17,6 +19,8 @@ from pushkit.strategy import Run
 T = TypeVar("T")
 #: Bytes of a file that is read at once, and of a piece of one that is larger.
 WHOLE = 256 * 1024
+#: Small files are reported together: about so many bytes, and so many of them.
+TOGETHER, MANY = 128 * 1024, 64
 
 
 class Transfer:
@@ -24,11 +28,14 @@ class Transfer:
 
     A directory that only has to be there for what is in it has no step. ``times`` gives the time of a file, where files
     keep the project's. ``bases`` are the files on the target whose place some take, by path: much of
-    their content may be the same.
+    their content may be the same. ``supply`` is where many hosts that lack the same get it from.
     """
 
     _times: Callable[[Entry], float] | None = None
     bases: Mapping[str, str] = {}
+    supply: Supply | None = None
+    #: Whether the target fetches it.
+    fetches = False
 
     def __init__(
         self,
@@ -39,12 +46,15 @@ class Transfer:
         times: Callable[[Entry], float] | None = None,
         *,
         bases: Mapping[str, str] | None = None,
+        supply: Supply | None = None,
     ) -> None:
         self.entries = entries
         self.bases = bases or {}
         #: The paths of those of which a remote has sent only what differs.
         self.patched: set[str] = set()
         self._times = times
+        self.supply = supply
+        self.fetches = bool(supply and supply.fetched)
         self._snapshot = snapshot
         self._steps = steps
         self._run = run
@@ -63,6 +73,10 @@ class Transfer:
         step = self._steps.get(entry.path)
         return nullcontext() if step is None else self._run.step(step)
 
+    def passage(self) -> Passage:
+        """Who reports the steps of entries that go by one after the other."""
+        return Passage(self._run, self._steps)
+
     def each(self, entries: Iterable[Entry], work: Callable[[Entry], None], *, workers: int = 1) -> None:
         """Do ``work`` for every entry, within its step, ``workers`` at a time: see `Run.each`."""
 
@@ -80,11 +94,53 @@ class Transfer:
         """The content of a file entry in pieces, as `open`."""
         if entry.size > WHOLE:
             return self._pieces(entry)
-        self._run.check()
         data = self._snapshot.read(entry)
         if data and (step := self._steps.get(entry.path)):
             self._run.progress(step, len(data))
         return (data,)
+
+    def passing(self, entry: Entry) -> Iterable[bytes]:
+        """The same, within a `passage`, which reports what is small."""
+        return self._pieces(entry) if entry.size > WHOLE else (self._snapshot.read(entry),)
+
+    def uncounted(self, entry: Entry) -> Iterable[bytes]:
+        """As `content`, which counts as no progress: it is kept for whoever it is sent to."""
+        self._run.check()
+        if entry.size > WHOLE:
+            with self.look(entry) as stream:
+                while piece := stream.read(WHOLE):
+                    self._run.check()
+                    yield piece
+        else:
+            yield self._snapshot.read(entry)
+
+    def counted(self, pieces: Iterable[bytes], total: int) -> Iterator[bytes]:
+        """``pieces`` of what was made of all entries, ``total`` bytes, which count for what they hold."""
+        left = size = sum(entry.size for entry in self.entries)
+        for piece in pieces:
+            self._run.check()
+            yield piece
+            part = size * len(piece) // total
+            left -= part
+            self._travelled(part)
+        self._travelled(left)
+
+    def fetched(self) -> Iterator[bytes]:
+        """Nothing: it travels another way."""
+        self._travelled(sum(entry.size for entry in self.entries))
+        yield from ()
+
+    def directly(self, why: str) -> Transfer:
+        """The same for a host that cannot fetch it."""
+        self._run.warn(f"it cannot fetch from the store ({why}), and is sent what it lacks")
+        new = copy(self)
+        new.fetches = False
+        return new
+
+    def _travelled(self, size: int) -> None:
+        step = next(iter(self._steps.values()), None)
+        if step and size:
+            self._run.progress(step, size)
 
     def only(self, entries: Sequence[Entry]) -> Transfer:
         """The same with other ``entries``, which are among these."""
@@ -132,6 +188,65 @@ class Transfer:
         step = self._steps.get(entry.path)
         with self.look(entry) as stream:
             yield stream if step is None else Counted(stream, self._run, step)  # type: ignore[misc]
+
+
+class Passage(AbstractContextManager["Passage"]):
+    """Reports the steps of entries that go by one after the other: those of small files many at once.
+
+    To be left with what went wrong with the last one, if anything did.
+    """
+
+    def __init__(self, run: Run, steps: Mapping[str, Step]) -> None:
+        self._run = run
+        self._steps = steps
+        self._passed: list[Step] = []
+        self._size = 0
+        self._since = 0.0
+        self._alone: AbstractContextManager[None] | None = None
+
+    def go_by(self, entry: Entry) -> None:
+        """The entry before is over, and ``entry`` begins."""
+        if self._alone or self._size >= TOGETHER or len(self._passed) >= MANY:
+            self.over()
+        step = self._steps.get(entry.path)
+        if step is None:
+            return
+        if entry.kind is Kind.FILE and entry.size > WHOLE:
+            self.over()
+            self._alone = self._run.step(step)
+            self._alone.__enter__()
+            return
+        if not self._passed:
+            self._run.check()
+            self._since = time.monotonic()
+        self._passed.append(step)
+        self._size += step.size
+
+    def over(self) -> None:
+        """All that went by is over."""
+        alone, self._alone = self._alone, None
+        if alone:
+            alone.__exit__(None, None, None)
+        elif self._passed:
+            passed, self._passed, self._size = self._passed, [], 0
+            self._run.passed(passed, time.monotonic() - self._since)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            self.over()
+            return
+        alone, self._alone = self._alone, None
+        if self._passed:
+            *passed, last = self._passed
+            self._passed = []
+            if passed:
+                self._run.passed(passed, time.monotonic() - self._since)
+            alone = self._run.step(last)
+            alone.__enter__()
+        if alone:
+            alone.__exit__(kind, error, trace)
 
 
 class Counted(RawIOBase):

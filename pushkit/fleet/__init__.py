@@ -2,8 +2,8 @@
 
 A strategy adds `FleetOptions` to its own options, and answers `Strategy.of` with a `Fleet` when there are ``hosts``, or
 `Pools` when there are those. A host source is a function (`HostSource`) that lists hosts, a `Traffic` one that turns
-the traffic from one pool to the other. The names here are imported when they are used: a push to one host does without
-most of them.
+the traffic from one pool to the other; a `Store` keeps what hosts fetch. The names here are imported when they are
+used: a push to one host does without most of them.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pushkit.fleet.strategy import Fleet
     from pushkit.host_source import HostSource
     from pushkit.model import Host
+    from pushkit.store import Store
     from pushkit.traffic import Traffic
 
 _MODULES = {
@@ -30,6 +31,7 @@ _MODULES = {
     "fleet.strategy": ("Fleet",),
     "host_source": ("HostSource",),
     "model": ("Host",),
+    "store": ("Store",),
     "traffic": ("Traffic",),
 }
 
@@ -41,6 +43,7 @@ __all__ = [
     "Pools",
     "RolloutOptions",
     "State",
+    "Store",
     "Traffic",
     "expanded",
     "filled",

@@ -10,6 +10,7 @@ from pushkit.course import Course
 from pushkit.events import Event, HostChanged, Note, Output, StepProgress, Warned
 from pushkit.files.assembly import ReleasesPlan
 from pushkit.files.strategy import FileStrategy
+from pushkit.files.supply import Supply
 from pushkit.fleet.state import BAD, OUT, State
 from pushkit.model import Host, Plan, Release, Step
 from pushkit.strategy import Run, one_line
@@ -20,7 +21,7 @@ Make = Callable[[Host, Run], FileStrategy[Any]]
 class Member:
     """A host, worked on by one thread at a time. ``before`` is the id of the release that was live when it was seen."""
 
-    def __init__(self, host: Host, make: Make, run: Run) -> None:
+    def __init__(self, host: Host, make: Make, run: Run, supply: Supply | None = None) -> None:
         self.host = host
         self.state = State.PENDING
         self.reason = ""
@@ -35,6 +36,7 @@ class Member:
         self._run.prepare = True
         self._run.wait = 0.0
         self.strategy = make(host, self._run)
+        self.strategy.supply = supply
 
     @property
     def bad(self) -> bool:

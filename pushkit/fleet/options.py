@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from pushkit.fleet import batches, host, source
 from pushkit.fleet.health import HealthOptions
+from pushkit.fleet.store import StoreOptions
 from pushkit.fleet.traffic import TrafficOptions
 from pushkit.options import Options
 
@@ -83,6 +84,14 @@ class FleetOptions(Options):
         default=RolloutOptions(), description="How many hosts go live at once, and what happens when some fail."
     )
     health: HealthOptions | None = Field(default=None, description="What a host has to answer once it is live.")
+    via: Literal["direct", "store"] = Field(
+        default="direct",
+        description="How hosts get what they lack: sent to each, or once to a `store` from which each fetches it.",
+    )
+    store: StoreOptions | None = Field(
+        default=None,
+        description="What hosts fetch from: s3://BUCKET/PREFIX; or a table, that as `url` and its options.",
+    )
 
     @property
     def many(self) -> bool:
@@ -93,6 +102,12 @@ class FleetOptions(Options):
     def texts(self) -> tuple[str, ...]:
         """All hosts and sources that are named."""
         return (*self.hosts, *(text for texts in self.pools.values() for text in texts))
+
+    @model_validator(mode="after")
+    def _store_is_used(self) -> Self:
+        if (self.via == "store") != (self.store is not None):
+            raise ValueError('`via = "store"` and `store` go together: from where do hosts fetch what they lack?')
+        return self
 
     @model_validator(mode="after")
     def _pools_have_traffic(self) -> Self:

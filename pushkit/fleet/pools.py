@@ -43,7 +43,9 @@ class Pools(Fleet):
         self._traffic = options.traffic
         self._pools: dict[str, Rollout] = {}
         for name in options.pools:
-            self._pools[name] = Rollout(run, options, self._of(name), lambda host: Member(host, make, run))
+            self._pools[name] = Rollout(
+                run, options, self._of(name), lambda host: Member(host, make, run, self._supply)
+            )
         #: The pool that has the traffic, empty when nothing was ever pushed.
         self._live = ""
 
@@ -62,6 +64,7 @@ class Pools(Fleet):
         """Hang up everywhere."""
         for rollout in {*self._pools.values(), self._rollout}:
             rollout.close()
+        self._empty()
 
     @property
     def _everybody(self) -> Sequence[Member]:

@@ -16,6 +16,7 @@ from pushkit.fleet.lock import Lock
 from pushkit.fleet.member import Member
 from pushkit.fleet.rollout import Stopped, names, step_of, switch_of
 from pushkit.fleet.state import State
+from pushkit.fleet.store import Stored
 from pushkit.fleet.view import View
 from pushkit.model import Plan, Release
 from pushkit.snapshot import Snapshot
@@ -59,6 +60,10 @@ class Fleet(View):
         plans = [each.plan for each in lacking if each.plan]
         worst = max(plans, key=lambda plan: plan.removed / max(plan.there, 1))
         steps = list(map(step_of, lacking))
+        if isinstance(self._supply, Stored):
+            # That it cannot be opened is said before anything is done.
+            assert self._supply.store
+            steps.insert(0, self._supply.step)
         if not self.run.prepare:
             steps += map(switch_of, lacking)
         warnings = [f"{each.host.name} is {each.state}: {each.reason}" for each in rollout.members if each.out]

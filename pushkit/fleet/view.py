@@ -11,6 +11,7 @@ from pushkit.errors import PushRefused, TargetError
 from pushkit.files.history import meant
 from pushkit.files.status import place_of
 from pushkit.files.strategy import FileStrategy
+from pushkit.files.supply import Supply
 from pushkit.files.survey import Survey
 from pushkit.files.ticket import Ticket
 from pushkit.fleet.join import pair
@@ -21,6 +22,7 @@ from pushkit.fleet.options import FleetOptions
 from pushkit.fleet.rollout import Rollout, names
 from pushkit.fleet.source import hosts_of
 from pushkit.fleet.state import State
+from pushkit.fleet.store import Stored
 from pushkit.fleet.whereabouts import whereabouts
 from pushkit.model import Finding, Hold, Host, LogEntry, Release, Severity, Status, Step
 from pushkit.snapshot import Snapshot
@@ -38,7 +40,9 @@ class View(Strategy[Any]):
         if run.joining:
             # One host is what it is about, which must not fail.
             options = options.model_copy(update={"rollout": options.rollout.model_copy(update={"max_failures": 0})})
-        self._rollout = Rollout(run, options, self._listed, lambda host: Member(host, make, run))
+        store = options.store
+        self._supply = Stored(run.scratch, store, run) if store else Supply(run.scratch)
+        self._rollout = Rollout(run, options, self._listed, lambda host: Member(host, make, run, self._supply))
 
     def _listed(self) -> list[Host]:
         """The hosts that it is about, in the order of a rollout."""
@@ -52,8 +56,13 @@ class View(Strategy[Any]):
         self._rollout.connect()
 
     def close(self) -> None:
-        """Hang up everywhere."""
+        """Hang up everywhere, and leave nothing in a store."""
         self._rollout.close()
+        self._empty()
+
+    def _empty(self) -> None:
+        if isinstance(self._supply, Stored):
+            self._supply.close()
 
     # Which hosts it is about.
 

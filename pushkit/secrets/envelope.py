@@ -62,4 +62,6 @@ def _read(document: dict[str, Any]) -> Envelope | None:
         return None
     if not all(isinstance(text, str) for text in (target, name, value, *readers, *seen.values())):
         return None
+    if not set(readers) <= set(seen):
+        return None
     return Envelope(Name(str(target), str(name)), str(value), tuple(readers), seen)

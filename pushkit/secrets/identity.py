@@ -13,8 +13,10 @@ from pushkit.errors import SecretError
 from pushkit.secrets import age
 from pushkit.secrets.source import Lookup
 from pushkit.secrets.sources import command
-from pushkit.secrets.variables import COMMAND, FILE, KEY
+from pushkit.secrets.variables import COMMAND, FILE, KEY, given
 
+#: Characters of the longest file of private keys: also less than a pipe holds, by which `age` gets them.
+LONGEST = 1 << 15
 HINT = (
     f"set {KEY}, {FILE} or {COMMAND}, or ask one of the recipients to add your public key: "
     "push secrets recipients add NAME KEY"
@@ -54,12 +56,39 @@ class Identities:
             raise SecretError("there is no identity here that could read it", hint=HINT)
         raise SecretError(f"it is not encrypted for {', '.join(tried)}", hint=HINT)
 
+    def public(self) -> str:
+        """The public key of the first one, whatever is encrypted for whom; empty without any. Raises `SecretError`."""
+        if key := given(KEY).strip():
+            return self._public(KEY, key)
+        if path := given(FILE):
+            return self._public_of_file(Path(path).expanduser(), FILE)
+        if line := given(COMMAND):
+            return self._public(COMMAND, command.output(line, self._lookup))
+        paths = [*([own] if (own := own_file()) and own.exists() else []), *ssh_keys()]
+        return next(filter(None, (self._public_of_file(path) for path in paths)), "")
+
+    def _public_of_file(self, path: Path, variable: str = "") -> str:
+        origin = f"{variable} ({path})" if variable else str(path)
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, ValueError) as error:
+            raise SecretError(f"{origin} cannot be read: {getattr(error, 'strerror', 'it is not text')}") from None
+        return public_key(path, text) if "PRIVATE KEY-----" in text else self._public(origin, text)
+
+    def _public(self, origin: str, text: str) -> str:
+        self._known(origin, text)
+        lines = [line.strip() for line in text.splitlines() if line.startswith("AGE-SECRET-KEY-")]
+        try:
+            return age.public(lines[0] if lines else text)
+        except SecretError as error:
+            raise SecretError(f"{origin}: {error.message}", hint=error.hint) from None
+
     def _all(self) -> Iterator[Identity]:
-        if key := os.environ.get(KEY, "").strip():
+        if key := given(KEY).strip():
             yield self._known(KEY, key)
-        if given := os.environ.get(FILE, ""):
-            yield from self._file(Path(given).expanduser(), FILE)
-        if line := os.environ.get(COMMAND, ""):
+        if named := given(FILE):
+            yield from self._file(Path(named).expanduser(), FILE)
+        if line := given(COMMAND):
             yield self._known(COMMAND, command.output(line, self._lookup))
         if (own := own_file()) and own.exists():
             yield from self._file(own)
@@ -69,13 +98,16 @@ class Identities:
     def _file(self, path: Path, variable: str = "") -> Iterator[Identity]:
         origin = f"{variable} ({path})" if variable else str(path)
         try:
-            text = path.read_text(encoding="utf-8")
+            with path.open(encoding="utf-8") as file:
+                text = file.read(LONGEST + 1)
         except OSError as error:
             if not variable and isinstance(error, (FileNotFoundError, PermissionError)):
                 return
             raise SecretError(f"{origin} cannot be read: {error.strerror}") from None
         except ValueError:
             raise SecretError(f"{origin} is not text") from None
+        if len(text) > LONGEST:
+            raise SecretError(f"{origin} is too long for a private key")
         if "PRIVATE KEY-----" not in text:
             yield self._known(origin, text)
             return

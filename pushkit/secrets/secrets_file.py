@@ -29,7 +29,7 @@ from pushkit.secrets.envelope import Envelope
 from pushkit.secrets.identity import Identities
 from pushkit.secrets.name import Name
 from pushkit.secrets.recipient import Recipient, parse
-from pushkit.secrets.redaction import SHORTEST
+from pushkit.secrets.redaction import SHORTEST, can_be_hidden
 from pushkit.suggestion import did_you_mean
 
 FILE = "push.secrets.toml"
@@ -103,16 +103,20 @@ class SecretsFile:
 
     def write(self) -> None:
         """Put it in place, whole or not at all. Raises `SecretError`."""
-        temporary = self.path.with_name(f".{FILE}.{os.getpid()}")
+        # Where it is a link to a file that several projects share, that is what is replaced.
+        path = Path(os.path.realpath(self.path))
+        temporary = path.with_name(f".{FILE}.{os.getpid()}")
         try:
             try:
+                # What a process of this number left when it died is nobody's.
+                temporary.unlink(missing_ok=True)
                 with open(temporary, "x", encoding="utf-8") as out:
                     out.write(self.text())
                     out.flush()
                     os.fsync(out.fileno())
                 with suppress(FileNotFoundError):
-                    os.chmod(temporary, self.path.stat().st_mode & 0o777)
-                os.replace(temporary, self.path)
+                    os.chmod(temporary, path.stat().st_mode & 0o777)
+                os.replace(temporary, path)
             finally:
                 temporary.unlink(missing_ok=True)
         except OSError as error:
@@ -137,7 +141,7 @@ class SecretsFile:
         found = [self._opened(name, version.armored, identities) for version in self.secrets[name]]
         if len({each.value for each in found}) > 1:
             raise SecretError(
-                f"{self._where(name)}: two people gave it different values, and a merge kept both",
+                f"{self._where(name)}: two branches gave it different values, and a merge kept both",
                 hint=f"push secrets set {name} gives it one value",
             )
         readers = set(found[0].readers).intersection(*(each.readers for each in found))
@@ -156,7 +160,7 @@ class SecretsFile:
         """
         if not self.recipients:
             raise SecretError(f"{FILE} has no recipient", hint="push secrets recipients add NAME KEY")
-        if len(value) < SHORTEST:
+        if not can_be_hidden(value):
             raise SecretError(
                 f"the value of {name} has fewer than {SHORTEST} characters: too short to be hidden in what push says",
                 hint="take a longer one",

@@ -11,8 +11,23 @@ from pathlib import Path
 from typing import BinaryIO
 
 from pushkit import Entry, Kind, Project, Run, Target
-from pushkit.files import Transfer, pieces
+from pushkit.files import pieces
+from pushkit.files.transfer import Passage, Transfer
 from pushkit.secrets.redaction import Redactor
+
+
+class OneByOne(Passage):
+    """Reports each step by itself."""
+
+    def __init__(self, transfer: Transfer) -> None:
+        self._transfer = transfer
+        self._passed = []
+        self._alone = None
+
+    def go_by(self, entry: Entry) -> None:
+        self.over()
+        self._alone = self._transfer.step(entry)
+        self._alone.__enter__()
 
 
 class Given(Transfer):
@@ -55,6 +70,12 @@ class Given(Transfer):
             self.failed.append((entry.path, str(error)))
             raise
         self.finished.append(entry.path)
+
+    def passage(self) -> Passage:
+        return OneByOne(self)
+
+    def passing(self, entry: Entry) -> Iterator[bytes]:
+        return self.content(entry)
 
     def look(self, entry: Entry) -> BinaryIO:
         return io.BytesIO(self._contents[entry.path])

@@ -19,6 +19,7 @@ from pushkit.events import (
     StepFailed,
     StepFinished,
     StepProgress,
+    StepsPassed,
     StepStarted,
     Warned,
 )
@@ -68,6 +69,8 @@ class Plain:
     what is wrong with one is a line.
     """
 
+    many = True
+
     def __init__(
         self,
         write: Callable[[str, Tone], None],
@@ -90,6 +93,10 @@ class Plain:
 
     def __call__(self, event: Event) -> None:  # noqa: PLR0912  (an event a branch)
         """Tell ``event``, if it is worth a line."""
+        if self._verbose and isinstance(event, StepsPassed):
+            for each in event.each():
+                self(each)
+            return
         self.progress(event)
         if not self._verbose and counts(event):
             self._tell_progress(event.target)
@@ -192,7 +199,7 @@ def counts(event: Event) -> bool:
     """Whether it is one of very many, which say nothing but how far a push is."""
     if isinstance(event, (StepStarted, StepFinished)):
         return event.step.action in _MANY
-    return isinstance(event, StepProgress)
+    return isinstance(event, (StepProgress, StepsPassed))
 
 
 def described(step: Step) -> str:

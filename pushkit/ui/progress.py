@@ -6,7 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from pushkit.events import Event, PlanReady, StepFinished, StepProgress
+from pushkit.events import Event, PlanReady, StepFinished, StepProgress, StepsPassed
 from pushkit.model import Action, Step
 
 # Seconds that the rate looks back: long enough to be calm, short enough to follow a line that slows down.
@@ -41,6 +41,9 @@ class Progress:
             # A strategy that reports no bytes on the way has sent them by now.
             self._add(max(0, event.step.size - self._steps.pop(event.step, 0)))
             self.files += sends(event.step)
+        elif isinstance(event, StepsPassed):
+            self._add(event.size)
+            self.files += sum(map(sends, event.steps))
 
     def _start(self, files: int, size: int) -> None:
         self.files = self.size = 0

@@ -15,7 +15,7 @@ from rich.progress import Progress as Bars
 from rich.text import Text
 
 from pushkit.amount import amount
-from pushkit.events import Event, HostChanged, PushFinished, StepStarted
+from pushkit.events import Event, HostChanged, PushFinished, StepsPassed, StepStarted
 from pushkit.ui.grid import Grid
 from pushkit.ui.plain import Plain, Tone
 from pushkit.ui.text import duration, visible
@@ -28,6 +28,8 @@ INTERVAL = 0.1
 
 class Rich:
     """Tells the events of pushes on a terminal. `close` gives the terminal back."""
+
+    many = True
 
     def __init__(self, stream: TextIO, *, verbose: bool = False) -> None:
         self._console = Console(file=stream, highlight=False, markup=False, emoji=False, soft_wrap=True)
@@ -50,7 +52,7 @@ class Rich:
                 self._show_hosts()
             elif self._hosts is not None:
                 return
-            elif isinstance(event, StepStarted) and self._bars is None and self._unfinished():
+            elif isinstance(event, (StepStarted, StepsPassed)) and self._bars is None and self._unfinished():
                 # Not with the plan already: a person may be asked whether to go on with it.
                 self._show(event.target)
             elif self._bars is not None and time.monotonic() - self._updated >= INTERVAL:

@@ -14,9 +14,11 @@ PUSH = str(Path(sys.executable).with_name("push"))
 ACME = '''
 """The plugin of the distribution acme-push."""
 
+import logging
 import os
 import threading
 import time
+import warnings
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -58,6 +60,8 @@ class AcmeStrategy(Strategy[AcmeOptions]):
         do, secret = self.options.do, self.options.secret.get_secret_value()
         if do == "bug":
             raise ValueError(f"boom {secret}")
+        if do == "stray":
+            self.astray(secret)
         if do == "unreachable":
             raise TargetError("acme.example.com cannot be reached", hint="is it on?")
         if do == "several":
@@ -94,6 +98,25 @@ class AcmeStrategy(Strategy[AcmeOptions]):
                     self.slowly(step)
                 self.run.progress(step, step.size)
         return Release("000002-acme", snapshot.revision, datetime.now(UTC), self.run.person)
+
+    def astray(self, secret):
+        class Odd:
+            def __del__(self):
+                raise ValueError(f"deleted {secret}")
+
+        def fail():
+            raise ValueError(f"threaded {secret}")
+
+        thread = threading.Thread(target=fail, name="astray")
+        thread.start()
+        thread.join()
+        Odd()
+        warnings.warn(f"warned {secret}")
+        logging.getLogger("acme").error("logged %s", secret)
+        try:
+            raise OSError(f"caught {secret}")
+        except OSError:
+            logging.getLogger("acme").exception("excepted")
 
     def slowly(self, step):
         root = self.run.project.root

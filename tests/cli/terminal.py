@@ -19,11 +19,18 @@ from cli.project import hear_ctrl_c
 class Terminal:
     """``command`` runs with stdin and stderr on a terminal, which it hears Ctrl-C of, and stdout in a pipe.
 
-    ``seen`` is what the terminal showed up to now. With ``deaf`` standard input is the terminal no more.
+    ``seen`` is what the terminal showed up to now. With ``deaf`` standard input is the terminal no more; with ``whole``
+    stdout is the terminal too.
     """
 
     def __init__(
-        self, command: Sequence[str], directory: Path, environment: Mapping[str, str], *, deaf: bool = False
+        self,
+        command: Sequence[str],
+        directory: Path,
+        environment: Mapping[str, str],
+        *,
+        deaf: bool = False,
+        whole: bool = False,
     ) -> None:
         self._ours, theirs = pty.openpty()
 
@@ -36,7 +43,7 @@ class Terminal:
             cwd=directory,
             env={**environment, "TERM": "xterm", "COLUMNS": "200"},
             stdin=subprocess.DEVNULL if deaf else theirs,
-            stdout=subprocess.PIPE,
+            stdout=theirs if whole else subprocess.PIPE,
             stderr=theirs,
             start_new_session=True,
             preexec_fn=own,  # noqa: PLW1509  (no threads here)
@@ -52,8 +59,8 @@ class Terminal:
     def __exit__(self, *_: object) -> None:
         self.process.kill()
         self.process.wait()
-        assert self.process.stdout
-        self.process.stdout.close()
+        if self.process.stdout:
+            self.process.stdout.close()
         os.close(self._ours)
         os.close(self._theirs)
 
@@ -90,8 +97,7 @@ class Terminal:
             self.look(0.1)
         while self.look(0):
             pass
-        assert self.process.stdout
-        return self.process.returncode, self.process.stdout.read().decode()
+        return self.process.returncode, self.process.stdout.read().decode() if self.process.stdout else ""
 
     def look(self, within: float) -> bool:
         """Whether it shows more ``within`` so many seconds."""

@@ -87,6 +87,8 @@ TOGETHER = {
         "pools": {"host": '""', "traffic": ""},
         "traffic": {"host": '""', "pools": ""},
         **{key: {"hosts": "", "host": '""'} for key in ("lock_host", "rollout", "health")},
+        "via": {"hosts": "", "host": '""', "store": ""},
+        "store": {"hosts": "", "host": '""', "via": ""},
     },
 }
 BUILT_IN = [plugin.name for plugin in registry.names("strategies") if plugin.distribution == "pushkit"]

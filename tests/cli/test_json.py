@@ -83,6 +83,7 @@ def test_the_lines_of_every_command_have_the_fields_of_the_page(project: Project
         ("init --name me", ""),
         ("set token", "hunter2"),
         ("get token --yes", ""),
+        ("key", ""),
         ("list", ""),
         ("import old.env", ""),
         ("edit", ""),

@@ -26,11 +26,18 @@ class Chat(Observer[ChatOptions]):
     name = "chat"
     Options = ChatOptions
 
+    def __init__(self, options, project):
+        super().__init__(options, project)
+        if options.do == "born wrong":
+            raise ValueError("no connection with " + options.token.get_secret_value())
+
     def hear(self, event):
         if self.options.do == "raise":
             raise ValueError("no connection with " + self.options.token.get_secret_value())
         if self.options.do == "hang":
             time.sleep(600)
+        if self.options.do == "exit":
+            raise SystemExit(5)
         with open(self.options.file, "a") as file:
             receipt = getattr(event, "receipt", None)
             outcome = receipt.outcome if receipt else ""
@@ -73,7 +80,15 @@ def test_a_failure_is_told_too(project: Project, heard: Path) -> None:
     assert events(heard)[-1] == ["PushFinished", "failed", "acme.example.com cannot be reached"]
 
 
-@pytest.mark.parametrize(("do", "says"), [("raise", "team failed: ValueError: no connection"), ("hang", "left behind")])
+@pytest.mark.parametrize(
+    ("do", "says"),
+    [
+        ("raise", "team failed: ValueError: no connection"),
+        ("hang", "left behind"),
+        ("exit", "team failed: SystemExit: 5"),
+        ("born wrong", "team failed: ValueError: no connection with [secret:env:CHAT_TOKEN]"),
+    ],
+)
 def test_an_observer_that_fails_or_hangs_changes_nothing(project: Project, heard: Path, do: str, says: str) -> None:
     notify(project, heard, "strategy = 'dir'\npath = '../live'", do)
     start = time.monotonic()
@@ -83,6 +98,20 @@ def test_an_observer_that_fails_or_hangs_changes_nothing(project: Project, heard
     assert says in done.stderr
     assert "s3cr3t-t0ken" not in done.stderr + done.stdout
     assert time.monotonic() - start < 60
+
+
+def test_a_secret_of_an_observer_whose_source_hangs_delays_no_push(project: Project, heard: Path) -> None:
+    notify(project, heard, "strategy = 'dir'\npath = '../live'", "raise")
+    file = project.root / "Pushfile"
+    there = project.root.parent / "live/current"
+    # It ends once the push is live: were it waited for, it never would.
+    vault = project.root.parent / "vault"
+    vault.write_text(f"#!/bin/sh\nuntil [ -e {there} ]; do sleep 0.05; done\necho s3cr3t-t0ken\n")
+    vault.chmod(0o755)
+    file.write_text(file.read_text().replace("${env:CHAT_TOKEN}", f"${{command:{vault}}}"))
+    done = project.push()
+    assert done.returncode == 0, done.stderr
+    assert f"team failed: ValueError: no connection with [secret:command:{vault}]" in done.stderr
 
 
 def test_wrong_options_of_an_observer_are_a_problem_of_the_pushfile(project: Project, heard: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import json
@@ -26,8 +27,11 @@ import trustme
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, LoginPassword
 
+from cli import irc_network
+from cli.holder import holding, let_go, said, start
 from cli.project import Project
 from pushkit.testing import HttpsServer, Reply
+from pushkit_notify import irc
 
 SECRET = "hunter-two-hunter"
 
@@ -79,7 +83,7 @@ def test_slack_hears_who_pushed_what_where_and_which_commits_are_new(
     assert project.push("here").returncode == 0
     for number in range(22):
         (project.root / "index.html").write_text(f"{number}")
-        subject = "<!channel> & <b>" if number == 21 else f"commit {number}"
+        subject = "<!channel> & <b> @channel ![x](https://evil)" if number == 21 else f"commit {number}"
         line = ["git", "-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qam", subject]
         subprocess.run(line, cwd=project.root, check=True)
     assert project.push("here").returncode == 0
@@ -88,9 +92,9 @@ def test_slack_hears_who_pushed_what_where_and_which_commits_are_new(
     assert project.push("here").returncode == 6
     assert project.push("release", "here").returncode == 0
     assert project.push("away").returncode == 7
-    started, _, second, finished, back, held, _, refused, released, _, failed = lines_of(web)
+    started, _, second, finished, back, held, refused, released, failed = lines_of(web)
     assert re.fullmatch(r"\S+@\S+ pushes blog [0-9a-f]{7} to here", started)
-    assert "&lt;!channel&gt; &amp; &lt;b&gt;" in second
+    assert "&lt;!channel&gt; &amp; &lt;b&gt; @\u200bchannel ![x]\u200b(https://evil)" in second
     assert second.endswith("commit 2\nand 2 more")
     assert len(second.splitlines()) == 22
     assert re.fullmatch(r"\S+ pushed blog \S+ to here in \d+ s", finished)
@@ -234,6 +238,8 @@ def test_a_secret_that_an_observer_lacks_is_a_warning_and_no_reason_not_to_push(
         ('observer = "email"\nhost = "h"\nsender = "a"\nto = []', "notify.team.to"),
         ('observer = "command"\nrun = "tell ${env:TOKEN}"', "no reference is allowed here"),
         ('observer = "log"\nfile = "x"\nevents = ["begun"]', "notify.team.events"),
+        ('observer = "email"\nhost = "h"\nsender = "a@b"\nto = ["a@b"]\nuser = "u"', "go together"),
+        ('observer = "irc"\nhost = "h"\nchannel = "#a"\naccount_password = "long"', "go together"),
     ],
 )
 def test_what_is_wrong_with_an_observer_is_said_before_anything_is_done(
@@ -258,6 +264,14 @@ class Mailbox:
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802  (aiosmtpd's name)
         self.mails.append(message_from_bytes(envelope.content))
+        return "250 OK"
+
+    async def handle_RCPT(  # noqa: N802  (as above)
+        self, server: Any, session: Any, envelope: Any, address: str, options: Any
+    ) -> str:
+        if address.startswith("gone@"):
+            return "550 nobody here"
+        envelope.rcpt_tos.append(address)
         return "250 OK"
 
     def login(self, server: Any, session: Any, envelope: Any, mechanism: str, data: Any) -> AuthResult:
@@ -310,6 +324,21 @@ def test_a_mail_comes_by_starttls_with_one_subject_whatever_was_said(
     assert "\n" not in str(mail["Subject"])
     assert mail["To"] == "a@example.com, b@example.com"
     assert "ü" in bytes(mail.get_payload(decode=True)).decode()
+
+
+def test_a_mail_that_not_everybody_gets_is_told_of(project: Project, context: SSLContext, authority: Any) -> None:
+    with mail_server(context) as (box, port):
+        told(
+            project,
+            f'observer = "email"\nhost = "localhost"\nport = {port}\nuser = "u"\npassword = "${{env:MAIL}}"\n'
+            f'sender = "push@example.com"\nto = ["a@example.com", "gone@example.com"]\nca_file = "{authority[1]}"\n',
+        )
+        done = project.push("hold", "here", "-m", "why", MAIL=SECRET)
+        assert "here: warning: team failed: localhost refuses gone@example.com" in done.stderr
+        assert len(box.mails) == 1, "the other one got it"
+        done = project.push("release", "here", MAIL="pässwörd")
+    assert (done.returncode, "the password of u: it is not ASCII" in done.stderr) == (0, True), done.stderr
+    assert "\\xe4" not in done.stderr
 
 
 def test_a_server_that_offers_no_tls_gets_neither_password_nor_mail(project: Project, context: SSLContext) -> None:
@@ -383,6 +412,72 @@ def test_a_line_is_said_in_a_channel_and_can_be_no_command(
     assert all(len(line.encode()) <= 412 for line in said)
 
 
+def test_an_account_of_irc_is_logged_in_to(
+    project: Project, tmp_path: Path, authority: tuple[trustme.CA, Path]
+) -> None:
+    """SASL PLAIN, checked by Atheme."""
+    if not irc_network.installed():
+        assert not os.environ.get("CI"), "InspIRCd and Atheme are not installed, and in CI no test is skipped for that"
+        pytest.skip("InspIRCd and Atheme are not installed")
+    here = tmp_path / "irc"
+    here.mkdir()
+    with irc_network.irc_network(here, authority[0], "deployer", SECRET) as (port, plain):
+        with socket.create_connection(("127.0.0.1", plain)) as person:
+            person.sendall(b"NICK reader\r\nUSER r 0 * :-\r\n")
+            until(person, " 422 ")
+            # Only who is logged in to an account may come.
+            person.sendall(b"JOIN #deploys\r\nMODE #deploys +R\r\n")
+            heard = until(person, "+R\r\n")
+            told(
+                project,
+                f'observer = "irc"\nhost = "localhost"\nport = {port}\nchannel = "#deploys"\nuser = "deployer"\n'
+                f'account_password = "${{env:IRC}}"\nca_file = "{authority[1]}"',
+            )
+            done = project.push("hold", "here", "-m", "a sale", IRC=SECRET)
+            assert (done.returncode, "warning" in done.stderr) == (0, False), done.stderr
+            heard += until(person, "a sale")
+            done = project.push("release", "here", IRC="wrong-password")
+            assert "here: warning: team failed: localhost does not take the password of deployer" in done.stderr
+            assert "wrong-password" not in done.stderr
+            file = project.root / "Pushfile"
+            file.write_text(re.sub("(user|account_password) = .*\n", "", file.read_text()))
+            assert "localhost does not let push speak in #deploys" in project.push("hold", "here", "-m", "x").stderr
+        assert re.search(r":push!\S+ PRIVMSG #deploys :\S+ holds here of blog: a sale", heard)
+
+
+def test_a_server_of_irc_without_accounts_is_told_of(
+    project: Project, tmp_path: Path, authority: tuple[trustme.CA, Path]
+) -> None:
+    with irc_server(tmp_path, authority[0]) as (port, log):
+        told(
+            project,
+            f'observer = "irc"\nhost = "localhost"\nport = {port}\nchannel = "#deploys"\npassword = "${{env:IRC}}"\n'
+            f'ca_file = "{authority[1]}"\nuser = "deployer"\naccount_password = "a password"',
+        )
+        done = project.push("hold", "here", "-m", "a sale", IRC=SECRET)
+        assert "team failed: localhost has no accounts to log in to" in done.stderr
+        assert not list(log.iterdir()), "it says nothing as somebody else"
+
+
+@pytest.mark.parametrize(("length", "exact"), [(10, False), (296, True), (400, False)])
+def test_a_long_password_of_an_account_goes_in_pieces(length: int, exact: bool) -> None:
+    found = list(irc.plain("u", "x" * length))
+    whole = "".join(found).removesuffix("+")
+    assert base64.b64decode(whole) == b"u\0u\0" + b"x" * length
+    assert all(len(each) <= 400 for each in found)
+    assert len(found[-1]) < 400
+    assert (found[-1] == "+") == exact
+
+
+def until(person: socket.socket, text: str) -> str:
+    """What a person hears up to ``text``."""
+    heard = ""
+    person.settimeout(60)
+    while text not in heard:
+        heard += person.recv(65536).decode()
+    return heard
+
+
 # ---- this machine
 
 
@@ -407,8 +502,122 @@ def test_a_log_has_a_line_for_each_and_is_its_owners_alone(project: Project) -> 
     path = project.root.parent / "audit.log"
     assert path.stat().st_mode & 0o777 == 0o600
     lines = [json.loads(line) for line in path.read_text().splitlines()]
-    assert [line["what"] for line in lines] == ["started", "finished", "started", "failed", "held"]
+    assert [line["what"] for line in lines] == ["started", "finished", "failed", "held"]
     assert all(line["time"].endswith("+00:00") for line in lines)
+
+
+def test_what_of_a_secret_address_is_not_needed_is_not_looked_up(
+    project: Project, web: HttpsServer, authority: tuple[trustme.CA, Path]
+) -> None:
+    url = f'url = "${{command:sh -c \'echo asked >>../asked; echo {web.url}/x\'}}"\nca_file = "{authority[1]}"'
+    asked = project.root.parent / "asked"
+    for more in ('targets = ["away"]', 'events = ["held"]'):
+        told(project, f'observer = "slack"\n{url}\n{more}')
+        assert project.push("here", "--repair").returncode == 0
+        assert not asked.exists(), more
+    assert project.push("hold", "here", "-m", "why").returncode == 0
+    assert (asked.read_text(), len(lines_of(web))) == ("asked\n", 1)
+    told(project, f'observer = "slack"\n{url}'.replace("https", "http").replace("localhost", "example.com"))
+    done = project.push("release", "here")
+    assert "team is not told: notify.team.url: expected https://" in done.stderr
+    assert "example.com" not in done.stderr, "it is a secret"
+
+
+def test_a_webhook_gets_no_password_of_the_netrc(
+    project: Project, web: HttpsServer, authority: tuple[trustme.CA, Path], tmp_path: Path
+) -> None:
+    (tmp_path / "site/.netrc").write_text(f"default login me password {SECRET}\n")
+    for url in (web.url, web.url.replace("https://", "https://u%3A:p%40@")):
+        told(project, f'observer = "webhook"\nurl = "{url}/hook"\nca_file = "{authority[1]}"')
+        project.push("hold", "here", "-m", "why")
+        project.push("release", "here")
+    sent = [each.headers.get("authorization") for each in web.requests("POST")]
+    own = f"Basic {base64.b64encode(b'u::p@').decode()}"
+    assert sent == [None, None, own, own]
+
+
+def test_the_five_lines_of_the_documentation_check_what_a_webhook_gets(
+    project: Project, web: HttpsServer, authority: tuple[trustme.CA, Path]
+) -> None:
+    page = (Path(__file__).parents[2] / "docs/notify.md").read_text()
+    found: dict[str, Any] = {}
+    exec(page.partition("```py\n")[2].partition("```")[0], found)
+    told(project, f'observer = "webhook"\nurl = "{web.url}/hook"\nkey = "{SECRET}"\nca_file = "{authority[1]}"')
+    assert project.push("hold", "here", "-m", "wäit").returncode == 0
+    (hook,) = web.requests("POST")
+    signature = hook.headers["push-signature"]
+    assert found["signed"](signature, hook.body, SECRET)
+    seconds, _, digest = signature.removeprefix("t=").partition(",v1=")
+    later = f"t={int(seconds) + 1},v1={digest}"
+    old = hmac.new(SECRET.encode(), b"1000." + hook.body, hashlib.sha256).hexdigest()
+    for other in ("", "t=,v1=", "nonsense", later, f"t=1000,v1={old}", f"t={seconds},v1=\xe9", f"t=x,v1={digest}"):
+        assert not found["signed"](other, hook.body, SECRET), other
+    assert not found["signed"](signature, hook.body + b" ", SECRET)
+    assert not found["signed"](signature, hook.body, "another key")
+
+
+def test_a_program_that_hangs_does_not_outlive_the_push(project: Project) -> None:
+    script = project.root.parent / "told.sh"
+    script.write_text('#!/bin/sh\necho $$ >>"$0.pids"\nexec sleep 600\n')
+    script.chmod(0o755)
+    told(project, f'observer = "command"\nrun = "{script}"')
+    done = project.push("here")
+    assert (done.returncode, "team " in done.stderr) == (0, True), done.stderr
+    pids = Path(f"{script}.pids").read_text().split()
+    assert pids
+    end = time.monotonic() + 20
+    while [pid for pid in pids if is_running(pid)]:
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def is_running(pid: str) -> bool:
+    """Whether a process runs, be it that nobody has waited for it (proc(5), state Z)."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in {"Z", "X"}
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def test_a_push_that_waits_for_its_turn_is_told_of_when_it_has_it(project: Project) -> None:
+    audit = project.root.parent / "audit"
+    assert project.push().returncode == 0
+    first = (project.root.parent / "live/current").readlink().name
+    (project.root / "index.html").write_text("two")
+    with holding(project) as holder:
+        (project.root / "index.html").write_text("three")
+        file = project.root / "Pushfile"
+        file.write_text(f'{file.read_text()}\n[notify.audit]\nobserver = "log"\nfile = "{audit}"\n')
+        assert project.push().returncode == 9
+        with start(project, "--wait", "60") as waiter:
+            said(waiter, "waiting: ")
+            told_meanwhile = audit.read_text()
+            let_go(project)
+            waiter.communicate(timeout=60)
+        second = holder.communicate(timeout=30)[0].strip()
+    lines = [json.loads(line) for line in audit.read_text().splitlines()]
+    assert [line["what"] for line in lines] == ["failed", "started", "finished"]
+    assert told_meanwhile.count('"what"') == 1, "only that it failed before"
+    assert lines[1]["live"] == second != first, "what was live when it had its turn"
+
+
+def test_syslog_hears_by_udp_on_one_line_that_tells_a_terminal_nothing(project: Project) -> None:
+    for family, host in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "[::1]")):
+        with socket.socket(family, socket.SOCK_DGRAM) as log:
+            log.bind((host.strip("[]"), 0))
+            log.settimeout(10)
+            address = f"{host}:{log.getsockname()[1]}"
+            told(project, f'observer = "syslog"\naddress = "{address}"\nevents = ["held", "failed"]')
+            assert project.push("hold", "here", "-m", "two\nlines \x1b[2J %s").returncode == 0
+            held = log.recv(4096)
+            assert project.push("here").returncode == 6
+            failed = log.recv(4096)
+            assert project.push("release", "here").returncode == 0
+        assert re.fullmatch(rb"<14>push: \S+ holds here of \S+: two; lines \[2J %s\0?", held)
+        assert failed.startswith(b"<11>push: the push of ")
+    told(project, 'observer = "syslog"\naddress = "no-such-host.invalid:514"')
+    done = project.push("hold", "here", "-m", "why")
+    assert (done.returncode, "no-such-host.invalid:514: " in done.stderr) == (0, True), done.stderr
 
 
 def test_syslog_gets_one_line_for_each(project: Project, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -69,11 +70,157 @@ def test_a_secret_is_kept_used_changed_and_removed(team: Project) -> None:
     assert "push.secrets.toml has no secret token for production" in failing(3, team, "production")
 
 
+def test_vim_keeps_no_copy_in_the_home_directory(team: Project) -> None:
+    """With the settings that many have: swap files, backups, undo and registers at home."""
+    ok(team, "secrets", "set", "token", given=SECRET)
+    home = Path(team.environment["HOME"])
+    for name in ("swap", "backup", "undo"):
+        (home / name).mkdir()
+    (home / ".vimrc").write_text(
+        "set directory=~/swap// backup backupdir=~/backup undofile undodir=~/undo viminfo='100,<50 updatecount=1\n"
+    )
+    environment = team.environment | {"EDITOR": "vim", "VISUAL": ""}
+    with Terminal([PUSH, "secrets", "edit"], team.root, environment, whole=True) as terminal:
+        terminal.wait_for("hunter")
+        terminal.type("\x03")
+        terminal.wait_for("exit Vim")  # Ctrl-C is vim's
+        # A deleted line is in a register.
+        terminal.type("/hunter\rddu:s/two/three/\r")
+        terminal.wait_for("hree-hunter")  # what it shows anew
+        terminal.type("yy:wq\r")
+        assert terminal.end()[0] == 0
+        assert "1 secret changed" in terminal.seen
+    assert ok(team, "secrets", "get", "token", "--yes") == "hunter-three-hunter\n"
+    for path in home.rglob("*"):
+        assert not path.is_file() or b"hunter" not in path.read_bytes(), path
+
+
+def test_nothing_that_push_starts_inherits_the_identity(team: Project) -> None:
+    """Neither git nor the command of a secret, an observer, a hook."""
+    ok(team, "secrets", "set", "token", given=SECRET)
+    key = (Path(team.environment["HOME"]) / ".config/pushkit/age.key").read_text().splitlines()[1]
+    record = team.root.parent / "environments"
+    seen = f"sh -c 'env >>{record}; cat >/dev/null; echo value'"
+    table = 'strategy = "script"\nrun = "RUN"\nenvironment = { T = "${secret:token}", C = "${command:RUN}" }'
+    team.write(production=table.replace("RUN", seen))
+    file = team.root / "Pushfile"
+    file.write_text(f'{file.read_text()}\n[notify.team]\nobserver = "command"\nrun = "{seen}"\nevents = ["finished"]\n')
+    wrapper = team.root.parent / "bin/git"
+    wrapper.parent.mkdir()
+    wrapper.write_text(f'#!/bin/sh\nenv >>{record}\nPATH=${{PATH#*:}} exec git "$@"\n')
+    wrapper.chmod(0o755)
+    found = {"PATH": f"{wrapper.parent}:{os.environ['PATH']}", "PUSH_AGE_KEY": key, "PUSH_AGE_KEY_COMMAND": "false"}
+    ok(team, "production", **found, HOME="/none")
+    text = record.read_text()
+    assert text.count("PATH=") >= 4
+    assert "PUSH_AGE" not in text
+    record.unlink()
+    ok(team, "secrets", "edit", **found, **editor(team, f"env >{record}"))
+    assert "PUSH_AGE" not in record.read_text()
+
+
+def test_no_process_leaves_a_core_file_and_a_key_is_its_owners_alone(team: Project) -> None:
+    own = Path(team.environment["HOME"]) / ".config/pushkit"
+    assert [path.stat().st_mode & 0o777 for path in (own, own / "age.key")] == [0o700, 0o600]
+    ok(team, "secrets", "set", "token", given=SECRET)
+    team.write(production='strategy = "script"\nrun = "grep core /proc/self/limits"')
+    limit = r"Max core file size +[01] "  # bytes: 1 is too few for one
+    assert re.search(limit, team.push("-v").stderr)
+    record = team.root.parent / "limits"
+    ok(team, "secrets", "edit", **editor(team, f"grep core /proc/self/limits >{record}"))
+    assert re.search(limit, record.read_text())
+
+
+def test_init_takes_the_first_identity_that_is_found(project: Project, tmp_path: Path) -> None:
+    project.environment |= {"HOME": str(tmp_path), "XDG_CONFIG_HOME": ""}
+    keys = [age.generate() for _ in range(3)]
+    (tmp_path / "key").write_text(f"# mine\n{keys[1][0]}\n")
+    found = {"PUSH_AGE_KEY_COMMAND": f"echo {keys[2][0]}"}
+    for number in (2, 1, 0):
+        found |= {2: {}, 1: {"PUSH_AGE_KEY_FILE": str(tmp_path / "key")}, 0: {"PUSH_AGE_KEY": keys[0][0]}}[number]
+        ok(project, "secrets", "init", "--name", "me", **found)
+        assert keys[number][1] in ok(project, "secrets", "recipients", "list")
+        (project.root / "push.secrets.toml").unlink()
+    assert not (tmp_path / ".config").exists(), "none is made"
+    assert "PUSH_AGE_KEY: this is no private key" in failing(3, project, "secrets", "init", PUSH_AGE_KEY="nonsense")
+
+
+def test_a_colleague_prints_their_key_and_ci_gets_a_new_one(team: Project, tmp_path: Path) -> None:
+    ok(team, "secrets", "set", "token", given=SECRET)
+    bob = {"HOME": str(tmp_path / "bob")}
+    public = ok(team, "secrets", "key", **bob).strip()
+    assert public == ok(team, "secrets", "key", **bob).strip(), "it is made once"
+    ok(team, "secrets", "recipients", "add", "bob", public)
+    assert ok(team, "secrets", "get", "token", "--yes", **bob) == f"{SECRET}\n"
+    private = ok(team, "secrets", "recipients", "add", "ci", "--new").strip()
+    assert ok(team, "secrets", "get", "token", "--yes", HOME="/none", PUSH_AGE_KEY=private) == f"{SECRET}\n"
+    for path in (path for path in tmp_path.rglob("*") if path.is_file()):
+        assert private.encode() not in path.read_bytes(), path
+    line = json.loads(ok(team, "secrets", "recipients", "add", "other", "--new", "--json"))
+    assert line["identity"].startswith("AGE-SECRET-KEY-1")
+    # As a shell makes several words of it.
+    (tmp_path / "bob/.ssh").mkdir()
+    make = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / "bob/.ssh/id_ed25519")]
+    subprocess.run(make, check=True)
+    words = (tmp_path / "bob/.ssh/id_ed25519.pub").read_text().split()
+    ok(team, "secrets", "recipients", "add", "laptop", *words)
+    for wrong in ((), ("--new", public)):
+        assert "which key?" in failing(2, team, "secrets", "recipients", "add", "eve", *wrong)
+
+
+def test_a_mistyped_key_is_no_recipient(team: Project) -> None:
+    public = age.generate()[1]
+    other = public[:-1] + ("q" if public[-1] != "q" else "p")
+    assert "bob: age does not take one of the recipients" in failing(
+        2, team, "secrets", "recipients", "add", "bob", other
+    )
+    assert "bob" not in ok(team, "secrets", "recipients", "list")
+
+
+def test_the_doctor_tells_of_files_that_are_referred_to_and_of_what_commits_say(team: Project) -> None:
+    ok(team, "secrets", "set", "token", given=SECRET)
+    ok(team, "secrets", "set", "lines", given="ab\ncd\nef\ngh")
+    (team.root / "word.txt").write_text("a word")
+    team.write(production='strategy = "script"\nrun = "true"\nenvironment = { T = "${file:word.txt}" }')
+    git(team.root, "add", "-A")
+    git(team.root, "commit", "-qm", f"the password is {SECRET}")
+    commit = git(team.root, "rev-parse", "HEAD").strip()[:7]
+    found = failing(3, team, "secrets", "doctor")
+    assert f"error    token: it stands in the clear in the history of the message of the commit ({commit})" in found
+    assert "error    word.txt: git has this file, and a secret is read from it" in found
+    assert "warning  word.txt: others on this machine can read this secret" in found
+    assert "lines: it stands" not in found, "two letters stand everywhere"
+    assert SECRET not in found
+
+
+def test_the_doctor_goes_on_where_there_is_nobody_to_ask_for_a_passphrase(team: Project, tmp_path: Path) -> None:
+    ssh = tmp_path / "bob/.ssh"
+    ssh.mkdir(parents=True)
+    line = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "open sesame", "-f", str(ssh / "id_ed25519")]
+    subprocess.run(line, check=True)
+    ok(team, "secrets", "recipients", "add", "bob", str(ssh / "id_ed25519.pub"))
+    ok(team, "secrets", "set", "token", given=SECRET)
+    found = failing(3, team, "secrets", "doctor", HOME=str(tmp_path / "bob"))
+    assert "error    token: there is nobody to ask: passphrase of" in found
+    assert "1 secret, 0 of them decrypted and looked for" in found
+
+
+def test_a_file_that_projects_share_by_a_link_stays_one(team: Project) -> None:
+    file = team.root / "push.secrets.toml"
+    shared = team.root.parent / "shared.toml"
+    file.rename(shared)
+    file.symlink_to(shared)
+    ok(team, "secrets", "set", "token", given=SECRET)
+    assert file.is_symlink()
+    assert "token" in shared.read_text()
+
+
 def test_what_the_command_line_asks_that_cannot_be(team: Project) -> None:
     assert "can be seen by others" in failing(2, team, "secrets", "set", "token", SECRET)
     assert "standard input is empty" in failing(2, team, "secrets", "set", "token")
     assert 'there is no target "prod"' in failing(2, team, "secrets", "set", "token", "-t", "prod", given=SECRET)
-    assert "fewer than 4" in failing(3, team, "secrets", "set", "token", given="abc\n")
+    for short in ("abc\n", "    x   \n"):
+        assert "fewer than 4" in failing(3, team, "secrets", "set", "token", given=short)
     assert "is no name" in failing(2, team, "secrets", "set", "a b", given=SECRET)
     assert "has no secret token" in failing(3, team, "secrets", "get", "token", "--yes")
     assert "is there already" in failing(6, team, "secrets", "init")
@@ -171,7 +318,7 @@ def test_two_branches_that_each_add_a_recipient_merge_and_one_rekey_makes_it_who
     assert ok(team, "secrets", "get", "one", "--yes") == "the value one\n"
     said = failing(3, team, "secrets", "rekey")
     assert "the secret three" in said
-    assert "two people gave it different values" in said
+    assert "two branches gave it different values" in said
     ok(team, "secrets", "set", "three", given="a new value")
     ok(team, "secrets", "rekey")
     for private, _ in keys.values():

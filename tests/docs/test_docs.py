@@ -181,6 +181,20 @@ def test_every_link_of_the_documentation_leads_somewhere() -> None:
                 assert (page.parent / link).exists(), f"{page.name}: {link}"
 
 
+def test_every_claim_about_security_names_a_test_that_is_there() -> None:
+    tests = {
+        name
+        for file in (TOP / "tests").rglob("test_*.py")
+        for name in re.findall(r"^(?:async )?def (test_\w+)", file.read_text(), re.MULTILINE)
+    }
+    claims = re.findall(r"^- (.*?)(?=\n- |\n\n|\Z)", (TOP / "docs/security.md").read_text(), re.MULTILINE | re.DOTALL)
+    assert len(claims) > 20
+    for claim in claims:
+        named = re.findall(r"`(test_\w+)`", claim)
+        assert named, f"nothing shows that: {claim}"
+        assert set(named) <= tests, f"there is no {set(named) - tests}"
+
+
 def test_the_changelog_begins_with_this_version_or_what_follows_it() -> None:
     first = re.search(r"^## (?!Unreleased$)(\S+)", (TOP / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert first

@@ -11,7 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from plugins.s3_target import Bucket, Pusher
-from pushkit import Action, Severity, TargetError
+from pushkit import Action, Severity, TargetError, excerpt
 from pushkit.testing import HttpsServer, Reply, SeaweedFs
 from pushkit_aws.words import refused
 
@@ -151,7 +151,7 @@ def test_a_server_that_does_not_speak_s3_is_told(
 )
 def test_what_aws_refuses_is_told_in_plain_words(code: str, text: str, message: str, hint: str) -> None:
     error = ClientError({"Error": {"Code": code, "Message": text}}, "PutObject")
-    told = refused(error, "s3", "put_object", {"Bucket": "b", "Key": "k"})
+    told = refused(error, "s3", "put_object", {"Bucket": "b", "Key": "k"}, excerpt)
     assert told.message.startswith(message)
     assert told.hint.startswith(hint)
 

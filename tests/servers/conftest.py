@@ -22,7 +22,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
 
 @pytest.fixture
 def site(servers: Servers, tmp_path: Path) -> Iterator[FleetSite]:
-    made = FleetSite(tmp_path, servers, tmp_path.name)
+    made = FleetSite(tmp_path, servers)
     made.write()
     yield made
     servers.heal()

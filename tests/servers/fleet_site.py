@@ -56,27 +56,25 @@ class Servers:
         self.know()
 
 
-class FleetSite:
-    """A project whose target is the directory ``path`` in the home of each server's user."""
+class ManySite:
+    """A project whose target is the directory ``path`` in the home of ``hosts``, whose keys ``known`` holds."""
 
-    def __init__(self, base: Path, servers: Servers, path: str) -> None:
-        self.servers = servers
-        self.path = path
+    def __init__(self, base: Path, starter: Starter, hosts: Sequence[str], key: Path, known: Path) -> None:
+        self.path = base.name
+        self._starter = starter
+        self.hosts = hosts
         self.root = base / "blog"
         self.root.mkdir()
         self.home = base / "home"
         self.home.mkdir()
         (self.root / "index.html").write_text("one\n")
-        self.table: dict[str, object] = {}
-        self.hosts: Sequence[str] = [text(each) for each in servers.all]
+        self.table: dict[str, object] = {"key": str(key), "known_hosts": str(known)}
 
     def write(self, rollout: str = "", **options: object) -> None:
         """Write the Pushfile: ``rollout`` is the body of that table."""
         table: dict[str, object] = {
             "strategy": "sftp",
             **({"hosts": list(self.hosts)} if self.hosts else {}),
-            "key": str(self.servers.key),
-            "known_hosts": str(self.servers.known_hosts),
             "path": self.path,
             "connect_timeout": 5,
             **self.table,
@@ -88,7 +86,7 @@ class FleetSite:
     def start(self, *arguments: str) -> Started:
         """Start ``push``."""
         environment = {"PATH": os.environ["PATH"], "HOME": str(self.home), "LC_ALL": "C.UTF-8"}
-        return self.servers.starter.start(arguments, self.root, environment)
+        return self._starter.start(arguments, self.root, environment)
 
     def push(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run ``push``."""
@@ -112,6 +110,14 @@ class FleetSite:
         while not true():
             assert time.monotonic() < end
             time.sleep(0.005)
+
+
+class FleetSite(ManySite):
+    """The same on servers of their own."""
+
+    def __init__(self, base: Path, servers: Servers) -> None:
+        super().__init__(base, servers.starter, list(map(text, servers.all)), servers.key, servers.known_hosts)
+        self.servers = servers
 
     @property
     def live(self) -> list[str]:

@@ -89,7 +89,7 @@ def test_each_pool_has_a_canary_and_words_of_the_host_are_known_to_commands(site
     (site.root / ".pushignore").write_text("hosts\n")
     site.hosts = ["file:hosts"]
     first, second, *others = order(site)
-    site.table = {
+    site.table |= {
         "lock_host": first.host,
         "after_switch": "echo I am {host} of {pool} in {zone}",
         "health": {"command": "test ! -e ~/sick || { echo {pool} is sick; false; }", "within": 0.2, "every": 0.1},

@@ -24,7 +24,7 @@ def site(site: FleetSite, servers: Servers) -> FleetSite:
     # A host that says nothing is taken for dead after three seconds of this.
     config = site.home / "config"
     config.write_text("Host *\n  ServerAliveInterval 1\n")
-    site.table = {"ssh_config": str(config), "connect_timeout": 2}
+    site.table |= {"ssh_config": str(config), "connect_timeout": 2}
     site.write()
     return site
 

@@ -92,7 +92,8 @@ def test_a_join_that_cannot_be_changes_nothing(site: FleetSite) -> None:
     ):
         done = site.push("join", host)
         assert (done.returncode, words in done.stderr) == (code, True), done.stderr
-    site.hosts, site.table = (), {"host": text(lead)}
+    site.hosts = ()
+    site.table |= {"host": text(lead)}
     site.write()
     done = site.push("join", text(lead))
     assert (done.returncode, "no other hosts to join" in done.stderr) == (2, True), done.stderr

@@ -33,7 +33,7 @@ def front(site: FleetSite, tmp_path: Path) -> Iterator[Front]:
         script.chmod(0o755)
         (site.root / ".pushignore").write_text("bin\n")
         site.hosts = ()
-        site.table = {
+        site.table |= {
             "pools": {"blue": list(map(text, servers[BLUE])), "green": list(map(text, servers[GREEN]))},
             "traffic": {"switch": "./bin/traffic {pool}", "live": f"{made.url}/pool", "within": 5},
             "health": SICK,
@@ -102,7 +102,7 @@ def test_a_switch_that_lies_is_found_out(site: FleetSite, front: Front) -> None:
     script = site.root / "bin/traffic"
     good = script.read_text()
     script.write_text("#!/bin/sh\nexit 0\n")
-    site.table = {
+    site.table |= {
         **site.table,
         "traffic": {"switch": "./bin/traffic {pool}", "live": f"{front.url}/pool", "within": 0.3},
     }

@@ -9,7 +9,7 @@ from pathlib import Path
 from pushkit.testing import ServerDirectory, Sshd
 from servers.test_push import Project
 
-FILES = 10_000
+FILES = 1_000
 STARTED = re.compile(r"Starting session: (\w+)")
 
 

@@ -5,21 +5,42 @@ from __future__ import annotations
 import base64
 import html
 import json
+import os
 import re
 import shlex
 import subprocess
 import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
 from urllib.parse import quote, quote_plus
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pushkit.events import Note, redacted
+from pushkit.events import Event, Note, redacted
+from pushkit.model import Project, Target
 from pushkit.process import LINE_LIMIT, Lines
 from pushkit.secrets.redaction import Redactor
+from pushkit.strategy import Run
 
 AWKWARD = "p@ss/w\"ö rd's+\\$"
+
+
+def given_run(redact: Redactor) -> Run:
+    here = Path()
+    return Run(
+        project=Project("p", here, here, ".", (), "", {}),
+        target=Target("there", "sftp"),
+        emit=lambda _: None,
+        cancelled=threading.Event(),
+        scratch=here,
+        person="",
+        redact=redact,
+        environment={},
+    )
 
 
 def knowing(**values: str) -> Redactor:
@@ -123,6 +144,40 @@ def test_events_are_redacted_at_any_depth() -> None:
     assert redacted(Note("production", "sent hunter2"), knowing(db="hunter2")) == Note("production", "sent [secret:db]")
 
 
+class Place(NamedTuple):
+    where: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Odd(Event):
+    """An event of a plugin."""
+
+    what: Any
+
+
+def test_events_of_plugins_are_redacted_whatever_they_are_made_of() -> None:
+    redact = knowing(db="hunter2")
+    for what, expected in (
+        ({"hunter2": ["hunter2"]}, {"[secret:db]": ["[secret:db]"]}),
+        (Place("hunter2", 1), Place("[secret:db]", 1)),
+        ([("x", Place("y", 2))], None),
+        (Path("/a/hunter2"), Path("/a/[secret:db]")),
+        ({"x": 1}, None),
+    ):
+        event = Odd("production", what)
+        if expected is None:
+            assert redacted(event, redact) is event, "what needs no change is shared"
+        else:
+            assert redacted(event, redact) == Odd("production", expected)
+
+
+@pytest.mark.parametrize("length", range(8, 60))
+def test_a_secret_with_spaces_is_hidden_before_a_text_is_cut(length: int) -> None:
+    said = given_run(knowing(db="three words here")).excerpt("the token is three words here, or was it?", length)
+    assert not {"three", "words"} & set(re.findall(r"\w+", said)), said
+
+
 def test_it_is_used_while_secrets_are_added_from_other_threads() -> None:
     redactor = Redactor()
     added = threading.Event()
@@ -200,3 +255,73 @@ def test_secrets_that_overlap_without_end_take_bounded_memory() -> None:
 
 def test_a_redactor_that_knows_nothing_cuts_at_the_limit() -> None:
     assert [len(piece) for piece in shown(Redactor(), b"x" * (LINE_LIMIT + 1), 65_536)] == [LINE_LIMIT, 1]
+
+
+# ---- what other programs make of it
+
+SPELT = (AWKWARD, "it's-fine", "s3nt/inel+of \"the' day", "a<b>&c='d'", "tab\there's", "p@ss!w(o)rd*~", "ünï cødé's")
+PROGRAMS = {
+    "bash -x": ("bash", "-xc", ': "$S"'),
+    "sh -x": ("sh", "-xc", ': "$S"'),
+    "busybox sh -x": ("busybox", "sh", "-xc", ': "$S"'),
+    "bash declare -p": ("bash", "-c", "declare -p S"),
+    "bash set": ("bash", "-c", "set | grep -a ^S="),
+    "sh export -p": ("sh", "-c", "export -p | grep S="),
+    "bash @Q": ("bash", "-c", "echo ${S@Q}"),
+    "bash printf %q": ("bash", "-c", 'printf "%q" "$S"'),
+    "git": ("bash", "-c", 'git rev-parse --sq-quote "$S"'),
+    "git's trace": ("bash", "-c", 'GIT_TRACE=1 git check-ref-format "$S"'),
+}
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_what_a_shell_shows_of_a_secret_is_hidden(program: str) -> None:
+    for secret in SPELT:
+        environment = {**os.environ, "S": secret}
+        done = subprocess.run(PROGRAMS[program], env=environment, capture_output=True, check=False)
+        shown = (done.stdout + done.stderr).decode()
+        assert shown.strip()
+        assert "[secret:db]" in knowing(db=secret)(shown), shown
+
+
+def component(text: str) -> str:
+    """As JavaScript's ``encodeURIComponent`` and jq's ``@uri`` write it."""
+    return quote(text, safe="-_.!~*'()")
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        component,
+        lambda text: quote(text, safe=";,/?:@&=+$-_.!~*'()#"),
+        lambda text: quote(text, safe="~").replace("%20", "+"),
+        lambda text: text.replace('"', '""'),
+        lambda text: html.escape(text).replace("&#x27;", "&#39;").replace("&quot;", "&#34;"),
+        lambda text: html.escape(text, quote=False).replace("'", "&apos;").replace('"', "&quot;"),
+        lambda text: json.dumps(text)[1:-1].replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e"),
+        lambda text: json.dumps(text)[1:-1].replace("'", "\\u0027").replace("+", "\\u002B"),
+        lambda text: repr(text.encode())[2:-1],
+    ],
+    ids=["component", "uri", "form", "csv", "go html", "xml", "go json", "net json", "bytes"],
+)
+def test_what_a_language_writes_of_a_secret_is_hidden(written: Callable[[str], str]) -> None:
+    for secret in SPELT:
+        assert knowing(db=secret)(f"<{written(secret)}>") == "<[secret:db]>", written(secret)
+
+
+@pytest.mark.parametrize("program", ["base64", "openssl base64", "busybox xxd -p", "base64 -w 64"])
+@pytest.mark.parametrize("end", ["", "\n"])
+def test_a_long_secret_in_base64_on_several_lines_is_hidden(program: str, end: str) -> None:
+    secret = " ".join(f"{number:x}" * 9 for number in range(16))
+    done = subprocess.run(program.split(), input=f"{secret}{end}", capture_output=True, text=True, check=True)
+    lines = knowing(db=secret)(done.stdout).split()
+    assert len(lines) > 2
+    assert all(line.replace("[secret:db]", "") in {"", "=", "==", "K", "Cg==", "o=", "0a", "a"} for line in lines), (
+        lines
+    )
+
+
+def test_a_text_that_almost_is_a_secret_costs_no_time_without_end() -> None:
+    redactor = knowing(db="\\" * 60 + "' " * 60 + "x")
+    text = "\\" * 3000 + "' " * 3000
+    assert redactor(text) == text

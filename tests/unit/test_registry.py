@@ -267,7 +267,10 @@ class shipOptions(Options, arbitrary_types_allowed=True):
     port: int = 22"""
     source = strategy("ship", field).replace("\n\nclass shipOptions(Options):", types)
     install(site, "acme", {"acme_s": source}, {"strategies:ship": "acme_s"}, version="2.5")
-    error = refused("strategies", "ship")
+    assert registry.strategy("ship").name == "ship"
+    with pytest.raises(PluginError) as raised:
+        registry.load(registry.find("strategies", "ship"))
+    error = raised.value
     assert error.message.startswith(f'strategy "ship" (acme 2.5) has an option that nothing can explain, {says}')
     assert error.hint == "this is for the authors of acme"
     assert registry.strategy("dir").name == "dir"

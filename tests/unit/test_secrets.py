@@ -11,11 +11,12 @@ import pytest
 from pushkit import registry
 from pushkit.errors import Interrupted, PushkitError
 from pushkit.model import Project, Target
+from pushkit.once import Once
 from pushkit.pushfile import options
 from pushkit.resolver import Resolver
 from pushkit.secrets.redaction import Redactor
 from pushkit.secrets.references import Reference, parse, refers, replaced, texts
-from pushkit.secrets.source import Lookup, Once
+from pushkit.secrets.source import Lookup
 from pushkit.secrets.sources import command
 
 

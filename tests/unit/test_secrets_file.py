@@ -205,7 +205,7 @@ def test_what_two_people_did_to_one_secret_is_one_value_or_a_question(
     monkeypatch.setenv(KEY, keys["alice"])
     other = SecretsFile(file.path, {"alice": alice}).with_secret(TOKEN, "hunter3").secrets[TOKEN]
     said = refusal(lambda: opened(replace(file, secrets={TOKEN: [*ours, *other]})))
-    assert "two people gave it different values" in said
+    assert "two branches gave it different values" in said
     assert "push secrets set token" in said
     assert "hunter" not in said
 
@@ -262,6 +262,14 @@ def test_a_refused_envelope_is_told_without_its_content() -> None:
         ) as caught:
             envelope.from_bytes(data)
         assert caught.value.__context__ is None
+
+
+def test_an_envelope_whose_readers_nobody_knows_is_refused() -> None:
+    """Anyone who has the project can make one."""
+    sound = Envelope(TOKEN, "hunter2", ("a" * 16,), {"a" * 16: "alice"})
+    assert envelope.from_bytes(sound.to_bytes()) == sound
+    with pytest.raises(ValueError, match="it holds no secret"):
+        envelope.from_bytes(replace(sound, readers=("b" * 16,)).to_bytes())
 
 
 @contextmanager

@@ -10,9 +10,10 @@ import pytest
 
 from pushkit import Entry, Kind, PushRefused
 from pushkit.events import Warned
+from pushkit.files.options import apart
 from pushkit.files.place import STATE
 from pushkit.files.releases import Releases
-from pushkit.files.shared import Shared, validated
+from pushkit.files.shared import Shared
 from unit.test_releases import Site
 
 
@@ -48,15 +49,15 @@ def host(tmp_path: Path) -> Host:
 @pytest.mark.parametrize("name", ["/etc", "../up", "a/../b", "", "/", ".", "a//b", "a\0b", "a\\b", "a\nb", "a/./b"])
 def test_what_is_no_path_within_a_release_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match="is no path within a release"):
-        validated([name])
+        apart([name])
 
 
 def test_paths_that_are_one_or_lie_in_each_other_are_refused() -> None:
     with pytest.raises(ValueError, match="is there twice"):
-        validated(["a", "b", "a/"])
+        apart(["a", "b", "a/"])
     with pytest.raises(ValueError, match="'a/b' lies in 'a'"):
-        validated(["a/b", "a"])
-    assert validated(["a", "ab/", "b/a"]) == ("a", "ab/", "b/a")
+        apart(["a/b", "a"])
+    assert apart(["a", "ab/", "b/a"]) == ("a", "ab/", "b/a")
 
 
 def test_the_entries_of_a_release_stay_in_walk_order() -> None:
@@ -258,4 +259,4 @@ def test_a_log_that_leads_outside_is_refused(host: Host, tmp_path: Path) -> None
 
 def test_all_that_is_wrong_with_shared_is_said_at_once() -> None:
     with pytest.raises(ValueError, match=r"'/abs' is no path.*'\.\./up' is no path.*'a/b' lies in 'a'"):
-        validated(["/abs", "../up", "a", "a/b"])
+        apart(["/abs", "../up", "a", "a/b"])

@@ -64,7 +64,7 @@ class Hooks:
             hint = error.hint or f"all that it said is in {log.path}"
             failed = PushFailed(f"{event}: {error.message} (code {error.code.value})", hint=hint)
             for line in tail:
-                failed.add_note(printable(f"{hook.location} | {line[:WIDTH]}"))
+                failed.add_note(printable(f"{hook.location} | {self._run.redact(line)[:WIDTH]}"))
             raise failed from error
 
 

@@ -81,13 +81,13 @@ class S3Options(AwsOptions):
         for name in FIELD.findall(value):
             if name not in FIELDS:
                 raise ValueError(f"{{{name}}} is no field: there are {', '.join(f'{{{each}}}' for each in FIELDS)}")
-        return _checked_key(value)
+        return checked_key(value)
 
     @field_validator("prefix")
     @classmethod
     def _prefix(cls, value: str) -> str:
         value = value.strip("/")
-        return _checked_key(value) + "/" if value else ""
+        return checked_key(value) + "/" if value else ""
 
     @field_validator("origin_path")
     @classmethod
@@ -106,7 +106,7 @@ class S3Options(AwsOptions):
     @classmethod
     def _redirects(cls, value: dict[str, str]) -> dict[str, str]:
         for key, goal in value.items():
-            _checked_key(key)
+            checked_key(key)
             if not goal.startswith(("/", "http://", "https://")) or not HEADER.fullmatch(goal):
                 raise ValueError(f"{goal!r} is neither a path, /new.html, nor a URL")
         return value
@@ -131,7 +131,7 @@ class S3Options(AwsOptions):
         return "tar.gz" if self.key.endswith((".tar.gz", ".tgz")) else "zip"
 
 
-def _checked_key(key: str) -> str:
+def checked_key(key: str) -> str:
     if not key or key.startswith("/") or any(ord(each) < 32 or ord(each) == 127 for each in key):
         raise ValueError("expected a key: no slash in front, no control characters")
     if len(key.encode(errors="surrogateescape")) > LONGEST or any(part in {".", ".."} for part in key.split("/")):

@@ -15,6 +15,7 @@ COMMANDS = {
     "rm": ("pushkit.cli.secrets.drop", "Remove a secret."),
     "edit": ("pushkit.cli.secrets.edit", "Change secrets in your editor."),
     "import": ("pushkit.cli.secrets.take", "Take secrets over from a .env file."),
+    "key": ("pushkit.cli.secrets.key", "Say which public key is yours."),
     "recipients": ("pushkit.cli.secrets.recipients", "Say who can read the secrets."),
     "rekey": ("pushkit.cli.secrets.rekey", "Encrypt for the recipients of now."),
     "doctor": ("pushkit.cli.secrets.doctor", "Look for what puts secrets at risk."),

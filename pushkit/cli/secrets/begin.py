@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -14,10 +15,9 @@ from pushkit.cli.settings import Settings
 from pushkit.errors import PushRefused, SecretError, SnapshotError
 from pushkit.git import git
 from pushkit.secrets import age
-from pushkit.secrets.identity import own_file, public_key, ssh_keys
+from pushkit.secrets.identity import Identities, own_file
 from pushkit.secrets.recipient import Recipient, parse
 from pushkit.secrets.secrets_file import FILE, SecretsFile, locked
-from pushkit.secrets.variables import KEY
 
 # What lets git keep the lines of both sides where two people added a secret at the same place.
 ATTRIBUTE = f"{FILE} merge=union"
@@ -31,7 +31,8 @@ ATTRIBUTE = f"{FILE} merge=union"
 def command(settings: Settings, name: str, key: str) -> None:
     """Make push.secrets.toml beside the Pushfile, with you as the only recipient.
 
-    Your key is that of PUSH_AGE_KEY, of your configuration, or ~/.ssh/id_ed25519; where there is none one is made.
+    Your key is the first that is found where push looks for one: PUSH_AGE_KEY, PUSH_AGE_KEY_FILE, PUSH_AGE_KEY_COMMAND,
+    your configuration, ~/.ssh/id_ed25519. Where there is none one is made.
     """
     with desk(settings) as at, locked(at.root):
         if (at.root / FILE).exists():
@@ -46,18 +47,12 @@ def command(settings: Settings, name: str, key: str) -> None:
 
 def own(at: Desk, name: str) -> Recipient:
     """The public key of who runs push, made when there is none. Raises `SecretError`."""
-    path = own_file()
     try:
-        if key := os.environ.get(KEY, "").strip():
-            return parse(name, age.public(key))
-        if path and path.exists():
-            lines = path.read_text(encoding="utf-8").splitlines()
-            return parse(name, age.public(next(line.strip() for line in lines if line.startswith("AGE-SECRET-KEY-"))))
-        for each in ssh_keys():
-            if public := public_key(each, each.read_text(encoding="utf-8")):
-                return parse(name, public)
-    except (ValueError, OSError, StopIteration) as error:
+        if public := Identities(at.lookup, ()).public():
+            return parse(name, public)
+    except ValueError as error:
         raise SecretError(f"your key cannot be used: {error}", hint="name another one: --key age1...") from None
+    path = own_file()
     if path is None:
         raise SecretError("you have no home directory for a key", hint="name a public key: --key age1...")
     secret, public = age.generate()
@@ -66,7 +61,13 @@ def own(at: Desk, name: str) -> Recipient:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as out:
             out.write(f"# {name}: {public}\n{secret}\n")
+            out.flush()
+            # What is encrypted for a key that a power cut took away can be read by nobody.
+            os.fsync(out.fileno())
     except OSError as error:
+        if not isinstance(error, FileExistsError):
+            with suppress(OSError):
+                path.unlink()
         raise SecretError(f"{path} cannot be written: {error.strerror}", hint="name a public key: --key") from None
     if not at.settings.json:
         at.tell(f"{path} is your new private key: keep a copy where only you can read it", "")
@@ -81,8 +82,12 @@ def merging(root: Path) -> bool:
     except SnapshotError:  # no git, or no work tree
         return False
     file = root / ".gitattributes"
-    before = file.read_text(encoding="utf-8") if file.exists() else ""
-    file.write_text(
-        before + ("\n" if before and not before.endswith("\n") else "") + ATTRIBUTE + "\n", encoding="utf-8"
-    )
+    try:
+        before = file.read_bytes() if file.exists() else b""
+        with file.open("ab") as out:
+            out.write(b"\n" * (bool(before) and not before.endswith(b"\n")) + f"{ATTRIBUTE}\n".encode())
+    except OSError as error:
+        raise SecretError(
+            f"{file} cannot be written: {error.strerror}; {FILE} is there", hint=f"add this line to it: {ATTRIBUTE}"
+        ) from None
     return True

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -15,9 +14,11 @@ from pushkit.amount import counted
 from pushkit.cli.check import finding_values
 from pushkit.cli.secrets import leaks
 from pushkit.cli.secrets.desk import Desk, desk, options
+from pushkit.cli.secrets.take import tracked as is_tracked
 from pushkit.cli.settings import Settings
 from pushkit.cli.stdout import say
-from pushkit.errors import PluginError, PushfileError, PushkitError, SecretError
+from pushkit.errors import PluginError, PushfileError, PushkitError, PushRefused, SecretError
+from pushkit.events import redacted
 from pushkit.git import git
 from pushkit.model import Finding, Project, Severity
 from pushkit.secrets import references
@@ -25,6 +26,7 @@ from pushkit.secrets.identity import others_can_read, own_file, ssh_keys
 from pushkit.secrets.name import Name
 from pushkit.secrets.secrets_file import FILE, SecretsFile
 from pushkit.secrets.variables import FILE as KEY_FILE
+from pushkit.secrets.variables import given
 from pushkit.ui.jsonl import line as json_line
 from pushkit.ui.text import visible
 
@@ -58,7 +60,7 @@ def command(settings: Settings) -> None:
     """
     errors = 0
     with desk(settings) as at:
-        for finding in examined(at):
+        for finding in (redacted(each, settings.redact) for each in examined(at)):
             say(json_line("finding", target="", **finding_values(finding)) if settings.json else shown(finding))
             errors += finding.severity is Severity.ERROR
     if errors:
@@ -82,6 +84,7 @@ def examined(at: Desk) -> Iterator[Finding]:
         file = SecretsFile(at.root / FILE)
         yield Finding(Severity.WARNING, FILE, "there is none", "push secrets init")
     yield from of_references(project, file)
+    yield from of_files(project)
     yield from of_plaintext(project)
     yield from of_keys()
     if leaks.is_repository(at.root):
@@ -98,7 +101,7 @@ def of_file(at: Desk, file: SecretsFile, values: dict[str, str]) -> Iterator[Fin
     for name in sorted(file.secrets):
         try:
             opened = at.open(file, name)
-        except SecretError as error:
+        except (SecretError, PushRefused) as error:
             yield Finding(Severity.ERROR, str(name), error.message, error.hint)
             continue
         values[str(name)] = opened.value
@@ -134,12 +137,26 @@ def of_references(project: Project, file: SecretsFile) -> Iterator[Finding]:
                 yield Finding(Severity.ERROR, wanted, message, f"push secrets set {wanted}")
 
 
-def referred(table: Mapping[str, Any]) -> Iterator[str]:
-    """The secrets that a table refers to. What is no reference is told of by whatever reads the table."""
+def of_files(project: Project) -> Iterator[Finding]:
+    """Files that secrets come from and that others can read."""
+    tables = [each.table for each in project.targets.values()] + [each.table for each in project.notify.values()]
+    for name in dict.fromkeys(name for table in tables for name in referred(table, "file")):
+        path = project.root / Path(name).expanduser()
+        if not path.is_file():
+            continue
+        if others_can_read(path):
+            yield Finding(Severity.WARNING, name, "others on this machine can read this secret", f"chmod 600 {path}")
+        if is_tracked(path):
+            hint = f"git rm --cached {name}, add it to .gitignore, and change what it holds"
+            yield Finding(Severity.ERROR, name, "git has this file, and a secret is read from it", hint)
+
+
+def referred(table: Mapping[str, Any], source: str = "secret") -> Iterator[str]:
+    """What of ``source`` a table refers to. What is no reference is told of by whatever reads the table."""
     for _, text in references.texts(table):
         with suppress(PushkitError):
             parts = references.parse(text)
-            yield from (each.argument for each in parts if not isinstance(each, str) and each.source == "secret")
+            yield from (each.argument for each in parts if not isinstance(each, str) and each.source == source)
 
 
 def of_plaintext(project: Project) -> Iterator[Finding]:
@@ -161,8 +178,8 @@ def of_plaintext(project: Project) -> Iterator[Finding]:
 def of_keys() -> Iterator[Finding]:
     """Private keys that others on this machine can read."""
     own = own_file()
-    given = os.environ.get(KEY_FILE, "")
-    paths = [*([Path(given).expanduser()] if given else []), *([own] if own else []), *ssh_keys()]
+    named = given(KEY_FILE)
+    paths = [*([Path(named).expanduser()] if named else []), *([own] if own else []), *ssh_keys()]
     for path in dict.fromkeys(paths):
         if path.exists() and others_can_read(path):
             message = "others on this machine can read this private key"

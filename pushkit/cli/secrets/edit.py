@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import shutil
 import subprocess
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -21,6 +22,10 @@ from pushkit.errors import Interrupted, PushRefused, SecretError, UsageError
 from pushkit.process import TICK
 from pushkit.secrets.name import Name
 from pushkit.secrets.secrets_file import locked
+
+# What vim keeps of a text: a swap file, its registers (.viminfo), what can be undone, a backup. All of them may lie in
+# the home directory.
+VIM = ("-n", "-i", "NONE", "-c", "silent! set nobackup nowritebackup", "-c", "silent! setlocal noundofile")
 
 HEAD = """\
 # Change, add or remove secrets, then save and leave the editor: what you changed is encrypted anew.
@@ -107,7 +112,7 @@ def line(secret: tuple[Name, str]) -> str:
 def let(at: Desk, editor: str, path: Path) -> None:
     """Let a person edit ``path``. Raises `SecretError` when the editor fails, `Interrupted`."""
     try:
-        process = subprocess.Popen([*shlex.split(editor), str(path)])
+        process = subprocess.Popen([*discreet(shlex.split(editor)), str(path)])
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise SecretError(f"the editor {editor} cannot be started: {reason}", hint="set EDITOR") from None
@@ -118,6 +123,12 @@ def let(at: Desk, editor: str, path: Path) -> None:
             raise Interrupted("stopped: nothing was changed")
     if code:
         raise SecretError(f"the editor {editor} ended with exit code {code}; nothing was changed")
+
+
+def discreet(editor: Sequence[str]) -> Sequence[str]:
+    """The command of an editor, told to keep no copy anywhere else, where it is one that is known to."""
+    program = os.path.realpath(shutil.which(editor[0]) or editor[0]) if editor else ""
+    return (*editor, *VIM) if os.path.basename(program).startswith(("vim", "nvim")) else editor
 
 
 def waited(process: subprocess.Popen[bytes]) -> int | None:

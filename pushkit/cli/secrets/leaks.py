@@ -16,6 +16,12 @@ from pushkit.errors import SnapshotError
 from pushkit.git import command, environment, git
 
 CHUNK = 1 << 20
+# Digits of the id of a commit that are shown.
+SHORT = 7
+# Bytes from which a line of a secret tells it.
+TELLING = 12
+# Where a commit's own words are said to stand.
+MESSAGE = "the message of the commit"
 # What no project has a use for in its repository, by what it is.
 KEY = "a private key"
 KEYS = {
@@ -58,7 +64,9 @@ class Patterns:
 def forms(value: str) -> set[bytes]:
     """How ``value`` would stand in a file; one of several lines is known by its longest too."""
     data = value.encode()
-    return {data, base64.b64encode(data).rstrip(b"="), max(value.splitlines(), key=len, default=value).encode()}
+    line = max(value.splitlines(), key=len, default="").strip().encode()
+    # A short line stands in many a file.
+    return {data, base64.b64encode(data).rstrip(b"="), *([line] if len(line) >= TELLING else [])}
 
 
 def in_files(root: Path, patterns: Patterns) -> Iterator[Leak]:
@@ -77,9 +85,12 @@ def in_files(root: Path, patterns: Patterns) -> Iterator[Leak]:
 
 
 def in_history(root: Path, patterns: Patterns) -> Iterator[Leak]:
-    """Leaks in what was ever committed, on any branch; each content once, under the name it first had."""
+    """Leaks in what was ever committed, on any branch, and in what was said of it; each content once, under the name it
+    first had.
+    """
     listed = git(str(root), "rev-list", "--all", "--objects", "--filter=object:type=blob", "--filter-provided-objects")
     blobs = dict(line.split(" ", 1) for line in listed.decode("utf-8", "surrogateescape").splitlines() if " " in line)
+    blobs |= dict.fromkeys(git(str(root), "rev-list", "--all").decode().split(), MESSAGE)
     if not blobs:
         return
     found: dict[str, set[str]] = {}
@@ -101,7 +112,8 @@ def in_history(root: Path, patterns: Patterns) -> Iterator[Leak]:
                     process.stdout.read(1)
     for oid, names in found.items():
         for what in sorted(names):
-            yield Leak(what, blobs[oid], first_commit(root, oid))
+            commit = oid[:SHORT] if blobs[oid] is MESSAGE else first_commit(root, oid)
+            yield Leak(what, blobs[oid], commit)
 
 
 def content(stream: IO[bytes], size: int) -> Iterator[bytes]:

@@ -12,7 +12,8 @@ from pushkit.cli.secrets.desk import desk, options
 from pushkit.cli.secrets.rekey import rekeyed
 from pushkit.cli.settings import Settings, common
 from pushkit.cli.stdout import say
-from pushkit.errors import PushRefused, UsageError
+from pushkit.errors import PushRefused, SecretError, UsageError
+from pushkit.secrets import age
 from pushkit.secrets.recipient import Recipient, parse
 from pushkit.secrets.secrets_file import FILE, locked
 from pushkit.suggestion import did_you_mean
@@ -41,16 +42,21 @@ def list_(settings: Settings) -> None:
 
 @command.command()
 @click.argument("name")
-@click.argument("key")
+@click.argument("key", nargs=-1)
+@click.option("--new", is_flag=True, help="Make a key for NAME, and write the private one to stdout, and nowhere else.")
 @options
 @click.pass_obj
-def add(settings: Settings, name: str, key: str) -> None:
+def add(settings: Settings, name: str, key: tuple[str, ...], new: bool) -> None:
     """Let NAME read every secret, who has the private key to KEY: age1..., ssh-ed25519 or ssh-rsa, or a .pub file.
 
     Every secret is encrypted anew, which takes an identity that can read it.
     """
-    recipient = parsed(name, key)
+    if new == bool(key):
+        raise UsageError("which key?", hint="give the public key of an existing one, or --new for a machine such as CI")
+    private, public = age.generate() if new else ("", " ".join(key))
+    recipient = parsed(name, public)
     with desk(settings) as at, locked(at.root):
+        at.lookup.hide("identity", private)
         file = at.file()
         for each in file.recipients.values():
             if each.name == name and each.key != recipient.key:
@@ -62,7 +68,9 @@ def add(settings: Settings, name: str, key: str) -> None:
                 raise UsageError(f"this key is {each.name}'s already")
         file, _ = rekeyed(at, file.with_recipient(recipient))
         file.write()
-        at.tell(f"{name} can read every secret", "recipient-added", name=name, key=recipient.key)
+        at.tell(f"{name} can read every secret", "recipient-added", name=name, key=recipient.key, identity=private)
+        if new and not settings.json:
+            say(private)
 
 
 @command.command()
@@ -95,7 +103,12 @@ def parsed(name: str, key: str) -> Recipient:
             text = sys.stdin.read()
         elif not key.startswith(("age1", "ssh-")):
             text = Path(key).expanduser().read_text(encoding="utf-8")
-        return parse(name, text)
+        recipient = parse(name, text)
+        # A mistyped one has the form of a key, and only age sees that it is none.
+        age.encrypt(b"", [recipient.key])
+        return recipient
+    except SecretError as error:
+        raise UsageError(f"{name}: {error.message}") from None
     except OSError as error:
         raise UsageError(
             f"{key} is neither a public key nor a file that can be read: {error.strerror}",

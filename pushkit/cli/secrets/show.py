@@ -23,7 +23,7 @@ def command(settings: Settings, name: str, target: str) -> None:
         wanted = at.name(name, target)
         file = at.file()
         found = file.find(wanted.name, wanted.target)
-        if not at.confirm(f"Show {found} for all to see who see your screen?"):
+        if not at.confirm(f"Show {found} on this screen?"):
             raise PushRefused(f"{found} was not shown")
         value = file.open(found, at.identities(file)).value
         say(json_line("secret-value", name=str(found), value=value) if settings.json else value)
