@@ -216,7 +216,7 @@ def test_a_script_adds_its_laps_to_what_it_logs_however_long_it_is(remote: Local
 
 
 @pytest.mark.parametrize(
-    "operation", [Fence("full", 7), Write("full", b"text"), Append("log", b"line"), Log("log", lambda: RECORD)]
+    "operation", [Fence("full", 7), Write("full", b"text"), Append("log", b"line"), Log("log", lambda: {"number": 1})]
 )
 def test_a_full_disk_is_told_as_that_by_every_shell(remote: LocalShell, operation: Operation) -> None:
     # What is written there finds no space, as on a full disk.
