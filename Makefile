@@ -46,8 +46,11 @@ format: setup
 	$(VENV)/bin/ruff format .
 	$(VENV)/bin/ruff check --fix .
 
+# What .ci/posix lists uses processes, locks, terminals or directories as only POSIX has them; all else is typed for Windows too.
 types: setup
 	$(VENV)/bin/mypy
+	$(VENV)/bin/mypy --platform darwin --cache-dir .mypy_cache/darwin pushkit plugins
+	find pushkit plugins -name '*.py' | grep -vxFf .ci/posix | xargs $(VENV)/bin/mypy --platform win32 --cache-dir .mypy_cache/win32 --follow-imports silent
 
 # The site goes to build/site. mkdocs-material says at each start which tool follows it; that is not for every build's log.
 docs: export NO_MKDOCS_2_WARNING = 1

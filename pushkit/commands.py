@@ -18,6 +18,7 @@ COMMANDS = (
     "plugins",
     "push",
     "release",
+    "report",
     "resume",
     "rollback",
     "schema",

@@ -19,6 +19,7 @@ from pushkit import pushfile, registry
 from pushkit.capability import comparable, inspectable, joinable, lockable, preparable, resumable, revertible
 from pushkit.commits import between
 from pushkit.comparison import Change, compare
+from pushkit.course import Course
 from pushkit.errors import (
     Interrupted,
     Overtaken,
@@ -62,6 +63,7 @@ from pushkit.model import (
 )
 from pushkit.observer import Audience, Observer
 from pushkit.options import Options
+from pushkit.portability import unportable
 from pushkit.questions import Ask, Questions
 from pushkit.resolver import Resolver
 from pushkit.secrets.redaction import Redactor
@@ -157,7 +159,9 @@ class Engine:
             plan = session.strategy.plan(snapshot)
         except (SnapshotError, PushRefused, TargetError) as error:
             return [Finding(Severity.ERROR, where, error.message, error.hint)]
-        told = dict.fromkeys((*snapshot.warnings, *plan.warnings))
+        told = dict.fromkeys(
+            (*snapshot.warnings, *plan.warnings, *unportable([each.path for each in snapshot.entries]))
+        )
         return [Finding(Severity.WARNING, where, message) for message in told]
 
     def hosts(self, name: str) -> Sequence[Host]:
@@ -178,6 +182,12 @@ class Engine:
         """How the pushes to ``name`` ended, the newest last."""
         with self._session(name, lazily=True) as session:
             return redacted(tuple(inspectable(session.strategy).log()), self.redactor)
+
+    def report(self, name: str) -> tuple[Status, Sequence[LogEntry]]:
+        """What the target ``name`` says of itself, and how the pushes to it ended, the newest last."""
+        with self._session(name, lazily=True) as session:
+            strategy = inspectable(session.strategy)
+            return redacted((strategy.status(), tuple(strategy.log())), self.redactor)
 
     def diff(self, name: str, *, text: bool = False) -> Sequence[Change]:
         """What differs between the project and what is live on ``name``; with ``text``, line by line."""
@@ -303,8 +313,8 @@ class Engine:
         target = self.project.targets[name]
         kind = registry.strategy(target.strategy)
         options = pushfile.options(self.project, target, self._resolver, lazily=lazily)
-        tally = Tally()
-        emit = Emitter(self.redactor, (tally, *self._listeners, *more))
+        tally, course = Tally(), Course(self.redactor)
+        emit = Emitter(self.redactor, (tally, course, *self._listeners, *more))
         # What a script leaves there may be another user's: that is no reason to call a good push a failure.
         with tempfile.TemporaryDirectory(prefix="push-", ignore_cleanup_errors=True) as scratch:
             run = Run(
@@ -323,6 +333,7 @@ class Engine:
                 ask=self._questions,
                 confirm=self._confirm,
                 joining=joining,
+                course=course,
             )
             yield kind, options, run, emit, tally
 

@@ -23,7 +23,7 @@ from pushkit.wildmatch import SPECIAL, translate
 
 GITIGNORE = ".gitignore"
 PUSHIGNORE = ".pushignore"
-PROTECTED = (".git", ".hg", ".svn", ".vagrant", ".push", PUSHIGNORE, "push.secrets.toml")
+PROTECTED = (".git", ".hg", ".svn", ".vagrant", ".push", PUSHIGNORE, "push.secrets.toml", "push-report-*.html")
 
 #: ``x**/y`` matches ``xy`` in git: the literal beginning is compared first, and the rest as if it began there.
 FUSED = re.compile(rb"[^/]\*\*").search

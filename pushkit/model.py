@@ -187,11 +187,26 @@ class Status:
 
 
 @dataclass(frozen=True, slots=True)
+class Phase:
+    """A part of a push that took time: it ``began`` so many seconds after the command, and took ``seconds``.
+
+    ``host`` is empty where there is one.
+    """
+
+    name: str
+    began: float
+    seconds: float
+    host: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class LogEntry:
     """How one push to a target ended.
 
     ``number`` is its ticket's, ``why`` what that was taken for, ``who`` by whom. ``release`` is what it was about and
-    ``previous`` what was live when it began, both ids. ``outcome`` is in words, ``ended`` in UTC.
+    ``previous`` what was live when it began, both ids. ``outcome`` is in words, ``ended`` in UTC. What follows is there
+    where the target kept it: ``phases``, ``size``, which is bytes, and of a push that failed the last lines of its
+    ``output``.
     """
 
     number: int
@@ -201,6 +216,9 @@ class LogEntry:
     release: str
     previous: str
     outcome: str
+    phases: tuple[Phase, ...] = ()
+    size: int = 0
+    output: tuple[str, ...] = ()
 
 
 class Outcome(StrEnum):

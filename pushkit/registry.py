@@ -194,7 +194,7 @@ def _manager(group: str) -> pluggy.PluginManager:
 
 # Secrets are resolved in threads: two of them must not register one plugin.
 _LOCK = threading.RLock()
-_notices: dict[Plugin, str] = {}
+_notices: list[str] = []
 
 
 def _result(group: str, name: str, hook: str, check: Callable[[Any], str]) -> Any:
@@ -237,7 +237,9 @@ def _import(plugin: Plugin, manager: pluggy.PluginManager) -> None:
                 hint="a plugin is a module of its own",
             )
     group = f"pushkit.{plugin.group}"
+    plugin_api.heard()
     _guarded(plugin, "cannot be imported", lambda: manager.load_setuptools_entrypoints(group, name=plugin.name))
+    _notices.extend(f"{plugin} uses what will go: {each}" for each in plugin_api.heard())
     try:
         manager.check_pending()
     except pluggy.PluginValidationError as error:
@@ -260,13 +262,13 @@ def _negotiate(plugin: Plugin, module: Any) -> None:
     if wrong:
         raise PluginError(f"{plugin} {wrong}", hint=hint.format(distribution=plugin.distribution))
     if told := plugin_api.notice(version):
-        _notices[plugin] = f"{plugin} {told}: update {plugin.distribution}, or tell its authors"
+        _notices.append(f"{plugin} {told}: update {plugin.distribution}, or tell its authors")
 
 
 def notices() -> list[str]:
     """What those who use the plugins that were loaded since this was asked last should know of them."""
     with _LOCK:
-        told = list(_notices.values())
+        told = list(_notices)
         _notices.clear()
     return told
 

@@ -91,7 +91,8 @@ class Session:
 
     def _connect(self) -> None:
         try:
-            self._strategy.connect()
+            with self._strategy.run.course.during("connect"):
+                self._strategy.connect()
         except BaseException as error:
             self._failures.append(error)
 

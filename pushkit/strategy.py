@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Any, ClassVar, Generic, Protocol, TypeVar, runtime_checkable
 
 from pushkit.capture import Captured, capture
+from pushkit.course import Course
 from pushkit.errors import Interrupted, PushkitError
 from pushkit.events import (
     Emit,
@@ -53,7 +54,7 @@ class Run:
     put there are taken over. The function ``ask`` puts a question of `ask` to a person; by default there is nobody.
     ``confirm`` asks a person for a yes, and raises `PushRefused` where there is nobody and ``--yes`` was not given.
     ``release`` is what a push is to leave, where that is decided elsewhere: on a host of many. ``joining`` is the one
-    host of many that `Joinable` is asked for.
+    host of many that `Joinable` is asked for. ``course`` knows what took how long so far, for who keeps a log.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class Run:
         confirm: Callable[[str], bool] = lambda question: False,
         release: Release | None = None,
         joining: str = "",
+        course: Course | None = None,
     ) -> None:
         self.project = project
         self.target = target
@@ -91,6 +93,7 @@ class Run:
         self.confirm = confirm
         self.release = release
         self.joining = joining
+        self.course = course or Course(redact)
         self._ask = ask
 
     def sleep(self, seconds: float) -> None:

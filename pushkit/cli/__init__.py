@@ -19,6 +19,10 @@ def main() -> int:
     """
     program = os.path.basename(sys.argv[0])
     program = program if program == "pushkit" else "push"
+    if sys.platform == "win32":
+        hint = "wsl --install, then pip install pushkit there"
+        sys.stderr.write(f"{program}: on Windows, push runs in WSL, as on any Linux\n  hint: {hint}\n")
+        return 2
     # Python has no streams for descriptors that were closed (`push >&-`): what goes there goes nowhere.
     sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115  (as long as the process)
     sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115

@@ -27,6 +27,7 @@ COMMANDS = {
     "status": "Say what is live on a target.",
     "diff": "Say what differs from what is live.",
     "log": "Say how the pushes to a target ended.",
+    "report": "Write a page of a target's history.",
     "rollback": "Make an earlier release live again; nothing is sent.",
     "switch": "Make a prepared release live.",
     "resume": "Complete a push that died.",

@@ -116,6 +116,8 @@ class Demo:
         self._say(f"    $ {' '.join(('push', *arguments))}")
         # What push remembers of a project's files would stay behind in the cache of the person who watches.
         environment = {**os.environ, "PYTHONUNBUFFERED": "1", "XDG_CACHE_HOME": self._cache}
+        # Where push is one file, the interpreter alone does not find what is in it.
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
         # The keys of a person's agent are none of the demo's business; many of them would use up the server's patience.
         environment.pop("SSH_AUTH_SOCK", None)
         with subprocess.Popen(

@@ -93,10 +93,17 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    for module, names in _MODULES.items():
-        if name in names:
-            from importlib import import_module  # noqa: PLC0415  (only when a name is used)
+if not TYPE_CHECKING:
+    # Who checks types sees the names that there are, and no others.
 
-            return getattr(import_module(f"pushkit.files.{module}"), name)
-    raise AttributeError(f"module 'pushkit.files' has no attribute {name!r}")
+    def __getattr__(name: str) -> Any:
+        for module, names in _MODULES.items():
+            if name in names:
+                from importlib import import_module  # noqa: PLC0415  (only when a name is used)
+
+                return getattr(import_module(f"pushkit.files.{module}"), name)
+        if name.startswith("__"):
+            raise AttributeError(f"module 'pushkit.files' has no attribute {name!r}")
+        from pushkit.plugin_api import leaving  # noqa: PLC0415
+
+        return leaving(__name__, name)

@@ -18,12 +18,14 @@ from typing import BinaryIO, NamedTuple
 
 from pushkit.files.compression import Compression, patch
 from pushkit.files.operation import (
+    LAPS,
     Absent,
     Append,
     Base,
     Copy,
     Fence,
     Listing,
+    Log,
     MakeDirectory,
     Operation,
     Point,
@@ -39,11 +41,13 @@ from pushkit.files.operation import (
     Switchable,
     Verify,
     Write,
+    laps,
     makes_root,
 )
 from pushkit.files.scripts import (
     HEAD,
     KEEP,
+    LAP,
     UNFETCHED,
     Shell,
     copy_all,
@@ -53,6 +57,7 @@ from pushkit.files.scripts import (
     listed,
     untar,
 )
+from pushkit.files.ticket import encoded
 from pushkit.model import Entry, Kind
 
 #: Linux takes an argument of 128 KiB at most, and quoting makes a script longer.
@@ -118,14 +123,20 @@ class Batch:
         self._root = root
         self._shell = shell
         self._stage = stage
-        parts = [self._part(number, each) for number, each in enumerate(operations)]
+        over = laps(operations)
+        self._timed = bool(over)
+        parts = [
+            (f"lap {over[number]}\n" if number in over else "") + self._part(number, each)
+            for number, each in enumerate(operations)
+        ]
         first = self._first(parts)
         # What makes the root comes before anything can be done in it.
         making = ""
         if operations and makes_root(operations[0]):
             making, parts[0] = parts[0], ""
         head = HEAD + KEEP if any("keep " in part for part in parts) else HEAD
-        self._before = f"{head}{making}cd {quote(root)}\n{''.join(parts[:first])}"
+        begin = f"{LAP}laps=\nexport laps\nlap start\n" if self._timed else ""
+        self._before = f"{head}{making}cd {quote(root)}\n{begin}{''.join(parts[:first])}"
         self._after = "" if first is None else self._rest("".join(parts[first:]))
 
     def script(self, undo: str = "") -> str:
@@ -197,7 +208,8 @@ class Batch:
         trap = f"trap {quote(f'[ ! -e {desk} ] || rm -rf {desk}')} EXIT\n"
         if not self._bulky([script]):
             return trap + script
-        self.papers.append(Paper(f"{self.desk}/script", f"set -eu\n{KEEP}{script}".encode("utf-8", "surrogateescape")))
+        script = f"set -eu\n{KEEP}{LAP if self._timed else ''}{script}"
+        self.papers.append(Paper(f"{self.desk}/script", script.encode("utf-8", "surrogateescape")))
         return f"{trap}sh {quote(f'{self._stage}/{self.desk}/script')}\n"
 
     def _paper(self, name: object, content: bytes, of: str = "") -> str:
@@ -248,6 +260,8 @@ class Batch:
                 return self._keep(number, path, data, mode)
             case Append(path, data):
                 return f"umask 077\n{self._print(number, data)} >>{named(path)}\numask 022\n"
+            case Log(path, tell):
+                return f"umask 077\n{self._print_record(number, encoded(tell()))} >>{named(path)}\numask 022\n"
             case Point(path, link):
                 new = named(f"{path}.new")
                 clear = f"if [ -e {new} ] || [ -L {new} ]; then rm -f {new}; fi\n"
@@ -314,6 +328,15 @@ class Batch:
         if not inline(data):
             return f"cat {self._paper(number, data)}"
         return f"printf %s {quote(data.decode())} | cat"
+
+    def _print_record(self, number: int, line: bytes) -> str:
+        """A command that prints the ``line`` of a record, with the script's laps at its end."""
+        if not self._timed:
+            return self._print(number, line)
+        said = self._print(number, line.removesuffix(b"}\n"))
+        # By one command, so that it is one write.
+        end = f', "{LAPS}": "', '"}\n'
+        return f'said=$( {said} ); printf %s "$said"{quote(end[0])}"$laps"{quote(end[1])} | cat'
 
     def _patch(self, number: int, write: Write, base: Base) -> str:
         """Commands that make a file of its base, or print that this cannot be."""

@@ -6,9 +6,10 @@ Paths are as in `Remote`. An operation may bear the step that it carries out, wh
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from pushkit.course import phase
 from pushkit.files.transfer import Transfer
 from pushkit.model import Entry, Kind, Step
 
@@ -110,6 +111,18 @@ class Append(Operation):
 
     path: str
     data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Log(Operation):
+    """Add a line to a file, which is made where there is none: the record that ``tell`` gives when its turn comes.
+
+    A script is told all of it before it begins, and adds its own `laps`, as the text of `LAPS`: "start", and the name
+    of each phase, before the seconds of the host's clock at which that was over.
+    """
+
+    path: str
+    tell: Callable[[], Mapping[str, object]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +248,30 @@ class Verify(Operation):
     directory: str
     entries: Sequence[Entry]
     listing: Listing | None = None
+
+
+#: The key of a script's laps, in a record of `Log`.
+LAPS = "laps"
+
+
+def laps(operations: Sequence[Operation]) -> dict[int, str]:
+    """Which phase is over where, of ``operations`` that a `Log` ends: its name, by the number of what comes next."""
+    end = next((at for at, each in enumerate(operations) if isinstance(each, Log)), 0)
+    found: dict[int, str] = {}
+    now = ""
+    for at, operation in enumerate(operations[:end]):
+        name = phase_of(operation)
+        if name and now and name != now:
+            found[at] = now
+        now = name or now
+    return found | ({end: now} if now else {})
+
+
+def phase_of(operation: Operation) -> str:
+    """The name of the phase that an operation begins, empty where it belongs to that which is under way."""
+    if isinstance(operation, (Put, Copy)):
+        return "send" if isinstance(operation, Put) else "copy"
+    return phase(operation.step) if operation.step and not isinstance(operation, SetMode) else ""
 
 
 def makes_root(operation: Operation | None) -> bool:

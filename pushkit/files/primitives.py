@@ -14,6 +14,7 @@ from pushkit.files.operation import (
     Copy,
     Fence,
     Independent,
+    Log,
     MakeDirectory,
     Operation,
     Point,
@@ -31,6 +32,7 @@ from pushkit.files.operation import (
     Write,
 )
 from pushkit.files.stat import Found, above, number_in, safe_name
+from pushkit.files.ticket import encoded
 from pushkit.model import Entry, Kind, Step
 
 if TYPE_CHECKING:
@@ -173,6 +175,8 @@ def perform_one(remote: Remote, operation: Operation) -> Sequence[Entry]:  # noq
             write(remote, path, data, mode)
         case Append(path, data):
             remote.append(path, data)
+        case Log(path, tell):
+            remote.append(path, encoded(tell()))
         case Point(path, link):
             with suppress(RemoteMissing):
                 remote.remove(f"{path}.new")

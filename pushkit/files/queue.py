@@ -18,11 +18,12 @@ from pushkit.errors import Busy, PushRefused
 from pushkit.events import Note
 from pushkit.files.errors import RemoteExists, RemoteMissing
 from pushkit.files.heartbeat import Heartbeat
+from pushkit.files.log import course_of
 from pushkit.files.machine import machine, runs
 from pushkit.files.operation import (
     Absent,
-    Append,
     Fence,
+    Log,
     MakeDirectory,
     Operation,
     Present,
@@ -33,7 +34,18 @@ from pushkit.files.operation import (
 )
 from pushkit.files.remote import Remote
 from pushkit.files.survey import State, Survey
-from pushkit.files.ticket import END, GOOD, HEARTBEAT, OUTCOME, RECORD, SWITCHING, UNLOCKED, Ticket, encoded
+from pushkit.files.ticket import (
+    END,
+    GOOD,
+    GOOD_ENDS,
+    HEARTBEAT,
+    OUTCOME,
+    RECORD,
+    SWITCHING,
+    UNLOCKED,
+    Ticket,
+    encoded,
+)
 from pushkit.model import Hold
 from pushkit.strategy import Run
 
@@ -81,6 +93,8 @@ class Queue:
         self._look = look
         self._settle = settle
         self._stale = stale
+        #: The last ticket of this push.
+        self._mine: Ticket | None = None
 
     def enter(
         self,
@@ -170,10 +184,16 @@ class Queue:
                 "creator": release.creator,
                 "previous": ticket.previous,
             }
+
+        def tell() -> dict[str, object]:
+            if not same(ticket, self._mine):
+                return record
+            return record | {"ended": now()} | course_of(self._run.course, failed=outcome not in GOOD_ENDS)
+
         return [
             MakeDirectory(f"{place}/{END}", 0o700),
             # Who finds no outcome says it once more, and twice in the log is once; what has one is in the log.
-            Append(self.state / "log", encoded(record)),
+            Log(self.state / "log", tell),
             Write(f"{place}/{OUTCOME}", encoded(record), whole=False),
         ]
 
@@ -266,7 +286,7 @@ class Queue:
         """Until ``ticket`` holds: the survey that shows it."""
         limit = time.monotonic() + self._run.wait
         told: list[int] = []
-        with self.alive(ticket):
+        with self.alive(ticket), self._run.course.during("wait"):
             while True:
                 survey = self._look()
                 self.check_hold(survey)
@@ -291,7 +311,8 @@ class Queue:
     def _signed(self, ticket: Ticket) -> Ticket:
         """``ticket``, which says who has it, where, since when."""
         here = replace(ticket, machine=machine(), process=os.getpid())
-        return replace(here, who=self._run.person, since=moment())
+        self._mine = replace(here, who=self._run.person, since=moment())
+        return self._mine
 
     def _prepare(self, survey: Survey) -> list[Operation]:
         """What has to be there before the first ticket."""
@@ -311,6 +332,14 @@ class Queue:
 
     def _perform(self, operations: Sequence[Operation]) -> None:
         self._remote.perform(operations, self._run.step, self.state.name)
+
+
+def same(ticket: Ticket, other: Ticket | None) -> bool:
+    """Whether both are the place of one push."""
+    if other is None or ticket.release is None or other.release is None:
+        return False
+    ours, theirs = ((each.number, each.machine, each.process) for each in (ticket, other))
+    return ours == theirs and ticket.release.id == other.release.id
 
 
 def held(hold: Hold, target: str) -> PushRefused:

@@ -210,7 +210,7 @@ class Remote(ABC):
         Raises when a file did not arrive at its size.
         """
         for entry in transfer.entries:
-            path = f"{directory}/{entry.path}"
+            path = f"{directory}/{entry.path}" if directory else entry.path
             with transfer.step(entry):
                 match entry.kind:
                     case Kind.DIRECTORY:
@@ -237,7 +237,7 @@ class Remote(ABC):
         wrong = []
         for entry in entries:
             if entry.kind is Kind.FILE:
-                found = self.stat(f"{directory}/{entry.path}")
+                found = self.stat(f"{directory}/{entry.path}" if directory else entry.path)
                 if found is None or found.kind is not Kind.FILE or found.size != entry.size:
                     wrong.append(entry)
         return wrong

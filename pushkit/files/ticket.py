@@ -25,6 +25,9 @@ JOINED = "joined"
 #: What a ticket is taken for, and how it ends when it made its release live.
 SUCCESS = {"push": GOOD, "rollback": ROLLED_BACK, "switch": SWITCHED, "resume": RESUMED, "join": JOINED}
 
+#: How one ends that did what it was taken for.
+GOOD_ENDS = frozenset({*SUCCESS.values(), PREPARED})
+
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
@@ -122,12 +125,13 @@ def read_ticket(number: int, parts: Mapping[str, bytes], heartbeat: float) -> Ti
 
 
 def time_of(text: object) -> datetime | None:
-    """The time that a record says, None when it says none, or one without its zone."""
+    """The time that a record says, None when it says none, one without its zone, or one before there were any."""
     try:
         time = datetime.fromisoformat(text) if isinstance(text, str) else None
     except ValueError:
         return None
-    return time if time and time.tzinfo else None
+    # At the ends of the calendar there is no other zone to show it in.
+    return time if time and time.tzinfo and 1970 <= time.year < 9999 else None
 
 
 def release_of(record: Mapping[str, Any]) -> Release:

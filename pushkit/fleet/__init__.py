@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from pushkit.plugin_api import leaving
+
 if TYPE_CHECKING:
     from pushkit.fleet.host import expanded, filled, parse
     from pushkit.fleet.options import FleetOptions, RolloutOptions
@@ -49,10 +51,13 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    for module, names in _MODULES.items():
-        if name in names:
-            from importlib import import_module  # noqa: PLC0415  (only when a name is used)
+if not TYPE_CHECKING:
+    # Who checks types sees the names that there are, and no others.
 
-            return getattr(import_module(f"pushkit.{module}"), name)
-    raise AttributeError(f"module 'pushkit.fleet' has no attribute {name!r}")
+    def __getattr__(name: str) -> Any:
+        for module, names in _MODULES.items():
+            if name in names:
+                from importlib import import_module  # noqa: PLC0415  (only when a name is used)
+
+                return getattr(import_module(f"pushkit.{module}"), name)
+        return leaving(__name__, name)

@@ -7,12 +7,14 @@ from contextlib import suppress
 from typing import Any
 
 from pushkit.files.errors import RemoteExists, RemoteMissing
+from pushkit.files.log import read_log
 from pushkit.files.operation import MakeDirectory, Operation, Write
 from pushkit.files.place import STATE as OF_HOST
 from pushkit.files.queue import KEPT, Queue, expiring
 from pushkit.files.remote import Remote
 from pushkit.files.survey import Look, State, Survey
 from pushkit.files.ticket import Ticket, decoded, encoded
+from pushkit.model import LogEntry
 from pushkit.strategy import Run
 
 STATE = State(OF_HOST / "fleet")
@@ -32,6 +34,10 @@ class Lock:
     def look(self) -> Survey:
         """The tickets, open ones and those that have ended."""
         return Look(STATE, looked=(OF_HOST.name,)).at(self._remote)
+
+    def log(self) -> tuple[Sequence[LogEntry], int]:
+        """How the rollouts ended, the newest last, and how many lines of that are damaged."""
+        return read_log(self._remote, STATE)
 
     def enter(self, survey: Survey, describe: Callable[[int], Ticket], first: int = 0) -> tuple[Ticket, Survey]:
         """Take a ticket and wait until it holds; see `Queue.enter`."""

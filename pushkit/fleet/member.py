@@ -6,6 +6,7 @@ from collections.abc import Callable
 from copy import copy
 from typing import Any
 
+from pushkit.course import Course
 from pushkit.events import Event, HostChanged, Note, Output, StepProgress, Warned
 from pushkit.files.assembly import ReleasesPlan
 from pushkit.files.strategy import FileStrategy
@@ -31,6 +32,7 @@ class Member:
         self._fleet = run
         self._run = copy(run)
         self._run.emit = self._pass_on
+        self._run.course = Course(run.redact)
         self._run.prepare = True
         self._run.wait = 0.0
         self.strategy = make(host, self._run)
@@ -72,6 +74,7 @@ class Member:
     def _pass_on(self, event: Event) -> None:
         """What happens on it, as something that happens in the rollout: its own steps are not those of the fleet."""
         target, name = self._fleet.target.name, self.host.name
+        self._run.course(event)
         match event:
             case StepProgress(size=size) if self.step:
                 self._fleet.emit(StepProgress(target, self.step, size))

@@ -60,11 +60,16 @@ class Rollout:
 
     def reach(self, members: Sequence[Member]) -> None:
         """Connect. Who cannot be reached is `State.GONE` when the source does not list it any more."""
+
+        def connect(member: Member) -> None:
+            with self._run.course.during("connect", member.host.name):
+                member.strategy.connect()
+
         for again in (False, True):
             left = [each for each in members if each.state is State.PENDING]
             if again and left:
                 self._run.sleep(random.uniform(0.5, PAUSE))  # noqa: S311  (not all at the same moment)
-            failures = self.together(left, lambda each: each.strategy.connect(), STARTS)
+            failures = self.together(left, connect, STARTS)
             for each in left:
                 if each not in failures:
                     each.become(State.CONNECTED)

@@ -107,14 +107,11 @@ class View(Strategy[Any]):
         return Status(live, first.since, first.who, first.releases, first.prepared, queue, survey.hold, hosts)
 
     def log(self) -> Sequence[LogEntry]:
-        """How the rollouts ended, as far as their tickets are kept."""
-        return [
-            LogEntry(
-                each.number, each.closed, each.holder, each.why, each.release.id, each.previous, each.outcome or "open"
-            )
-            for each in self._lock().look().tickets
-            if each.release and each.closed
-        ]
+        """How the rollouts ended, the newest last."""
+        entries, damaged = self._lock().log()
+        if damaged:
+            self.run.warn(f"damaged lines of the log are left out: {damaged:,}")
+        return entries
 
     def check(self) -> Sequence[Finding]:
         """Look at every host."""

@@ -6,21 +6,22 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import time as clock
-from typing import Any, ClassVar
+from datetime import timedelta
+from typing import Any, ClassVar, get_args
 
 import pytest
 from pydantic import BaseModel
 
 from pushkit import capability, registry
-from pushkit.errors import Interrupted, PushRefused, TargetError, UsageError
+from pushkit.errors import Interrupted, PushRefused, SnapshotChanged, TargetError, UsageError
 from pushkit.events import Event, StepFailed, StepFinished, StepStarted
 from pushkit.model import Action, Release, Severity
-from pushkit.options import Options, without_schema
+from pushkit.options import without_schema
 from pushkit.strategy import Checkable
 from pushkit.testing.leftovers import nothing_left_open
 from pushkit.testing.pusher import Pusher
 from pushkit.testing.specimen import Specimen
-from pushkit.testing.story import Story
+from pushkit.testing.story import Story, told_of
 from pushkit.validation import validate
 
 #: What the contract pushes: names that need quoting, a file without content, a program, and enough steps to stop among.
@@ -41,13 +42,15 @@ class StrategyContract:
 
     The strategy has to be installed (``pip install --editable .`` is enough), since it is found as ``push`` finds it.
     ``files`` are what is pushed. ``remembers`` is false for a strategy that cannot know what is live, and has to push
-    each time. ``refuses`` are methods of the protocols that this target refuses with `PushRefused`: a mirror cannot
-    ``rollback``. All others are tested where the strategy has them; where it has not, ``push`` has to say so.
+    each time. ``sends`` is false for one that leaves it to others to read the project's files. ``refuses`` are methods
+    of the protocols that this target refuses with `PushRefused`: a mirror cannot ``rollback``. All others are tested
+    where the strategy has them; where it has not, ``push`` has to say so.
     """
 
     strategy: ClassVar[str]
     files: ClassVar[Mapping[str, bytes]] = FILES
     remembers: ClassVar[bool] = True
+    sends: ClassVar[bool] = True
     refuses: ClassVar[Collection[str]] = ()
 
     @pytest.fixture
@@ -119,16 +122,49 @@ class StrategyContract:
 
     def test_each_step_is_planned_with_a_reason_and_told_once(self, story: Story) -> None:
         assert all(step.reason for plan in story.plans for step in plan.steps), "each step says why"
-        started, finished = told(story.told, StepStarted), told(story.told, StepFinished)
-        assert not told(story.told, StepFailed)
-        assert started == finished
-        assert max(finished.values()) == 1, f"told more than once: {finished.most_common(3)}"
-        planned = Counter((step.action, step.subject) for step in story.plans[0].steps)
-        assert not planned - finished, "planned, and not told when it was done"
+        # The first push, and the one after a change, which also replaces and removes.
+        for plan, events in zip(story.plans[::2], story.told, strict=True):
+            started, finished = told(events, StepStarted), told(events, StepFinished)
+            assert not told(events, StepFailed)
+            assert started == finished
+            assert max(finished.values()) == 1, f"told more than once: {finished.most_common(3)}"
+            planned = Counter((step.action, step.subject) for step in plan.steps)
+            assert not planned - finished, "planned, and not told when it was done"
+
+    def test_a_plan_and_a_release_say_what_they_are(self, story: Story) -> None:
+        assert {plan.target for plan in story.plans} == {"live"}, "run.target.name"
+        for release in filter(None, story.releases):
+            assert release.id
+            assert release.created.utcoffset() == timedelta(0), "in UTC"
+            assert release.creator
+        first = story.releases[0]
+        assert first
+        assert story.plans[0].live == "", "nothing was live"
+        assert story.plans[2].live in {"", first.id}, "what is live, where that is known"
 
     def test_nothing_is_printed_and_no_secret_is_told(self, story: Story) -> None:
         assert story.printed == ("", ""), "a strategy prints nothing: run.note, run.warn, run.output"
         assert not [secret for secret in story.secrets if secret in story.said], "a secret was told"
+
+    def test_a_file_that_changes_meanwhile_does_not_go_live(self, pusher: Pusher, specimen: Specimen) -> None:
+        if not self.sends:
+            return
+        changed = b"<h1>six</h1>\n"
+        assert len(changed) == len(self.files["index.html"])
+        with pusher.connected() as strategy:
+            snapshot = pusher.snapshot()
+            plan = strategy.plan(snapshot)
+            pusher.write("index.html", changed)
+            planned = True
+            try:
+                strategy.push(plan, snapshot)
+            except* SnapshotChanged:
+                planned = False
+        # One that made what it sends when it planned has no need to look again.
+        live = specimen.live()
+        assert live == self.files if planned else live.get("index.html") != changed, "what was planned, or nothing"
+        assert pusher.push()
+        assert specimen.live() == {**self.files, "index.html": changed}
 
     def test_who_asks_to_stop_is_heard_between_two_steps(self, pusher: Pusher, specimen: Specimen) -> None:
         steps = pusher.plan().steps
@@ -142,7 +178,7 @@ class StrategyContract:
 
         pusher.hear = stop
         if len(steps) > 1:
-            with pytest.raises(Interrupted):
+            with nothing_left_open(), pytest.raises(Interrupted):
                 pusher.push()
             assert len(after) <= UNDER_WAY, f"{len(after)} steps were begun after somebody asked to stop"
         pusher.hear = lambda event: None
@@ -157,18 +193,20 @@ class StrategyContract:
     # How it ends.
 
     def test_a_target_that_cannot_be_used_is_a_target_error_and_nothing_changed(
-        self, pusher: Pusher, specimen: Specimen
+        self, pusher: Pusher, specimen: Specimen, capfd: pytest.CaptureFixture[str]
     ) -> None:
         assert specimen.unusable, "say what makes the target unusable: wrong credentials, an address without a server"
         before = specimen.look()
+        capfd.readouterr()
         for changes in specimen.unusable:
             with nothing_left_open():
                 error = failure(pusher, changes)
             assert isinstance(error, TargetError), f"{changes}: {error!r}"
             assert error.hint, f"{error.message}: and what to do?"
-            said = repr((error.message, error.hint, pusher.events))
+            said = repr((error.message, error.hint, told_of(pusher)))
             assert not [secret for secret in pusher.secrets(**changes) if secret in said], "a secret was told"
             assert specimen.look() == before, "an error said that nothing changed"
+            assert capfd.readouterr() == ("", ""), "a strategy prints nothing, and no library that it uses"
 
     def test_close_gives_back_everything_whatever_was_done_before(self, pusher: Pusher) -> None:
         with pusher.connected():
@@ -228,13 +266,26 @@ class StrategyContract:
                 pusher.push(flags={"prepare": True})
             assert not specimen.live()
 
+    def test_where_no_push_died_there_is_nothing_to_resume(self, pusher: Pusher, specimen: Specimen) -> None:
+        if self.able("resume", capability.resumable, pusher) is not False:
+            assert pusher.push()
+            before = specimen.look()
+            with pusher.connected() as strategy, pytest.raises(PushRefused):
+                strategy.resume()  # type: ignore[attr-defined]
+            assert specimen.look() == before
+
     def test_nobody_pushes_to_what_is_held(self, pusher: Pusher, specimen: Specimen) -> None:
         if self.able("hold", capability.lockable, pusher):
             with pusher.connected() as strategy:
                 strategy.hold("a fair")  # type: ignore[attr-defined]
                 with pytest.raises(PushRefused, match="a fair"):
                     pusher.push()
+                with pytest.raises(PushRefused):
+                    strategy.hold("another")  # type: ignore[attr-defined]
+                with pytest.raises(PushRefused):
+                    strategy.unlock(4711, "there is no such push")  # type: ignore[attr-defined]
                 hold = strategy.release_hold()  # type: ignore[attr-defined]
+                assert strategy.release_hold() is None  # type: ignore[attr-defined]
             assert hold.why == "a fair"
             assert not specimen.live()
             assert pusher.push()
@@ -275,6 +326,13 @@ def unexplained(options: type[BaseModel], name: str = "") -> Iterator[str]:
         place = f"{name}{field.alias or each}"
         if not field.description:
             yield place
-        for kind in (field.annotation, *getattr(field.annotation, "__args__", ())):
-            if isinstance(kind, type) and issubclass(kind, Options):
+        for kind in parts(field.annotation):
+            if isinstance(kind, type) and issubclass(kind, BaseModel):
                 yield from unexplained(kind, f"{place}.")
+
+
+def parts(annotation: Any) -> Iterator[Any]:
+    """A type, and all that it is made of."""
+    yield annotation
+    for each in get_args(annotation):
+        yield from parts(each)

@@ -13,7 +13,7 @@ import pytest
 
 from pushkit.files import Remote, RemoteError, RemoteExists, RemoteMissing, Remove, RemoveDirectory, Rename
 from pushkit.files.operation import MakeDirectory, Write
-from pushkit.model import Kind, Step
+from pushkit.model import Entry, Kind, Step
 from pushkit.testing.given import Given, lying
 
 NAMES = ("ünï", "-rf", "a b", "it's", "[x]?", ".hidden", "%41", "\u65e5\u672c")
@@ -194,6 +194,8 @@ class PrimitivesContract:
         if specimen.local and specimen.modes:
             assert lying(specimen.local / "tree") == given.expected()
         assert list(remote.verify("tree", given.entries)) == []
+        at_top = [Entry(f"tree/{entry.path}", *entry[1:]) for entry in given.entries]
+        assert list(remote.verify("", at_top)) == [], "the empty path is the root, and no path begins with a slash"
         remote.write("tree/large", [b"short"], 0o755)
         remote.remove("tree/d7/deeper/file")
         assert sorted(entry.path for entry in remote.verify("tree", given.entries)) == ["d7/deeper/file", "large"]

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from pushkit.course import Course
 from pushkit.errors import Overtaken
 from pushkit.events import Emitter, Event
 from pushkit.model import Plan, Project, Release, Target
@@ -25,8 +26,9 @@ TURNS = 5
 class Pusher:
     """A project in ``root`` whose only target, ``live``, has the strategy ``kind`` and the options ``table``.
 
-    Each push has a strategy of its own, as each command has. ``events`` is all that was told, redacted; ``hear`` is
-    called with each event as it is told. ``cancelled`` is what a person sets who asks to stop.
+    Each push has a strategy of its own, as each command has. ``events`` is all that was told, redacted, and ``raw`` the
+    same as the strategy told it; ``hear`` is called with each event as it is told. ``cancelled`` is what a person sets
+    who asks to stop.
     """
 
     def __init__(self, base: Path, kind: type[Strategy[Any]], table: Mapping[str, Any], *, ask: Ask = nobody) -> None:
@@ -38,6 +40,7 @@ class Pusher:
         self.table = dict(table)
         self.environment = dict(os.environ)
         self.events: list[Event] = []
+        self.raw: list[Event] = []
         self.hear: Callable[[Event], None] = lambda event: None
         self.cancelled = threading.Event()
         self._ask = ask
@@ -89,17 +92,24 @@ class Pusher:
         redactor = Redactor()
         for name, value in secret_fields(options):
             redactor.add(name, value)
-        project = self.project
+        project, course = self.project, Course(redactor)
+        emitter = Emitter(redactor, (course, self._told))
+
+        def emit(event: Event) -> None:
+            self.raw.append(event)
+            emitter(event)
+
         run = Run(
             project=project,
             target=project.targets["live"],
-            emit=Emitter(redactor, (self._told,)),
+            emit=emit,
             cancelled=self.cancelled,
             scratch=self.scratch,
             person="ada@lovelace",
             redact=redactor,
             environment=self.environment,
             ask=self._ask,
+            course=course,
             **(flags or {}),
         )
         return self.kind.of(options, run)
@@ -112,6 +122,7 @@ class Pusher:
     def push(self, *, flags: Mapping[str, Any] | None = None, **changes: Any) -> Release | None:
         """Plan and push, as the command does; None when there is nothing to do. ``events`` are those of this push."""
         self.events.clear()
+        self.raw.clear()
         with self.connected(flags=flags, **changes) as strategy:
             snapshot = self.snapshot()
             for turn in range(1, TURNS + 1):

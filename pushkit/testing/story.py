@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from pushkit.errors import PushkitError
-from pushkit.events import Event
+from pushkit.events import Event, Output
 from pushkit.model import Finding, LogEntry, Plan, Release, Status, Step
 from pushkit.strategy import Comparable, Inspectable, Revertible, Verifiable
 from pushkit.testing.pusher import Pusher
@@ -21,8 +21,9 @@ class Story:
 
     ``looks`` are the states of the target: at first, planned, pushed, planned again, changed and planned. ``live`` is
     what was live after each push and at the end, ``after`` what the project was at the second. ``told`` are the events
-    of the first push, after which ``status``, ``log``, ``changes`` and the rest were asked; ``said`` is all that was
-    told or returned, as text, and ``printed`` what anybody printed.
+    of each push; ``status``, ``log``, ``changes`` and the rest were asked between the two. ``said`` is all that was
+    told or returned, as the strategy said it, but for what a command printed: whoever hears that hides secrets in it.
+    ``printed`` is what anybody printed.
     """
 
     after: Mapping[str, bytes] = field(default_factory=dict)
@@ -30,7 +31,7 @@ class Story:
     looks: list[object] = field(default_factory=list)
     releases: list[Release | None] = field(default_factory=list)
     live: list[Mapping[str, bytes]] = field(default_factory=list)
-    told: Sequence[Event] = ()
+    told: list[Sequence[Event]] = field(default_factory=list)
     status: Status | None = None
     log: Sequence[LogEntry] = ()
     changes: Sequence[Step] = ()
@@ -49,22 +50,27 @@ class Story:
         story = cls(secrets=pusher.secrets())
         story.looks.append(specimen.look())
         story._plan(pusher, specimen)
-        story.releases.append(pusher.push())
-        story.told = tuple(pusher.events)
+        story._push(pusher)
         story.looks.append(specimen.look())
         story.live.append(specimen.live())
         story._plan(pusher, specimen)
         story.after = change(pusher, files)
         story._plan(pusher, specimen)
         story._ask(pusher)
-        story.releases.append(pusher.push())
+        story._push(pusher)
         story.live.append(specimen.live())
-        story.said = repr((story.plans, story.releases, story.told, pusher.events))
         story._revert(pusher)
         story.live.append(specimen.live())
+        said = (story.plans, story.releases, story.status, story.log, story.changes, story.verified, story.reverted)
+        story.said += repr((said, told_of(pusher)))
         printed = capfd.readouterr()
         story.printed = (printed.out, printed.err)
         return story
+
+    def _push(self, pusher: Pusher) -> None:
+        self.releases.append(pusher.push())
+        self.told.append(tuple(pusher.events))
+        self.said += repr(told_of(pusher))
 
     def _plan(self, pusher: Pusher, specimen: Specimen) -> None:
         self.plans.append(pusher.plan())
@@ -88,6 +94,11 @@ class Story:
                     self.reverted = strategy.rollback()
                 except PushkitError as error:
                     self.reverted = error
+
+
+def told_of(pusher: Pusher) -> Sequence[Event]:
+    """What the strategy said of itself since the last push began."""
+    return [event for event in pusher.raw if not isinstance(event, Output)]
 
 
 def change(pusher: Pusher, files: Mapping[str, bytes] | None = None) -> Mapping[str, bytes]:

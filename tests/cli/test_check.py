@@ -141,6 +141,16 @@ def test_a_hold_and_what_shared_misses_are_errors(project: Project) -> None:
     assert "moving house" in done.stdout
 
 
+def test_paths_that_cannot_lie_everywhere_are_warned_about(project: Project) -> None:
+    (project.root / "INDEX.html").write_text("the other")
+    (project.root / "what?.txt").write_text("x")
+    done = project.push("check", "production")
+    assert done.returncode == 0, done.stderr
+    said = done.stdout + done.stderr
+    assert "1 path would take another's place on Windows and macOS: 'INDEX.html' and 'index.html'" in said
+    assert "1 path cannot lie on Windows, 'what?.txt' first" in said
+
+
 def test_a_secret_in_the_pushfile_is_warned_about_and_one_from_elsewhere_is_not(project: Project) -> None:
     project.write(production='strategy = "acme"\nsecret = "hunter2"')
     done = project.push("check")

@@ -58,7 +58,7 @@ def test_the_lines_of_every_command_have_the_fields_of_the_page(project: Project
             assert set(each) == page[event], event
             seen.add(event)
     project.write(production='strategy = "dir"\npath = "../live"')
-    for line in ("push", "status", "log", "hold -m no", "release", "diff"):
+    for line in ("push", "status", "log", "report", "hold -m no", "release", "diff"):
         for text in project.push(*line.split(), "--json").stdout.splitlines():
             each = json.loads(text)
             assert set(each) - {"version", "event"} == page[each["event"]]

@@ -6,12 +6,13 @@ import json
 import os
 import shlex
 import subprocess
+import sys
 
 import click
 import pytest
 
 from cli.project import PUSH, Project
-from pushkit import commands
+from pushkit import cli, commands
 from pushkit.cli import group
 
 
@@ -253,6 +254,14 @@ def test_every_command_has_a_module_a_line_of_help_and_a_reserved_name() -> None
         assert command.help, name
         assert text.endswith("."), name
         assert all(option.help for option in command.params if isinstance(option, click.Option)), name
+
+
+def test_windows_is_told_where_push_runs(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    # In process: there is no Windows to try it on, and nothing of POSIX may be imported before.
+    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.setattr(sys, "argv", ["C:\\bin\\push", "production"])
+    assert cli.main() == 2
+    assert "on Windows, push runs in WSL" in capsys.readouterr().err
 
 
 def test_the_twin_tells_its_own_name(project: Project) -> None:

@@ -46,6 +46,12 @@ def test_all_hosts_go_to_one_release_in_batches_and_back(site: FleetSite) -> Non
         ("push", "good"),
         ("rollback", "rolled back"),
     ]
+    for each in hosts:
+        found = [phase["name"] for phase in log[0]["phases"] if phase["host"] == each]
+        assert found == ["connect", "prepare", "switch"]
+    report = site.push("report", "-o", "-").stdout
+    assert report.count('<th scope="row">127.64.0.') >= COUNT
+    assert f"<strong>{release}</strong> is live on 6 of 6 hosts" in report
     site.change("three")
     site.good("--prepare-only")
     assert site.live == ["one"] * COUNT
@@ -98,6 +104,12 @@ def test_each_pool_has_a_canary_and_words_of_the_host_are_known_to_commands(site
     )
     assert "nothing was live there before" in done.stderr
     assert "green is sick" in done.stdout
+    # Who looks later finds it in the log: what was printed, by each host, and which of them failed.
+    failed = json.loads(site.push("log", "--json").stdout.splitlines()[-1])
+    assert failed["outcome"].startswith("failed: ")
+    assert f"{first.host} after_switch: I am {first.host} of blue in eu-blue" in failed["output"]
+    assert any(line.startswith(f"{second.host}: failed: ") for line in failed["output"])
+    assert "green is sick" in " ".join(failed["output"])
     (second.files / "sick").unlink()
     site.change("two")
     # Nobody is there to be asked: what has begun is undone.

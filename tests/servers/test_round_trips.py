@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -56,5 +57,13 @@ def test_a_push_takes_two_round_trips_and_one_with_nothing_to_do_takes_one(
     assert set(taken) == {"command"}
     assert "1 round trip to look, 1 to push" in ten.stderr
     assert 2 <= len(taken) <= 3
+    # What the server did by itself in that one is in its log, by its own clock.
+    phases = json.loads(project.push("log", "--json").stdout.splitlines()[-1])["phases"]
+    assert [each["name"] for each in phases] == [
+        "connect", "snapshot", "plan", "send", "copy", "verify", "switch", "prune"
+    ][: len(phases)]  # fmt: skip
+    ends = [each["began"] + each["seconds"] for each in phases[2:]]
+    assert ends == sorted(ends)
+    assert len(phases) >= 7
     assert (ssh_directory.local / "current/d7/7").read_text() == "changed"
     assert (ssh_directory.local / "current/d7/107").read_text() == "107"

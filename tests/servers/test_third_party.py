@@ -55,13 +55,14 @@ class Elsewhere:
         wheels = base / "wheels"
         wheels.mkdir()
         self.install(wheel(TOP, wheels))
-        for name in ("shelf", "webdav"):
-            run(self.bin / "push", "plugins", "new", name, cwd=base, environment=self.environment)
+        for arguments in (("shelf",), ("webdav",), ("vault", "--remote")):
+            run(self.bin / "push", "plugins", "new", *arguments, cwd=base, environment=self.environment)
         dav = base / "pushkit-webdav"
-        strategy, contract = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+        strategy, contract, command = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
         (dav / "pushkit_webdav/strategy.py").write_text(strategy)
         (dav / "tests/test_contract.py").write_text(contract)
-        self.install(*(wheel(each, wheels) for each in (base / "pushkit-shelf", dav)))
+        (dav / "tests/test_command.py").write_text(command)
+        self.install(*(wheel(base / f"pushkit-{name}", wheels) for name in ("shelf", "webdav", "vault")))
 
     def install(self, *wheels: Path) -> None:
         """Install wheels, without a network."""
@@ -81,22 +82,27 @@ def test_a_new_plugin_and_the_one_of_the_page_pass_their_tests_and_push(
 ) -> None:
     # One test, so that two workers do not both make the environment.
     elsewhere = Elsewhere(tmp_path_factory.mktemp("elsewhere"))
-    strategy, _ = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    strategy, *_ = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
     code = [line for line in strategy.splitlines() if line.strip() and not line.strip().startswith(('"""', "#"))]
     assert len(code) < 80
-    assert re.search(r"^1[0-9] passed", elsewhere.pytest("pushkit-shelf"), re.MULTILINE)
-    assert re.search(r"^1[0-9] passed", elsewhere.pytest("pushkit-webdav"), re.MULTILINE), "on a real WebDAV server"
+    for name, passed in (("shelf", "2[0-9]"), ("webdav", "2[0-9]"), ("vault", "[56][0-9]")):
+        assert re.search(rf"^{passed} passed", elsewhere.pytest(f"pushkit-{name}"), re.MULTILINE), name
+    for name in ("shelf", "vault"):
+        project = elsewhere.base / f"pushkit-{name}"
+        for check in (("ruff", "check"), ("ruff", "format", "--check"), ("mypy", "--cache-dir", os.devnull)):
+            run(sys.executable, "-m", *check, cwd=project, environment={**elsewhere.environment, "MYPYPATH": "."})
     found_and_used(elsewhere, tmp_path)
 
 
 def found_and_used(elsewhere: Elsewhere, tmp_path: Path) -> None:
-    """``push`` finds both, says where they come from, and pushes with one."""
+    """``push`` finds all, says where they come from, and pushes with them."""
     push = elsewhere.bin / "push"
     listed = run(push, "plugins", cwd=tmp_path, environment=elsewhere.environment).stdout
     lines = [line.split() for line in listed.splitlines()]
     site = str(elsewhere.base / "venv")
     for name, version, distribution in (
-        ("webdav", "0.1.0", "pushkit-webdav"), ("shelf", "0.1.0", "pushkit-shelf"), ("sftp", "0.1.0", "pushkit")
+        ("webdav", "0.1.0", "pushkit-webdav"), ("shelf", "0.1.0", "pushkit-shelf"),
+        ("vault", "0.1.0", "pushkit-vault"), ("sftp", "0.1.0", "pushkit"),
     ):  # fmt: skip
         (found,) = (line for line in lines if line[:2] == ["strategy", name])
         assert found[2:4] == [version, distribution]
@@ -110,3 +116,11 @@ def found_and_used(elsewhere: Elsewhere, tmp_path: Path) -> None:
     assert "push" not in done.stdout
     done = run(push, cwd=tmp_path / "project", environment=elsewhere.environment)
     assert "nothing to do" in done.stderr
+    # By a dozen primitives: releases, and all that push can do with them.
+    (tmp_path / "project/Pushfile").write_text(f'[target.t]\nstrategy = "vault"\npath = "{tmp_path}/vault"\n')
+    first = run(push, cwd=tmp_path / "project", environment=elsewhere.environment).stdout.strip()
+    (tmp_path / "project/a.txt").write_text("b")
+    run(push, cwd=tmp_path / "project", environment=elsewhere.environment)
+    assert (tmp_path / "vault/current/a.txt").read_text() == "b"
+    back = run(push, "rollback", cwd=tmp_path / "project", environment=elsewhere.environment).stdout.strip()
+    assert (back, (tmp_path / "vault/current/a.txt").read_text()) == (first, "a")

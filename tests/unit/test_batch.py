@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -9,13 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from pushkit import Entry, Kind, Step
+from pushkit import Action, Entry, Kind, Step
 from pushkit.files import Remote, RemoteError, RemoteExists, RemoteFull, RemoteMissing
 from pushkit.files.operation import (
+    LAPS,
     Absent,
     Append,
     Copy,
     Fence,
+    Log,
     MakeDirectory,
     Operation,
     Point,
@@ -40,6 +43,7 @@ __all__ = ["remote"]
 STAGE = "stage"
 # A backslash is left to papers: not every login shell on the way takes it as it is.
 ODD = ("plain", "with space", 'quote\'s "$(id)" `id` $HOME *', "-rf", "new\nline", "latin-1 \udce9", "back\\slash")
+RECORD: dict[str, object] = {"words": 'it\'s "quoted" %s $(id) \\ \n ü', "number": 1}
 LONG = bytes(range(256)) * 512
 
 
@@ -90,6 +94,7 @@ def each_operation() -> dict[str, Sequence[Operation]]:
         "write a percent": [Write("file", b"100% %s $(id) 'quoted' -n\n"), Write("dash", b"-n")],
         "write without a parent": [Write("no/file", b"x")],
         "append": [Append("file", b" and more\n"), Append("new", b"line\n"), Append("new", LONG)],
+        "log": [Log("file", lambda: RECORD), Log("new", lambda: RECORD), Log("new", lambda: {"long": "x" * 5000})],
         "point": [Point("link", "other"), Point("new", "a $place"), Point("file", "was a file")],
         "rename": [Rename("file", "moved"), Rename("full", "moved directory"), Rename("link", "moved")],
         "rename nothing": [Rename("nothing", "moved")],
@@ -186,7 +191,33 @@ def test_a_root_that_is_gone_is_told(remote: LocalShell) -> None:
         remote.perform([Write("file", b"x")], quiet, STAGE)
 
 
-@pytest.mark.parametrize("operation", [Fence("full", 7), Write("full", b"text"), Append("log", b"line")])
+@pytest.mark.parametrize("more", [0, 5000, 60_000])
+def test_a_script_adds_its_laps_to_what_it_logs_however_long_it_is(remote: LocalShell, more: int) -> None:
+    furnish(Path(remote.root))
+    verify, switch = (Step(action, "s", "why") for action in (Action.VERIFY, Action.SWITCH))
+    operations: list[Operation] = [
+        Write("long", b"x" * more),
+        *(Write(f"file {number}", b"x" * 100) for number in range(more // 100)),
+        Verify("full", file("deep/file", b"deep").entries, step=verify),
+        Write("switched", b"", step=switch),
+        Log("log", lambda: RECORD | {"more": "x" * more}),
+        Remove("switched"),
+    ]
+    remote.scripts.clear()
+    assert not remote.perform(operations, quiet, STAGE)
+    text = (Path(remote.root) / "log").read_text()
+    assert text.endswith("}\n")
+    record = json.loads(text)
+    laps = record.pop(LAPS).split()
+    assert laps[::2] == ["start", "verify", "switch"]
+    assert [float(when) for when in laps[1::2]] == sorted(float(when) for when in laps[1::2])
+    assert record == {**RECORD, "more": "x" * more}
+    assert not any("\\" in script for script in remote.scripts)
+
+
+@pytest.mark.parametrize(
+    "operation", [Fence("full", 7), Write("full", b"text"), Append("log", b"line"), Log("log", lambda: {"number": 1})]
+)
 def test_a_full_disk_is_told_as_that_by_every_shell(remote: LocalShell, operation: Operation) -> None:
     # What is written there finds no space, as on a full disk.
     for name in ("full.new", "log"):

@@ -53,6 +53,36 @@ BROKEN = {
         '"it was s3cr3t-t0ken", entry.size)',
         {"test_nothing_is_printed_and_no_secret_is_told"},
     ),
+    "a secret in a note": (
+        "        now = datetime.now(UTC)\n",
+        '        self.run.note("with s3cr3t-t0ken")\n        now = datetime.now(UTC)\n',
+        {"test_nothing_is_printed_and_no_secret_is_told"},
+    ),
+    "a removal that is not told": (
+        "with self.run.step(step):",
+        "with self.run.step(step) if step.action is not Action.REMOVE else suppress():",
+        {"test_each_step_is_planned_with_a_reason_and_told_once"},
+    ),
+    "a file that is read past the snapshot": (
+        "with snapshot.open(entry) as content, open",
+        'with open(self.run.project.root / entry.path, "rb") as content, open',
+        {"test_a_file_that_changes_meanwhile_does_not_go_live"},
+    ),
+    "an error that is printed": (
+        'raise TargetError(f"{self._root}',
+        'print("oops"); raise TargetError(f"{self._root}',
+        {"test_a_target_that_cannot_be_used_is_a_target_error_and_nothing_changed"},
+    ),
+    "a plan of another target": (
+        "return Plan(self.run.target.name,",
+        'return Plan("mine",',
+        {"test_a_plan_and_a_release_say_what_they_are"},
+    ),
+    "an option of an option that nobody explains": (
+        "    path: str = Field(",
+        "    more: dict[str, tuple[Inner, ...]] = Field(default={}, description='More.')\n    path: str = Field(",
+        {"test_every_option_is_explained"},
+    ),
     "an error of another kind": (
         'raise TargetError(f"{self._root}: there is no such directory", hint="make it, or correct `path`")',
         'raise RuntimeError("oops")',
@@ -83,7 +113,8 @@ def failed(site: Path, name: str, source: str, monkeypatch: pytest.MonkeyPatch) 
     """The names of the tests of the contract that fail for this strategy."""
     files = project(name)
     hook = files[f"pushkit_{name}/__init__.py"].replace(f"pushkit_{name}.strategy", f"{name}_strategy")
-    modules = {f"pushkit_{name}": hook, f"{name}_strategy": "KEPT = []\n" + source}
+    begin = "KEPT = []\nfrom pydantic import BaseModel\nclass Inner(BaseModel):\n    size: int = 0\n"
+    modules = {f"pushkit_{name}": hook, f"{name}_strategy": begin + source}
     install(site, f"pushkit-{name}", modules, {f"strategies:{name}": f"pushkit_{name}"})
     tests = files["tests/test_contract.py"].replace(f"pushkit_{name}.strategy", f"{name}_strategy")
     (site / f"test_{name}.py").write_text(tests)

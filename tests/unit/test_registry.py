@@ -192,6 +192,25 @@ def test_a_version_of_the_api_that_will_go_is_announced_once(site: Path, monkeyp
     assert registry.notices() == []
 
 
+@pytest.mark.parametrize("module", ["pushkit", "pushkit.files", "pushkit.fleet"])
+def test_a_public_name_that_will_go_is_there_and_is_announced_to_who_writes_and_to_who_uses(
+    site: Path, monkeypatch: pytest.MonkeyPatch, module: str
+) -> None:
+    leaving = plugin_api.Leaving("0.9", "pushkit.Step", "pushkit.model:Step")
+    monkeypatch.setattr(plugin_api, "LEAVING", {f"{module}.Deed": leaving})
+    source = f"from {module} import Deed\n" + strategy("ship")
+    install(site, "acme", {"acme_s": source}, {"strategies:ship": "acme_s"})
+    forget()
+    with pytest.warns(DeprecationWarning, match=rf"^{module}.Deed goes with pushkit 0.9: use pushkit.Step$") as heard:
+        registry.strategy("ship")
+    assert {Path(each.filename).name for each in heard} == {"acme_s.py"}, "the line that asks for it"
+    assert registry.notices() == [
+        f'strategy "ship" (acme 1.0) uses what will go: {module}.Deed goes with pushkit 0.9: use pushkit.Step'
+    ]
+    with pytest.raises(ImportError, match="Nothing"):
+        exec(f"from {module} import Nothing")
+
+
 def test_a_hook_that_raises_is_attributed(site: Path) -> None:
     source = "from pushkit import hookimpl\n@hookimpl\ndef pushkit_strategy():\n    return 1 / 0\n"
     install(site, "acme", {"acme_s": source}, {"strategies:ship": "acme_s"})

@@ -30,21 +30,31 @@ PLACES = {
     "strategy.py": "pushkit_@module@/strategy.py",
     "test_contract.py": "tests/test_contract.py",
 }
+# What is otherwise where files are pushed to a remote of the plugin's own.
+REMOTE_PLACES = {
+    "strategy_remote.py": "pushkit_@module@/strategy.py",
+    "remote.py": "pushkit_@module@/remote.py",
+    "test_contract_remote.py": "tests/test_contract.py",
+}
 NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 
 @click.command("new")
 @click.argument("name", metavar="NAME")
+@click.option(
+    "--remote", is_flag=True, help="Begin with a remote: a dozen primitives, and releases, mirror, queue and rollback."
+)
 @common("json")
 @click.pass_obj
-def command(settings: Settings, name: str) -> None:
+def command(settings: Settings, name: str, *, remote: bool) -> None:
     """Begin a plugin: the directory pushkit-NAME, with a strategy that works, its tests, and what packages it.
 
-    Its tests are pushkit's own contract, and pass. Change the strategy from there.
+    Its tests are pushkit's own contract, and pass. Change the strategy from there. With --remote the strategy pushes
+    files by a dozen primitives, which are what to change, and all else comes with them.
     """
     top = Path(f"pushkit-{name}")
     refuse(name, top)
-    made = project(name)
+    made = project(name, remote=remote)
     try:
         write(made, top)
     except OSError as error:
@@ -76,8 +86,8 @@ def write(made: Mapping[str, str], top: Path) -> None:
         whole.rename(top)
 
 
-def project(name: str) -> dict[str, str]:
-    """The files of the project of the plugin ``name``, by path."""
+def project(name: str, *, remote: bool = False) -> dict[str, str]:
+    """The files of the project of the plugin ``name``, which may have a ``remote``, by path."""
     module = name.replace("-", "_")
     words = {
         "@name@": name,
@@ -93,7 +103,9 @@ def project(name: str) -> dict[str, str]:
         return text
 
     templates = files("pushkit.cli.plugins") / "project"
+    places = {place: template for template, place in PLACES.items()}
+    places |= {place: template for template, place in REMOTE_PLACES.items()} if remote else {}
     return {
         filled(place): filled((templates / f"{template}.txt").read_text(encoding="utf-8"))
-        for template, place in PLACES.items()
+        for place, template in places.items()
     }

@@ -14,6 +14,7 @@ class TestScript(StrategyContract):
     strategy = "script"
     # What a script does, only the script knows.
     remembers = False
+    sends = False
 
     @pytest.fixture
     def specimen(self, tmp_path: Path) -> Specimen:
