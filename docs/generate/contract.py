@@ -55,12 +55,13 @@ def event_page() -> str:
         "# Events",
         (
             "What observers and reporters hear of, each a frozen dataclass of `pushkit`. Every event has `target`, the "
-            "name of the target it happened on. With `--json` each is [a line](../json.md) under the name in brackets."
+            "name of the target it happened on. With `--json`, [a line](../json.md) has the name in brackets."
         ),
     ]
     for kind in kinds():
         own = [each.name for each in fields(kind) if each.name != "target"]
-        parts.append(f"## {kind.__name__} ({event_name(kind)})")
+        # One that stands for others is none of the lines that programs read.
+        parts.append(f"## {kind.__name__}" + f" ({event_name(kind)})" * (kind is not events.StepsPassed))
         # A dataclass without words of its own has its signature for them.
         words = "" if (kind.__doc__ or "").startswith(f"{kind.__name__}(") else kind.__doc__
         parts.append(prose(documented(words, f"the event {kind.__name__}")))
