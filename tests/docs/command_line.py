@@ -25,6 +25,7 @@ EXTRAS = set(tomllib.loads((TOP / "pyproject.toml").read_text())["project"]["opt
 #: Programs in consoles and scripts that are not ours: what they are there for.
 PROGRAMS = {
     ".": "the shell's own",
+    "./push.pyz": "push itself, in one file",
     "cd": "the shell's own",
     "chmod": "of every machine",
     "echo": "of every machine",
@@ -35,6 +36,7 @@ PROGRAMS = {
     "mkdir": "of every machine",
     "nginx": "of the page's server",
     "pytest": "the tests of the reader's plugin",
+    "shiv": "makes one file of push",
     "python3": "makes environments and packages",
     "ssh-add": "of OpenSSH",
     "sudo": "of the page's server",
@@ -118,7 +120,7 @@ def validate(line: str, page: str, directory: Path) -> None:
             assert words[1] == "install"
             if words[2] != "--editable":
                 requirement = Requirement(words[2])
-                assert requirement.name == "pushkit"
+                assert requirement.name in {"pushkit", "shiv"}
                 assert requirement.extras <= EXTRAS
         case "make":
             assert re.search(rf"^{words[1]}:", (TOP / "Makefile").read_text(), re.MULTILINE)
