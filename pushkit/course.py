@@ -17,6 +17,7 @@ from pushkit.events import (
     StepFailed,
     StepFinished,
     StepProgress,
+    StepsPassed,
     StepStarted,
 )
 from pushkit.model import Action, Phase, Step
@@ -38,6 +39,9 @@ class Course:
 
     ``redact`` is applied to what is kept of each line, before it is cut.
     """
+
+    #: Steps may come together, see `Emitter`.
+    many = True
 
     def __init__(self, redact: Callable[[str], str] = str) -> None:
         self._redact = redact
@@ -64,6 +68,9 @@ class Course:
             case StepProgress():
                 # There are most of these, and of the steps.
                 pass
+            case StepsPassed(steps=steps, seconds=seconds):
+                for host, name in map(self._key, {each.action: each for each in steps}.values()):
+                    self._take(host, name, self.now - seconds)
             case StepStarted(step=step):
                 if self._key(step) not in self._phases:
                     self._meanwhile(step)

@@ -62,7 +62,14 @@ def test_plugins_as_json_lines() -> None:
         ("acme-two", "3.4", True),
     ]
     assert {line["version"] for line in lines} == {1}
-    assert {line["kind"] for line in lines} == {"strategy", "observer", "host source", "secret source", "command"}
+    assert {line["kind"] for line in lines} == {
+        "strategy",
+        "observer",
+        "host source",
+        "secret source",
+        "command",
+        "store",
+    }
 
 
 def test_a_new_plugin_is_begun_once_and_not_under_a_name_that_is_taken(

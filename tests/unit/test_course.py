@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from pushkit.course import LINES, SOURCES, WIDTH, Course
-from pushkit.events import HostChanged, Output, StepFinished, StepStarted
+from pushkit.events import HostChanged, Output, StepFinished, StepsPassed, StepStarted
 from pushkit.files.log import HOSTS, OUTPUT, PHASES, course_of, entry_of
 from pushkit.files.operation import Append, Log, MakeDirectory, Operation, Point, Remove, Write, laps
 from pushkit.model import Action, Step
@@ -36,6 +36,16 @@ def test_steps_are_phases_by_what_they_do_and_where_hosts_are_known_by_host() ->
     assert [(each.host, each.name) for each in many.phases] == [
         ("web1", "connect"), ("web1", "prepare"), ("web2", "connect"), ("web2", "prepare")
     ]  # fmt: skip
+
+
+def test_steps_that_come_together_are_one_phase_that_began_when_they_did() -> None:
+    course = Course()
+    steps = tuple(Step(action, str(number), "why") for number in range(3) for action in (Action.ADD, Action.REPLACE))
+    course(StepsPassed("t", steps, 0.0))
+    course(StepsPassed("t", steps, 0.0))
+    (found,) = course.phases
+    assert found.name == "send"
+    assert found.began + found.seconds <= course.now
 
 
 def test_a_secret_is_hidden_before_its_line_is_cut() -> None:
