@@ -7,7 +7,8 @@ from contextlib import suppress
 
 from pushkit import Kind
 from pushkit.files import RemoteDenied, RemoteError, RemoteExists, RemoteLost, RemoteMissing, Stat
-from pushkit_ftp.connection import AHEAD, Connection, Refused
+from pushkit_ftp.connection import Connection, Refused
+from pushkit_ftp.control import AHEAD
 from pushkit_ftp.listing import fact_stat, fact_stats, list_stats, time_text
 from pushkit_ftp.replies import Reply, error_of, kind_of
 from pushkit_ftp.server import Server
@@ -67,13 +68,15 @@ class Place:
     def list(self, connection: Connection, path: str) -> Sequence[Stat]:
         """What a directory holds. It is entered first: LIST may take a name for a pattern, or for an option."""
         full, facts = self.full(path), self.server.has_facts
-        (reply,) = connection.ask(self.command("CWD", path))
-        if not reply.good:
-            raise error_of(reply, full, RemoteMissing if reply.code == 550 else None)
+        entering = [self.command("CWD", path)]
         try:
-            content, reply = connection.retrieve("MLSD" if facts else "LIST -a", full, LISTING)
+            content, reply, entered = connection.retrieve("MLSD" if facts else "LIST -a", full, LISTING, entering)
         except Refused as refused:
-            raise error_of(refused.reply, full) from None
+            content, reply, entered = b"", refused.reply, refused.first
+        if not entered[0].good:
+            raise error_of(entered[0], full, RemoteMissing if entered[0].code == 550 else None)
+        if not reply.good:
+            raise error_of(reply, full)
         if content and not content.endswith(b"\n"):
             raise RemoteLost(f"{full}: the listing was cut off", hint="push again")
         if "truncated" in reply.text:  # Pure-FTPd's -L
@@ -93,13 +96,14 @@ class Place:
     def read(self, connection: Connection, path: str, limit: int) -> bytes:
         """The content of a file of at most ``limit`` bytes."""
         full = self.full(path)
-        size = size_in(connection.ask_ahead(self.command("SIZE", path))[0])
-        content = b""
-        if size is None or size <= limit:
-            try:
-                content, _ = connection.retrieve(self.command("RETR", path), full, limit)
-            except Refused as refused:
-                raise self.explained(connection, refused.reply, path) from None
+        try:
+            # More than the limit and one byte is not read, whatever the size.
+            content, _, (said,) = connection.retrieve(
+                self.command("RETR", path), full, limit, [self.command("SIZE", path)]
+            )
+        except Refused as refused:
+            raise self.explained(connection, refused.reply, path) from None
+        size = size_in(said)
         if max(len(content), size or 0) > limit:
             raise RemoteError(f"{full}: more than {limit:,} bytes, which cannot be right")
         if size is not None and len(content) != size:
@@ -140,9 +144,9 @@ class Place:
 
     def append(self, connection: Connection, path: str, data: bytes) -> None:
         """Add to a file, which is made where there is none."""
-        before = size_in(connection.ask_ahead(self.command("SIZE", path))[0]) or 0
-        self._send(connection, "APPE", path, [data])
-        after = self._size(connection.ask(self.command("SIZE", path))[0], path)
+        size = self.command("SIZE", path)
+        before = size_in(connection.ask_ahead(size)[0]) or 0
+        after = self._size(self._send(connection, "APPE", path, [data], [size])[0], path)
         if after != before + len(data):
             whole = f"{before + len(data):,}"
             raise RemoteError(f"{self.full(path)}: {after:,} of {whole} bytes are there", hint="push again")

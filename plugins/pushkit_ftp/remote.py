@@ -13,6 +13,9 @@ from pushkit import Entry, Finding, Kind, Severity, Step, TargetError
 from pushkit.files import (
     Found,
     Independent,
+    MakeDirectory,
+    Operation,
+    Put,
     Remote,
     RemoteDenied,
     RemoteError,
@@ -25,9 +28,11 @@ from pushkit.files import (
     SetMode,
     Stat,
     Transfer,
+    Write,
     safe_name,
 )
-from pushkit_ftp.connection import AHEAD, Connection
+from pushkit_ftp.connection import Connection
+from pushkit_ftp.control import AHEAD
 from pushkit_ftp.look import Look
 from pushkit_ftp.place import Place, size_in
 from pushkit_ftp.pool import Pool
@@ -35,6 +40,8 @@ from pushkit_ftp.replies import Dropped, Reply
 from pushkit_ftp.server import Server
 
 T = TypeVar("T")
+#: A connection more is worth its login from so many exchanges on; so many bytes of a file count for one.
+WORTH, EXCHANGE = 8, 256 * 1024
 
 
 class FtpRemote(Remote):
@@ -48,6 +55,8 @@ class FtpRemote(Remote):
             # Who logs in learns where.
             self.root = absolute(server.options.path, server.home)
         self._place = Place(server, self.root)
+        #: Of the files that were sent, the sizes that the server then gave for them.
+        self._arrived: dict[str, int] = {}
 
     # Primitives.
 
@@ -193,18 +202,104 @@ class FtpRemote(Remote):
         gone = set(files) - contents.keys()
         return {path: Found(stat, contents.get(path, b"")) for path, stat in look.found.items() if path not in gone}
 
+    def kinds(self, paths: Sequence[str]) -> dict[str, Kind | None]:
+        """What lies at ``paths``: each directory above them is listed once, several at a time."""
+        below: dict[str, set[str]] = {}
+        for path in paths:
+            parent, _, name = path.rpartition("/")
+            below.setdefault(parent, set()).add(name)
+        found: dict[str, Kind | None] = {}
+        asked = set(paths)
+
+        def look(parent: str) -> None:
+            with suppress(RemoteMissing):
+                for child in self.list(parent):
+                    if child.name in below[parent]:
+                        found[f"{parent}/{child.name}".lstrip("/")] = child.kind
+
+        for _, level in groupby(sorted(below, key=depth), key=depth):
+            there = [each for each in level if each not in asked or found.get(each) is Kind.DIRECTORY]
+            self._each(there, look)
+        return found
+
     def verify(self, directory: str, entries: Sequence[Entry]) -> Sequence[Entry]:
-        """Compare sizes: the questions about many files are on their way at once."""
-        files = [entry for entry in entries if entry.kind is Kind.FILE]
+        """Compare sizes: the questions about many files are on their way at once.
+
+        What the server said of a file when it had just arrived, it is not asked again.
+        """
+        below = {f"{directory}/{e.path}".lstrip("/"): e for e in entries if e.kind is Kind.FILE}
+        open_ = [path for path, entry in below.items() if self._arrived.pop(path, None) != entry.size]
         wrong: list[Entry] = []
 
-        def ask(batch: Sequence[Entry]) -> None:
-            commands = [self._place.command("SIZE", f"{directory}/{entry.path}".lstrip("/")) for entry in batch]
+        def ask(batch: Sequence[str]) -> None:
+            commands = [self._place.command("SIZE", path) for path in batch]
             replies = self._do(lambda connection: connection.ask(*commands))
-            wrong.extend(e for e, reply in zip(batch, replies, strict=True) if size_in(reply) != e.size)
+            wrong.extend(below[p] for p, reply in zip(batch, replies, strict=True) if size_in(reply) != below[p].size)
 
-        self._each(batches(files), ask)
+        self._each(batches(open_), ask)
         return wrong
+
+    def perform(
+        self,
+        operations: Sequence[Operation],
+        reported: Callable[[Step], AbstractContextManager[None]],
+        stage: str,
+    ) -> Sequence[Entry]:
+        """As any remote; connections for what is to be sent are opened meanwhile."""
+        for operation in operations:
+            if isinstance(operation, Put):
+                self._pool.expect(self._workers(operation.transfer))
+        return super().perform(operations, reported, stage)
+
+    def make_directories(
+        self, operations: Sequence[MakeDirectory], reported: Callable[[Step], AbstractContextManager[None]]
+    ) -> None:
+        """Make directories: the commands of many are on their way before the first is answered."""
+        for batch in batches(operations):
+            answers = self._answers([self._making(operation) for operation in batch], again=False)
+            for operation, answer in zip(batch, answers, strict=True):
+                with told(operation, reported):
+                    self._settle_made(operation, answer)
+
+    def _making(self, operation: MakeDirectory) -> Sequence[str]:
+        """The commands. What only its owner may enter is push's own: if it is there already, its mode is this one."""
+        made = self._place.command("MKD", operation.path)
+        private = operation.mode & 0o077 == 0 and self.server.chmod
+        return (made, self._place.chmod(operation.path, operation.mode)) if private else (made,)
+
+    def _settle_made(self, operation: MakeDirectory, answers: Sequence[Reply]) -> None:
+        made, *moded = answers
+        if not made.good:
+            error = self._do(lambda c: self._place.explained(c, made, operation.path, making=True, anew=True))
+            if not (operation.may_exist and isinstance(error, RemoteExists)):
+                raise error
+        elif moded:
+            self.server.heed_mode(moded[0])
+        else:
+            self.set_mode(operation.path, operation.mode)
+
+    def write_all(self, operations: Sequence[Write], reported: Callable[[Step], AbstractContextManager[None]]) -> None:
+        """Write files beside their places, one after the other; then they are renamed in one go."""
+        failure: RemoteError | None = None
+        written: list[Write] = []
+        for operation in operations:
+            try:
+                self.write(f"{operation.path}.new", [operation.data], operation.mode)
+            except RemoteError as error:
+                failure = error
+                with suppress(RemoteError):
+                    self.remove(f"{operation.path}.new")
+                break
+            written.append(operation)
+        for batch in batches(written):
+            moves = [Rename(f"{each.path}.new", each.path, f"{each.path}.old") for each in batch]
+            answers = self._answers([self._commands(move) for move in moves], again=False)
+            for operation, move, answer in zip(batch, moves, answers, strict=True):
+                with told(operation, reported):
+                    self._settle(move, answer)
+        if failure:
+            with told(operations[len(written)], reported):
+                raise failure
 
     def together(
         self, operations: Sequence[Independent], reported: Callable[[Step], AbstractContextManager[None]]
@@ -246,9 +341,10 @@ class FtpRemote(Remote):
                 self._place.store(connection, path, content, entry.size, mode=entry.mode, mtime=mtime)
 
             self._over(path, store)
+            self._arrived[path] = entry.size
 
         try:
-            transfer.each(files, send, workers=min(self._pool.most, max(1, len(files))))
+            transfer.each(files, send, workers=self._workers(transfer))
         except ExceptionGroup as group:
             raise leading(group) from None
 
@@ -282,12 +378,16 @@ class FtpRemote(Remote):
     ) -> None:
         """Do operations of one class, and report each."""
         commands = [self._commands(operation) for operation in batch]
-        flat = [command for each in commands for command in each]
-        replies = iter(self._do(lambda connection: connection.ask(*flat), again=not isinstance(batch[0], Rename)))
-        answers = [[next(replies) for _ in each] for each in commands]
+        answers = self._answers(commands, again=not isinstance(batch[0], Rename))
         for operation, answer in zip(batch, answers, strict=True):
             with told(operation, reported):
                 self._settle(operation, answer)
+
+    def _answers(self, commands: Sequence[Sequence[str]], *, again: bool) -> Sequence[Sequence[Reply]]:
+        """The answers to the commands of several operations, which are sent in one go."""
+        flat = [command for each in commands for command in each]
+        replies = iter(self._do(lambda connection: connection.ask(*flat), again=again))
+        return [[next(replies) for _ in each] for each in commands]
 
     def _commands(self, operation: Independent) -> Sequence[str]:
         match operation:
@@ -349,13 +449,22 @@ class FtpRemote(Remote):
         if not reply.good:
             raise self._do(lambda connection: self._place.explained(connection, reply, path))
 
+    def _workers(self, transfer: Transfer) -> int:
+        """How many connections are used for what is to be sent."""
+        files = [entry for entry in transfer.entries if entry.kind is Kind.FILE]
+        return self._worth(sum(1 + entry.size // EXCHANGE for entry in files))
+
+    def _worth(self, exchanges: int) -> int:
+        """How many connections are used for so many exchanges: those that are there, and more where that pays."""
+        return max(1, min(self._pool.most, exchanges, max(self._pool.open, exchanges // WORTH)))
+
     def _each(self, items: Sequence[T], work: Callable[[T], object]) -> None:
-        """Do ``work`` for every item, as many at a time as there may be connections."""
+        """Do ``work`` for every item, several at a time."""
         if len(items) < 2:
             for item in items:
                 work(item)
             return
-        with ThreadPoolExecutor(min(self._pool.most, len(items)), thread_name_prefix="ftp") as threads:
+        with ThreadPoolExecutor(self._worth(len(items)), thread_name_prefix="ftp") as threads:
             done = [threads.submit(work, item) for item in items]
         errors = [error for each in done if isinstance(error := each.exception(), Exception)]
         if errors:
@@ -363,7 +472,7 @@ class FtpRemote(Remote):
 
 
 @contextmanager
-def told(operation: Independent, reported: Callable[[Step], AbstractContextManager[None]]) -> Iterator[None]:
+def told(operation: Operation, reported: Callable[[Step], AbstractContextManager[None]]) -> Iterator[None]:
     """Report the step of an operation, and say which it was with an error."""
     with reported(operation.step) if operation.step else nullcontext():
         try:
@@ -371,6 +480,11 @@ def told(operation: Independent, reported: Callable[[Step], AbstractContextManag
         except RemoteError as error:
             error.operation = operation
             raise
+
+
+def depth(path: str) -> int:
+    """How many directories lead to ``path``, the root's own being one more than none."""
+    return path.count("/") + bool(path)
 
 
 def batches(items: Sequence[T]) -> list[Sequence[T]]:

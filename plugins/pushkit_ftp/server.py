@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from pushkit.files import RemoteError
 from pushkit_ftp.options import FtpOptions, one_line, parse_host
@@ -23,7 +24,8 @@ class Server:
     ``warn`` tells a person something. What is learned: the ``features`` it names (RFC 2389), in capitals; the directory
     ``home`` that a login starts in; ``epsv``, whether that command leads to data connections; ``chmod`` and ``times``,
     whether it sets modes and times; ``appends``; ``greeting``, who answered; ``protection``, how the connection is
-    secured; ``round_trip``, the seconds that an answer takes. What a person was ``told``, they are not told again.
+    secured; ``round_trip``, the seconds that an answer takes; ``known``, that there was a login, with a
+    password. What a person was ``told``, they are not told again.
     """
 
     options: FtpOptions
@@ -39,20 +41,21 @@ class Server:
     greeting: str = ""
     protection: str = "no TLS"
     round_trip: float = 0.0
+    known: bool = False
     told: set[str] = field(default_factory=set)
 
-    @property
+    @cached_property
     def host(self) -> str:
         """Its name, or its address."""
         return parse_host(self.options.host).host
 
-    @property
+    @cached_property
     def port(self) -> int:
         """Its port."""
         usual = 990 if self.options.tls == "implicit" else 21
         return parse_host(self.options.host).port or self.options.port or usual
 
-    @property
+    @cached_property
     def where(self) -> str:
         """What it is called in messages."""
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"

@@ -5,7 +5,17 @@ incremental pushes, verification, the atomic switch, pruning and rollback for no
 """
 
 from pushkit.files.errors import RemoteDenied, RemoteError, RemoteExists, RemoteFull, RemoteLost, RemoteMissing
-from pushkit.files.operation import Independent, Remove, RemoveDirectory, Rename, SetMode
+from pushkit.files.operation import (
+    Independent,
+    MakeDirectory,
+    Operation,
+    Put,
+    Remove,
+    RemoveDirectory,
+    Rename,
+    SetMode,
+    Write,
+)
 from pushkit.files.remote import Capabilities, Remote, pieces
 from pushkit.files.scripts import GRACE, Shell, probing
 from pushkit.files.shell import ShellRemote, ShellResult, foreseen, shell_of
@@ -20,6 +30,9 @@ __all__ = [
     "FileStrategy",
     "Found",
     "Independent",
+    "MakeDirectory",
+    "Operation",
+    "Put",
     "Remote",
     "RemoteDenied",
     "RemoteError",
@@ -36,6 +49,7 @@ __all__ = [
     "ShellResult",
     "Stat",
     "Transfer",
+    "Write",
     "foreseen",
     "pieces",
     "probing",

@@ -101,6 +101,12 @@ def perform(
             for wave in waves([each for each in run if isinstance(each, Independent)]):
                 remote.together(wave, reported)
             continue
+        if kind is MakeDirectory:
+            remote.make_directories([each for each in run if isinstance(each, MakeDirectory)], reported)
+            continue
+        if kind is Write:
+            remote.write_all([each for each in run if isinstance(each, Write)], reported)
+            continue
         for operation in run:
             if wrong := perform_reported(remote, operation, reported):
                 return wrong

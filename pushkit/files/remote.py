@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 from pushkit.files import primitives
 from pushkit.files.errors import RemoteError, RemoteExists, RemoteLost, RemoteMissing
-from pushkit.files.operation import Independent, Operation
+from pushkit.files.operation import Independent, MakeDirectory, Operation, Write
 from pushkit.files.stat import Found, Stat, safe_name
 from pushkit.files.transfer import Transfer
 from pushkit.model import Entry, Finding, Kind, Step
@@ -196,6 +196,21 @@ class Remote(ABC):
 
         They may be done at once and in any order; those that are under way when one fails may be done all the same.
         """
+        for operation in operations:
+            primitives.perform_reported(self, operation, reported)
+
+    def make_directories(
+        self, operations: Sequence[MakeDirectory], reported: Callable[[Step], AbstractContextManager[None]]
+    ) -> None:
+        """Make directories, parents first, each with its step ``reported``.
+
+        Several may be under way at once: of those that follow one that fails, some may be made all the same.
+        """
+        for operation in operations:
+            primitives.perform_reported(self, operation, reported)
+
+    def write_all(self, operations: Sequence[Write], reported: Callable[[Step], AbstractContextManager[None]]) -> None:
+        """Write files, each with its step ``reported``. Several may be under way at once, as in `make_directories`."""
         for operation in operations:
             primitives.perform_reported(self, operation, reported)
 

@@ -34,6 +34,7 @@ from pushkit.testing import (
 )
 from pushkit.testing.given import Given, lying
 from pushkit.testing.plugin import require
+from pushkit_ftp.connection import connected
 
 
 @contextmanager
@@ -291,18 +292,18 @@ class Cut:
         self._server = server
         self._fault = fault
         self._after = after
-        self._connect = socket.create_connection
+        self._connect = connected
         self._relays: list[FaultProxy] = []
 
-    def __call__(self, address: tuple[str, int], *arguments: object, **more: object) -> socket.socket:
-        if address[1] == self._server.port or not self.left or threading.current_thread().name == "proxy":
-            return self._connect(address, *arguments, **more)  # type: ignore[arg-type]
+    def __call__(self, address: tuple[str, int], family: socket.AddressFamily, timeout: float) -> socket.socket:
+        if not self.left:
+            return self._connect(address, family, timeout)
         self.left -= 1
         relay = FaultProxy(address)
         relay.start()
         relay.cut(self._fault, self._after, Way.UP)
         self._relays.append(relay)
-        return self._connect((relay.host, relay.port), *arguments, **more)  # type: ignore[arg-type]
+        return self._connect((relay.host, relay.port), family, timeout)
 
     def stop(self) -> None:
         for relay in self._relays:
@@ -321,11 +322,11 @@ def test_a_data_connection_that_ends_in_the_middle_is_no_success(
         remote_on(server, directory.path, timeout=5) as remote,
     ):
         once, always = (Cut(server, fault, 50_000, count) for count in (1, 100))
-        monkeypatch.setattr("socket.create_connection", once)
+        monkeypatch.setattr("pushkit_ftp.connection.connected", once)
         remote.write("file", [b"x" * 200_000], 0o644)
         assert (directory.local / "file").stat().st_size == 200_000, "it is sent again"
         assert once.left == 0
-        monkeypatch.setattr("socket.create_connection", always)
+        monkeypatch.setattr("pushkit_ftp.connection.connected", always)
         with pytest.raises(RemoteError):
             remote.write("other", [b"x" * 200_000], 0o644)
         for cut in (once, always):
