@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, fields, is_dataclass, replace
-from typing import Any, Protocol, TypeVar
+from functools import cache
+from typing import Any, Protocol, TypeVar, cast
 
 from pushkit.model import Commit, Hold, Plan, Receipt, Release, Step
 
@@ -224,13 +225,19 @@ def redacted(value: T, redact: Callable[[str], str]) -> T:
         # An enumeration's member is a str too; it holds no secret and must stay what it is.
         new = value if text == value else text
     elif isinstance(value, tuple) and not hasattr(value, "_fields"):
-        items = tuple(redacted(item, redact) for item in value)
+        items = tuple([redacted(item, redact) for item in value])
         new = items if any(a is not b for a, b in zip(items, value, strict=True)) else value
-    elif is_dataclass(value) and not isinstance(value, type):
+    elif names := _names(cast("Hashable", type(value))):
         changes = {}
-        for each in fields(value):
-            old = getattr(value, each.name)
+        for name in names:
+            old = getattr(value, name)
             if (changed := redacted(old, redact)) is not old:
-                changes[each.name] = changed
-        new = replace(value, **changes) if changes else value
+                changes[name] = changed
+        new = replace(value, **changes) if changes else value  # type: ignore[type-var]
     return new  # type: ignore[no-any-return]
+
+
+@cache
+def _names(kind: Any) -> tuple[str, ...]:
+    """The names of a dataclass's fields; of all else none. An event may hold a hundred thousand values."""
+    return tuple(each.name for each in fields(kind)) if is_dataclass(kind) else ()

@@ -81,7 +81,7 @@ class FtpOptions(FileOptions):
         default=None,
         ge=1,
         le=64,
-        description="How many connections are used at once, fewer where the server lets in fewer; by default 4, and 16 "
+        description="How many connections are used at once, fewer where the server lets in fewer; by default 2, and 16 "
         "where an answer takes 5 ms or more.",
     )
     pipelining: bool = Field(

@@ -11,7 +11,9 @@ from typing import TypeVar
 
 from pushkit import Entry, Finding, Kind, Severity, Step, TargetError
 from pushkit.files import (
+    Absent,
     Found,
+    Guard,
     Independent,
     MakeDirectory,
     Operation,
@@ -250,6 +252,17 @@ class FtpRemote(Remote):
             if isinstance(operation, Put):
                 self._pool.expect(self._workers(operation.transfer))
         return super().perform(operations, reported, stage)
+
+    def guard(self, operations: Sequence[Guard], reported: Callable[[Step], AbstractContextManager[None]]) -> None:
+        """Look whether all is as it must be: each directory is listed once."""
+        there = self.kinds([operation.path for operation in operations])
+        for operation in operations:
+            with told(operation, reported):
+                full = self._place.full(operation.path)
+                if isinstance(operation, Absent) and operation.path in there:
+                    raise RemoteExists(f"{full}: there is something already")
+                if not isinstance(operation, Absent) and operation.path not in there:
+                    raise RemoteMissing(f"{full}: there is no such file or directory")
 
     def make_directories(
         self, operations: Sequence[MakeDirectory], reported: Callable[[Step], AbstractContextManager[None]]

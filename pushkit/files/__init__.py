@@ -6,6 +6,8 @@ incremental pushes, verification, the atomic switch, pruning and rollback for no
 
 from pushkit.files.errors import RemoteDenied, RemoteError, RemoteExists, RemoteFull, RemoteLost, RemoteMissing
 from pushkit.files.operation import (
+    Absent,
+    Guard,
     Independent,
     MakeDirectory,
     Operation,
@@ -25,10 +27,12 @@ from pushkit.files.transfer import Transfer
 
 __all__ = [
     "GRACE",
+    "Absent",
     "Capabilities",
     "FileOptions",
     "FileStrategy",
     "Found",
+    "Guard",
     "Independent",
     "MakeDirectory",
     "Operation",

@@ -45,7 +45,7 @@ from pushkit.files.operation import (
     Verify,
     Write,
 )
-from pushkit.files.queue import STALE, Queue, expired, expiring
+from pushkit.files.queue import FEW, KEPT, STALE, Queue, expired, expiring
 from pushkit.files.ranges import LARGE
 from pushkit.files.recovery import (
     JOURNAL,
@@ -452,7 +452,8 @@ class Mirror(Layout):
 
     def _pruning(self, ticket: Ticket, survey: Survey, live: str) -> list[Operation]:
         """Remove what dead pushes left, manifests that are not ``live``'s, and old tickets."""
-        return [*self._clearing(survey, ticket.number, live), *expiring(survey, [number_of(live)])]
+        kept = KEPT if self._remote.capabilities.scripts else FEW
+        return [*self._clearing(survey, ticket.number, live), *expiring(survey, [number_of(live)], kept)]
 
     def _clearing(self, survey: Survey, number: int, live: str) -> list[Operation]:
         """Remove the stages of pushes before ``number`` that have ended, and their manifests but that of ``live``."""

@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 from pushkit.files import primitives
 from pushkit.files.errors import RemoteError, RemoteExists, RemoteLost, RemoteMissing
-from pushkit.files.operation import Independent, MakeDirectory, Operation, Write
+from pushkit.files.operation import Guard, Independent, MakeDirectory, Operation, Write
 from pushkit.files.stat import Found, Stat, safe_name
 from pushkit.files.transfer import Transfer
 from pushkit.model import Entry, Finding, Kind, Step
@@ -196,6 +196,11 @@ class Remote(ABC):
 
         They may be done at once and in any order; those that are under way when one fails may be done all the same.
         """
+        for operation in operations:
+            primitives.perform_reported(self, operation, reported)
+
+    def guard(self, operations: Sequence[Guard], reported: Callable[[Step], AbstractContextManager[None]]) -> None:
+        """Look whether all is as it must be, each operation with its step ``reported``."""
         for operation in operations:
             primitives.perform_reported(self, operation, reported)
 
