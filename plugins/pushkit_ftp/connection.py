@@ -57,21 +57,30 @@ class Connection(Login):
 
     # Data.
 
-    def store(self, command: str, chunks: Iterable[bytes], what: str, then: Sequence[str] = ()) -> list[Reply]:
+    def store(
+        self, command: str, chunks: Iterable[bytes], what: str, then: Sequence[str] = (), start: int = 0
+    ) -> list[Reply]:
         """Send a file; the answers to the commands ``then``. That all of it arrived, only its size tells.
 
-        Raises `Refused`, `RemoteLost`.
+        ``chunks`` are what comes after the byte ``start``. Raises `Refused`, `RemoteLost`.
         """
+        resuming = [f"REST {start}"] if start else []
         pieces = iter(chunks)
         head = [next(pieces, b""), *islice(pieces, 1)]
-        small = not self._tls and self._options.mode == "passive" and len(head) == 1 and len(head[0]) <= EAGER
+        small = (
+            not start and not self._tls and self._options.mode == "passive" and len(head) == 1 and len(head[0]) <= EAGER
+        )
         # To a server that reads commands when it has done the last one, those that follow go with the first.
         early = [*then, self._port_command] if then and self._ahead and self.server.in_turn else []
         failure: OSError | None = None
-        with self._asked(command, *early, content=head[0] if small else None) as data:
+        with self._asked(*resuming, command, *early, content=head[0] if small else None) as data:
             sock = data
+            refused = [reply for reply in [self.answer() for _ in resuming] if not reply.good]
             begun = done = self.answer()
-            if begun.good:
+            if begun.good and refused:
+                sock.close()  # it would be taken for the whole: nothing is sent
+                done = self.answer()
+            elif begun.good:
                 try:
                     sock = self._accepted(data)
                     for piece in () if small else chain(head, pieces):
@@ -86,7 +95,7 @@ class Connection(Login):
             # The data socket stays open until then: to close it with something unread would be a reset.
             sock.close()
             replies = self._ported([self.answer() for _ in early])
-        self._check(done, what)
+        self._check(refused[0] if refused else done, what)
         if failure:
             raise RemoteLost(f"{what}: the data connection was lost: {failure}", hint="push again") from failure
         return self.ask_ahead(*then) if then and not early else replies

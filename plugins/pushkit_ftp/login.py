@@ -12,6 +12,7 @@ from pushkit import TargetError
 from pushkit.files import RemoteLost
 from pushkit_ftp.certificates import check, untrusted
 from pushkit_ftp.control import Control, reply_of
+from pushkit_ftp.digest import offered
 from pushkit_ftp.replies import Reply, crowded, error_of
 from pushkit_ftp.server import Server
 
@@ -136,7 +137,9 @@ class Login(Control):
         features, _utf8, binary, home = replies[-4:]
         self._check_binary(binary)
         if features.code == 211:
-            server.features = frozenset(line.split()[0].upper() for line in features.lines[1:] if line.split())
+            words = [line.strip().partition(" ") for line in features.lines[1:] if line.strip()]
+            server.features = {name.upper(): more for name, _, more in words}
+            server.digest = offered(server.features)
         if found := re.search(r'"((?:[^"]|"")*)"', home.text):
             server.home = server.named(found[1].replace('""', '"'))
         server.known = asked

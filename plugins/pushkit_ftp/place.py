@@ -15,6 +15,8 @@ from pushkit_ftp.server import Server
 
 #: The most that a listing may have, in bytes.
 LISTING = 256 * 1024 * 1024
+#: From so many bytes on a file is gone on with of which a beginning is there, its last bytes sent once more.
+RESUMED, OVERLAP = 1 << 20, 64 * 1024
 #: How often a file is sent that did not arrive whole.
 SENDINGS = 2
 #: What a 5xx may be about, as far as its words say; a look at the path says more.
@@ -114,33 +116,60 @@ class Place:
         self,
         connection: Connection,
         path: str,
-        content: Callable[[], Iterable[bytes]],
+        content: Callable[[int], Iterable[bytes]],
         size: int,
         *,
         mode: int,
         mtime: float | None = None,
-    ) -> None:
+        resume: bool = False,
+    ) -> bool:
         """Send a file, and see that it is there in full: a server may well say so of half of it.
 
-        A short one is sent once more.
+        ``content`` gives what comes after so many bytes. A short one is sent once more. With ``resume`` only what is
+        missing is sent of a large one, and of what is there the end: after a server has died it may be anything. True
+        when that was done.
         """
-        for _ in range(SENDINGS):
+        going_on = resume and size >= RESUMED and self.server.can_resume
+        start = self._begun(connection, path, size) if going_on else 0
+        for _ in range(SENDINGS + going_on):
             commands = [self.command("SIZE", path)]
             chmod, touch = self.server.chmod, mtime is not None and self.server.times
             commands += [self.chmod(path, mode)] if chmod else []
             commands += [self.touch(path, mtime)] if touch and mtime is not None else []
-            replies = self._send(connection, "STOR", path, content(), commands)
+            try:
+                replies = self._send(connection, "STOR", path, content(start), commands, start=start)
+            except RemoteError as error:
+                if not start or isinstance(error, RemoteLost):
+                    raise
+                # There are servers that say that they go on, and then do not.
+                self.server.resumes = False
+                start = 0
+                replies = self._send(connection, "STOR", path, content(0), commands)
             if chmod:
                 self.server.heed_mode(replies[1])
             if touch:
                 self.server.heed_time(replies[-1])
             there = self._size(replies[0], path)
             if there == size:
-                return
+                return start > 0
+            start = max(0, there - OVERLAP) if going_on and not start and there < size else 0
         raise RemoteError(
             f"{self.full(path)}: {there:,} of {size:,} bytes arrived, although the server says that all is well",
             hint="push again; if it happens again, look for a full disk, or a firewall in between",
         )
+
+    def _begun(self, connection: Connection, path: str, size: int) -> int:
+        """After how many bytes to go on with a file; 0 where there is none."""
+        there = size_in(connection.ask_ahead(self.command("SIZE", path))[0]) or 0
+        return max(0, there - OVERLAP) if there <= size else 0
+
+    def digests(self, connection: Connection, paths: Sequence[str]) -> Sequence[str]:
+        """What the server says are the digests of files, by `Server.digest`; empty where it does not say."""
+        digest = self.server.digest
+        assert digest
+        commands = [self.command(digest.verb, path) for path in paths]
+        replies = connection.ask(*([digest.select] if digest.select else []), *commands)
+        return [digest.read(reply) for reply in replies[-len(commands) :]]
 
     def append(self, connection: Connection, path: str, data: bytes) -> None:
         """Add to a file, which is made where there is none."""
@@ -152,10 +181,17 @@ class Place:
             raise RemoteError(f"{self.full(path)}: {after:,} of {whole} bytes are there", hint="push again")
 
     def _send(
-        self, connection: Connection, verb: str, path: str, content: Iterable[bytes], then: Sequence[str] = ()
+        self,
+        connection: Connection,
+        verb: str,
+        path: str,
+        content: Iterable[bytes],
+        then: Sequence[str] = (),
+        *,
+        start: int = 0,
     ) -> Sequence[Reply]:
         try:
-            return connection.store(self.command(verb, path), content, self.full(path), then)
+            return connection.store(self.command(verb, path), content, self.full(path), then, start)
         except Refused as refused:
             raise self.explained(connection, refused.reply, path, making=True) from None
 

@@ -12,6 +12,7 @@ from typing import TypeVar
 from pushkit import Entry, Finding, Kind, Severity, Step, TargetError
 from pushkit.files import (
     Absent,
+    Capabilities,
     Found,
     Guard,
     Independent,
@@ -31,6 +32,7 @@ from pushkit.files import (
     Stat,
     Transfer,
     Write,
+    pieces,
     safe_name,
 )
 from pushkit_ftp.connection import Connection
@@ -56,9 +58,15 @@ class FtpRemote(Remote):
         with self._pool.one():
             # Who logs in learns where.
             self.root = absolute(server.options.path, server.home)
+        self.capabilities = Capabilities(resumes=server.can_resume, digests=self._tells)
         self._place = Place(server, self.root)
         #: Of the files that were sent, the sizes that the server then gave for them.
         self._arrived: dict[str, int] = {}
+
+    @property
+    def _tells(self) -> bool:
+        """Whether the server tells the sha256 of files."""
+        return self.server.digest is not None and self.server.digest.name == "sha256"
 
     # Primitives.
 
@@ -76,11 +84,11 @@ class FtpRemote(Remote):
 
     def write(self, path: str, chunks: Iterable[bytes], mode: int) -> None:
         """Make a file, or replace its content."""
-        pieces = list(chunks)  # memory has room for what is written so, and it may have to be sent again
-        size = sum(map(len, pieces))
-        self._over(path, lambda connection: self._place.store(connection, path, lambda: pieces, size, mode=mode))
+        content = list(chunks)  # memory has room for what is written so, and it may have to be sent again
+        size = sum(map(len, content))
+        self._over(path, lambda connection: self._place.store(connection, path, lambda _: content, size, mode=mode))
 
-    def _over(self, path: str, store: Callable[[Connection], None]) -> None:
+    def _over(self, path: str, store: Callable[[Connection], object]) -> None:
         """Do what stores the file ``path``. There are servers that let nobody write over what is there.
 
         It may be what came of it before the line was cut.
@@ -156,7 +164,7 @@ class FtpRemote(Remote):
         if server.options.tls == "none":
             words = "the password and all files travel for everybody on the way to read"
             found.append(Finding(Severity.WARNING, server.where, words, 'leave out tls = "none"'))
-        words = "FTP compares sizes and no contents, and carries no symlinks"
+        words = f"{'compares digests' if self._tells else 'compares sizes and no contents'}, and carries no symlinks"
         return [*found, Finding(Severity.OK, server.where, words)]
 
     def renew(self) -> None:
@@ -227,18 +235,31 @@ class FtpRemote(Remote):
     def verify(self, directory: str, entries: Sequence[Entry]) -> Sequence[Entry]:
         """Compare sizes: the questions about many files are on their way at once.
 
-        What the server said of a file when it had just arrived, it is not asked again.
+        What the server said of a file when it had just arrived, it is not asked again. One that gives digests is asked
+        for those.
         """
         below = {f"{directory}/{e.path}".lstrip("/"): e for e in entries if e.kind is Kind.FILE}
-        open_ = [path for path, entry in below.items() if self._arrived.pop(path, None) != entry.size]
+        arrived = {path for path, entry in below.items() if self._arrived.pop(path, None) == entry.size}
         wrong: list[Entry] = []
+
+        def compare(batch: Sequence[str]) -> None:
+            found = self._do(lambda connection: self._place.digests(connection, batch))
+            for path, digest in zip(batch, found, strict=True):
+                if digest:
+                    arrived.add(path)
+                    if digest != below[path].sha256.hex():
+                        wrong.append(below[path])
+
+        if self._tells:
+            arrived.clear()
+            self._each(batches(list(below)), compare)
 
         def ask(batch: Sequence[str]) -> None:
             commands = [self._place.command("SIZE", path) for path in batch]
             replies = self._do(lambda connection: connection.ask(*commands))
             wrong.extend(below[p] for p, reply in zip(batch, replies, strict=True) if size_in(reply) != below[p].size)
 
-        self._each(batches(open_), ask)
+        self._each(batches([path for path in below if path not in arrived]), ask)
         return wrong
 
     def perform(
@@ -343,23 +364,46 @@ class FtpRemote(Remote):
             if entry.kind is Kind.SYMLINK:
                 with transfer.step(entry):
                     self.make_symlink(entry.link, path)
+        self._take_up(directory, transfer)
         files = [entry for entry in transfer.entries if entry.kind is Kind.FILE]
 
         def send(entry: Entry) -> None:
             mtime = transfer.time(entry) if transfer.keeps_times else None
             path = f"{directory}/{entry.path}"
+            resumes, resumed = True, False
 
             def store(connection: Connection) -> None:
-                content = lambda: transfer.content(entry)  # noqa: E731
-                self._place.store(connection, path, content, entry.size, mode=entry.mode, mtime=mtime)
+                def content(start: int) -> Iterable[bytes]:
+                    return transfer.rest(entry, start) if start else transfer.content(entry)
+
+                nonlocal resumed
+                store = self._place.store
+                resumed = store(connection, path, content, entry.size, mode=entry.mode, mtime=mtime, resume=resumes)
 
             self._over(path, store)
+            if resumed and not self._right(path, transfer, entry):
+                resumes = False
+                self._over(path, store)
             self._arrived[path] = entry.size
 
         try:
             transfer.each(files, send, workers=self._workers(transfer))
         except ExceptionGroup as group:
             raise leading(group) from None
+
+    def _right(self, path: str, transfer: Transfer, entry: Entry) -> bool:
+        """Whether a file that was gone on with is the right one, as far as the server gives a digest of it."""
+        digest = self.server.digest
+        if digest is None:
+            return True
+        (found,) = self._do(lambda connection: self._place.digests(connection, [path]))
+        with transfer.look(entry) as stream:
+            return found in {"", digest.of(pieces(stream))}
+
+    def _take_up(self, directory: str, transfer: Transfer) -> None:
+        """Move to their places the beginnings of files that are there. One that went away is sent whole."""
+        for batch in batches([(old, f"{directory}/{path}") for path, old in transfer.begun.items()]):
+            self._answers([self._commands(Rename(*each)) for each in batch], again=False)
 
     def remove_tree(self, path: str) -> None:
         """Remove what is there, and all in it."""

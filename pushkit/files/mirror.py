@@ -19,7 +19,7 @@ it when its content is damaged.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 
@@ -29,7 +29,7 @@ from pushkit.errors import Interrupted, Overtaken, PushFailed, PushRefused, Targ
 from pushkit.files import journal as journals
 from pushkit.files import place
 from pushkit.files.actual import findings
-from pushkit.files.arrival import arrived
+from pushkit.files.arrival import Arrivals, arrived
 from pushkit.files.diff import Difference, difference
 from pushkit.files.errors import RemoteExists
 from pushkit.files.ground import Ground, as_unknown, reach, with_ways
@@ -373,7 +373,7 @@ class Mirror(Layout):
         arrivals = arrived(self._remote, survey, TREE, found.send)
         arrivals.tell(self._run, steps)
         written = journals.journal((release, plan.live), plan.before, after, found, plan.ground.kinds)
-        transfer = self._transfer(found, steps, snapshot, arrivals.paths)
+        transfer = self._transfer(found, steps, snapshot, arrivals)
         verifying = Verify(tree, found.send, step=verify)
         operations: list[Operation] = [
             *first,
@@ -422,9 +422,8 @@ class Mirror(Layout):
             if step.action is Action.REMOVE or path in modes
         }
 
-    def _transfer(
-        self, found: Difference, steps: dict[str, Step], snapshot: Snapshot, there: Collection[str]
-    ) -> Transfer:
+    def _transfer(self, found: Difference, steps: dict[str, Step], snapshot: Snapshot, arrivals: Arrivals) -> Transfer:
+        there = arrivals.paths
         sent = {entry.path for entry in found.send}
         ways = {way for path in sent for way in above(path)}
         # Directories are made writable first, so that read-only ones can be filled.
@@ -436,7 +435,7 @@ class Mirror(Layout):
         modes = {entry.path for entry in found.modes}
         told = {path: step for path, step in steps.items() if path not in modes and path not in there}
         bases = {old.path: old.path for old in found.replaced if old.size >= LARGE}
-        return Transfer(snapshot, entries, told, self._run, self._times, bases=bases)
+        return Transfer(snapshot, entries, told, self._run, self._times, bases=bases, begun=arrivals.begun)
 
     def _preparing(self, survey: Survey) -> list[Operation]:
         """Make what the layout needs where it is missing."""

@@ -354,9 +354,10 @@ def over(ticket: Ticket) -> bool:
 
 
 def expiring(survey: Survey, keep: Sequence[int], kept: int = 0) -> list[Operation]:
-    """Remove the tickets that have ended, are not among the newest ``kept`` (by default `KEPT`), and whose numbers are not in ``keep``.
+    """Remove the tickets that have ended, are not among the newest, and whose numbers are not in ``keep``.
 
-    Each loses its name first: half gone, it would look like one that has not ended.
+    There are ``kept`` newest ones, by default `KEPT`. Each loses its name first: half gone, it would look like one that
+    has not ended.
     """
     operations: list[Operation] = [RemoveTree(path) for path in expired(survey)]
     for ticket in [each for each in survey.tickets if each.ended and each.number not in keep][: -(kept or KEPT)]:

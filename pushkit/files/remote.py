@@ -28,7 +28,7 @@ class Capabilities:
     ``copies``: it copies files to files by itself, so that `Remote.copy` sends no content. ``links``: it makes hard
     links. ``digests``: it computes sha256 by itself, so that `Remote.verify` compares content and not only sizes.
     ``scripts``: `Remote.collect` and `Remote.perform` take one round trip each. ``commands``: it runs commands of the
-    user's.
+    user's. ``resumes``: `Remote.put` goes on with a large file of which a beginning is there.
     """
 
     copies: bool = False
@@ -36,6 +36,7 @@ class Capabilities:
     digests: bool = False
     scripts: bool = False
     commands: bool = False
+    resumes: bool = False
 
 
 class Remote(ABC):

@@ -24,11 +24,13 @@ class Transfer:
 
     A directory that only has to be there for what is in it has no step. ``times`` gives the time of a file, where files
     keep the project's. ``bases`` are the files on the target whose place some take, by path: much of
-    their content may be the same.
+    their content may be the same. ``begun`` tells where on the target the beginning of some large ones lies, by path; a
+    remote with `Capabilities.resumes` moves it to its place.
     """
 
     _times: Callable[[Entry], float] | None = None
     bases: Mapping[str, str] = {}
+    begun: Mapping[str, str] = {}
 
     def __init__(
         self,
@@ -39,9 +41,11 @@ class Transfer:
         times: Callable[[Entry], float] | None = None,
         *,
         bases: Mapping[str, str] | None = None,
+        begun: Mapping[str, str] | None = None,
     ) -> None:
         self.entries = entries
         self.bases = bases or {}
+        self.begun = begun or {}
         #: The paths of those of which a remote has sent only what differs.
         self.patched: set[str] = set()
         self._times = times
@@ -85,6 +89,19 @@ class Transfer:
         if data and (step := self._steps.get(entry.path)):
             self._run.progress(step, len(data))
         return (data,)
+
+    def rest(self, entry: Entry, start: int) -> Iterator[bytes]:
+        """The content from ``start`` on, all of it verified, also what is before that and does not travel."""
+        step = self._steps.get(entry.path)
+        with self.look(entry) as stream:
+            while piece := stream.read(WHOLE):
+                self._run.check()
+                skipped = min(start, len(piece))
+                start -= skipped
+                if skipped < len(piece):
+                    if step:
+                        self._run.progress(step, len(piece) - skipped)
+                    yield piece[skipped:]
 
     def only(self, entries: Sequence[Entry]) -> Transfer:
         """The same with other ``entries``, which are among these."""
