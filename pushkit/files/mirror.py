@@ -67,17 +67,9 @@ from pushkit.model import Action, Entry, Finding, Kind, Plan, Release, Severity,
 from pushkit.snapshot import Snapshot
 from pushkit.strategy import Run, one_line
 
-#: What says that releases were pushed here.
-RELEASES = place.STATE / "format"
-LOOK = Look(STATE, trees=(LIVE, JOURNAL, STATE.manifests), looked=(STATE.incoming, STATE.manifests, RELEASES))
-#: For servers that read it; the modes keep the others out.
-GUARD = b"""<IfModule mod_authz_core.c>
-Require all denied
-</IfModule>
-<IfModule !mod_authz_core.c>
-Deny from all
-</IfModule>
-"""
+#: What says that releases were pushed here, or trees that are swapped.
+OTHERS = {"releases": place.STATE / "format", "swap": place.SWAP / "format"}
+LOOK = Look(STATE, trees=(LIVE, JOURNAL, STATE.manifests), looked=(STATE.incoming, STATE.manifests, *OTHERS.values()))
 
 
 @dataclass(frozen=True)
@@ -109,11 +101,13 @@ class Mirror(Layout):
         """What the target holds. Refuses what this layout did not make."""
         found = LOOK.at(self._remote)
         found.check(STATE.incoming, STATE.manifests, STATE.pushes)
-        if RELEASES in found.found:
-            raise PushRefused(
-                f"{self._remote.root} holds releases; nothing was sent",
-                hint='set layout = "releases", or push to another path',
-            )
+        for layout, sign in OTHERS.items():
+            if sign in found.found:
+                raise PushRefused(
+                    f"{self._remote.root} holds {'releases' if layout == 'releases' else 'trees of the layout swap'}; "
+                    "nothing was sent",
+                    hint=f'set layout = "{layout}", or push to another path',
+                )
         return found
 
     def live(self, survey: Survey | None = None) -> str:
@@ -445,7 +439,7 @@ class Mirror(Layout):
             if path not in survey.found
         ]
         if STATE / "format" not in survey.found:
-            operations.append(Write(STATE / ".htaccess", GUARD, 0o644))
+            operations.append(Write(STATE / ".htaccess", place.GUARD, 0o644))
             operations.append(Write(STATE / "format", f"{FORMAT}\n".encode()))
         return operations
 

@@ -24,6 +24,7 @@ from pushkit.files.releases import Releases
 from pushkit.files.remote import Remote
 from pushkit.files.shared import Shared, validated
 from pushkit.files.status import status_of
+from pushkit.files.swap import Swap, looking
 from pushkit.model import Entry, Finding, Hold, LogEntry, Plan, Release, Severity, Status, Step
 from pushkit.options import Options, Public
 from pushkit.process import Command
@@ -66,11 +67,13 @@ class FileOptions(Options):
     """The options that every file strategy has."""
 
     path: str = Field(min_length=1, description="The directory on the target: what is pushed lies in it.")
-    layout: Literal["releases", "mirror"] = Field(
+    layout: Literal["releases", "mirror", "swap"] = Field(
         default="releases",
         description="How pushes lie on the target: `releases` gives each a directory, `current` links to the live one; "
-        "`mirror` puts the files right into `path`, beside those that are there.",
+        "`mirror` puts the files right into `path`, beside those that are there; `swap` puts another directory in the "
+        "place of `live` by two renames.",
     )
+    live: str = Field(default=CURRENT, description='What the live directory in `path` is called, with layout = "swap".')
     keep: int = Field(
         default=5, ge=1, description="How many good releases stay on the target, the live one among them."
     )
@@ -105,8 +108,12 @@ class FileOptions(Options):
     def _of_releases(self) -> Self:
         needs = ("shared", "before_switch", "after_switch", "environment", "hard_links")
         named = [name for name in needs if getattr(self, name)]
-        if self.layout == "mirror" and named:
-            raise ValueError(f'`{"`, `".join(named)}`: only for layout = "releases", since a mirror is one directory')
+        if self.layout != "releases" and named:
+            raise ValueError(f'`{"`, `".join(named)}`: only for layout = "releases"')
+        if self.layout != "swap" and "live" in self.model_fields_set:
+            raise ValueError('`live`: only for layout = "swap"')
+        if "/" in self.live or self.live in {"", ".", ".."} or self.live.startswith((".ht", ".push")):
+            raise ValueError("`live`: expected the name of a directory in `path`, such as htdocs")
         return self
 
 
@@ -130,7 +137,10 @@ class FileStrategy(Strategy[FileOptionsT]):
     @property
     def opening(self) -> str:
         """The shell script that will be asked for first. Who runs it with `probing` saves a round trip."""
-        return MIRROR.script if self.options.layout == "mirror" else look_for(Shared(self.options.shared)).script
+        layout = self.options.layout
+        if layout == "releases":
+            return look_for(Shared(self.options.shared)).script
+        return MIRROR.script if layout == "mirror" else looking(self.options.live).script
 
     def connect(self) -> None:
         """Open the remote."""
@@ -139,6 +149,9 @@ class FileStrategy(Strategy[FileOptionsT]):
         times = self._time if options.mtimes else None
         if options.layout == "mirror":
             self._layout: Layout = Mirror(self.remote, self.run, times=times)
+            return
+        if options.layout == "swap":
+            self._layout = Swap(self.remote, self.run, options.live, times=times)
             return
         self._layout = Releases(
             self.remote,
