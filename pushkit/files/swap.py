@@ -52,7 +52,7 @@ from pushkit.files.operation import (
 from pushkit.files.place import GUARD, MIRROR, TREE
 from pushkit.files.place import STATE as RELEASES
 from pushkit.files.place import SWAP as STATE
-from pushkit.files.queue import FEW, STALE, Queue, expiring
+from pushkit.files.queue import FEW, STALE, Queue, expired, expiring
 from pushkit.files.remote import Remote
 from pushkit.files.stat import above
 from pushkit.files.survey import FORMAT, Look, Survey
@@ -277,7 +277,8 @@ class Swap(Layout):
                     self._exchanges.recover(self._ticket, survey)
                 elif self.live(survey) == plan.live:
                     self._tidied = True
-                    going = self._dead(survey, plan.live, self._ticket.number)
+                    gone = [RemoveTree(path) for path in expired(survey)]
+                    going = [*self._dead(survey, plan.live, self._ticket.number), *gone]
                     self._perform(going, STATE.name, going)
             raise Overtaken(f"what is live on {plan.target} has been completed; this push has to be planned again")
         if JOURNAL in survey.found or self.live(survey) != plan.live:
@@ -399,7 +400,7 @@ class Swap(Layout):
 
     def _leftovers(self, survey: Survey, live: str) -> tuple[Step, ...]:
         """The step that removes what a push left that made its release live and died before it had cleaned up."""
-        dead = self._dead(survey, live, survey.last + 1)
+        dead = [*self._dead(survey, live, survey.last + 1), *expired(survey)]
         if not dead or self._tidied or survey.hold:
             return ()
         return (Step(Action.PRUNE, counted(len(dead), "path"), "left by a push that died"),)
