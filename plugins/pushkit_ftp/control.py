@@ -15,6 +15,8 @@ from pushkit_ftp.server import Server
 
 #: So many commands are sent before the first is answered; their answers have to fit into the buffers on the way.
 AHEAD = 32
+#: The most that is sent in one record of TLS, in bytes.
+RECORD = 1000
 #: The most that a line of an answer may have, in bytes, and what is taken of them at once.
 LINE, PIECE = 64 * 1024, 16 * 1024
 #: The digits that an answer begins with.
@@ -59,9 +61,20 @@ class Control:
         return replies
 
     def send(self, commands: Sequence[str]) -> None:
-        """Send commands in one go; each is to be answered: see `answer`."""
+        """Send commands in one go; each is to be answered: see `answer`.
+
+        Over TLS in records of at most so many bytes: ProFTPD waits for the network while the rest of a larger one,
+        which it has decrypted already, lies in its own memory.
+        """
         assert self.sock
-        self.sock.sendall(("\r\n".join(commands) + "\r\n").encode("latin-1"))
+        record = b""
+        for command in commands:
+            line = command.encode("latin-1") + b"\r\n"
+            if record and len(record) + len(line) > RECORD and isinstance(self.sock, ssl.SSLSocket):
+                self.sock.sendall(record)
+                record = b""
+            record += line
+        self.sock.sendall(record)
 
     def answer(self) -> Reply:
         """What the server says next. Raises `RemoteLost` where it hangs up, or says what is no answer."""
