@@ -1,7 +1,8 @@
-"""A real tree, on each FTP server and in each way to reach it: byte for byte, then nothing, then ten files."""
+"""Django's source on FTP servers, or a package of Python's own: byte for byte, then nothing, then ten files."""
 
 from __future__ import annotations
 
+import email
 import os
 import re
 import shutil
@@ -18,7 +19,7 @@ from servers.test_push import described, sent
 
 
 class Way(NamedTuple):
-    """A server with its settings, over TLS or not, and what the Pushfile says of it. ``whole``: all of the tree."""
+    """A server with its settings, over TLS or not, and what the Pushfile says of it. ``whole``: it gets Django."""
 
     kind: type[FtpServer]
     settings: Mapping[str, str] = {}
@@ -41,8 +42,8 @@ WAYS = {
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_django_arrives_byte_for_byte_then_nothing_then_ten_files(
-    way: str, tmp_path: Path, django: Path, certificate_authority: CertificateAuthority
+def test_a_real_tree_arrives_byte_for_byte_then_nothing_then_ten_files(
+    way: str, tmp_path: Path, certificate_authority: CertificateAuthority, request: pytest.FixtureRequest
 ) -> None:
     kind, settings, tls, options, whole = WAYS[way]
     more: dict[str, object] = {"settings": settings}
@@ -53,12 +54,13 @@ def test_django_arrives_byte_for_byte_then_nothing_then_ten_files(
     with running(kind, tmp_path / "server", **more) as server, server.new_directory() as directory:
         project = FtpProject(tmp_path, server, directory)
         project.table |= options
-        part = "" if whole or FULL else "tests/staticfiles_tests"
-        shutil.copytree(django / part, project.root / "tree")
+        whole = whole or FULL
+        source = request.getfixturevalue("django") if whole else Path(email.__file__).parent
+        shutil.copytree(source, project.root / "tree", ignore=shutil.ignore_patterns("__pycache__"))
         project.home.rename(tmp_path / "home")
         project.home = tmp_path / "home"
         files = sum(kind == "file" for kind, _, _ in described(project.root / "tree").values())
-        assert files == 6869 if not part else files > 30
+        assert files == 6869 if whole else files > 25
 
         first = project.push()
         assert first.returncode == 0, first.stderr
