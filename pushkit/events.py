@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
+from functools import cache
 from pathlib import PurePath
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, cast
 
 from pushkit.model import Commit, Hold, Plan, Receipt, Release, Step
 
@@ -279,11 +280,17 @@ def redacted(value: T, redact: Callable[[str], str]) -> T:
     elif isinstance(value, PurePath):
         text = redact(str(value))
         new = value if text == str(value) else type(value)(text)
-    elif is_dataclass(value) and not isinstance(value, type):
+    elif names := _names(cast("Hashable", type(value))):
         changes = {}
-        for each in fields(value):
-            old = getattr(value, each.name)
+        for name in names:
+            old = getattr(value, name)
             if (changed := redacted(old, redact)) is not old:
-                changes[each.name] = changed
-        new = replace(value, **changes) if changes else value
+                changes[name] = changed
+        new = replace(value, **changes) if changes else value  # type: ignore[type-var]
     return new  # type: ignore[no-any-return]
+
+
+@cache
+def _names(kind: Any) -> tuple[str, ...]:
+    """The names of a dataclass's fields; of all else none. An event may hold a hundred thousand values."""
+    return tuple(each.name for each in fields(kind)) if is_dataclass(kind) else ()

@@ -71,12 +71,14 @@ def names(group: str) -> Sequence[Plugin]:
     # Not at the top: `push --help` reads no metadata of distributions.
     from importlib.metadata import entry_points  # noqa: PLC0415
 
+    # Each time that it is asked for, the metadata of a distribution is parsed, all of its description included.
+    parsed: dict[int, tuple[str, str]] = {}
     found = []
     for entry in entry_points(group=f"pushkit.{group}"):
         # A bare entry point of no distribution cannot be installed, only made by hand.
-        distribution = entry.dist.name if entry.dist else "unknown"
-        version = entry.dist.version if entry.dist else "0"
-        found.append(Plugin(group, entry.name, distribution, version, entry.value))
+        said = parsed.get(id(entry.dist)) or ((entry.dist.name, entry.dist.version) if entry.dist else ("unknown", "0"))
+        parsed[id(entry.dist)] = said
+        found.append(Plugin(group, entry.name, *said, entry.value))
     return tuple(sorted(found))
 
 

@@ -12,6 +12,8 @@ from pushkit_ftp.options import FtpOptions, parse_fingerprint
 
 def context_for(options: FtpOptions, project: Path) -> ssl.SSLContext:
     """What a target asks of TLS. Relative paths start at ``project``. Raises `TargetError` for a bad ``ca_file``."""
+    if options.tls == "none":
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # nobody is asked to vouch: to read who could takes its time
     path = project / options.ca_file.expanduser() if options.ca_file else None
     try:
         context = ssl.create_default_context(cafile=path)

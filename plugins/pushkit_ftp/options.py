@@ -81,7 +81,7 @@ class FtpOptions(FileOptions):
         default=None,
         ge=1,
         le=64,
-        description="How many connections are used at once, fewer where the server lets in fewer; by default 4, and 16 "
+        description="How many connections are used at once, fewer where the server lets in fewer; by default 2, and 16 "
         "where an answer takes 5 ms or more.",
     )
     pipelining: bool = Field(
@@ -94,10 +94,10 @@ class FtpOptions(FileOptions):
     timeout: float = Field(
         default=60, gt=0, allow_inf_nan=False, description="Seconds that any answer of the server may take."
     )
-    layout: Literal["mirror"] = Field(
+    layout: Literal["mirror", "swap"] = Field(
         default="mirror",
         description="How a push lies on the target: `mirror` puts the files right into `path`, beside those that are "
-        "there.",
+        "there; `swap` puts another directory in the place of `live` by two renames.",
     )
 
     @field_validator("host")

@@ -7,13 +7,16 @@ from contextlib import suppress
 
 from pushkit import Kind
 from pushkit.files import RemoteDenied, RemoteError, RemoteExists, RemoteLost, RemoteMissing, Stat
-from pushkit_ftp.connection import AHEAD, Connection, Refused
+from pushkit_ftp.connection import Connection, Refused
+from pushkit_ftp.control import AHEAD
 from pushkit_ftp.listing import fact_stat, fact_stats, list_stats, time_text
 from pushkit_ftp.replies import Reply, error_of, kind_of
 from pushkit_ftp.server import Server
 
 #: The most that a listing may have, in bytes.
 LISTING = 256 * 1024 * 1024
+#: From so many bytes on a file is gone on with of which a beginning is there, its last bytes sent once more.
+RESUMED, OVERLAP = 1 << 20, 64 * 1024
 #: How often a file is sent that did not arrive whole.
 SENDINGS = 2
 #: What a 5xx may be about, as far as its words say; a look at the path says more.
@@ -67,13 +70,15 @@ class Place:
     def list(self, connection: Connection, path: str) -> Sequence[Stat]:
         """What a directory holds. It is entered first: LIST may take a name for a pattern, or for an option."""
         full, facts = self.full(path), self.server.has_facts
-        (reply,) = connection.ask(self.command("CWD", path))
-        if not reply.good:
-            raise error_of(reply, full, RemoteMissing if reply.code == 550 else None)
+        entering = [self.command("CWD", path)]
         try:
-            content, reply = connection.retrieve("MLSD" if facts else "LIST -a", full, LISTING)
+            content, reply, entered = connection.retrieve("MLSD" if facts else "LIST -a", full, LISTING, entering)
         except Refused as refused:
-            raise error_of(refused.reply, full) from None
+            content, reply, entered = b"", refused.reply, refused.first
+        if not entered[0].good:
+            raise error_of(entered[0], full, RemoteMissing if entered[0].code == 550 else None)
+        if not reply.good:
+            raise error_of(reply, full)
         if content and not content.endswith(b"\n"):
             raise RemoteLost(f"{full}: the listing was cut off", hint="push again")
         if "truncated" in reply.text:  # Pure-FTPd's -L
@@ -93,13 +98,14 @@ class Place:
     def read(self, connection: Connection, path: str, limit: int) -> bytes:
         """The content of a file of at most ``limit`` bytes."""
         full = self.full(path)
-        size = size_in(connection.ask_ahead(self.command("SIZE", path))[0])
-        content = b""
-        if size is None or size <= limit:
-            try:
-                content, _ = connection.retrieve(self.command("RETR", path), full, limit)
-            except Refused as refused:
-                raise self.explained(connection, refused.reply, path) from None
+        try:
+            # More than the limit and one byte is not read, whatever the size.
+            content, _, (said,) = connection.retrieve(
+                self.command("RETR", path), full, limit, [self.command("SIZE", path)]
+            )
+        except Refused as refused:
+            raise self.explained(connection, refused.reply, path) from None
+        size = size_in(said)
         if max(len(content), size or 0) > limit:
             raise RemoteError(f"{full}: more than {limit:,} bytes, which cannot be right")
         if size is not None and len(content) != size:
@@ -110,48 +116,82 @@ class Place:
         self,
         connection: Connection,
         path: str,
-        content: Callable[[], Iterable[bytes]],
+        content: Callable[[int], Iterable[bytes]],
         size: int,
         *,
         mode: int,
         mtime: float | None = None,
-    ) -> None:
+        resume: bool = False,
+    ) -> bool:
         """Send a file, and see that it is there in full: a server may well say so of half of it.
 
-        A short one is sent once more.
+        ``content`` gives what comes after so many bytes. A short one is sent once more. With ``resume`` only what is
+        missing is sent of a large one, and of what is there the end: after a server has died it may be anything. True
+        when that was done.
         """
-        for _ in range(SENDINGS):
+        going_on = resume and size >= RESUMED and self.server.can_resume
+        start = self._begun(connection, path, size) if going_on else 0
+        for _ in range(SENDINGS + going_on):
             commands = [self.command("SIZE", path)]
             chmod, touch = self.server.chmod, mtime is not None and self.server.times
             commands += [self.chmod(path, mode)] if chmod else []
             commands += [self.touch(path, mtime)] if touch and mtime is not None else []
-            replies = self._send(connection, "STOR", path, content(), commands)
+            try:
+                replies = self._send(connection, "STOR", path, content(start), commands, start=start)
+            except RemoteError as error:
+                if not start or isinstance(error, RemoteLost):
+                    raise
+                # There are servers that say that they go on, and then do not.
+                self.server.resumes = False
+                start = 0
+                replies = self._send(connection, "STOR", path, content(0), commands)
             if chmod:
                 self.server.heed_mode(replies[1])
             if touch:
                 self.server.heed_time(replies[-1])
             there = self._size(replies[0], path)
             if there == size:
-                return
+                return start > 0
+            start = max(0, there - OVERLAP) if going_on and not start and there < size else 0
         raise RemoteError(
             f"{self.full(path)}: {there:,} of {size:,} bytes arrived, although the server says that all is well",
             hint="push again; if it happens again, look for a full disk, or a firewall in between",
         )
 
+    def _begun(self, connection: Connection, path: str, size: int) -> int:
+        """After how many bytes to go on with a file; 0 where there is none."""
+        there = size_in(connection.ask_ahead(self.command("SIZE", path))[0]) or 0
+        return max(0, there - OVERLAP) if there <= size else 0
+
+    def digests(self, connection: Connection, paths: Sequence[str]) -> Sequence[str]:
+        """What the server says are the digests of files, by `Server.digest`; empty where it does not say."""
+        digest = self.server.digest
+        assert digest
+        commands = [self.command(digest.verb, path) for path in paths]
+        replies = connection.ask(*([digest.select] if digest.select else []), *commands)
+        return [digest.read(reply) for reply in replies[-len(commands) :]]
+
     def append(self, connection: Connection, path: str, data: bytes) -> None:
         """Add to a file, which is made where there is none."""
-        before = size_in(connection.ask_ahead(self.command("SIZE", path))[0]) or 0
-        self._send(connection, "APPE", path, [data])
-        after = self._size(connection.ask(self.command("SIZE", path))[0], path)
+        size = self.command("SIZE", path)
+        before = size_in(connection.ask_ahead(size)[0]) or 0
+        after = self._size(self._send(connection, "APPE", path, [data], [size])[0], path)
         if after != before + len(data):
             whole = f"{before + len(data):,}"
             raise RemoteError(f"{self.full(path)}: {after:,} of {whole} bytes are there", hint="push again")
 
     def _send(
-        self, connection: Connection, verb: str, path: str, content: Iterable[bytes], then: Sequence[str] = ()
+        self,
+        connection: Connection,
+        verb: str,
+        path: str,
+        content: Iterable[bytes],
+        then: Sequence[str] = (),
+        *,
+        start: int = 0,
     ) -> Sequence[Reply]:
         try:
-            return connection.store(self.command(verb, path), content, self.full(path), then)
+            return connection.store(self.command(verb, path), content, self.full(path), then, start)
         except Refused as refused:
             raise self.explained(connection, refused.reply, path, making=True) from None
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
-from pushkit import Interrupted
-from pushkit_ftp.connection import Connection, Crowded, Unwelcome
+from pushkit import Interrupted, TargetError
+from pushkit_ftp.connection import Connection
+from pushkit_ftp.login import Crowded, Unwelcome
 from pushkit_ftp.server import Server
 
 #: How often, and after how many seconds each, a server that lets nobody in is asked again: it may not have noticed yet
@@ -33,6 +34,7 @@ class Pool:
         #: The first login tells how far away the server is, and so how many there are to be.
         self._most = 1
         self._known = False
+        self._closed = False
 
     @property
     def most(self) -> int:
@@ -46,19 +48,43 @@ class Pool:
         try:
             yield connection
         finally:
-            with self._changed:
-                self._used.discard(connection)
-                if connection.broken:
-                    connection.hang_up()
-                else:
-                    self._idle.append(connection)
-                self._changed.notify_all()
+            self._give_back(connection)
+
+    def expect(self, count: int) -> None:
+        """Begin to open connections until there are ``count``, if the server lets in as many; they will be needed."""
+        with self._changed:
+            more = max(0, min(count, self._most) - self._count)
+            self._opening += more
+        for _ in range(more):
+            threading.Thread(target=self._add, name="ftp", daemon=True).start()
+
+    def _add(self) -> None:
+        # What is wrong, who needs it meets as well.
+        with suppress(TargetError, Interrupted):
+            connection = self._open()
+            if connection:
+                self._give_back(connection)
+
+    def _give_back(self, connection: Connection) -> None:
+        with self._changed:
+            self._used.discard(connection)
+            if connection.broken or self._closed:
+                connection.hang_up()
+            else:
+                self._idle.append(connection)
+            self._changed.notify_all()
+
+    @property
+    def open(self) -> int:
+        """How many there are, or will be in a moment."""
+        return self._count
 
     def close(self) -> None:
         """End all of them, also those that somebody waits for."""
         with self._changed:
             connections = [*self._idle, *self._used]
             self._idle = []
+            self._closed = True
         for connection in connections:
             connection.hang_up()
 

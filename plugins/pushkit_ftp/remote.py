@@ -1,165 +1,45 @@
-"""`FtpRemote`: the primitives, and many of them at once, over FTP."""
+"""`FtpRemote`: many operations at once, over FTP: their commands are on their way before the first is answered."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from itertools import groupby
 from typing import TypeVar
 
-from pushkit import Entry, Finding, Kind, Severity, Step, TargetError
+from pushkit import Entry, Kind, Step
 from pushkit.files import (
+    Absent,
     Found,
+    Guard,
     Independent,
-    Remote,
-    RemoteDenied,
+    MakeDirectory,
+    Operation,
+    Put,
     RemoteError,
     RemoteExists,
-    RemoteLost,
     RemoteMissing,
     Remove,
     RemoveDirectory,
     Rename,
     SetMode,
-    Stat,
     Transfer,
+    Write,
+    pieces,
     safe_name,
 )
-from pushkit_ftp.connection import AHEAD, Connection
+from pushkit_ftp.connection import Connection
+from pushkit_ftp.control import AHEAD
 from pushkit_ftp.look import Look
-from pushkit_ftp.place import Place, size_in
-from pushkit_ftp.pool import Pool
-from pushkit_ftp.replies import Dropped, Reply
-from pushkit_ftp.server import Server
+from pushkit_ftp.place import size_in
+from pushkit_ftp.primitives import Primitives, leading
+from pushkit_ftp.replies import Reply
 
 T = TypeVar("T")
 
 
-class FtpRemote(Remote):
-    """A directory on ``server``. Once ``cancelled`` is set, nothing is tried again."""
-
-    def __init__(self, server: Server, cancelled: threading.Event) -> None:
-        self.server = server
-        self._cancelled = cancelled
-        self._pool = Pool(server, cancelled)
-        with self._pool.one():
-            # Who logs in learns where.
-            self.root = absolute(server.options.path, server.home)
-        self._place = Place(server, self.root)
-
-    # Primitives.
-
-    def stat(self, path: str) -> Stat | None:
-        """What lies at ``path``. Of the root it is only known that it is there."""
-        return self._do(lambda connection: self._place.look(connection, path))
-
-    def list(self, path: str) -> Sequence[Stat]:
-        """What a directory holds."""
-        return self._do(lambda connection: self._place.list(connection, path))
-
-    def read(self, path: str, limit: int) -> bytes:
-        """The content of a file."""
-        return self._do(lambda connection: self._place.read(connection, path, limit))
-
-    def write(self, path: str, chunks: Iterable[bytes], mode: int) -> None:
-        """Make a file, or replace its content."""
-        pieces = list(chunks)  # memory has room for what is written so, and it may have to be sent again
-        size = sum(map(len, pieces))
-        self._over(path, lambda connection: self._place.store(connection, path, lambda: pieces, size, mode=mode))
-
-    def _over(self, path: str, store: Callable[[Connection], None]) -> None:
-        """Do what stores the file ``path``. There are servers that let nobody write over what is there.
-
-        It may be what came of it before the line was cut.
-        """
-        try:
-            self._do(store)
-        except RemoteDenied:
-            if (there := self.stat(path)) is None or there.kind is not Kind.FILE:
-                raise
-            self.remove(path)
-            self._do(store)
-
-    def append(self, path: str, data: bytes) -> None:
-        """Add to a file; where the server lets nobody do so, it is written anew."""
-        if self.server.appends:
-            try:
-                return self._do(lambda connection: self._place.append(connection, path, data), again=False)
-            except RemoteDenied:
-                self.server.appends = False
-        return super().append(path, data)
-
-    def make_directory(self, path: str, mode: int) -> None:
-        """Make one directory."""
-        self._do(lambda connection: self._place.make(connection, [(path, mode)], lambda _: None), again=False)
-
-    def make_symlink(self, link: str, path: str) -> None:
-        """Refuse: FTP has no way to make one."""
-        raise RemoteError(
-            f"{self._place.full(path)}: FTP has no way to make a symlink", hint="leave it out, or push by sftp"
-        )
-
-    def read_link(self, path: str) -> str:
-        """Refuse: FTP has no way to read one."""
-        raise RemoteError(f"{self._place.full(path)}: no push by FTP made this symlink", hint="move it away")
-
-    def rename(self, old: str, new: str) -> None:
-        """Rename, in place of what is at ``new`` where the server does that."""
-        self._do(lambda connection: self._place.rename(connection, old, new), again=False)
-
-    def set_mode(self, path: str, mode: int) -> None:
-        """Set the permission bits, where the server does that."""
-        if self.server.chmod:
-            self.server.heed_mode(self._ask(self._place.chmod(path, mode)))
-
-    def set_time(self, path: str, mtime: float) -> None:
-        """Set when a file was last modified, in whole seconds, where the server does that."""
-        if self.server.times:
-            self.server.heed_time(self._ask(self._place.touch(path, mtime)))
-
-    def remove(self, path: str) -> None:
-        """Remove a file or symlink."""
-        self._check(self._ask(self._place.command("DELE", path)), path)
-
-    def remove_directory(self, path: str) -> None:
-        """Remove an empty directory. There are servers that remove what is in it as well: that is looked at first."""
-        if self.list(path):
-            raise RemoteError(f"{self._place.full(path)}: the directory is not empty")
-        self._check(self._ask(self._place.command("RMD", path)), path)
-
-    def obstacle(self) -> str:
-        """What stands in the way of the root; whether it may be written to only a push finds out."""
-        if self._ask(self._place.command("CWD", "")).good:
-            return ""
-        above = self.root.rpartition("/")[0] or "/"
-        if self._ask(f"CWD {self.server.wired(above)}").good:
-            return ""
-        return f"it does not exist, and neither does {above}, which it would be made in"
-
-    def findings(self) -> Sequence[Finding]:
-        """Who answered, how the connection is protected, and what cannot be done over it."""
-        server = self.server
-        found = [Finding(Severity.OK, server.where, f"{server.greeting} ({server.protection})")]
-        if server.options.tls == "none":
-            words = "the password and all files travel for everybody on the way to read"
-            found.append(Finding(Severity.WARNING, server.where, words, 'leave out tls = "none"'))
-        words = "FTP compares sizes and no contents, and carries no symlinks"
-        return [*found, Finding(Severity.OK, server.where, words)]
-
-    def renew(self) -> None:
-        """Hang up, and log in anew."""
-        self._pool.close()
-        self._pool = Pool(self.server, self._cancelled)
-        with self._pool.one():
-            return
-
-    def close(self) -> None:
-        """Hang up."""
-        self._pool.close()
-
-    # Many at once.
+class FtpRemote(Primitives):
+    """A directory on a server, and what is done to many paths of it at once."""
 
     def collect(
         self,
@@ -194,18 +74,128 @@ class FtpRemote(Remote):
         gone = set(files) - contents.keys()
         return {path: Found(stat, contents.get(path, b"")) for path, stat in look.found.items() if path not in gone}
 
+    def kinds(self, paths: Sequence[str]) -> dict[str, Kind | None]:
+        """What lies at ``paths``: each directory above them is listed once, several at a time."""
+        below: dict[str, set[str]] = {}
+        for path in paths:
+            parent, _, name = path.rpartition("/")
+            below.setdefault(parent, set()).add(name)
+        found: dict[str, Kind | None] = {}
+        asked = set(paths)
+
+        def look(parent: str) -> None:
+            with suppress(RemoteMissing):
+                for child in self.list(parent):
+                    if child.name in below[parent]:
+                        found[f"{parent}/{child.name}".lstrip("/")] = child.kind
+
+        for _, level in groupby(sorted(below, key=depth), key=depth):
+            there = [each for each in level if each not in asked or found.get(each) is Kind.DIRECTORY]
+            self._each(there, look)
+        return found
+
     def verify(self, directory: str, entries: Sequence[Entry]) -> Sequence[Entry]:
-        """Compare sizes: the questions about many files are on their way at once."""
-        files = [entry for entry in entries if entry.kind is Kind.FILE]
+        """Compare sizes: the questions about many files are on their way at once.
+
+        What the server said of a file when it had just arrived, it is not asked again. One that gives digests is asked
+        for those.
+        """
+        below = {f"{directory}/{e.path}".lstrip("/"): e for e in entries if e.kind is Kind.FILE}
+        arrived = {path for path, entry in below.items() if self._arrived.pop(path, None) == entry.size}
         wrong: list[Entry] = []
 
-        def ask(batch: Sequence[Entry]) -> None:
-            commands = [self._place.command("SIZE", f"{directory}/{entry.path}".lstrip("/")) for entry in batch]
-            replies = self._do(lambda connection: connection.ask(*commands))
-            wrong.extend(e for e, reply in zip(batch, replies, strict=True) if size_in(reply) != e.size)
+        def compare(batch: Sequence[str]) -> None:
+            found = self._do(lambda connection: self._place.digests(connection, batch))
+            for path, digest in zip(batch, found, strict=True):
+                if digest:
+                    arrived.add(path)
+                    if digest != below[path].sha256.hex():
+                        wrong.append(below[path])
 
-        self._each(batches(files), ask)
+        if self._tells:
+            arrived.clear()
+            self._each(batches(list(below)), compare)
+
+        def ask(batch: Sequence[str]) -> None:
+            commands = [self._place.command("SIZE", path) for path in batch]
+            replies = self._do(lambda connection: connection.ask(*commands))
+            wrong.extend(below[p] for p, reply in zip(batch, replies, strict=True) if size_in(reply) != below[p].size)
+
+        self._each(batches([path for path in below if path not in arrived]), ask)
         return wrong
+
+    def perform(
+        self,
+        operations: Sequence[Operation],
+        reported: Callable[[Step], AbstractContextManager[None]],
+        stage: str,
+    ) -> Sequence[Entry]:
+        """As any remote; connections for what is to be sent are opened meanwhile."""
+        for operation in operations:
+            if isinstance(operation, Put):
+                self._pool.expect(self._workers(operation.transfer))
+        return super().perform(operations, reported, stage)
+
+    def guard(self, operations: Sequence[Guard], reported: Callable[[Step], AbstractContextManager[None]]) -> None:
+        """Look whether all is as it must be: each directory is listed once."""
+        there = self.kinds([operation.path for operation in operations])
+        for operation in operations:
+            with told(operation, reported):
+                full = self._place.full(operation.path)
+                if isinstance(operation, Absent) and operation.path in there:
+                    raise RemoteExists(f"{full}: there is something already")
+                if not isinstance(operation, Absent) and operation.path not in there:
+                    raise RemoteMissing(f"{full}: there is no such file or directory")
+
+    def make_directories(
+        self, operations: Sequence[MakeDirectory], reported: Callable[[Step], AbstractContextManager[None]]
+    ) -> None:
+        """Make directories: the commands of many are on their way before the first is answered."""
+        for batch in batches(operations):
+            answers = self._answers([self._making(operation) for operation in batch], again=False)
+            for operation, answer in zip(batch, answers, strict=True):
+                with told(operation, reported):
+                    self._settle_made(operation, answer)
+
+    def _making(self, operation: MakeDirectory) -> Sequence[str]:
+        """The commands. What only its owner may enter is push's own: if it is there already, its mode is this one."""
+        made = self._place.command("MKD", operation.path)
+        private = operation.mode & 0o077 == 0 and self.server.chmod
+        return (made, self._place.chmod(operation.path, operation.mode)) if private else (made,)
+
+    def _settle_made(self, operation: MakeDirectory, answers: Sequence[Reply]) -> None:
+        made, *moded = answers
+        if not made.good:
+            error = self._do(lambda c: self._place.explained(c, made, operation.path, making=True, anew=True))
+            if not (operation.may_exist and isinstance(error, RemoteExists)):
+                raise error
+        elif moded:
+            self.server.heed_mode(moded[0])
+        else:
+            self.set_mode(operation.path, operation.mode)
+
+    def write_all(self, operations: Sequence[Write], reported: Callable[[Step], AbstractContextManager[None]]) -> None:
+        """Write files beside their places, one after the other; then they are renamed in one go."""
+        failure: RemoteError | None = None
+        written: list[Write] = []
+        for operation in operations:
+            try:
+                self.write(f"{operation.path}.new", [operation.data], operation.mode)
+            except RemoteError as error:
+                failure = error
+                with suppress(RemoteError):
+                    self.remove(f"{operation.path}.new")
+                break
+            written.append(operation)
+        for batch in batches(written):
+            moves = [Rename(f"{each.path}.new", each.path, f"{each.path}.old") for each in batch]
+            answers = self._answers([self._commands(move) for move in moves], again=False)
+            for operation, move, answer in zip(batch, moves, answers, strict=True):
+                with told(operation, reported):
+                    self._settle(move, answer)
+        if failure:
+            with told(operations[len(written)], reported):
+                raise failure
 
     def together(
         self, operations: Sequence[Independent], reported: Callable[[Step], AbstractContextManager[None]]
@@ -236,22 +226,46 @@ class FtpRemote(Remote):
             if entry.kind is Kind.SYMLINK:
                 with transfer.step(entry):
                     self.make_symlink(entry.link, path)
+        self._take_up(directory, transfer)
         files = [entry for entry in transfer.entries if entry.kind is Kind.FILE]
 
         def send(entry: Entry) -> None:
             mtime = transfer.time(entry) if transfer.keeps_times else None
             path = f"{directory}/{entry.path}"
+            resumes, resumed = True, False
 
             def store(connection: Connection) -> None:
-                content = lambda: transfer.content(entry)  # noqa: E731
-                self._place.store(connection, path, content, entry.size, mode=entry.mode, mtime=mtime)
+                def content(start: int) -> Iterable[bytes]:
+                    return transfer.rest(entry, start) if start else transfer.content(entry)
+
+                nonlocal resumed
+                store = self._place.store
+                resumed = store(connection, path, content, entry.size, mode=entry.mode, mtime=mtime, resume=resumes)
 
             self._over(path, store)
+            if resumed and not self._right(path, transfer, entry):
+                resumes = False
+                self._over(path, store)
+            self._arrived[path] = entry.size
 
         try:
-            transfer.each(files, send, workers=min(self._pool.most, max(1, len(files))))
+            transfer.each(files, send, workers=self._workers(transfer))
         except ExceptionGroup as group:
             raise leading(group) from None
+
+    def _right(self, path: str, transfer: Transfer, entry: Entry) -> bool:
+        """Whether a file that was gone on with is the right one, as far as the server gives a digest of it."""
+        digest = self.server.digest
+        if digest is None:
+            return True
+        (found,) = self._do(lambda connection: self._place.digests(connection, [path]))
+        with transfer.look(entry) as stream:
+            return found in {"", digest.of(pieces(stream))}
+
+    def _take_up(self, directory: str, transfer: Transfer) -> None:
+        """Move to their places the beginnings of files that are there. One that went away is sent whole."""
+        for batch in batches([(old, f"{directory}/{path}") for path, old in transfer.begun.items()]):
+            self._answers([self._commands(Rename(*each)) for each in batch], again=False)
 
     def remove_tree(self, path: str) -> None:
         """Remove what is there, and all in it."""
@@ -283,12 +297,16 @@ class FtpRemote(Remote):
     ) -> None:
         """Do operations of one class, and report each."""
         commands = [self._commands(operation) for operation in batch]
-        flat = [command for each in commands for command in each]
-        replies = iter(self._do(lambda connection: connection.ask(*flat), again=not isinstance(batch[0], Rename)))
-        answers = [[next(replies) for _ in each] for each in commands]
+        answers = self._answers(commands, again=not isinstance(batch[0], Rename))
         for operation, answer in zip(batch, answers, strict=True):
             with told(operation, reported):
                 self._settle(operation, answer)
+
+    def _answers(self, commands: Sequence[Sequence[str]], *, again: bool) -> Sequence[Sequence[Reply]]:
+        """The answers to the commands of several operations, which are sent in one go."""
+        flat = [command for each in commands for command in each]
+        replies = iter(self._do(lambda connection: connection.ask(*flat), again=again))
+        return [[next(replies) for _ in each] for each in commands]
 
     def _commands(self, operation: Independent) -> Sequence[str]:
         match operation:
@@ -319,52 +337,9 @@ class FtpRemote(Remote):
                 self.rename(old, new)
                 self.remove(aside)
 
-    # What everything is built from.
-
-    def _do(self, work: Callable[[Connection], T], *, again: bool = True) -> T:
-        """The result of ``work`` on a connection.
-
-        When the server hangs up, it is done once more on another one: if it may be done ``again``, or was not begun.
-        """
-        try:
-            with self._pool.one() as connection:
-                return work(connection)
-        except RemoteLost as error:
-            silent = isinstance(error.__cause__, TimeoutError)
-            if silent or not (again or isinstance(error, Dropped)) or self._cancelled.is_set():
-                raise
-            lost = error
-        try:
-            with self._pool.one() as connection:
-                return work(connection)
-        except RemoteError:
-            raise
-        except TargetError as error:
-            raise lost from error
-
-    def _ask(self, command: str) -> Reply:
-        return self._do(lambda connection: connection.ask(command)[0])
-
-    def _check(self, reply: Reply, path: str) -> None:
-        """Raise the error of a command about ``path``."""
-        if not reply.good:
-            raise self._do(lambda connection: self._place.explained(connection, reply, path))
-
-    def _each(self, items: Sequence[T], work: Callable[[T], object]) -> None:
-        """Do ``work`` for every item, as many at a time as there may be connections."""
-        if len(items) < 2:
-            for item in items:
-                work(item)
-            return
-        with ThreadPoolExecutor(min(self._pool.most, len(items)), thread_name_prefix="ftp") as threads:
-            done = [threads.submit(work, item) for item in items]
-        errors = [error for each in done if isinstance(error := each.exception(), Exception)]
-        if errors:
-            raise leading(ExceptionGroup("", errors))
-
 
 @contextmanager
-def told(operation: Independent, reported: Callable[[Step], AbstractContextManager[None]]) -> Iterator[None]:
+def told(operation: Operation, reported: Callable[[Step], AbstractContextManager[None]]) -> Iterator[None]:
     """Report the step of an operation, and say which it was with an error."""
     with reported(operation.step) if operation.step else nullcontext():
         try:
@@ -374,21 +349,11 @@ def told(operation: Independent, reported: Callable[[Step], AbstractContextManag
             raise
 
 
+def depth(path: str) -> int:
+    """How many directories lead to ``path``, the root's own being one more than none."""
+    return path.count("/") + bool(path)
+
+
 def batches(items: Sequence[T]) -> list[Sequence[T]]:
     """``items`` in parts whose commands are sent at once."""
     return [items[start : start + AHEAD] for start in range(0, len(items), AHEAD)]
-
-
-def leading(group: ExceptionGroup[Exception]) -> Exception:
-    """Of several failures, where all are the remote's, the one that says most; else all of them."""
-    errors = [error for error in group.exceptions if isinstance(error, RemoteError)]
-    if len(errors) < len(group.exceptions):
-        return group if len(group.exceptions) > 1 else group.exceptions[0]
-    return next((error for error in errors if not isinstance(error, RemoteLost)), errors[0])
-
-
-def absolute(path: str, home: str) -> str:
-    """``path`` on the server, which may be relative to ``home``, or begin with ``~``."""
-    path = "" if path == "~" else path.removeprefix("~/")
-    whole = path if path.startswith("/") else f"{home}/{path}"
-    return "/" + "/".join(part for part in whole.split("/") if part not in {"", "."})

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from pushkit.files import RemoteError
+from pushkit_ftp.digest import Digest
 from pushkit_ftp.options import FtpOptions, one_line, parse_host
 from pushkit_ftp.replies import Reply
 
 #: Seconds from which on an answer takes long, and how many connections there are to a server near by, or far away.
-FAR, NEARBY, FARAWAY = 0.005, 4, 16
+FAR, NEARBY, FARAWAY = 0.005, 2, 16
 #: Codes of a server that does not know a command, or not for this user.
 UNKNOWN = {500, 501, 502, 503, 504}
 
@@ -20,39 +22,45 @@ UNKNOWN = {500, 501, 502, 503, 504}
 class Server:
     """One server, shared by all connections to it.
 
-    ``warn`` tells a person something. What is learned: the ``features`` it names (RFC 2389), in capitals; the directory
+    ``warn`` tells a person something. What is learned: the ``features`` it names (RFC 2389), in capitals, with
+    what follows each; the best ``digest`` of files that it gives; the directory
     ``home`` that a login starts in; ``epsv``, whether that command leads to data connections; ``chmod`` and ``times``,
-    whether it sets modes and times; ``appends``; ``greeting``, who answered; ``protection``, how the connection is
-    secured; ``round_trip``, the seconds that an answer takes. What a person was ``told``, they are not told again.
+    whether it sets modes and times; ``appends`` to files and ``resumes`` them;
+    ``greeting``, who answered; ``protection``, how the connection is
+    secured; ``round_trip``, the seconds that an answer takes; ``known``, that there was a login, with a
+    password. What a person was ``told``, they are not told again.
     """
 
     options: FtpOptions
     context: ssl.SSLContext
     password: str
     warn: Callable[[str], None]
-    features: frozenset[str] = frozenset()
+    features: Mapping[str, str] = field(default_factory=dict)
+    digest: Digest | None = None
     home: str = "/"
     epsv: bool = True
     chmod: bool = True
     times: bool = True
     appends: bool = True
+    resumes: bool = True
     greeting: str = ""
     protection: str = "no TLS"
     round_trip: float = 0.0
+    known: bool = False
     told: set[str] = field(default_factory=set)
 
-    @property
+    @cached_property
     def host(self) -> str:
         """Its name, or its address."""
         return parse_host(self.options.host).host
 
-    @property
+    @cached_property
     def port(self) -> int:
         """Its port."""
         usual = 990 if self.options.tls == "implicit" else 21
         return parse_host(self.options.host).port or self.options.port or usual
 
-    @property
+    @cached_property
     def where(self) -> str:
         """What it is called in messages."""
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
@@ -66,6 +74,11 @@ class Server:
     def named(self, wired: str) -> str:
         """The reverse of `wired`."""
         return wired.encode("latin-1").decode(self.options.encoding, "surrogateescape")
+
+    @property
+    def can_resume(self) -> bool:
+        """Whether it may go on with a file of which a beginning is there (RFC 3659, 5)."""
+        return self.resumes and "REST" in self.features
 
     @property
     def in_turn(self) -> bool:

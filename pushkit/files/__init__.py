@@ -11,7 +11,19 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pushkit.files.errors import RemoteDenied, RemoteError, RemoteExists, RemoteFull, RemoteLost, RemoteMissing
-    from pushkit.files.operation import Independent, Remove, RemoveDirectory, Rename, SetMode
+    from pushkit.files.operation import (
+        Absent,
+        Guard,
+        Independent,
+        MakeDirectory,
+        Operation,
+        Put,
+        Remove,
+        RemoveDirectory,
+        Rename,
+        SetMode,
+        Write,
+    )
     from pushkit.files.options import FileOptions
     from pushkit.files.remote import Capabilities, Remote, pieces
     from pushkit.files.scripts import GRACE, Shell, probing
@@ -30,11 +42,17 @@ _MODULES = {
         "RemoteMissing",
     ),
     "operation": (
+        "Absent",
+        "Guard",
         "Independent",
+        "MakeDirectory",
+        "Operation",
+        "Put",
         "Remove",
         "RemoveDirectory",
         "Rename",
         "SetMode",
+        "Write",
     ),
     "options": ("FileOptions",),
     "remote": (
@@ -64,11 +82,16 @@ _MODULES = {
 
 __all__ = [
     "GRACE",
+    "Absent",
     "Capabilities",
     "FileOptions",
     "FileStrategy",
     "Found",
+    "Guard",
     "Independent",
+    "MakeDirectory",
+    "Operation",
+    "Put",
     "Remote",
     "RemoteDenied",
     "RemoteError",
@@ -85,6 +108,7 @@ __all__ = [
     "ShellResult",
     "Stat",
     "Transfer",
+    "Write",
     "foreseen",
     "pieces",
     "probing",

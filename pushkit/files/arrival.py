@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pushkit import manifest
 from pushkit.amount import counted
 from pushkit.files.batch import DESK
 from pushkit.files.errors import RemoteError
 from pushkit.files.operation import Copy, Operation, Rename
+from pushkit.files.ranges import UNIT
 from pushkit.files.remote import Remote
 from pushkit.files.survey import LIMIT, State, Survey
 from pushkit.files.ticket import RELEASE_ID, number_of
@@ -20,17 +21,22 @@ from pushkit.strategy import Run
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """``entries`` that lie whole below ``directory``."""
+    """``entries`` that lie whole below ``directory``; how much there is of large ones that were ``begun``, by path."""
 
     directory: str
     entries: Sequence[Entry]
+    begun: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Arrivals:
-    """What several pushes that died left, no entry twice."""
+    """What several pushes that died left, no entry twice.
+
+    ``begun`` are large files that had arrived in part: where the longest beginning of each lies, by its path.
+    """
 
     found: Sequence[Arrival] = ()
+    begun: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def paths(self) -> frozenset[str]:
@@ -69,26 +75,43 @@ def arrived(remote: Remote, survey: Survey, tree: str, wanted: Sequence[Entry]) 
     names = filter(RELEASE_ID.fullmatch, survey.names(survey.state.incoming))
     left = [entry for entry in wanted if entry.kind is Kind.FILE and entry.size]
     found: list[Arrival] = []
+    begun: dict[str, tuple[int, str]] = {}
     for dead in sorted((name for name in names if number_of(name) not in queued), key=number_of, reverse=True):
-        if left and (arrival := whole(remote, survey.state, dead, tree, left)):
+        if not left:
+            break
+        arrival = whole(remote, survey.state, dead, tree, left)
+        if arrival.entries:
             found.append(arrival)
             there = set(arrival.entries)
             left = [entry for entry in left if entry not in there]
-    return Arrivals(found)
+        for path, size in arrival.begun.items():
+            begun[path] = max(begun.get(path, (0, "")), (size, f"{arrival.directory}/{path}"))
+    open_ = {entry.path for entry in left}
+    return Arrivals(found, {path: where for path, (_, where) in begun.items() if path in open_})
 
 
-def whole(remote: Remote, state: State, dead: str, tree: str, files: Sequence[Entry]) -> Arrival | None:
+def whole(remote: Remote, state: State, dead: str, tree: str, files: Sequence[Entry]) -> Arrival:
     """Those of ``files`` that the push of the release ``dead`` had sent whole."""
+    directory = f"{state.incoming}/{dead}/{tree}"
     try:
         intended = set(manifest.decode(intention(remote, state, dead)))
-        directory = f"{state.incoming}/{dead}/{tree}"
         sent = [entry for entry in files if entry in intended]
         wrong = set(remote.verify(directory, sent)) if sent else set()
+        begun = beginnings(remote, directory, wrong) if remote.capabilities.resumes else {}
     except (RemoteError, ValueError):
         # It died before it had said anything, or what it left is damaged: all is sent.
-        return None
-    there = [entry for entry in sent if entry not in wrong]
-    return Arrival(directory, there) if there else None
+        return Arrival(directory, ())
+    return Arrival(directory, [entry for entry in sent if entry not in wrong], begun)
+
+
+def beginnings(remote: Remote, directory: str, entries: Iterable[Entry]) -> dict[str, int]:
+    """How much of each large one of ``entries`` lies below ``directory``, by path, in bytes."""
+    found = {}
+    for entry in entries:
+        stat = remote.stat(f"{directory}/{entry.path}") if entry.size >= UNIT else None
+        if stat and stat.kind is Kind.FILE and 0 < stat.size < entry.size:
+            found[entry.path] = stat.size
+    return found
 
 
 def intention(remote: Remote, state: State, release: str) -> bytes:

@@ -19,7 +19,7 @@ it when its content is damaged.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 
@@ -29,7 +29,7 @@ from pushkit.errors import Interrupted, Overtaken, PushFailed, PushRefused, Targ
 from pushkit.files import journal as journals
 from pushkit.files import place
 from pushkit.files.actual import findings
-from pushkit.files.arrival import arrived
+from pushkit.files.arrival import Arrivals, arrived
 from pushkit.files.diff import Difference, difference
 from pushkit.files.errors import RemoteExists
 from pushkit.files.ground import Ground, as_unknown, reach, with_ways
@@ -46,7 +46,7 @@ from pushkit.files.operation import (
     Verify,
     Write,
 )
-from pushkit.files.queue import STALE, Queue, expired, expiring
+from pushkit.files.queue import FEW, KEPT, STALE, Queue, expired, expiring
 from pushkit.files.ranges import LARGE
 from pushkit.files.recovery import (
     JOURNAL,
@@ -68,17 +68,9 @@ from pushkit.model import Action, Entry, Finding, Kind, Plan, Release, Severity,
 from pushkit.snapshot import Snapshot
 from pushkit.strategy import Run, one_line
 
-#: What says that releases were pushed here.
-RELEASES = place.STATE / "format"
-LOOK = Look(STATE, trees=(LIVE, JOURNAL, STATE.manifests), looked=(STATE.incoming, STATE.manifests, RELEASES))
-#: For servers that read it; the modes keep the others out.
-GUARD = b"""<IfModule mod_authz_core.c>
-Require all denied
-</IfModule>
-<IfModule !mod_authz_core.c>
-Deny from all
-</IfModule>
-"""
+#: What says that releases were pushed here, or trees that are swapped.
+OTHERS = {"releases": place.STATE / "format", "swap": place.SWAP / "format"}
+LOOK = Look(STATE, trees=(LIVE, JOURNAL, STATE.manifests), looked=(STATE.incoming, STATE.manifests, *OTHERS.values()))
 
 
 @dataclass(frozen=True)
@@ -110,11 +102,13 @@ class Mirror(Layout):
         """What the target holds. Refuses what this layout did not make."""
         found = LOOK.at(self._remote, self._known)
         found.check(STATE.incoming, STATE.manifests, STATE.pushes)
-        if RELEASES in found.found:
-            raise PushRefused(
-                f"{self._remote.root} holds releases; nothing was sent",
-                hint='set layout = "releases", or push to another path',
-            )
+        for layout, sign in OTHERS.items():
+            if sign in found.found:
+                raise PushRefused(
+                    f"{self._remote.root} holds {'releases' if layout == 'releases' else 'trees of the layout swap'}; "
+                    "nothing was sent",
+                    hint=f'set layout = "{layout}", or push to another path',
+                )
         return found
 
     def live(self, survey: Survey | None = None) -> str:
@@ -382,7 +376,7 @@ class Mirror(Layout):
         arrivals = arrived(self._remote, survey, TREE, found.send)
         arrivals.tell(self._run, steps)
         written = journals.journal((release, plan.live), plan.before, after, found, plan.ground.kinds)
-        transfer = self._transfer(found, steps, snapshot, arrivals.paths)
+        transfer = self._transfer(found, steps, snapshot, arrivals)
         verifying = Verify(tree, found.send, step=verify)
         operations: list[Operation] = [
             *first,
@@ -431,9 +425,8 @@ class Mirror(Layout):
             if step.action is Action.REMOVE or path in modes
         }
 
-    def _transfer(
-        self, found: Difference, steps: dict[str, Step], snapshot: Snapshot, there: Collection[str]
-    ) -> Transfer:
+    def _transfer(self, found: Difference, steps: dict[str, Step], snapshot: Snapshot, arrivals: Arrivals) -> Transfer:
+        there = arrivals.paths
         sent = {entry.path for entry in found.send}
         ways = {way for path in sent for way in above(path)}
         # Directories are made writable first, so that read-only ones can be filled.
@@ -445,7 +438,7 @@ class Mirror(Layout):
         modes = {entry.path for entry in found.modes}
         told = {path: step for path, step in steps.items() if path not in modes and path not in there}
         bases = {old.path: old.path for old in found.replaced if old.size >= LARGE}
-        return Transfer(snapshot, entries, told, self._run, self._times, bases=bases)
+        return Transfer(snapshot, entries, told, self._run, self._times, bases=bases, begun=arrivals.begun)
 
     def _preparing(self, survey: Survey) -> list[Operation]:
         """Make what the layout needs where it is missing."""
@@ -455,13 +448,14 @@ class Mirror(Layout):
             if path not in survey.found
         ]
         if STATE / "format" not in survey.found:
-            operations.append(Write(STATE / ".htaccess", GUARD, 0o644))
+            operations.append(Write(STATE / ".htaccess", place.GUARD, 0o644))
             operations.append(Write(STATE / "format", f"{FORMAT}\n".encode()))
         return operations
 
     def _pruning(self, ticket: Ticket, survey: Survey, live: str) -> list[Operation]:
         """Remove what dead pushes left, manifests that are not ``live``'s, and old tickets."""
-        return [*self._clearing(survey, ticket.number, live), *expiring(survey, [number_of(live)])]
+        kept = KEPT if self._remote.capabilities.scripts else FEW
+        return [*self._clearing(survey, ticket.number, live), *expiring(survey, [number_of(live)], kept)]
 
     def _clearing(self, survey: Survey, number: int, live: str) -> list[Operation]:
         """Remove the stages of pushes before ``number`` that have ended, and their manifests but that of ``live``."""

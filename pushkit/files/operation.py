@@ -32,17 +32,20 @@ class Independent(Operation, ABC):
 
 
 @dataclass(frozen=True, slots=True)
-class Absent(Operation):
-    """There must be nothing at ``path``; else `RemoteExists`, and what follows is not done."""
+class Guard(Operation, ABC):
+    """Something must be so at ``path``, or what follows is not done. It changes nothing."""
 
     path: str
 
 
 @dataclass(frozen=True, slots=True)
-class Present(Operation):
-    """There must be something at ``path``; else `RemoteMissing`, and what follows is not done."""
+class Absent(Guard):
+    """There must be nothing at ``path``; else `RemoteExists`."""
 
-    path: str
+
+@dataclass(frozen=True, slots=True)
+class Present(Guard):
+    """There must be something at ``path``; else `RemoteMissing`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,10 +69,14 @@ class FileOptions(Options):
     """The options that every file strategy has."""
 
     path: str = Field(min_length=1, description="The directory on the target: what is pushed lies in it.")
-    layout: Literal["releases", "mirror"] = Field(
+    layout: Literal["releases", "mirror", "swap"] = Field(
         default="releases",
         description="How pushes lie on the target: `releases` gives each a directory, `current` links to the live one; "
-        "`mirror` puts the files right into `path`, beside those that are there.",
+        "`mirror` puts the files right into `path`, beside those that are there; `swap` puts another directory in the "
+        "place of `live` by two renames.",
+    )
+    live: str = Field(
+        default="current", description='What the live directory in `path` is called, with layout = "swap".'
     )
     keep: int = Field(
         default=5, ge=1, description="How many good releases stay on the target, the live one among them."
@@ -108,6 +112,10 @@ class FileOptions(Options):
     def _of_releases(self) -> Self:
         needs = ("shared", "before_switch", "after_switch", "environment", "hard_links")
         named = [name for name in needs if getattr(self, name)]
-        if self.layout == "mirror" and named:
-            raise ValueError(f'`{"`, `".join(named)}`: only for layout = "releases", since a mirror is one directory')
+        if self.layout != "releases" and named:
+            raise ValueError(f'`{"`, `".join(named)}`: only for layout = "releases"')
+        if self.layout != "swap" and "live" in self.model_fields_set:
+            raise ValueError('`live`: only for layout = "swap"')
+        if "/" in self.live or self.live in {"", ".", ".."} or self.live.startswith((".ht", ".push")):
+            raise ValueError("`live`: expected the name of a directory in `path`, such as htdocs")
         return self

@@ -13,6 +13,7 @@ from pushkit.files.operation import (
     Append,
     Copy,
     Fence,
+    Guard,
     Independent,
     Log,
     MakeDirectory,
@@ -98,15 +99,29 @@ def perform(
     remote: Remote, operations: Sequence[Operation], reported: Callable[[Step], AbstractContextManager[None]]
 ) -> Sequence[Entry]:
     """See `Remote.perform`."""
-    for kind, run in groupby(operations, key=type):
+    for kind, run in groupby(operations, key=kind_of):
         if issubclass(kind, Independent):
             for wave in waves([each for each in run if isinstance(each, Independent)]):
                 remote.together(wave, reported)
+            continue
+        if kind is Guard:
+            remote.guard([each for each in run if isinstance(each, Guard)], reported)
+            continue
+        if kind is MakeDirectory:
+            remote.make_directories([each for each in run if isinstance(each, MakeDirectory)], reported)
+            continue
+        if kind is Write:
+            remote.write_all([each for each in run if isinstance(each, Write)], reported)
             continue
         for operation in run:
             if wrong := perform_reported(remote, operation, reported):
                 return wrong
     return ()
+
+
+def kind_of(operation: Operation) -> type[Operation]:
+    """Its class, by which those that follow each other may be done together."""
+    return Guard if isinstance(operation, Guard) else type(operation)
 
 
 def waves(operations: Sequence[Independent]) -> list[list[Independent]]:

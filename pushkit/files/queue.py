@@ -53,8 +53,9 @@ from pushkit.strategy import Run
 STALE, BEATS = 60.0, 6
 #: Seconds between two looks at the queue.
 PAUSE = 1.0
-#: So many tickets that have ended stay where they are; the log remembers them all.
-KEPT = 30
+#: So many tickets that have ended stay where they are, and so many where each has to be asked for by itself; the log
+#: remembers them all.
+KEPT, FEW = 30, 3
 #: How the name of a ticket ends that is being removed.
 EXPIRED = ".expired"
 
@@ -381,13 +382,14 @@ def over(ticket: Ticket) -> bool:
     return runs(ticket.machine, ticket.process) is False
 
 
-def expiring(survey: Survey, keep: Sequence[int]) -> list[Operation]:
+def expiring(survey: Survey, keep: Sequence[int], kept: int = 0) -> list[Operation]:
     """Remove the tickets that have ended, are not among the newest, and whose numbers are not in ``keep``.
 
-    Each loses its name first: half gone, it would look like one that has not ended.
+    There are ``kept`` newest ones, by default `KEPT`. Each loses its name first: half gone, it would look like one that
+    has not ended.
     """
     operations: list[Operation] = [RemoveTree(path) for path in expired(survey)]
-    for ticket in [each for each in survey.tickets if each.ended and each.number not in keep][:-KEPT]:
+    for ticket in [each for each in survey.tickets if each.ended and each.number not in keep][: -(kept or KEPT)]:
         place = survey.state.ticket(ticket.number)
         operations += [Rename(place, place + EXPIRED), RemoveTree(place + EXPIRED)]
     return operations

@@ -49,7 +49,7 @@ from pushkit.files.operation import (
     Rename,
     Write,
 )
-from pushkit.files.place import CURRENT, MIRROR, RELEASES, STATE, TREE, look_for
+from pushkit.files.place import CURRENT, MIRROR, RELEASES, STATE, SWAP, TREE, look_for
 from pushkit.files.queue import STALE, Entrance, Queue, now
 from pushkit.files.remote import Remote
 from pushkit.files.shared import Shared
@@ -129,6 +129,11 @@ class Releases(Layout):
             raise PushRefused(
                 f"{self._remote.root} is a mirror, with the project itself in it; nothing was sent",
                 hint='set layout = "mirror", or push to another path',
+            )
+        if SWAP / "format" in found.found:
+            raise PushRefused(
+                f"{self._remote.root} holds trees of the layout swap; nothing was sent",
+                hint='set layout = "swap", or push to another path',
             )
         return found
 

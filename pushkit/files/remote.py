@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 from pushkit.files import primitives
 from pushkit.files.errors import RemoteError, RemoteExists, RemoteLost, RemoteMissing
-from pushkit.files.operation import Independent, Operation
+from pushkit.files.operation import Guard, Independent, MakeDirectory, Operation, Write
 from pushkit.files.stat import Found, Stat, safe_name
 from pushkit.files.transfer import Transfer
 from pushkit.model import Entry, Finding, Kind, Step
@@ -28,7 +28,7 @@ class Capabilities:
     ``copies``: it copies files to files by itself, so that `Remote.copy` sends no content. ``links``: it makes hard
     links. ``digests``: it computes sha256 by itself, so that `Remote.verify` compares content and not only sizes.
     ``scripts``: `Remote.collect` and `Remote.perform` take one round trip each. ``commands``: it runs commands of the
-    user's.
+    user's. ``resumes``: `Remote.put` goes on with a large file of which a beginning is there.
     """
 
     copies: bool = False
@@ -36,6 +36,7 @@ class Capabilities:
     digests: bool = False
     scripts: bool = False
     commands: bool = False
+    resumes: bool = False
 
 
 class Remote(ABC):
@@ -200,6 +201,26 @@ class Remote(ABC):
 
         They may be done at once and in any order; those that are under way when one fails may be done all the same.
         """
+        for operation in operations:
+            primitives.perform_reported(self, operation, reported)
+
+    def guard(self, operations: Sequence[Guard], reported: Callable[[Step], AbstractContextManager[None]]) -> None:
+        """Look whether all is as it must be, each operation with its step ``reported``."""
+        for operation in operations:
+            primitives.perform_reported(self, operation, reported)
+
+    def make_directories(
+        self, operations: Sequence[MakeDirectory], reported: Callable[[Step], AbstractContextManager[None]]
+    ) -> None:
+        """Make directories, parents first, each with its step ``reported``.
+
+        Several may be under way at once: of those that follow one that fails, some may be made all the same.
+        """
+        for operation in operations:
+            primitives.perform_reported(self, operation, reported)
+
+    def write_all(self, operations: Sequence[Write], reported: Callable[[Step], AbstractContextManager[None]]) -> None:
+        """Write files, each with its step ``reported``. Several may be under way at once, as in `make_directories`."""
         for operation in operations:
             primitives.perform_reported(self, operation, reported)
 

@@ -51,9 +51,16 @@ class FileStrategy(Strategy[FileOptionsT]):
         from pushkit.files.mirror import LOOK as MIRROR  # noqa: PLC0415
         from pushkit.files.place import look_for  # noqa: PLC0415
         from pushkit.files.shared import Shared  # noqa: PLC0415
+        from pushkit.files.swap import looking  # noqa: PLC0415
 
-        look = MIRROR if self.options.layout == "mirror" else look_for(Shared(self.options.shared))
-        return look.script(Known(self.run))
+        known = Known(self.run)
+        match self.options.layout:
+            case "releases":
+                return look_for(Shared(self.options.shared)).script(known)
+            case "mirror":
+                return MIRROR.script(known)
+            case "swap":
+                return looking(self.options.live).script(known)
 
     def connect(self) -> None:
         """Open the remote."""
@@ -66,6 +73,11 @@ class FileStrategy(Strategy[FileOptionsT]):
         times = self._time if options.mtimes else None
         if options.layout == "mirror":
             self._layout: Layout = Mirror(self.remote, self.run, times=times)
+            return
+        if options.layout == "swap":
+            from pushkit.files.swap import Swap  # noqa: PLC0415
+
+            self._layout = Swap(self.remote, self.run, options.live, times=times)
             return
         self._layout = Releases(
             self.remote,

@@ -28,7 +28,9 @@ class Transfer:
 
     A directory that only has to be there for what is in it has no step. ``times`` gives the time of a file, where files
     keep the project's. ``bases`` are the files on the target whose place some take, by path: much of
-    their content may be the same. ``supply`` is where many hosts that lack the same get it from.
+    their content may be the same. ``supply`` is where many hosts that lack the same get it from. ``begun`` tells where
+    on the target the beginning of some large ones lies, by path; a remote with `Capabilities.resumes` moves it to its
+    place.
     """
 
     _times: Callable[[Entry], float] | None = None
@@ -36,6 +38,7 @@ class Transfer:
     supply: Supply | None = None
     #: Whether the target fetches it.
     fetches = False
+    begun: Mapping[str, str] = {}
 
     def __init__(
         self,
@@ -47,9 +50,11 @@ class Transfer:
         *,
         bases: Mapping[str, str] | None = None,
         supply: Supply | None = None,
+        begun: Mapping[str, str] | None = None,
     ) -> None:
         self.entries = entries
         self.bases = bases or {}
+        self.begun = begun or {}
         #: The paths of those of which a remote has sent only what differs.
         self.patched: set[str] = set()
         self._times = times
@@ -141,6 +146,19 @@ class Transfer:
         step = next(iter(self._steps.values()), None)
         if step and size:
             self._run.progress(step, size)
+
+    def rest(self, entry: Entry, start: int) -> Iterator[bytes]:
+        """The content from ``start`` on, all of it verified, also what is before that and does not travel."""
+        step = self._steps.get(entry.path)
+        with self.look(entry) as stream:
+            while piece := stream.read(WHOLE):
+                self._run.check()
+                skipped = min(start, len(piece))
+                start -= skipped
+                if skipped < len(piece):
+                    if step:
+                        self._run.progress(step, len(piece) - skipped)
+                    yield piece[skipped:]
 
     def only(self, entries: Sequence[Entry]) -> Transfer:
         """The same with other ``entries``, which are among these."""

@@ -86,6 +86,9 @@ class Given(Transfer):
     def part(self, entry: Entry, start: int, end: int) -> Iterator[bytes]:
         yield from pieces(io.BytesIO(self._contents[entry.path][start:end]))
 
+    def rest(self, entry: Entry, start: int) -> Iterator[bytes]:
+        yield from self.part(entry, start, entry.size)
+
     def content(self, entry: Entry) -> Iterator[bytes]:
         with self.open(entry) as stream:
             yield from pieces(stream)

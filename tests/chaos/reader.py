@@ -103,6 +103,28 @@ class MirrorVisitor(Visitor):
         return found
 
 
+class SwapVisitor(Visitor):
+    """Reads a directory that is put in the place of another by two renames: what is there is wholly one version."""
+
+    def visit(self) -> None:
+        """Read all of it from the directory that is there, however that is called meanwhile."""
+        try:
+            directory = os.open(self._current, os.O_RDONLY | os.O_DIRECTORY)
+        except FileNotFoundError:
+            return  # between the two renames
+        try:
+            tree = Path(f"/proc/self/fd/{directory}")
+            versions = {version for name in pages.CHANGING if (version := self._read(tree, name)) is not None}
+            if len(versions) == 1 and self._current.stat().st_ino == os.fstat(directory).st_ino:
+                self._saw(versions.pop())
+            elif len(versions) > 1:
+                self.problems.append(f"of several versions: {versions}")
+        except FileNotFoundError:
+            pass
+        finally:
+            os.close(directory)
+
+
 class Starer(Visitor):
     """Looks at one file through ``current``, and at nothing else."""
 
@@ -117,7 +139,7 @@ class Starer(Visitor):
             self.problems.append(f"gap: {error}")
 
 
-VISITORS = {"releases": Visitor, "mirror": MirrorVisitor, "stare": Starer}
+VISITORS = {"releases": Visitor, "mirror": MirrorVisitor, "swap": SwapVisitor, "stare": Starer}
 
 
 @contextmanager

@@ -289,6 +289,56 @@ class MirrorSite(Site):
         assert "good" not in outcomes, outcomes
 
 
+class SwapSite(Site):
+    """A site whose target has a directory that is put in the place of another."""
+
+    layout = "swap"
+    state = ".htswap"
+    root_has = ("current",)
+    state_has = (".htaccess", "live", "retired")
+
+    @property
+    def live(self) -> int:
+        """The version that is live, whole."""
+        return pages.whole(self.local / "current")
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether there is a journal."""
+        return (self.local / self.state / "journal").exists()
+
+    def watch(self) -> Callable[[], bool]:
+        """What says whether it is being changed."""
+        return lambda: self.unfinished
+
+    def between(self, was: int, wanted: int) -> int:
+        """As there; between the two renames, each of the two is somewhere else as a whole."""
+        self._rest()
+        if (self.local / "current").exists():
+            return super().between(was, wanted)
+        assert self.unfinished
+        old = [pages.whole(tree) for tree in (self.local / self.state / "retired").iterdir()]
+        new = [pages.whole(tree) for tree in (self.local / self.state / "incoming").glob("*/tree")]
+        assert (max(old), new) == (was, [wanted])
+        return -1
+
+    def needed(self) -> int:
+        """All of it, at most: what is taken from the tree before the live one depends on how that died."""
+        return sum(len(pages.page(name, each)) for name, each in pages.names(self.version).items())
+
+    def _check_live(self, state: Path) -> None:
+        """What is live is whole, and so is what was before it, where its manifest is there."""
+        assert set(os.listdir(self.local)) == {self.state, *self.root_has}
+        release = (state / "live").read_text().strip()
+        trees = {release: self.local / "current"} | {tree.name: tree for tree in (state / "retired").iterdir()}
+        assert len(trees) <= 2
+        known = os.listdir(state / "manifests")
+        assert release in known
+        assert set(known) <= set(trees)
+        for each in known:
+            check_manifest(state / "manifests" / each, pages.whole(trees[each]))
+
+
 def holds(path: Path, content: bytes) -> bool:
     """Whether there is a file with that content."""
     try:
@@ -329,7 +379,7 @@ def told(what: str) -> Iterator[None]:
         raise
 
 
-SITES = {site.layout: site for site in (Site, MirrorSite)}
+SITES = {site.layout: site for site in (Site, MirrorSite, SwapSite)}
 #: The fixture `site`: each layout, pushed to in each way; those that a server has.
 ALL = [f"{layout}-{way}" for layout in SITES for way in ("dir", "ssh", "sftp_only")]
 REMOTE = [each for each in ALL if not each.endswith("dir")]

@@ -71,7 +71,7 @@ def spread(total: int, parts: int) -> list[int]:
     return sorted(generator.sample(range(1, total + 1), parts))
 
 
-@pytest.mark.parametrize("site", ["releases-dir", "mirror-dir"], indirect=True)
+@pytest.mark.parametrize("site", ["releases-dir", "mirror-dir", "swap-dir"], indirect=True)
 def test_killed_right_before_any_change_of_a_directory(site: Site) -> None:
     total = changes(site)
     assert 20 < total < 500

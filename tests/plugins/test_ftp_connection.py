@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import socket
 import threading
@@ -27,6 +28,7 @@ from pushkit.testing import (
     FaultProxy,
     FtpServer,
     ProFtpdFtp,
+    PureFtpd,
     PyFtpd,
     VsFtpd,
     Way,
@@ -34,6 +36,9 @@ from pushkit.testing import (
 )
 from pushkit.testing.given import Given, lying
 from pushkit.testing.plugin import require
+from pushkit_ftp.connection import Connection, connected
+from pushkit_ftp.digest import Digest, offered
+from pushkit_ftp.replies import Reply
 
 
 @contextmanager
@@ -244,7 +249,7 @@ def test_a_server_far_away_gets_more_connections_and_no_more_than_are_allowed(py
     with remote_on(pyftpd_server) as near:
         assert near.server.round_trip > 0
         near.server.round_trip = 0.004  # whatever else this machine does
-        assert near.server.connections == 4
+        assert near.server.connections == 2
     with FaultProxy((pyftpd_server.host, pyftpd_server.port), delay=0.01) as far:
         with remote_on(pyftpd_server, port=far.port) as remote:
             assert remote.server.round_trip >= 0.01
@@ -291,18 +296,18 @@ class Cut:
         self._server = server
         self._fault = fault
         self._after = after
-        self._connect = socket.create_connection
+        self._connect = connected
         self._relays: list[FaultProxy] = []
 
-    def __call__(self, address: tuple[str, int], *arguments: object, **more: object) -> socket.socket:
-        if address[1] == self._server.port or not self.left or threading.current_thread().name == "proxy":
-            return self._connect(address, *arguments, **more)  # type: ignore[arg-type]
+    def __call__(self, address: tuple[str, int], family: socket.AddressFamily, timeout: float) -> socket.socket:
+        if not self.left:
+            return self._connect(address, family, timeout)
         self.left -= 1
         relay = FaultProxy(address)
         relay.start()
         relay.cut(self._fault, self._after, Way.UP)
         self._relays.append(relay)
-        return self._connect((relay.host, relay.port), *arguments, **more)  # type: ignore[arg-type]
+        return self._connect((relay.host, relay.port), family, timeout)
 
     def stop(self) -> None:
         for relay in self._relays:
@@ -321,11 +326,11 @@ def test_a_data_connection_that_ends_in_the_middle_is_no_success(
         remote_on(server, directory.path, timeout=5) as remote,
     ):
         once, always = (Cut(server, fault, 50_000, count) for count in (1, 100))
-        monkeypatch.setattr("socket.create_connection", once)
+        monkeypatch.setattr("pushkit_ftp.connection.connected", once)
         remote.write("file", [b"x" * 200_000], 0o644)
         assert (directory.local / "file").stat().st_size == 200_000, "it is sent again"
         assert once.left == 0
-        monkeypatch.setattr("socket.create_connection", always)
+        monkeypatch.setattr("pushkit_ftp.connection.connected", always)
         with pytest.raises(RemoteError):
             remote.write("other", [b"x" * 200_000], 0o644)
         for cut in (once, always):
@@ -361,3 +366,117 @@ def test_nothing_stays_of_a_connection(pyftpd_server: FtpServer) -> None:
         remote.put("", given)
     assert set(threading.enumerate()) <= before
     assert not re.search("Traceback", pyftpd_server.log)
+
+
+def large_at(path: str) -> Given:
+    """A large file to be sent."""
+    given = Given()
+    if "/" in path:
+        given.directory(path.partition("/")[0])
+    given.file(path, LARGE)
+    return given
+
+
+#: What a server needs so that it goes on with files, and in what it gives digests of them.
+RESUMING = [
+    pytest.param(VsFtpd, {}, "", id="vsftpd"),
+    pytest.param(PureFtpd, {}, "", id="pureftpd"),
+    pytest.param(ProFtpdFtp, {"AllowOverwrite": "on", "AllowStoreRestart": "on"}, "", id="proftpd"),
+    pytest.param(
+        ProFtpdFtp,
+        {"AllowOverwrite": "on", "AllowStoreRestart": "on", "LoadModule": "mod_digest.c", "DigestEngine": "on"},
+        "sha256",
+        id="proftpd-digests",
+    ),
+]
+LARGE = bytes(range(256)) * (12 * 1024)
+
+
+@pytest.mark.parametrize(("kind", "settings", "digest"), RESUMING)
+def test_a_large_file_goes_on_where_the_line_was_cut(
+    kind: type[FtpServer], settings: dict[str, str], digest: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = large_at("large")
+    with (
+        running(kind, tmp_path, settings=settings) as server,
+        server.new_directory() as directory,
+        remote_on(server, directory.path, timeout=5) as remote,
+    ):
+        assert (remote.server.digest.name if remote.server.digest else "") == digest
+        assert remote.capabilities.digests == bool(digest)
+        remote.make_directory("tree", 0o755)
+        # All that was sent before arrives: of what is reset nobody knows how much the server had read.
+        cut = Cut(server, Fault.CLOSE, 2 << 20, 1)
+        monkeypatch.setattr("pushkit_ftp.connection.connected", cut)
+        starts: list[int] = []
+        store = Connection.store
+
+        def noted(connection: Connection, *arguments: Any) -> list[Reply]:
+            starts.append(arguments[4])
+            return store(connection, *arguments)
+
+        monkeypatch.setattr(Connection, "store", noted)
+        remote.put("tree", given)
+        cut.stop()
+        assert cut.left == 0
+        assert (directory.local / "tree/large").read_bytes() == LARGE
+        assert starts[0] == 0, starts
+        assert starts[-1] > 1 << 20, starts
+        assert remote.verify("tree", given.entries) == []
+        (directory.local / "tree/large").write_bytes(LARGE[::-1])
+        os.utime(directory.local / "tree/large", (1, 1))  # it knows the digest of a file until that has another time
+        assert bool(remote.verify("tree", given.entries)) == bool(digest)
+
+
+@pytest.mark.parametrize(("kind", "settings", "digest"), [*RESUMING[:1], *RESUMING[-1:]])
+def test_what_a_dead_push_has_sent_of_a_large_file_is_taken_up_and_compared(
+    kind: type[FtpServer], settings: dict[str, str], digest: str, tmp_path: Path
+) -> None:
+    with (
+        running(kind, tmp_path, settings=settings) as server,
+        server.new_directory() as directory,
+        remote_on(server, directory.path) as remote,
+    ):
+        remote.make_directory("tree", 0o755)
+        wrong = bytearray(LARGE[: 2 << 20])
+        remote.write("right", [bytes(wrong)], 0o644)
+        wrong[5] ^= 1
+        remote.write("wrong", [bytes(wrong)], 0o644)
+        for name in ("right", "wrong") if digest else ("right",):
+            given = large_at(f"{name} place/large")
+            given.begun = {f"{name} place/large": name}
+            remote.put("tree", given)
+            assert (directory.local / f"tree/{name} place/large").read_bytes() == LARGE
+            assert not (directory.local / name).exists()
+        assert re.search(r"\bREST\b.* 2031616", server.log)
+
+
+def test_a_server_that_does_not_go_on_with_files_is_sent_them_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = large_at("large")
+    with (
+        running(ProFtpdFtp, tmp_path, settings={"AllowOverwrite": "on"}) as server,
+        server.new_directory() as directory,
+        remote_on(server, directory.path) as remote,
+    ):
+        remote.make_directory("tree", 0o755)
+        remote.write("tree/large", [LARGE[: 2 << 20]], 0o644)
+        remote.put("tree", given)
+        assert (directory.local / "tree/large").read_bytes() == LARGE
+        assert not remote.server.resumes
+
+
+def test_the_best_digest_that_a_server_offers_is_asked_for() -> None:
+    assert offered({"HASH": "CRC32;MD5*;SHA-256"}) == Digest("sha256", "HASH", 64, "OPTS HASH SHA-256")
+    assert offered({"HASH": "MD5*", "XSHA256": ""}) == Digest("sha256", "XSHA256", 64)
+    assert offered({"XCRC": "", "SIZE": ""}) == Digest("crc32", "XCRC", 8)
+    assert offered({"SIZE": ""}) is None
+    crc = Digest("crc32", "XCRC", 8)
+    assert crc.of([b"123", b"456789"]) == "cbf43926" == crc.read(Reply(250, ("CBF43926",)))
+    sha = sha256(b"x").hexdigest()
+    found = offered({"XSHA256": ""})
+    assert found
+    assert found.of([b"x"]) == sha == found.read(Reply(250, (sha.upper(),)))
+    assert not found.read(Reply(550, (sha,)))
+    assert not found.read(Reply(213, ("no digest",)))

@@ -1,7 +1,9 @@
-"""The hosts of a fleet, once for all tests of one process."""
+"""The hosts of a fleet, and a large tree, once for all tests of one process."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +20,18 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     made = Servers(tmp_path_factory.mktemp("fleet"))
     with made.stack:
         yield made
+
+
+@pytest.fixture(scope="session")
+def django(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The source distribution of Django, unpacked: 6,869 files, some empty, one with a name that is no ASCII."""
+    top = tmp_path_factory.mktemp("django")
+    fetch = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", ":all:", "django==5.2"]
+    subprocess.run([*fetch, "--dest", str(top)], check=True, timeout=300)
+    subprocess.run(["tar", "-xzf", next(top.glob("*.tar.gz")), "-C", top], check=True)
+    root = next(path for path in top.iterdir() if path.is_dir())
+    (root / ".gitignore").unlink(missing_ok=True)
+    return root
 
 
 @pytest.fixture

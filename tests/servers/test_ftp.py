@@ -35,6 +35,7 @@ class FtpProject:
         self.home.mkdir()
         self.server = server
         self.local = directory.local
+        self.live_at, self.state = self.local, self.local / ".htpush"
         self.password = server.password
         self.table = table(server, directory.path) | {"strategy": "ftp", "password": "${env:FTP_PASSWORD}"}
 
@@ -58,9 +59,17 @@ class FtpProject:
         out, err = process.communicate(timeout=200)
         return subprocess.CompletedProcess(arguments, process.returncode, out, err)
 
+    def swaps(self) -> None:
+        """From now on what is live is the directory ``htdocs``."""
+        self.table |= {"layout": "swap", "live": "htdocs"}
+        self.live_at, self.state = self.local / "htdocs", self.local / ".htswap"
+
     def live(self) -> dict[bytes, tuple[str, int, str]]:
-        """What lies on the target, without what push keeps there."""
-        return {path: found for path, found in described(self.local).items() if path.split(b"/")[0] != b".htpush"}
+        """What is live, without what push keeps there; nothing right between two renames."""
+        if not self.live_at.exists():
+            assert (self.state / "journal").exists()
+            return {}
+        return {path: found for path, found in described(self.live_at).items() if path.split(b"/")[0] != b".htpush"}
 
     def expected(self) -> dict[bytes, tuple[str, int, str]]:
         return {path: found for path, found in described(self.root).items() if path != b"Pushfile"}
@@ -68,9 +77,8 @@ class FtpProject:
     def check_live(self) -> None:
         """What lies there is the project, and nothing of another push is left."""
         assert self.live() == self.expected()
-        state = self.local / ".htpush"
-        assert os.listdir(state / "incoming") == []
-        assert not (state / "journal").exists()
+        assert os.listdir(self.state / "incoming") == []
+        assert not (self.state / "journal").exists()
 
 
 @pytest.fixture(params=SERVERS)
@@ -195,8 +203,31 @@ def recovered(project: FtpProject, before: dict[bytes, tuple[str, int, str]]) ->
     project.check_live()
 
 
+def test_trees_are_swapped_and_back_again(project: FtpProject) -> None:
+    project.swaps()
+    versions = []
+    for turn in (1, 2, 3):
+        plant(project.root, turn)
+        done = project.push("--yes")
+        assert done.returncode == 0, done.stderr
+        project.check_live()
+        versions.append(project.live())
+    assert "nothing to do" in project.push().stderr
+    back = project.push("rollback")
+    assert back.returncode == 0, back.stderr
+    assert project.live() == versions[1]
+    (project.live_at / "theirs").write_text("no push put it there")
+    plant(project.root, 4)
+    refused = project.push("--yes")
+    assert (refused.returncode, "theirs" in refused.stderr) == (6, True), refused.stderr
+    assert (project.live_at / "theirs").exists()
+
+
+@pytest.mark.parametrize("layout", ["mirror", "swap"])
 @pytest.mark.parametrize("project", SERVERS if FULL else ["vsftpd"], indirect=True)
-def test_a_push_that_is_killed_leaves_whole_files_and_the_next_one_completes(project: FtpProject) -> None:
+def test_a_push_that_is_killed_leaves_whole_files_and_the_next_one_completes(project: FtpProject, layout: str) -> None:
+    if layout == "swap":
+        project.swaps()
     generator = random.Random(SEED)
     plant(project.root, 1)
     assert project.push().returncode == 0

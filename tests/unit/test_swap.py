@@ -1,0 +1,350 @@
+"""The swap layout on a local directory: what is live, after a push, after a death at any moment, after a failure."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from pushkit import PushRefused, TargetError
+from pushkit.errors import Overtaken
+from pushkit.files import RemoteDenied
+from pushkit.files.mirror import Mirror
+from pushkit.files.place import SWAP
+from pushkit.files.releases import Releases
+from pushkit.files.swap import Swap, SwapPlan
+from pushkit.model import Severity
+from pushkit_dir.remote import LocalRemote
+from pushkit_dir.strategy import DirOptions
+from unit import test_mirror
+from unit.test_mirror import tree
+
+
+class Site(test_mirror.Site):
+    """A project and a target directory in which `htdocs` is live."""
+
+    def __init__(self, tmp_path: Path, *, adopt: bool = False) -> None:
+        super().__init__(tmp_path, adopt=adopt)
+        self.on(LocalRemote(self.path))
+
+    def on(self, remote: LocalRemote) -> Site:
+        self.swap = Swap(remote, self.run, "htdocs")
+        self.mirror = self.swap  # type: ignore[assignment]
+        return self
+
+    def live(self) -> dict[str, str]:
+        return tree(self.path / "htdocs")
+
+    @property
+    def state(self) -> Path:
+        return self.path / SWAP.name
+
+    def debris(self) -> list[str]:
+        journal = ["journal"] if (self.state / "journal").exists() else []
+        return [*os.listdir(self.state / "incoming"), *journal]
+
+    def bury(self) -> None:
+        for place in (self.state / "pushes").glob("*"):
+            record = place / "ticket.json"
+            if record.exists():
+                record.write_text(json.dumps(json.loads(record.read_text()) | {"machine": "another"}))
+            for each in (place / "hb", place):
+                if each.exists():
+                    os.utime(each, (time.time() - 3600,) * 2)
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return Site(tmp_path)
+
+
+def planted(site: Site, version: int) -> dict[str, str]:
+    """Make the project one of its versions; what has to be live then."""
+    site.write("index.html", f"version {version}")
+    site.write("same", "same")
+    site.write(f"dir {version % 2}/file", "content")
+    site.write("css/large", str(version) * 5_000)
+    old = site.source / f"dir {1 - version % 2}"
+    if old.exists():
+        (old / "file").unlink()
+        old.rmdir()
+    return {path: text for path, text in tree(site.source).items() if path != "Pushfile"}
+
+
+def test_what_is_live_is_a_directory_that_another_takes_the_place_of(site: Site) -> None:
+    releases = []
+    for version in range(1, 5):
+        wanted = planted(site, version)
+        release = site.push()
+        assert release
+        releases.append(release.id)
+        assert site.live() == wanted
+        assert not (site.path / "htdocs").is_symlink()
+        assert site.debris() == []
+        assert site.push() is None
+    assert (site.state / "live").read_text().strip() == releases[-1]
+    assert os.listdir(site.state / "retired") == [releases[-2]], "one stays, to go back to"
+    assert [each.id for each in site.swap.history()] == releases[-2:]
+
+
+def test_only_what_differs_from_the_tree_before_the_live_one_is_sent(site: Site) -> None:
+    for name in "abcdef":
+        site.write(name, "1")
+    sent = []
+    for version in range(2, 6):
+        site.write("a", str(version))
+        plan = site.plan()
+        assert isinstance(plan, SwapPlan)
+        sent.append(sorted(entry.path for entry in plan.difference.send))
+        assert site.push()
+    # The first two trees are new; from then on the one before the last is brought up to date.
+    assert sent == [list("abcdef"), list("abcdef"), ["a"], ["a"]]
+
+
+def test_types_modes_and_removals_arrive(site: Site) -> None:
+    link, changing = site.source / "link", site.source / "x"
+    for turn in range(7):
+        mode = 0o755 if turn % 2 else 0o644
+        site.write("file", "1", mode)
+        shutil.rmtree(changing) if changing.is_dir() else changing.unlink(missing_ok=True)
+        link.unlink(missing_ok=True)
+        if turn % 3 == 0:
+            site.write("x/y", "below")
+            link.symlink_to("file")
+        else:
+            site.write("x", f"{turn}")
+        assert site.plan().removed == (2 if turn % 3 == 1 else 0)
+        assert site.push()
+        assert site.live() == tree(site.source)
+        assert (site.path / "htdocs/file").stat().st_mode & 0o777 == mode
+
+
+def test_what_no_push_put_there_is_refused_or_put_away(site: Site, tmp_path: Path) -> None:
+    site.foreign("htdocs/index.html", "theirs")
+    site.write("index.html", "ours")
+    with pytest.raises(PushRefused, match="that no push put in htdocs"):
+        site.push()
+    site.run.adopt = True
+    assert site.push()
+    assert site.live() == {"index.html": "ours"}
+    (found,) = (site.state / "retired").glob("found-*")
+    assert tree(found) == {"index.html": "theirs"}
+    site.run.adopt = False
+    site.foreign("htdocs/uploads/photo", "theirs")
+    site.write("index.html", "new")
+    with pytest.raises(PushRefused, match="uploads"):
+        site.push()
+    assert site.live() == {"index.html": "ours", "uploads": "/", "uploads/photo": "theirs"}
+    site.run.adopt = True
+    assert site.push()
+    assert "will lie in .htswap/retired" in "".join(site.plan().warnings) or site.live() == {"index.html": "new"}
+    site.run.adopt = False
+    for number in range(3):
+        site.write("index.html", str(number))
+        assert site.push()
+        assert site.live() == {"index.html": str(number)}, "what is foreign does not come back"
+    assert found.exists()
+
+
+def test_the_release_before_goes_live_again_and_back(site: Site) -> None:
+    with pytest.raises(PushRefused, match="no release before"):
+        site.swap.rollback()
+    versions = {}
+    for version in (1, 2, 3):
+        wanted = planted(site, version)
+        release = site.push()
+        assert release
+        versions[release.id] = wanted
+    *_, two, three = versions
+    assert site.swap.rollback().id == two
+    assert site.live() == versions[two]
+    assert site.swap.rollback().id == three
+    assert site.live() == versions[three]
+    with pytest.raises(PushRefused, match="holds no release 000001"):
+        site.swap.rollback("000001")
+    planted(site, 2)
+    assert site.push()
+    assert site.live() == versions[two]
+
+
+def test_a_damaged_tree_is_seen_and_sent_again(site: Site) -> None:
+    wanted = planted(site, 1)
+    site.push()
+    assert [each.severity for each in site.swap.verify()] == [Severity.OK]
+    (site.path / "htdocs/index.html").write_text("broken")
+    assert Severity.ERROR in {each.severity for each in site.swap.verify()}
+    site.run.repair = True
+    site.write("more")
+    assert site.push()
+    assert site.live() == {**wanted, "more": "x"}
+
+
+class Dying(LocalRemote):
+    """A remote on which the change ``left`` is not done, nor any after that: the client is dead."""
+
+    left = 1_000_000
+    error: Callable[[], BaseException] = SystemExit
+
+    def _count(self) -> None:
+        self.left -= 1
+        if self.left <= 0:
+            raise self.error()
+
+    def rename(self, old: str, new: str) -> None:
+        self._count()
+        super().rename(old, new)
+
+    def make_directory(self, path: str, mode: int) -> None:
+        self._count()
+        super().make_directory(path, mode)
+
+    def write(self, path: str, *arguments: object) -> None:
+        self._count()
+        super().write(path, *arguments)  # type: ignore[arg-type]
+
+    def remove(self, path: str) -> None:
+        self._count()
+        super().remove(path)
+
+    def remove_directory(self, path: str) -> None:
+        self._count()
+        super().remove_directory(path)
+
+
+def died_at(site: Site, number: int) -> bool:
+    """Push until right before a change of the target; whether it died."""
+    remote = Dying(site.path)
+    remote.left = number
+    site.on(remote)
+    try:
+        site.push()
+    except SystemExit:
+        return True
+    finally:
+        site.on(LocalRemote(site.path))
+        site.bury()
+    return False
+
+
+def test_whatever_change_it_dies_before_the_next_push_finishes_or_undoes_it(site: Site) -> None:
+    for version in (1, 2, 3):
+        planted(site, version)
+        assert site.push()
+    version, gaps, died = 3, 0, 0
+    for number in range(1, 200):
+        was = planted(site, version)
+        version += 1
+        wanted = planted(site, version)
+        dead = died_at(site, number)
+        died += dead
+        live = site.live() if (site.path / "htdocs").exists() else None
+        if live is None:
+            gaps += 1
+            assert (site.state / "journal").exists()
+        else:
+            assert live in (was, wanted), number
+        site.push()
+        assert site.live() == wanted, number
+        assert site.debris() == []
+        if not dead:
+            break
+    assert died > 15
+    assert gaps == 1, "there is one moment without a tree, right between the two renames"
+    assert "between two renames; it was finished" in site.told()
+    assert "called off" in site.told()
+    assert "at its end; it was finished" in site.told()
+
+
+def test_a_switch_that_cannot_be_finished_is_undone_and_told(site: Site) -> None:
+    was = planted(site, 1)
+    site.push()
+    planted(site, 2)
+
+    class Between(Dying):
+        def rename(self, old: str, new: str) -> None:
+            if new == "htdocs":
+                raise SystemExit
+            super().rename(old, new)
+
+    site.on(Between(site.path))
+    with pytest.raises(SystemExit):
+        site.push()
+    assert not (site.path / "htdocs").exists()
+    (broken,) = (site.state / "incoming").glob("*/tree/css/large")
+    broken.write_text("short")
+    site.bury()
+    site.on(LocalRemote(site.path))
+    snapshot = site.snapshot()
+    with pytest.raises(Overtaken):
+        site.swap.push(site.swap.plan(snapshot), snapshot)
+    assert site.live() == was
+    assert "it was undone" in site.told()
+    assert site.push()
+    assert site.live()["index.html"] == "version 2"
+
+
+def test_a_server_that_renames_no_directories_is_told_of_and_nothing_changes(site: Site) -> None:
+    was = planted(site, 1)
+    site.push()
+    planted(site, 2)
+
+    class Careful(LocalRemote):
+        def rename(self, old: str, new: str) -> None:
+            if old == "htdocs":
+                raise RemoteDenied(f"{old}: permission denied")
+            super().rename(old, new)
+
+    site.on(Careful(site.path))
+    with pytest.raises(TargetError, match="permission denied"):
+        site.push()
+    assert site.live() == was
+    assert not (site.state / "journal").exists()
+
+
+def test_a_second_rename_that_fails_is_undone_at_once(site: Site) -> None:
+    was = planted(site, 1)
+    site.push()
+    planted(site, 2)
+
+    class Careful(LocalRemote):
+        def rename(self, old: str, new: str) -> None:
+            if old.endswith("/tree"):
+                raise RemoteDenied(f"{old}: permission denied")
+            super().rename(old, new)
+
+    site.on(Careful(site.path))
+    with pytest.raises(TargetError, match="permission denied"):
+        site.push()
+    assert site.live() == was
+    assert "it was undone" in site.told()
+    site.on(LocalRemote(site.path))
+    assert site.push()
+    assert site.live()["index.html"] == "version 2"
+    assert site.debris() == []
+
+
+def test_layouts_do_not_take_each_others_targets(site: Site) -> None:
+    site.write("a")
+    site.push()
+    for layout in (Mirror(LocalRemote(site.path), site.run), Releases(LocalRemote(site.path), site.run, 3)):
+        with pytest.raises(PushRefused, match="layout swap"):
+            layout.look()
+    os.rename(site.state, site.path / ".htpush")
+    with pytest.raises(PushRefused, match="layout mirror"):
+        site.plan()
+
+
+@pytest.mark.parametrize("name", ["", "..", "a/b", ".htpush"])
+def test_what_is_live_has_a_name_in_the_path(name: str) -> None:
+    with pytest.raises(ValidationError, match="the name of a directory"):
+        DirOptions(path="site", layout="swap", live=name)
+    with pytest.raises(ValidationError, match="only for layout"):
+        DirOptions(path="site", live="htdocs")
+    with pytest.raises(ValidationError, match="only for layout"):
+        DirOptions(path="site", layout="swap", shared=("uploads",))
