@@ -162,7 +162,7 @@ def test_a_stranger_pushes_for_the_first_time_and_undoes_a_bad_push(
 @contextmanager
 def dav(directory: Path, authority: CertificateAuthority):  # type: ignore[no-untyped-def]
     """The WebDAV server of the page's own tests: the directory that it serves, and where that is."""
-    _, tests = (each.text for each in of(TOP / "docs/writing-a-strategy.md") if each.language == "python")
+    _, tests, _ = (each.text for each in of(TOP / "docs/writing-a-strategy.md") if each.language == "python")
     names: dict[str, object] = {}
     # Not as a fixture, and without the strategy, which is not installed here.
     code = tests.replace("@pytest.fixture\ndef site", "def site").partition("class TestWebdav")[0]
