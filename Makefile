@@ -22,7 +22,7 @@ demo: setup
 # The tests run against the wheel that would be published, in an environment of its own, never against the checkout.
 test: $(TEST_VENV)/.ready
 	.ci/machine servers
-	PUSHKIT_TESTS_WHEEL=1 $(TEST_VENV)/bin/pytest -n 2 --dist worksteal
+	PUSHKIT_TESTS_WHEEL=1 $(TEST_VENV)/bin/pytest -n 4 --dist worksteal --durations=60
 
 # The campaigns of tests/chaos at full length, which takes hours; `make test` has a short form of each.
 chaos: $(TEST_VENV)/.ready
