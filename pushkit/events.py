@@ -233,6 +233,8 @@ class Emitter:
     ``beginning`` is an event that is told when the first step begins, just before it; ``begun`` says that it was.
     """
 
+    many = True
+
     def __init__(self, redact: Redact, listeners: tuple[Emit, ...]) -> None:
         self.beginning: Event | None = None
         self.begun = False

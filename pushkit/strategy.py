@@ -19,7 +19,6 @@ from pushkit.course import Course
 from pushkit.errors import Interrupted, PushkitError
 from pushkit.events import (
     Emit,
-    Emitter,
     Event,
     Note,
     Output,
@@ -117,7 +116,7 @@ class Run:
         """
         self.check()
         event = StepsPassed(self.target.name, tuple(steps), seconds)
-        for each in (event,) if isinstance(self.emit, Emitter) else event.each():
+        for each in (event,) if getattr(self.emit, "many", False) else event.each():
             self.emit(each)
 
     def progress(self, step: Step, size: int) -> None:

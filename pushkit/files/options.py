@@ -65,6 +65,10 @@ OnHost = Annotated[
 ]
 
 
+#: What the live directory is called where nobody says so.
+LIVE = "current"
+
+
 class FileOptions(Options):
     """The options that every file strategy has."""
 
@@ -75,9 +79,7 @@ class FileOptions(Options):
         "`mirror` puts the files right into `path`, beside those that are there; `swap` puts another directory in the "
         "place of `live` by two renames.",
     )
-    live: str = Field(
-        default="current", description='What the live directory in `path` is called, with layout = "swap".'
-    )
+    live: str = Field(default=LIVE, description='What the live directory in `path` is called, with layout = "swap".')
     keep: int = Field(
         default=5, ge=1, description="How many good releases stay on the target, the live one among them."
     )
@@ -114,7 +116,7 @@ class FileOptions(Options):
         named = [name for name in needs if getattr(self, name)]
         if self.layout != "releases" and named:
             raise ValueError(f'`{"`, `".join(named)}`: only for layout = "releases"')
-        if self.layout != "swap" and "live" in self.model_fields_set:
+        if self.layout != "swap" and self.live != LIVE:
             raise ValueError('`live`: only for layout = "swap"')
         if "/" in self.live or self.live in {"", ".", ".."} or self.live.startswith((".ht", ".push")):
             raise ValueError("`live`: expected the name of a directory in `path`, such as htdocs")

@@ -464,7 +464,7 @@ class Swap(Layout):
         except (TargetError, PushRefused):
             if switched and isinstance(error, TargetError):
                 told = PushFailed(
-                    f"{one_line(error)}; nobody knows whether {release} is live",
+                    f"{one_line(error)}; nobody knows whether {release} went live",
                     hint="push again: the next push finishes it, or undoes it, first",
                 )
         if told is not error:

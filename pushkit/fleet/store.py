@@ -32,8 +32,10 @@ LASTS, RENEWED = 3600, 900
 class StoreOptions(Options):
     """A store: ``url``, and the ``options`` that its plugin has, which stand beside that in the Pushfile."""
 
-    url: str
-    options: SerializeAsAny[Options] = Field(default_factory=Options)
+    url: str = Field(description="Where hosts fetch from: s3://BUCKET/PREFIX.")
+    options: SerializeAsAny[Options] = Field(
+        default_factory=Options, description="The options of the store's plugin, which stand beside `url`."
+    )
 
     @model_validator(mode="before")
     @classmethod

@@ -169,11 +169,14 @@ class StrategyContract:
     def test_who_asks_to_stop_is_heard_between_two_steps(self, pusher: Pusher, specimen: Specimen) -> None:
         steps = pusher.plan().steps
         after: list[StepStarted] = []
+        asked = 0
 
         def stop(event: Event) -> None:
-            if isinstance(event, StepFinished):
+            nonlocal asked
+            if isinstance(event, StepFinished) and not asked:
                 pusher.cancelled.set()
-            elif isinstance(event, StepStarted) and pusher.cancelled.is_set():
+                asked = pusher.moment
+            elif isinstance(event, StepStarted) and 0 < asked < pusher.moment:
                 after.append(event)
 
         pusher.hear = stop

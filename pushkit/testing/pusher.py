@@ -11,7 +11,7 @@ from typing import Any
 
 from pushkit.course import Course
 from pushkit.errors import Overtaken
-from pushkit.events import Emitter, Event
+from pushkit.events import Emitter, Event, StepsPassed
 from pushkit.model import Plan, Project, Release, Target
 from pushkit.questions import Ask, nobody
 from pushkit.secrets.redaction import Redactor
@@ -21,6 +21,22 @@ from pushkit.validation import secret_fields
 
 #: How often a push is planned whose target keeps changing, as of the command line.
 TURNS = 5
+
+
+class Telling:
+    """What a strategy tells events to: they are kept as they are, and handed on."""
+
+    many = True
+
+    def __init__(self, pusher: Pusher, emitter: Emitter) -> None:
+        self._pusher = pusher
+        self._emitter = emitter
+
+    def __call__(self, event: Event) -> None:
+        """Take in one, or several that come together."""
+        self._pusher.moment += 1
+        self._pusher.raw += event.each() if isinstance(event, StepsPassed) else [event]
+        self._emitter(event)
 
 
 class Pusher:
@@ -43,6 +59,8 @@ class Pusher:
         self.raw: list[Event] = []
         self.hear: Callable[[Event], None] = lambda event: None
         self.cancelled = threading.Event()
+        #: How often something was told; small steps that were told of together are of one moment.
+        self.moment = 0
         self._ask = ask
 
     def write(self, path: str, content: bytes | str = b"x", mode: int = 0o644) -> None:
@@ -95,14 +113,10 @@ class Pusher:
         project, course = self.project, Course(redactor)
         emitter = Emitter(redactor, (course, self._told))
 
-        def emit(event: Event) -> None:
-            self.raw.append(event)
-            emitter(event)
-
         run = Run(
             project=project,
             target=project.targets["live"],
-            emit=emit,
+            emit=Telling(self, emitter),
             cancelled=self.cancelled,
             scratch=self.scratch,
             person="ada@lovelace",

@@ -326,6 +326,10 @@ class SwapSite(Site):
         """All of it, at most: what is taken from the tree before the live one depends on how that died."""
         return sum(len(pages.page(name, each)) for name, each in pages.names(self.version).items())
 
+    def arrived(self) -> int:
+        """None that can be counted on: before it had said what it was to be, it was the tree before the live one."""
+        return 0
+
     def _check_live(self, state: Path) -> None:
         """What is live is whole, and so is what was before it, where its manifest is there."""
         assert set(os.listdir(self.local)) == {self.state, *self.root_has}

@@ -29,6 +29,7 @@ from pushkit.files import (
 )
 from pushkit.testing import ServerDirectory, Sshd
 from pushkit.testing.given import Given, lying, odd_names
+from pushkit.testing.leftovers import nothing_left_open
 from pushkit_sftp import requests
 from pushkit_sftp.channel import run
 from pushkit_sftp.client import Job
@@ -51,7 +52,6 @@ def place(request: pytest.FixtureRequest, transport: str) -> tuple[Remote, Path]
 @pytest.fixture
 def connected() -> Iterator[object]:
     """Connect to servers, and hang up in the end; nothing of a connection stays."""
-    before = set(threading.enumerate())
     remotes: list[Remote] = []
 
     def connect(server: Sshd, path: str) -> Remote:
@@ -61,10 +61,10 @@ def connected() -> Iterator[object]:
         return remotes[-1]
 
     open_remotes: list[object] = []
-    yield connect
-    for remote in remotes:
-        remote.close()
-    assert set(threading.enumerate()) <= before
+    with nothing_left_open():
+        yield connect
+        for remote in remotes:
+            remote.close()
 
 
 def test_the_shell_decides_what_a_remote_can(place: tuple[Remote, Path], request: pytest.FixtureRequest) -> None:

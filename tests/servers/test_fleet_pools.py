@@ -139,10 +139,12 @@ def test_what_is_prepared_waits_on_the_idle_pool_until_it_is_switched_to(site: F
 def test_a_new_host_joins_the_pool_that_has_the_traffic_and_no_other(site: FleetSite, front: Front) -> None:
     blue, green = site.servers.all[BLUE], site.servers.all[GREEN]
     new = site.servers.all[4]
+    # The queue stays on one host, and is not on whichever comes first.
+    site.table["lock_host"] = green[0].host
+    site.write()
     release = site.good()
     site.table["pools"] = {"blue": list(map(text, blue)), "green": list(map(text, [*green, new]))}
-    site.write(lock_host=green[0].host)
-    # The queue is on one that was there, and not on whichever comes first now.
+    site.write()
     done = site.push("join", text(new))
     assert done.returncode == 0, done.stderr
     assert (done.stdout.split()[-1], page(new, site.path)) == (release, "one")
