@@ -67,9 +67,8 @@ class Connection(Login):
         resuming = [f"REST {start}"] if start else []
         pieces = iter(chunks)
         head = [next(pieces, b""), *islice(pieces, 1)]
-        small = (
-            not start and not self._tls and self._options.mode == "passive" and len(head) == 1 and len(head[0]) <= EAGER
-        )
+        eager = not self._tls and self._options.mode == "passive" and self.server.waits_for_command
+        small = eager and not start and len(head) == 1 and len(head[0]) <= EAGER
         # To a server that reads commands when it has done the last one, those that follow go with the first.
         early = [*then, self._port_command] if then and self._ahead and self.server.in_turn else []
         failure: OSError | None = None

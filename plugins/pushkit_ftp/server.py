@@ -86,6 +86,14 @@ class Server:
         return "vsFTPd" in self.greeting
 
     @property
+    def waits_for_command(self) -> bool:
+        """Whether it leaves a data connection alone until it is told what comes on it.
+
+        pyftpdlib reads what comes before, and may then say nothing any more. What others do nobody knows.
+        """
+        return any(name in self.greeting for name in ("vsFTPd", "ProFTPD", "Pure-FTPd"))
+
+    @property
     def connections(self) -> int:
         """How many connections are used at once, if it lets in as many: who waits for answers can wait for more."""
         return self.options.connections or (NEARBY if self.round_trip < FAR else FARAWAY)

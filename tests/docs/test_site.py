@@ -84,7 +84,8 @@ def test_the_reference_names_everything() -> None:
                 assert f"| `{info.alias or field}` |" in section, f"{name}: {field}"
     page = PAGES["reference/events.md"]()
     # Who hears `StepsPassed` is no plugin, and no program.
-    told = set(events.Event.__subclasses__()) - {events.StepsPassed}
+    there = [each for each in vars(events).values() if isinstance(each, type) and issubclass(each, events.Event)]
+    told = set(there) - {events.Event, events.StepsPassed}
     assert all(re.search(rf"^## {kind.__name__}\b", page, re.MULTILINE) for kind in told)
     page = PAGES["reference/hooks.md"]()
     assert all(f"\n## pushkit.{group}\n" in page for group in registry.GROUPS)

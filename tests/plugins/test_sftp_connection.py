@@ -18,6 +18,7 @@ import pytest
 from plugins.sftp_target import remote_on, table
 from pushkit import Severity, TargetError
 from pushkit.testing import Account, Dropbear, KeyPair, ServerDirectory, Sshd, can_make_accounts, known_host
+from pushkit.testing.leftovers import nothing_left_open
 from pushkit_sftp.channel import probe
 from pushkit_sftp.destination import destination
 from pushkit_sftp.host_keys import HostKey
@@ -43,9 +44,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture(autouse=True)
 def _nothing_stays() -> Iterator[None]:
     """Every thread of a connection has ended when the connection is closed or has failed."""
-    before = set(threading.enumerate())
-    yield
-    assert set(threading.enumerate()) <= before
+    with nothing_left_open():
+        yield
 
 
 def fingerprint(server: Sshd) -> str:
