@@ -278,7 +278,8 @@ def test_a_line_that_is_cut_is_told_as_that_and_nothing_else_breaks(
         proxy.heal()
         try:
             # Its own place in the queue is in the way where the line was cut before it was written down whose it is.
-            assert done.returncode in {0, 7, 8, 9}, done.stderr
+            unsigned = "by somebody has it; nothing was changed" in done.stderr and "was lost" in done.stderr
+            assert done.returncode in {0, 7, 8} or (done.returncode == 9 and unsigned), done.stderr
             assert "Traceback" not in done.stderr
             if done.returncode:
                 assert re.search("lost|hangs up|hung up|reached|answer|TLS came about", done.stderr), done.stderr
