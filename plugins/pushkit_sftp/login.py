@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64decode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -26,7 +26,10 @@ class Locked(TargetError):
 
 @dataclass
 class Login:
-    """One attempt to log in: what the server takes, what was tried, and which keys of the agent it was shown."""
+    """One attempt to log in: what the server takes, what was tried, and which keys of the agent it was shown.
+
+    ``used`` is the file of a key that was tried before the server had said what it takes.
+    """
 
     transport: paramiko.Transport
     credentials: Credentials
@@ -35,18 +38,19 @@ class Login:
     offered: set[str] = field(default_factory=set)
     tried: list[str] = field(default_factory=list)
     shown: set[bytes] = field(default_factory=set)
+    used: Path | None = None
 
     def run(self) -> None:
         """Log in, or raise `TargetError`."""
-        user = self.credentials.user
+        # The key that the Pushfile names goes first: a server takes only so many, and an agent may hold more. And it
+        # goes before the server is asked what it takes, which mostly is that: two round trips less.
+        attempts = (
+            (self._at_once, self._with_nothing, self._with_files, self._with_agent, self._with_password)
+            if self.credentials.key
+            else (self._with_nothing, self._with_agent, self._with_files, self._with_password)
+        )
         try:
-            if self._attempt("", lambda: self.transport.auth_none(user)):
-                return
-            # The key that the Pushfile names goes first: a server takes only so many, and an agent may hold more.
-            keys = (
-                (self._with_files, self._with_agent) if self.credentials.key else (self._with_agent, self._with_files)
-            )
-            if any(attempt() for attempt in (*keys, self._with_password)):
+            if any(attempt() for attempt in attempts):
                 return
         except (paramiko.SSHException, OSError, EOFError) as error:
             raise self._hung_up(error) from error
@@ -69,6 +73,21 @@ class Login:
                 self.offered = set(more)
         return self.transport.is_authenticated()
 
+    def _with_nothing(self) -> bool:
+        """Ask what the server takes, unless it has said so."""
+        return not self.offered and self._attempt("", lambda: self.transport.auth_none(self.credentials.user))
+
+    def _at_once(self) -> bool:
+        """Try the key that the Pushfile names, where nobody need be asked for its passphrase."""
+        file = self.credentials.key
+        assert file
+        try:
+            keys = load_keys(file, self.credentials)
+        except Locked:
+            return False
+        self.used = file
+        return self._with_keys(keys)
+
     def _with_agent(self, alone: Path | None = None) -> bool:
         """Try the keys of the agent that were not tried yet, or that of the file ``alone``."""
         if not self.credentials.agent or "publickey" not in self.offered:
@@ -89,7 +108,7 @@ class Login:
         # The key that the Pushfile names, and no other; those of ssh where it names none, or on the way.
         explicit = self.credentials.key
         for file in [explicit] if explicit else self.credentials.keys:
-            if "publickey" not in self.offered or (not explicit and not file.exists()):
+            if "publickey" not in self.offered or file == self.used or not (explicit or file.exists()):
                 continue
             try:
                 if self._with_file(file):
@@ -110,6 +129,9 @@ class Login:
             if not self.shown.isdisjoint(public_keys(file)):
                 return False
             keys = self._unlocked(file, locked)
+        return self._with_keys(keys)
+
+    def _with_keys(self, keys: Sequence[tuple[str, paramiko.PKey]]) -> bool:
         user = self.credentials.user
         return any(self._attempt(what, partial(self.transport.auth_publickey, user, key)) for what, key in keys)
 

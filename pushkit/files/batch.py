@@ -45,6 +45,7 @@ from pushkit.files.operation import (
     makes_root,
 )
 from pushkit.files.scripts import (
+    ADD,
     HEAD,
     KEEP,
     LAP,
@@ -134,7 +135,9 @@ class Batch:
         making = ""
         if operations and makes_root(operations[0]):
             making, parts[0] = parts[0], ""
-        head = HEAD + KEEP if any("keep " in part for part in parts) else HEAD
+        head = HEAD + "".join(
+            function for word, function in (("keep ", KEEP), ("add ", ADD)) if any(word in part for part in parts)
+        )
         begin = f"{LAP}laps=\nexport laps\nlap start\n" if self._timed else ""
         self._before = f"{head}{making}cd {quote(root)}\n{begin}{''.join(parts[:first])}"
         self._after = "" if first is None else self._rest("".join(parts[first:]))
@@ -208,7 +211,7 @@ class Batch:
         trap = f"trap {quote(f'[ ! -e {desk} ] || rm -rf {desk}')} EXIT\n"
         if not self._bulky([script]):
             return trap + script
-        script = f"set -eu\n{KEEP}{LAP if self._timed else ''}{script}"
+        script = f"set -eu\n{KEEP}{ADD}{LAP if self._timed else ''}{script}"
         self.papers.append(Paper(f"{self.desk}/script", script.encode("utf-8", "surrogateescape")))
         return f"{trap}sh {quote(f'{self._stage}/{self.desk}/script')}\n"
 
@@ -259,9 +262,9 @@ class Batch:
                     return self._patch(number, operation, base)
                 return self._keep(number, path, data, mode)
             case Append(path, data):
-                return f"umask 077\n{self._print(number, data)} >>{named(path)}\numask 022\n"
+                return self._add(number, path, data)
             case Log(path, tell):
-                return f"umask 077\n{self._print_record(number, encoded(tell()))} >>{named(path)}\numask 022\n"
+                return self._add(number, path, encoded(tell()), timed=self._timed)
             case Point(path, link):
                 new = named(f"{path}.new")
                 clear = f"if [ -e {new} ] || [ -L {new} ]; then rm -f {new}; fi\n"
@@ -329,14 +332,16 @@ class Batch:
             return f"cat {self._paper(number, data)}"
         return f"printf %s {quote(data.decode())} | cat"
 
-    def _print_record(self, number: int, line: bytes) -> str:
-        """A command that prints the ``line`` of a record, with the script's laps at its end."""
-        if not self._timed:
-            return self._print(number, line)
-        said = self._print(number, line.removesuffix(b"}\n"))
+    def _add(self, number: int, path: str, line: bytes, *, timed: bool = False) -> str:
+        """Commands that add ``line`` to a file; ``timed``: a record, with the script's laps at its end."""
+        start, end = (line.removesuffix(b"}\n"), (f', "{LAPS}": "', '"}\n')) if timed else (line, ())
+        added = f'{quote(end[0])}"$laps"{quote(end[1])}' if end else ""
+        if inline(start):
+            return f"add {named(path)} {quote(start.decode())}{added}\n"
         # By one command, so that it is one write.
-        end = f', "{LAPS}": "', '"}\n'
-        return f'said=$( {said} ); printf %s "$said"{quote(end[0])}"$laps"{quote(end[1])} | cat'
+        said = self._print(number, start)
+        said = f'said=$( {said} ); printf %s "$said"{added} | cat' if added else said
+        return f"umask 077\n{said} >>{named(path)}\numask 022\n"
 
     def _patch(self, number: int, write: Write, base: Base) -> str:
         """Commands that make a file of its base, or print that this cannot be."""

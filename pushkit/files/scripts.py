@@ -26,6 +26,14 @@ umask 022
 [ $# -gt 2 ] || mv -fT "$new" "$1"
 }
 """
+#: A function that adds a line to a file, which nobody else may read, with one write. What is half written, since the
+#: disk is full, is a line of its own when there is room again.
+ADD = """add() {
+umask 077
+printf %s "$2" 2>/dev/null >>"$1" || { echo; printf %s "$2"; } | cat >>"$1"
+umask 022
+}
+"""
 MARKER = "pushkit-shell"
 # On both outputs, since login scripts print on both before a script begins.
 HEAD = f"echo {MARKER}\necho {MARKER} >&2\nset -eu\nLC_ALL=C\nexport LC_ALL\numask 022\n"
@@ -35,21 +43,20 @@ LAP = (
     'laps="$laps$1 $now "; }\n'
 )
 TOOLS = "tar cp rm chmod grep sed tail tr awk xargs sha256sum shasum df dd mkdir ln readlink cat rmdir setsid"
-#: The words "zstd" and "gzip", compressed by those, as printf is told them.
-ZSTD = r"\050\265\057\375\000\110\041\000\000\172\163\164\144"
+#: The word "gzip", compressed by it, as printf is told it. Not every gzip can be asked for its version.
 GZIP = r"\037\213\010\000\000\000\000\000\004\003\113\257\312\054\000\000\362\134\351\072\004\000\000\000"
 PROBE = f"""{HEAD}for tool in {TOOLS}; do
   if command -v "$tool" >/dev/null 2>&1; then echo "$tool"; fi
 done
-case $(cp --version 2>/dev/null) in *coreutils*) echo gnu-cp;; esac
+# Both are of the coreutils, or neither.
+case $(cp --version 2>/dev/null) in *coreutils*) echo gnu-cp; echo mv-T;;
+*) case $(mv --help 2>&1) in *-T*) echo mv-T;; esac;; esac
 case $(tar --version 2>/dev/null) in *'GNU tar'*) echo gnu-tar;; esac
-case $(mv --help 2>&1) in *-T*) echo mv-T;; esac
-# Which zstd patches shows when it is asked to; the shell itself is a file that is there.
-try() {{ command -v "$1" >/dev/null 2>&1 || return 1
-case $(printf "$2" | "$1" -dc $3 2>/dev/null) in "$1") echo "$1";; *) return 1;; esac; }}
-if try zstd '{ZSTD}' --patch-from=/bin/sh; then echo zstd-patch
-else try zstd '{ZSTD}' '' || try gzip '{GZIP}' '' || :; fi
-if printf 'a\\0b\\0' | xargs -0 -P 2 true >/dev/null 2>&1; then echo xargs-0; echo xargs-P
+# An option that zstd does not know is an error before its version is told; the shell itself is a file that is there.
+case $(zstd -dcq --patch-from=/bin/sh -V 2>/dev/null) in *[0-9].[0-9]*) echo zstd; echo zstd-patch;;
+*) case $(zstd -V 2>/dev/null) in *[0-9].[0-9]*) echo zstd;;
+*) case $(printf '{GZIP}' | gzip -dc 2>/dev/null) in gzip) echo gzip;; esac;; esac;; esac
+if xargs -0 -r -P 2 true </dev/null >/dev/null 2>&1; then echo xargs-0; echo xargs-P
 elif printf 'a\\0b\\0' | xargs -0 true >/dev/null 2>&1; then echo xargs-0; fi
 echo "home $PWD"
 """

@@ -64,17 +64,16 @@ class Rollout:
         def connect(member: Member) -> None:
             with self._run.course.during("connect", member.host.name):
                 member.strategy.connect()
+            member.become(State.CONNECTED)
 
         for again in (False, True):
             left = [each for each in members if each.state is State.PENDING]
             if again and left:
                 self._run.sleep(random.uniform(0.5, PAUSE))  # noqa: S311  (not all at the same moment)
             failures = self.together(left, connect, STARTS)
-            for each in left:
-                if each not in failures:
-                    each.become(State.CONNECTED)
-                elif again:
-                    each.fail(failures[each], State.UNREACHABLE)
+            if again:
+                for each, error in failures.items():
+                    each.fail(error, State.UNREACHABLE)
         self._confirm_gone()
 
     def close(self) -> None:
