@@ -49,7 +49,7 @@ from pushkit.files.operation import (
     Rename,
     Write,
 )
-from pushkit.files.place import CURRENT, MIRROR, RELEASES, STATE, SWAP, TREE, look_for
+from pushkit.files.place import CURRENT, RELEASES, STATE, TREE, check_own, look_for
 from pushkit.files.queue import STALE, Entrance, Queue, now
 from pushkit.files.remote import Remote
 from pushkit.files.shared import Shared
@@ -125,16 +125,7 @@ class Releases(Layout):
         """What the target holds. Refuses what this layout did not make."""
         found = look_for(self._shared).at(self._remote, self._known)
         found.check(RELEASES, STATE.incoming, STATE.manifests, STATE.pushes, *self._shared.directories)
-        if MIRROR / "format" in found.found:
-            raise PushRefused(
-                f"{self._remote.root} is a mirror, with the project itself in it; nothing was sent",
-                hint='set layout = "mirror", or push to another path',
-            )
-        if SWAP / "format" in found.found:
-            raise PushRefused(
-                f"{self._remote.root} holds trees of the layout swap; nothing was sent",
-                hint='set layout = "swap", or push to another path',
-            )
+        check_own(found)
         return found
 
     def live(self, survey: Survey | None = None) -> str:
