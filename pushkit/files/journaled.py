@@ -16,7 +16,7 @@ from pushkit.amount import counted
 from pushkit.errors import Interrupted, Overtaken, PushFailed, PushRefused, TargetError
 from pushkit.files.diff import Difference
 from pushkit.files.errors import RemoteExists
-from pushkit.files.layout import UNDERWAY, Layout, following
+from pushkit.files.layout import UNDERWAY, Layout, failure, following, patient
 from pushkit.files.operation import MakeDirectory, Operation, Put, Remove, RemoveTree, Verify, Write
 from pushkit.files.place import GUARD, check_own
 from pushkit.files.queue import Queue, expired
@@ -232,7 +232,7 @@ class Journaled(Layout, Generic[PlanT]):
     def _reported(self, step: Step) -> AbstractContextManager[None]:
         """Report a step. From the SWITCH step on, who asks to stop is heard when it is over."""
         self._switched = self._switched or step.action is Action.SWITCH
-        return (self._patient() if self._switched else self._run).step(step)
+        return (patient(self._run) if self._switched else self._run).step(step)
 
     # After a failure, or a death.
 
@@ -305,7 +305,7 @@ class Journaled(Layout, Generic[PlanT]):
         if not isinstance(error, UNDERWAY):
             gone = [RemoveTree(self.state.stage(release)), Remove(self.state.manifest(release))]
             self._perform(gone, self.state.name)
-        self.queue.end(ticket, self._failed(error))
+        self.queue.end(ticket, failure(error, self._run))
         return error
 
     def _late(self, release: str, error: BaseException) -> BaseException:

@@ -35,6 +35,7 @@ from pushkit.files.errors import RemoteLost
 from pushkit.files.exchange import RETIRED, Exchange, Exchanges
 from pushkit.files.journal import OPEN
 from pushkit.files.journaled import Journaled, JournaledPlan
+from pushkit.files.layout import failure, patient
 from pushkit.files.operation import (
     Absent,
     MakeDirectory,
@@ -297,7 +298,7 @@ class Swap(Journaled[SwapPlan]):
         self._deliver(operations, verifying, release, snapshot, then, made={entry.path for entry in after})
         for step in steps:
             if step.action is Action.REMOVE:  # it went with the whole of what was live
-                with self._patient().step(step):
+                with patient(self._run).step(step):
                     pass
 
     def _beginning(self, base: str, tree: str, found: Difference) -> list[Operation]:
@@ -393,7 +394,7 @@ class Swap(Journaled[SwapPlan]):
                 try:
                     if STATE.journal in (now := self.look()).found:
                         self._exchanges.recover(ticket, now)
-                    self.queue.end(ticket, ROLLED_BACK if self.live() == before else self._failed(error))
+                    self.queue.end(ticket, ROLLED_BACK if self.live() == before else failure(error, self._run))
                 except (TargetError, PushRefused):
                     if self._doubtful(error) and isinstance(error, TargetError):
                         raise self._in_doubt(before, error) from error
