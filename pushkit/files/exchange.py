@@ -6,11 +6,12 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from pushkit import manifest
 from pushkit.errors import PushRefused
 from pushkit.files.errors import RemoteError, RemoteLost
+from pushkit.files.journal import concluding
 from pushkit.files.operation import Operation, Remove, RemoveTree, Rename, Write
 from pushkit.files.place import SWAP as STATE
+from pushkit.files.place import TREE
 from pushkit.files.queue import Queue
 from pushkit.files.remote import Remote
 from pushkit.files.survey import Survey
@@ -18,7 +19,7 @@ from pushkit.files.ticket import NUMBER, RELEASE_ID, Ticket
 from pushkit.model import Kind, Step
 from pushkit.strategy import Run
 
-LIVE, JOURNAL, RETIRED = STATE / "live", STATE / "journal", STATE / "retired"
+RETIRED = STATE / "retired"
 MAGIC = "pushkit-exchange 1"
 
 
@@ -46,7 +47,7 @@ def decode(data: bytes) -> Exchange:
     previous = re.fullmatch(f"(?:{RELEASE_ID.pattern}|found-{NUMBER})?", found.previous)
     if not RELEASE_ID.fullmatch(found.release) or not previous:
         raise ValueError(f"{found.release!r} or {found.previous!r} is not a release id")
-    if found.source not in {f"{STATE.incoming}/{found.release}/tree", f"{RETIRED}/{found.release}"}:
+    if found.source not in {f"{STATE.stage(found.release)}/{TREE}", f"{RETIRED}/{found.release}"}:
         raise ValueError(f"{found.source!r} is no place of a release")
     return found
 
@@ -64,34 +65,35 @@ class Exchanges:
         """The operations: the record, the two renames, and what says that it is done."""
         away = [Rename(self._name, f"{RETIRED}/{change.previous}")] if change.previous else []
         return [
-            Write(JOURNAL, change.encode()),
+            Write(STATE.journal, change.encode()),
             *away,
             Rename(change.source, self._name, step=step),
-            *concluding(change.release),
+            *concluding(STATE, change.release),
         ]
 
-    def recover(self, ticket: Ticket, survey: Survey) -> None:
+    def recover(self, ticket: Ticket, survey: Survey) -> bool:
         """Finish what the journal says, or undo it where the new tree is not there as a whole; say which.
 
-        Raises `PushRefused` where there is neither the one nor the other.
+        Whether it was finished. Raises `PushRefused` where there is neither the one nor the other.
         """
         try:
-            change = decode(survey.found[JOURNAL].content)
+            change = decode(survey.found[STATE.journal].content)
         except ValueError as error:
             # It was written whole before the first rename.
             raise PushRefused(
-                f"{self._remote.root}/{JOURNAL} is damaged ({error}); nothing was changed",
-                hint=f"see that {self._name} is what is to be live, remove {JOURNAL}, and push again",
+                f"{self._remote.root}/{STATE.journal} is damaged ({error}); nothing was changed",
+                hint=f"see that {self._name} is what is to be live, remove {STATE.journal}, and push again",
             ) from error
         live, source = self._remote.stat(self._name), self._remote.stat(change.source)
         away = f"{RETIRED}/{change.previous}"
-        stage = RemoveTree(f"{STATE.incoming}/{change.release}")
+        stage = RemoveTree(STATE.stage(change.release))
         if source is None and live is not None:
-            self._perform(ticket, [*concluding(change.release), stage])
+            self._perform(ticket, [*concluding(STATE, change.release), stage])
             self._run.note(f"the switch to {change.release} had died at its end; it was finished")
-        elif live is None and source is not None and self._whole(change, survey):
+            return True
+        if live is None and source is not None and self._whole(change, survey):
             try:
-                self._perform(ticket, [Rename(change.source, self._name), *concluding(change.release), stage])
+                self._perform(ticket, [Rename(change.source, self._name), *concluding(STATE, change.release), stage])
             except RemoteLost:
                 raise
             except RemoteError:
@@ -100,37 +102,32 @@ class Exchanges:
                 self._undo(ticket, change)
             else:
                 self._run.note(f"the switch to {change.release} had died between two renames; it was finished")
+                return True
         elif live is None and change.previous and self._remote.stat(away) is not None:
             self._undo(ticket, change)
         elif live is not None:
-            self._perform(ticket, [Remove(JOURNAL)])
+            self._perform(ticket, [Remove(STATE.journal)])
             self._run.note(f"the switch to {change.release} had died before its first rename; it was called off")
         elif not change.previous:
-            self._perform(ticket, [Remove(JOURNAL)])
+            self._perform(ticket, [Remove(STATE.journal)])
             self._run.warn(f"the switch to {change.release} had died, and cannot be finished: nothing was live before")
         else:
             raise PushRefused(
                 f"{self._remote.root}: {self._name} is not there, nor is {change.source} or {away}; nothing changed",
-                hint=f"remove {JOURNAL}, and push again",
+                hint=f"remove {STATE.journal}, and push again",
             )
+        return False
 
     def _undo(self, ticket: Ticket, change: Exchange) -> None:
-        self._perform(ticket, [Rename(f"{RETIRED}/{change.previous}", self._name), Remove(JOURNAL)])
+        self._perform(ticket, [Rename(f"{RETIRED}/{change.previous}", self._name), Remove(STATE.journal)])
         self._run.warn(f"the switch to {change.release} could not be finished between two renames: it was undone")
 
     def _whole(self, change: Exchange, survey: Survey) -> bool:
-        found = survey.found.get(STATE.manifest(change.release))
         try:
-            entries = manifest.decode(found.content) if found else []
+            files = [entry for entry in survey.entries(change.release) if entry.kind is Kind.FILE]
         except ValueError:
             return False
-        files = [entry for entry in entries if entry.kind is Kind.FILE]
         return bool(files) and not self._remote.verify(change.source, files)
 
     def _perform(self, ticket: Ticket, operations: Sequence[Operation]) -> None:
         self._remote.perform([*self._queue.holding(ticket), *operations], self._run.step, STATE.name)
-
-
-def concluding(release: str) -> list[Operation]:
-    """The operations after which an exchange is done."""
-    return [Write(LIVE, f"{release}\n".encode()), Remove(JOURNAL)]

@@ -9,8 +9,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from pushkit.files.diff import Difference
-from pushkit.files.operation import Operation, Remove, RemoveDirectory, Rename, SetMode
+from pushkit.files.operation import Operation, Remove, RemoveDirectory, Rename, SetMode, Write
 from pushkit.files.stat import above
+from pushkit.files.survey import State
 from pushkit.files.ticket import RELEASE_ID
 from pushkit.manifest import UNSAFE
 from pushkit.model import Action, Entry, Kind, Step
@@ -188,3 +189,8 @@ def journal(
         [path for path in directories if path not in cleared],
         modes,
     )
+
+
+def concluding(state: State, release: str) -> list[Operation]:
+    """The operations after which what a journal says is done, and ``release`` is live."""
+    return [Write(state.live, f"{release}\n".encode()), Remove(state.journal)]

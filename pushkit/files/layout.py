@@ -164,12 +164,8 @@ class Layout(ABC):
             # Whether there is a ticket nobody said. It would hold up its own push.
             for ticket in self.look().open_tickets:
                 if (ticket.machine, ticket.process) == (machine(), os.getpid()):
-                    self.queue.end(ticket, self._failed(error))
+                    self.queue.end(ticket, failure(error, self._run))
             raise Overtaken(f"{error.message}; this push has to be planned again") from error
-
-    def _failed(self, error: BaseException) -> str:
-        """The outcome of a push that failed, in words that others may read."""
-        return f"failed: {self._run.redact(one_line(error))[:REASON]}"
 
     def _check_root(self, survey: Survey) -> None:
         """Raise `TargetError` when the root is not there and cannot be made."""
@@ -215,12 +211,6 @@ class Layout(ABC):
         """Report a step around what is done in it."""
         return self._run.step(step)
 
-    def _patient(self) -> Run:
-        """The run, without an ear for who asks to stop."""
-        patient = copy(self._run)
-        patient.cancelled = threading.Event()
-        return patient
-
     def _perform(
         self, operations: Sequence[Operation], stage: str, optional: Sequence[Operation] = ()
     ) -> Sequence[Entry]:
@@ -248,6 +238,18 @@ def release_of(number: int, snapshot: Snapshot, person: str) -> Release:
     created = datetime.now(UTC)
     name = f"{number:06d}-{created:%Y%m%dT%H%M%SZ}-{snapshot.revision.short}"
     return Release(name, snapshot.revision, created, person)
+
+
+def failure(error: BaseException, run: Run) -> str:
+    """The outcome of a push that ``error`` ended, in words that others may read."""
+    return f"failed: {run.redact(one_line(error))[:REASON]}"
+
+
+def patient(run: Run) -> Run:
+    """``run``, without an ear for who asks to stop."""
+    found = copy(run)
+    found.cancelled = threading.Event()
+    return found
 
 
 def following(operations: Sequence[Operation], operation: Operation | None) -> list[Operation]:

@@ -20,100 +20,72 @@ it when its content is damaged.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 
 from pushkit import manifest
 from pushkit.amount import counted
-from pushkit.errors import Interrupted, Overtaken, PushFailed, PushRefused, TargetError
+from pushkit.errors import PushRefused, TargetError
 from pushkit.files import journal as journals
-from pushkit.files import place
 from pushkit.files.actual import findings
 from pushkit.files.arrival import Arrivals, arrived
 from pushkit.files.diff import Difference, difference
 from pushkit.files.errors import RemoteExists
 from pushkit.files.ground import Ground, as_unknown, reach, with_ways
-from pushkit.files.layout import UNDERWAY, Layout, following
+from pushkit.files.journal import concluding
+from pushkit.files.journaled import Journaled, JournaledPlan
 from pushkit.files.merge import remembered
 from pushkit.files.operation import (
     Base,
     MakeDirectory,
     Operation,
     Put,
-    Remove,
     RemoveTree,
     Still,
     Verify,
     Write,
 )
-from pushkit.files.queue import FEW, KEPT, STALE, Queue, expired, expiring
+from pushkit.files.place import MIRROR as STATE
+from pushkit.files.place import TREE, others
+from pushkit.files.queue import FEW, KEPT, STALE, expiring
 from pushkit.files.ranges import LARGE
-from pushkit.files.recovery import (
-    JOURNAL,
-    LIVE,
-    STATE,
-    TREE,
-    Recovery,
-    concluding,
-    live_in,
-    manifests,
-    stage_of,
-)
+from pushkit.files.recovery import Recovery
 from pushkit.files.remote import Remote
 from pushkit.files.stat import above
-from pushkit.files.survey import FORMAT, Look, Survey
-from pushkit.files.ticket import GOOD, RECORD, RELEASE_ID, Ticket, number_of
+from pushkit.files.survey import Look, Survey
+from pushkit.files.ticket import GOOD, Ticket, number_of
 from pushkit.files.transfer import Transfer
-from pushkit.model import Action, Entry, Finding, Kind, Plan, Release, Severity, Step
+from pushkit.model import Action, Entry, Finding, Kind, Release, Severity, Step
 from pushkit.snapshot import Snapshot
-from pushkit.strategy import Run, one_line
+from pushkit.strategy import Run
 
-#: What says that releases were pushed here, or trees that are swapped.
-OTHERS = {"releases": place.STATE / "format", "swap": place.SWAP / "format"}
-LOOK = Look(STATE, trees=(LIVE, JOURNAL, STATE.manifests), looked=(STATE.incoming, STATE.manifests, *OTHERS.values()))
+#: What this layout looks at.
+LOOK = Look(
+    STATE, trees=(STATE.live, STATE.journal, STATE.manifests), looked=(STATE.incoming, STATE.manifests, *others(STATE))
+)
 
 
 @dataclass(frozen=True)
-class MirrorPlan(Plan):
-    """A plan that remembers what it found out. One for a journal that is there has nothing but its one step."""
+class MirrorPlan(JournaledPlan):
+    """A plan that knows what is live and a push's, and what lies at the paths that change."""
 
-    survey: Survey | None = None
     before: Sequence[Entry] = ()
     ground: Ground | None = None
-    difference: Difference = field(default_factory=lambda: Difference((), (), (), ()))
 
 
-class Mirror(Layout):
+class Mirror(Journaled[MirrorPlan]):
     """The live tree of one target on one remote. ``times`` is as in `Releases`."""
+
+    state = STATE
+    directories = (STATE.manifests, STATE.incoming)
+    doubt = "live in part"
 
     def __init__(
         self, remote: Remote, run: Run, *, stale: float = STALE, times: Callable[[Entry], float] | None = None
     ) -> None:
-        super().__init__(remote, run)
-        self._times = times
-        self._switched = False
-        self._tidied = False
-        self.queue = Queue(remote, STATE, run, look=self.look, settle=self._settle, stale=stale)
+        super().__init__(remote, run, LOOK, stale=stale, times=times)
         self._recovery = Recovery(remote, run, self.queue, self._perform)
 
     # Looking.
-
-    def look(self) -> Survey:
-        """What the target holds. Refuses what this layout did not make."""
-        found = LOOK.at(self._remote, self._known)
-        found.check(STATE.incoming, STATE.manifests, STATE.pushes)
-        for layout, sign in OTHERS.items():
-            if sign in found.found:
-                raise PushRefused(
-                    f"{self._remote.root} holds {'releases' if layout == 'releases' else 'trees of the layout swap'}; "
-                    "nothing was sent",
-                    hint=f'set layout = "{layout}", or push to another path',
-                )
-        return found
-
-    def live(self, survey: Survey | None = None) -> str:
-        """The id of the live release, empty before the first push, and where that cannot be told."""
-        return live_in(survey or self.look())
 
     def history(self, survey: Survey | None = None) -> list[Release]:
         """The live release, if there is one: earlier ones are gone."""
@@ -123,7 +95,7 @@ class Mirror(Layout):
 
     def is_there(self, release: str, survey: Survey, warnings: list[str]) -> bool:
         """Whether it is known what the live release put here."""
-        if JOURNAL in survey.found:
+        if STATE.journal in survey.found:
             warnings.append("a push changes what is live at this moment, or died while it did")
             return False
         return self._remembered(survey, warnings) is not None
@@ -166,10 +138,8 @@ class Mirror(Layout):
         self._check_root(survey)
         live = self.live(survey)
         name = self._run.target.name
-        if JOURNAL in survey.found:
-            why = "its push changes what is live, or died while it did: that comes first"
-            step = Step(Action.VERIFY, self._journalled(survey) or "journal", why)
-            return MirrorPlan(name, (step,), 0, live, (), None, survey)
+        if due := self._due(survey):
+            return MirrorPlan(name, (due,), 0, live, (), None, survey)
         same = survey.found.get(STATE.manifest(live))
         if same and not self._run.repair and manifest.claims(same.content, snapshot.digest):
             return MirrorPlan(name, self._leftovers(survey), snapshot.files, live, (), self._round_trips(0), survey)
@@ -190,15 +160,7 @@ class Mirror(Layout):
         if survey.hold:
             warnings.append(f"pushes are held by {survey.hold.who} since {survey.hold.when}: {survey.hold.why}")
         trips = self._round_trips()
-        return MirrorPlan(name, steps, kept, live, tuple(warnings), trips, survey, before, ground, found)
-
-    def _leftovers(self, survey: Survey) -> tuple[Step, ...]:
-        """The step that removes what a push left that made its release live and died before it had cleaned up."""
-        live = self.live(survey)
-        dead = [*self._clearing(survey, survey.last + 1, live), *expired(survey)]
-        if not dead or self._tidied or survey.hold:
-            return ()
-        return (Step(Action.PRUNE, counted(len(dead), "path"), "left by a push that died"),)
+        return MirrorPlan(name, steps, kept, live, tuple(warnings), trips, survey, found, before, ground)
 
     def _before(self, survey: Survey, snapshot: Snapshot, warnings: list[str]) -> tuple[Sequence[Entry], Ground]:
         """What is live and a push's, and what else lies at the paths that become those of ``snapshot``."""
@@ -263,50 +225,11 @@ class Mirror(Layout):
     def _journalled(self, survey: Survey) -> str:
         """The release whose journal is there, empty when it cannot be read."""
         try:
-            return journals.decode(survey.found[JOURNAL].content).release
+            return journals.decode(survey.found[STATE.journal].content).release
         except (KeyError, ValueError):
             return ""
 
     # Acting.
-
-    def push(self, plan: MirrorPlan, snapshot: Snapshot) -> Release:
-        """Carry out ``plan``. Until its SWITCH step nothing that is live is touched.
-
-        Raises `Overtaken`, the place in the queue kept, when what is live is not what it was for the plan: another push
-        changed it, or it had to be finished first.
-        """
-        assert plan.survey
-        self._check_space(plan)
-        ready = plan.ground is not None and JOURNAL not in plan.survey.found
-        entrance, survey = self._begin(snapshot, plan.live, plan.survey, ready=ready)
-        if plan.ground is None:
-            assert self._ticket
-            with self.queue.alive(self._ticket), self._run.step(plan.steps[0]):
-                if JOURNAL in survey.found:
-                    self._recovery.recover(self._ticket, survey)
-                elif self.live(survey) == plan.live:
-                    self._tidied = True
-                    going = self._pruning(self._ticket, survey, plan.live)
-                    self._perform(going, STATE.name, going)
-            raise Overtaken(f"what is live on {plan.target} has been completed; this push has to be planned again")
-        if JOURNAL in survey.found or self.live(survey) != plan.live:
-            raise Overtaken(f"another push made {self.live(survey) or 'nothing'} live on {plan.target} meanwhile")
-        held, self._ticket = entrance.ticket if entrance else self._ticket, None
-        assert held
-        ticket = replace(held, previous=plan.live)
-        release = ticket.release
-        assert release
-        # What is live may have changed since a ticket was written that had to wait.
-        again = Write(f"{STATE.ticket(ticket.number)}/{RECORD}", ticket.record())
-        first = entrance.operations if entrance else [again]
-        with self.queue.alive(ticket):
-            try:
-                self._carry_out(ticket, plan, survey, snapshot, first)
-            except BaseException as error:
-                self._check_entered(entrance, error)
-                self._leave(ticket, plan, error)
-        self._remember(snapshot.manifest)
-        return release
 
     def _base(self, plan: MirrorPlan, survey: Survey, snapshot: Snapshot) -> Base | None:
         """The manifest of the live release, of which the new one differs in little, unless more is sent than both."""
@@ -315,48 +238,11 @@ class Mirror(Layout):
             return None
         return Base(STATE.manifest(plan.live), there.content)
 
-    def _leave(self, ticket: Ticket, plan: MirrorPlan, error: BaseException) -> None:
-        """Give up after ``error``, and raise what is to be told; nothing when all of it is live after all."""
-        assert ticket.release
-        release = ticket.release.id
-        told = self._lost(ticket, error) if isinstance(error, RemoteExists) else error
-        switched, again = self._switched, self.regained(error)
-        # Over the new connection the switch is reported anew.
-        self._switched = switched and not again
-        try:
-            left = self._give_up(ticket, plan, told)
-            if left is None and again:
-                return
-            told = left or self._late(release, told)
-        except (TargetError, PushRefused):
-            # The connection may be what failed; the next push finishes or cleans up then.
-            if switched and isinstance(error, TargetError):
-                told = PushFailed(
-                    f"{one_line(error)}; {release} may be live in part",
-                    hint="push again: the next push finishes it first",
-                )
-        if told is not error:
-            raise told from error
-        if again:
-            raise Overtaken(f"{one_line(error)}; this push has to be planned again") from error
-        raise error
-
     def rollback(self, wanted: str = "") -> Release:
         """Refuse: earlier releases are not kept."""
         raise PushRefused(
             f"{self._remote.root} holds no release before the one that is live: the layout mirror keeps none",
             hint='push the earlier revision again: source = "git:REVISION" in the Pushfile, or git checkout REVISION',
-        )
-
-    def switch(self, wanted: str) -> Release:
-        """Refuse, as `rollback` does."""
-        return self.rollback(wanted)
-
-    def resume(self, number: int = 0) -> Release:
-        """Refuse: a push finishes by itself what another has begun."""
-        raise PushRefused(
-            f"no push to {self._run.target.name} waits to be resumed",
-            hint="push: what a push that died had begun is finished first",
         )
 
     def _carry_out(
@@ -367,7 +253,7 @@ class Mirror(Layout):
         assert plan.ground
         release = ticket.release.id
         self._switched = False
-        stage = stage_of(release)
+        stage = STATE.stage(release)
         tree = f"{stage}/{TREE}"
         found = plan.difference
         steps = {step.subject.rstrip("/"): step for step in found.steps if step.action is not Action.REMOVE}
@@ -390,30 +276,13 @@ class Mirror(Layout):
             *self.queue.holding(ticket),
             Still(plan.ground.guarded, plan.ground.kinds),
             self.queue.switching(ticket),
-            Write(JOURNAL, written.encode(), step=switch),
+            Write(STATE.journal, written.encode(), step=switch),
             *written.operations(tree, self._late_steps(plan)),
-            *concluding(release),
+            *concluding(STATE, release),
             *self.queue.ending(ticket, GOOD),
         ]
         then = [RemoveTree(stage), *self._pruning(ticket, survey, release)]
-        operations += then
-        wrong = self._perform(operations, stage, then)
-        if wrong and transfer.patched.issuperset(entry.path for entry in wrong):
-            # What they were made from had been altered on the target: they are sent whole.
-            again = Transfer(snapshot, wrong, {}, self._run, self._times)
-            gone = [Remove(f"{tree}/{entry.path}") for entry in wrong]
-            rest = [*gone, Put(tree, again), Verify(tree, wrong), *following(operations, verifying)]
-            wrong = self._perform(rest, stage, then)
-        if wrong:
-            raise PushFailed(
-                f"{counted(len(wrong), 'file')} did not arrive whole, {wrong[0].path!r} first; what was live stays",
-                hint="push again; if it happens again, look at the target's disk",
-            )
-
-    def _reported(self, step: Step) -> AbstractContextManager[None]:
-        """Report a step. From the SWITCH step on, who asks to stop is heard when it is over."""
-        self._switched = self._switched or step.action is Action.SWITCH
-        return (self._patient() if self._switched else self._run).step(step)
+        self._deliver(operations, verifying, release, snapshot, then, made=transfer.patched)
 
     def _late_steps(self, plan: MirrorPlan) -> dict[str, Step]:
         """The steps that are taken in the live tree, by path."""
@@ -440,39 +309,10 @@ class Mirror(Layout):
         bases = {old.path: old.path for old in found.replaced if old.size >= LARGE}
         return Transfer(snapshot, entries, told, self._run, self._times, bases=bases, begun=arrivals.begun)
 
-    def _preparing(self, survey: Survey) -> list[Operation]:
-        """Make what the layout needs where it is missing."""
-        operations: list[Operation] = [
-            MakeDirectory(path, 0o700, may_exist=True)
-            for path in (STATE.manifests, STATE.incoming)
-            if path not in survey.found
-        ]
-        if STATE / "format" not in survey.found:
-            operations.append(Write(STATE / ".htaccess", place.GUARD, 0o644))
-            operations.append(Write(STATE / "format", f"{FORMAT}\n".encode()))
-        return operations
-
     def _pruning(self, ticket: Ticket, survey: Survey, live: str) -> list[Operation]:
         """Remove what dead pushes left, manifests that are not ``live``'s, and old tickets."""
         kept = KEPT if self._remote.capabilities.scripts else FEW
         return [*self._clearing(survey, ticket.number, live), *expiring(survey, [number_of(live)], kept)]
-
-    def _clearing(self, survey: Survey, number: int, live: str) -> list[Operation]:
-        """Remove the stages of pushes before ``number`` that have ended, and their manifests but that of ``live``."""
-        queued = {each.release.id for each in survey.open_tickets if each.release and each.release.id != live}
-
-        def old(name: str) -> bool:
-            return bool(RELEASE_ID.fullmatch(name)) and name not in queued and number_of(name) < number
-
-        return [
-            *(RemoveTree(stage_of(name)) for name in survey.names(STATE.incoming) if old(name)),
-            *(
-                Remove(STATE.manifest(name))
-                for name in manifests(survey)
-                # What follows a point was left by a push that died while it wrote.
-                if old(name.partition(".")[0]) and name != live
-            ),
-        ]
 
     def _lost(self, ticket: Ticket, error: RemoteExists) -> BaseException:
         """The error that says what was in the way."""
@@ -481,51 +321,11 @@ class Mirror(Layout):
                 "somebody changed what is live while the push was under way; the push changed nothing of it",
                 hint="push again",
             )
-        with suppress(TargetError, PushRefused):
-            return self.queue.lost(ticket, error)
-        return error
+        return super()._lost(ticket, error)
 
-    # After a death, or a failure.
-
-    def _give_up(self, ticket: Ticket, plan: MirrorPlan, error: BaseException) -> BaseException | None:
-        """Leave nothing half done, where that can be: the error that says how it ended, None when all of it is live."""
-        assert ticket.release
-        release = ticket.release.id
-        survey = self.look()
-        if not self.queue.owns(ticket, survey):
-            return error
-        if self._journalled(survey) == release:
-            try:
-                with self._reported(plan.steps[-1]) if not self._switched else nullcontext():
-                    self._recovery.finish(ticket, journals.decode(survey.found[JOURNAL].content), survey, GOOD)
-            except (TargetError, PushRefused) as second:
-                with suppress(TargetError):
-                    self.queue.end(ticket, "failed while it switched")
-                return PushFailed(
-                    f"{one_line(error)}; {release} is live in part ({one_line(second)})",
-                    hint="push again: the next push finishes it first",
-                )
-            return None
-        if self.live(survey) == release:
-            with self._reported(plan.steps[-1]) if not self._switched else nullcontext():
-                self.queue.end(ticket, GOOD)
-            return None
-        # What has arrived whole is taken up by the next push, unless something was wrong with it.
-        if not isinstance(error, UNDERWAY):
-            self._perform([RemoveTree(stage_of(release)), Remove(STATE.manifest(release))], STATE.name)
-        self.queue.end(ticket, self._failed(error))
-        return error
-
-    def _late(self, release: str, error: BaseException) -> BaseException:
-        """The error of a push that failed when its release was live, or that was completed after a failure."""
-        if isinstance(error, (Interrupted, KeyboardInterrupt)):
-            return error
-        return PushFailed(f"{one_line(error)}; {release} is live", hint=getattr(error, "hint", ""))
-
-    def _settle(self, ticket: Ticket, survey: Survey) -> str:
-        """How a push ended that died when it had begun to switch. Who holds the target next finishes it."""
-        live = ticket.release is not None and self.live(survey) == ticket.release.id
-        return GOOD if live and JOURNAL not in survey.found else "died while it switched"
+    def _recover(self, ticket: Ticket, survey: Survey) -> bool:
+        """Finish what the journal says, or undo it when its content is not whole."""
+        return self._recovery.recover(ticket, survey)
 
     def _check_space(self, plan: MirrorPlan) -> None:
         """Refuse what will not fit: the bytes of all files that are sent. The old ones stay until the switch."""

@@ -9,9 +9,10 @@ from pushkit import manifest
 from pushkit.amount import counted
 from pushkit.files import journal as journals
 from pushkit.files.ground import Ground, as_unknown, reach, with_ways
-from pushkit.files.journal import Journal, Renaming
+from pushkit.files.journal import Journal, Renaming, concluding
 from pushkit.files.operation import Operation, Remove, RemoveTree, Still, Write
-from pushkit.files.place import MIRROR
+from pushkit.files.place import MIRROR as STATE
+from pushkit.files.place import TREE
 from pushkit.files.queue import Queue
 from pushkit.files.remote import Remote
 from pushkit.files.stat import above
@@ -19,11 +20,6 @@ from pushkit.files.survey import Survey
 from pushkit.files.ticket import RELEASE_ID, Ticket, number_of
 from pushkit.model import Entry, Kind
 from pushkit.strategy import Run
-
-STATE = MIRROR
-LIVE, JOURNAL = STATE / "live", STATE / "journal"
-#: Where in a stage the new content lies.
-TREE = "tree"
 
 
 class Perform(Protocol):
@@ -44,49 +40,49 @@ class Recovery:
         self._queue = queue
         self._perform = perform
 
-    def recover(self, ticket: Ticket, survey: Survey) -> None:
-        """Finish what the journal says, or undo it when its content is not whole."""
+    def recover(self, ticket: Ticket, survey: Survey) -> bool:
+        """Finish what the journal says, or undo it when its content is not whole. Whether it was finished."""
         try:
-            found = journals.decode(survey.found[JOURNAL].content)
+            found = journals.decode(survey.found[STATE.journal].content)
         except ValueError as error:
             self._run.warn(f"the journal of a push that died is damaged ({error}): what is live is compared anew")
             # The manifest of the push that died was written before its journal.
-            known = sorted(filter(RELEASE_ID.fullmatch, manifests(survey)), key=number_of)
-            release, previous = known[-1] if known else "", live_in(survey)
+            known = sorted(filter(RELEASE_ID.fullmatch, survey.manifests), key=number_of)
+            release, previous = known[-1] if known else "", survey.named_live
             if release == previous:
                 release, previous = (known[-1], known[-2]) if len(known) > 1 else ("", release)
             self._undo(ticket, release, previous, survey)
-            return
+            return False
         try:
-            self.finish(ticket, found, survey)
+            self._finish(ticket, found, survey)
             self._run.note(f"the push of {found.release} had died while it switched; it was finished")
+            return True
         except ValueError as error:
             self._undo(ticket, found.release, found.previous, survey)
             self._run.warn(
                 f"the push of {found.release} had died while it switched, and cannot be finished ({error}): "
                 "what it had not done yet was called off, what it had put in place is pushed over"
             )
+            return False
 
-    def finish(self, ticket: Ticket, found: Journal, survey: Survey, outcome: str = "") -> None:
-        """Do what is left of a journal, and end ``ticket`` with ``outcome``, if that is given.
+    def _finish(self, ticket: Ticket, found: Journal, survey: Survey) -> None:
+        """Do what is left of a journal.
 
         Raises ValueError when it cannot be done any more, `PushRefused` when it would lead out of the tree.
         """
-        stage = stage_of(found.release)
+        stage = STATE.stage(found.release)
         tree = f"{stage}/{TREE}"
         moved = [each.path for each in found.renamings]
         ground = Ground(self._remote, with_ways(found.paths))
         staged = self._remote.kinds([f"{tree}/{path}" for path in moved])
         left = [each for each in found.renamings if f"{tree}/{each.path}" in staged]
         self._check_left(found, ground, left)
-        if not outcome:
-            self._check_whole(found, survey, [each.path for each in left])
+        self._check_whole(found, survey, [each.path for each in left])
         operations = [
             *self._queue.holding(ticket),
             Still(ground.guarded, ground.kinds),
             *found.operations(tree, left={**ground.kinds, **staged}),
-            *concluding(found.release),
-            *(self._queue.ending(ticket, outcome) if outcome else ()),
+            *concluding(STATE, found.release),
         ]
         old = [found.previous] if found.previous and found.previous != found.release else []
         then = [RemoveTree(stage), *(Remove(STATE.manifest(name)) for name in old)]
@@ -110,13 +106,13 @@ class Recovery:
 
     def _check_whole(self, found: Journal, survey: Survey, left: Sequence[str]) -> None:
         """See that each file is whole, be it in the live tree already or not. Raises ValueError."""
-        entries = entries_of(found.release, survey)
+        entries = survey.entries(found.release)
         moved = {each.path for each in found.renamings}
         waiting = set(left)
         files = [entry for entry in entries if entry.kind is Kind.FILE]
         coming = [e for e in files if not waiting.isdisjoint((*above(e.path), e.path))]
         came = [e for e in files if not (moved - waiting).isdisjoint((*above(e.path), e.path))]
-        wrong = [*self._remote.verify(f"{stage_of(found.release)}/{TREE}", coming), *self._remote.verify("", came)]
+        wrong = [*self._remote.verify(f"{STATE.stage(found.release)}/{TREE}", coming), *self._remote.verify("", came)]
         if wrong:
             raise ValueError(f"{counted(len(wrong), 'file')} of it are not whole, {wrong[0].path!r} first")
 
@@ -126,15 +122,15 @@ class Recovery:
         What is live becomes a release of what is there and a push's.
         """
         try:
-            after = entries_of(release, survey)
-            before = entries_of(previous, survey) if previous else []
+            after = survey.entries(release)
+            before = survey.entries(previous) if previous else []
         except ValueError:
             # Nothing is known of what is live: without a manifest all of it is compared.
             operations: list[Operation] = [Remove(STATE.manifest(name)) for name in {release, previous} if name]
         else:
             operations = [Write(STATE.manifest(release), manifest.encode(self._reckoned(before, after)))]
-        end = concluding(release) if release else [Remove(JOURNAL)]
-        stages = [RemoveTree(stage_of(release))] if release else []
+        end = concluding(STATE, release) if release else [Remove(STATE.journal)]
+        stages = [RemoveTree(STATE.stage(release))] if release else []
         place = place_of(release, survey)
         self._perform([*self._queue.holding(ticket), *operations, *end, *stages], place, stages)
 
@@ -160,37 +156,6 @@ class Recovery:
         return entry.kind is not Kind.SYMLINK or self._remote.read_link(entry.path) == entry.link
 
 
-def concluding(release: str) -> list[Operation]:
-    """The operations after which the journal of ``release`` is done."""
-    return [Write(LIVE, f"{release}\n".encode()), Remove(JOURNAL)]
-
-
-def live_in(survey: Survey) -> str:
-    """The id of the live release, empty where there is none, and where that cannot be told."""
-    found = survey.found.get(LIVE)
-    release = found.content.decode("ascii", "replace").strip() if found else ""
-    return release if RELEASE_ID.fullmatch(release) else ""
-
-
-def manifests(survey: Survey) -> list[str]:
-    """The names in the manifests' directory."""
-    prefix = STATE.manifests + "/"
-    return [path.removeprefix(prefix) for path in survey.found if path.startswith(prefix)]
-
-
-def entries_of(release: str, survey: Survey) -> list[Entry]:
-    """The entries of a release. Raises ValueError when its manifest is missing or damaged."""
-    found = survey.found.get(STATE.manifest(release))
-    if found is None:
-        raise ValueError("its manifest is missing")
-    return manifest.decode(found.content)
-
-
-def stage_of(release: str) -> str:
-    """Where an upload lies."""
-    return f"{STATE.incoming}/{release}"
-
-
 def place_of(release: str, survey: Survey) -> str:
     """Where what is needed on the way lies: in the upload of ``release``, with which it goes, if that is there."""
-    return stage_of(release) if release in survey.names(STATE.incoming) else STATE.name
+    return STATE.stage(release) if release in survey.names(STATE.incoming) else STATE.name

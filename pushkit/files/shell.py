@@ -232,7 +232,8 @@ class ShellRemote(Remote):
             return [directly(each, why) for each in left]
         first, *others = left
         if isinstance(first, Write) and batch.unlike(output):
-            return [replace(first, base=None), *others]
+            # A base is patched by what came with all that is put: that has arrived, and was told of.
+            return [replace(first, base=None), *(each for each in others if each is not batch.put)]
         return ()
 
     def _apart(self, transfer: Transfer) -> Sequence[Entry]:

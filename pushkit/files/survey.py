@@ -13,12 +13,14 @@ from pushkit.files.remote import Remote
 from pushkit.files.scripts import collect
 from pushkit.files.stat import Found, Stat
 from pushkit.files.ticket import HEARTBEAT, NUMBER, RELEASE_ID, Ticket, decoded, number_of, read_ticket
-from pushkit.manifest import HEAD, digest
-from pushkit.model import Hold, Kind
+from pushkit.manifest import HEAD, decode, digest
+from pushkit.model import Entry, Hold, Kind
 
 FORMAT = "1"
 #: A record on a target is at most as large, in bytes; a manifest of four million files is.
 LIMIT = 1 << 30
+#: No line that is a record of its own is as long, in bytes.
+LONGEST = 256
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,20 @@ class State:
     def incoming(self) -> str:
         """Uploads under way; each bears its release's id."""
         return self / "incoming"
+
+    @property
+    def live(self) -> str:
+        """The file that names the live release, where no symlink does."""
+        return self / "live"
+
+    @property
+    def journal(self) -> str:
+        """The file that is there while a push changes what is live, where that takes more than one rename."""
+        return self / "journal"
+
+    def stage(self, release: str) -> str:
+        """The directory of a release's upload."""
+        return f"{self.incoming}/{release}"
 
     def ticket(self, number: int) -> str:
         """The directory that is a ticket."""
@@ -127,6 +143,25 @@ class Survey:
         after.__dict__["tickets"] = [*self.tickets, ticket]
         return after
 
+    @property
+    def named_live(self) -> str:
+        """The release that the file `State.live` names, empty where there is none, or where that cannot be told."""
+        release = self._text("live")
+        return release if RELEASE_ID.fullmatch(release) else ""
+
+    @property
+    def manifests(self) -> Sequence[str]:
+        """The names in the manifests' directory, also of those that a push that died was writing, in no order."""
+        prefix = self.state.manifests + "/"
+        return [path.removeprefix(prefix) for path in self.found if path.startswith(prefix)]
+
+    def entries(self, release: str) -> list[Entry]:
+        """What a release holds, by its manifest. Raises ValueError when that is missing or damaged."""
+        found = self.found.get(self.state.manifest(release))
+        if found is None:
+            raise ValueError("its manifest is missing")
+        return decode(found.content)
+
     def take(self, path: str) -> bytes:
         """The content of a file, which is let go of: a manifest is large, and a survey lives as long as its plan."""
         content = self.found[path].content
@@ -163,7 +198,7 @@ class Survey:
 
     def _text(self, name: str) -> str:
         found = self.found.get(self.state / name)
-        return found.content[:64].decode("ascii", "replace").strip() if found else ""
+        return found.content[:LONGEST].decode("ascii", "replace").strip() if found else ""
 
 
 @dataclass(frozen=True)

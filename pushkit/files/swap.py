@@ -21,20 +21,21 @@ No server has to copy anything: a new tree begins as the one that was live befor
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 
-from pushkit import manifest
 from pushkit.amount import counted
-from pushkit.errors import Busy, Interrupted, Overtaken, PushFailed, PushRefused, TargetError
+from pushkit.errors import Busy, PushRefused, TargetError
+from pushkit.files import exchange
 from pushkit.files.actual import actual, findings, scan
 from pushkit.files.arrival import arrived
 from pushkit.files.diff import Difference, difference, subject
-from pushkit.files.errors import RemoteExists
-from pushkit.files.exchange import JOURNAL, LIVE, RETIRED, Exchange, Exchanges
+from pushkit.files.errors import RemoteLost
+from pushkit.files.exchange import RETIRED, Exchange, Exchanges
 from pushkit.files.journal import OPEN
-from pushkit.files.layout import UNDERWAY, Layout, following
+from pushkit.files.journaled import Journaled, JournaledPlan
+from pushkit.files.layout import failure, patient
 from pushkit.files.operation import (
     Absent,
     MakeDirectory,
@@ -49,37 +50,38 @@ from pushkit.files.operation import (
     Verify,
     Write,
 )
-from pushkit.files.place import GUARD, MIRROR, TREE
-from pushkit.files.place import STATE as RELEASES
 from pushkit.files.place import SWAP as STATE
-from pushkit.files.queue import FEW, STALE, Queue, expired, expiring
+from pushkit.files.place import TREE, others
+from pushkit.files.queue import FEW, STALE, expiring
 from pushkit.files.remote import Remote
 from pushkit.files.stat import above
-from pushkit.files.survey import FORMAT, Look, Survey
-from pushkit.files.ticket import GOOD, RECORD, RELEASE_ID, ROLLED_BACK, Ticket, number_of
+from pushkit.files.survey import Look, Survey
+from pushkit.files.ticket import GOOD, RELEASE_ID, ROLLED_BACK, Ticket, number_of
 from pushkit.files.transfer import Transfer
-from pushkit.model import Action, Entry, Finding, Kind, Plan, Release, Severity, Step
+from pushkit.model import Action, Entry, Finding, Kind, Release, Severity, Step
 from pushkit.snapshot import Snapshot
-from pushkit.strategy import Run, one_line
+from pushkit.strategy import Run
 
 
 @dataclass(frozen=True)
-class SwapPlan(Plan):
-    """A plan that remembers what it found out. ``base`` is the retired release whose tree becomes the new one."""
+class SwapPlan(JournaledPlan):
+    """A plan that knows the retired release whose tree becomes the new one, its ``base``."""
 
-    survey: Survey | None = None
     base: str = ""
-    difference: Difference = field(default_factory=lambda: Difference((), (), (), ()))
 
 
 def looking(name: str) -> Look:
     """What this layout looks at."""
-    looked = (STATE.incoming, STATE.manifests, RELEASES / "format", MIRROR / "format", name)
-    return Look(STATE, trees=(LIVE, JOURNAL, STATE.manifests), listed=(RETIRED,), looked=looked)
+    looked = (STATE.incoming, STATE.manifests, *others(STATE), name)
+    return Look(STATE, trees=(STATE.live, STATE.journal, STATE.manifests), listed=(RETIRED,), looked=looked)
 
 
-class Swap(Layout):
+class Swap(Journaled[SwapPlan]):
     """The directory ``name`` of one target on one remote. ``times`` is as in `Releases`."""
+
+    state = STATE
+    directories = (STATE.manifests, STATE.incoming, RETIRED)
+    doubt = "live in part, or nothing is"
 
     def __init__(
         self,
@@ -90,27 +92,15 @@ class Swap(Layout):
         stale: float = STALE,
         times: Callable[[Entry], float] | None = None,
     ) -> None:
-        super().__init__(remote, run)
+        super().__init__(remote, run, looking(name), stale=stale, times=times)
         self._name = name
-        self._times = times
-        self._switched = False
-        self._tidied = False
-        self._look = looking(name)
-        self.queue = Queue(remote, STATE, run, look=self.look, settle=self._settle, stale=stale)
         self._exchanges = Exchanges(remote, run, self.queue, name)
 
     # Looking.
 
     def look(self) -> Survey:
         """What the target holds. Refuses what this layout did not make."""
-        found = self._look.at(self._remote, self._known)
-        found.check(STATE.incoming, STATE.manifests, STATE.pushes, RETIRED)
-        for layout, state in (("releases", RELEASES), ("mirror", MIRROR)):
-            if state / "format" in found.found:
-                raise PushRefused(
-                    f"{self._remote.root} holds pushes of the layout {layout}; nothing was sent",
-                    hint=f'set layout = "{layout}", or push to another path',
-                )
+        found = super().look()
         there = found.found.get(self._name)
         if there is not None and there.stat.kind is not Kind.DIRECTORY:
             raise PushRefused(
@@ -119,12 +109,6 @@ class Swap(Layout):
                 hint="no push put it there: move it away, or give another name as `live`",
             )
         return found
-
-    def live(self, survey: Survey | None = None) -> str:
-        """The id of the live release, empty before the first push."""
-        found = (survey or self.look()).found.get(LIVE)
-        release = found.content.decode("ascii", "replace").strip() if found else ""
-        return release if RELEASE_ID.fullmatch(release) else ""
 
     def history(self, survey: Survey | None = None) -> list[Release]:
         """The release before the live one, if its tree is there, and the live one."""
@@ -135,7 +119,7 @@ class Swap(Layout):
 
     def is_there(self, release: str, survey: Survey, warnings: list[str]) -> bool:
         """Whether it is known what the live release put here."""
-        if JOURNAL in survey.found:
+        if STATE.journal in survey.found:
             warnings.append("a push changes what is live at this moment, or died while it did")
         elif self._name not in survey.found:
             warnings.append(f"{self._name}, which is to be live, is not there")
@@ -178,9 +162,8 @@ class Swap(Layout):
         self._check_root(survey)
         live = self.live(survey)
         target = self._run.target.name
-        if JOURNAL in survey.found:
-            why = "its push changes what is live, or died while it did: that comes first"
-            return SwapPlan(target, (Step(Action.VERIFY, "journal", why),), 0, live, (), None, survey)
+        if due := self._due(survey):
+            return SwapPlan(target, (due,), 0, live, (), None, survey)
         warnings: list[str] = []
         known = self._entries(live, survey)
         if known is None or (live and self._name not in survey.found):
@@ -189,7 +172,7 @@ class Swap(Layout):
         altered = self._run.repair and bool(before) and self._altered(before)
         shown = difference(before, snapshot.entries)
         if live and not shown.steps and not warnings and not altered:
-            return SwapPlan(target, self._leftovers(survey, live), snapshot.files, live, (), None, survey)
+            return SwapPlan(target, self._leftovers(survey), snapshot.files, live, (), None, survey)
         self._check_foreign(survey, before, warnings)
         base, lying = self._base(survey)
         found = difference(lying, snapshot.entries)
@@ -197,7 +180,7 @@ class Swap(Layout):
         if survey.hold:
             warnings.append(f"pushes are held by {survey.hold.who} since {survey.hold.when}: {survey.hold.why}")
         kept = snapshot.files - sum(entry.kind is Kind.FILE for entry in found.send)
-        return SwapPlan(target, steps, kept, live, tuple(warnings), None, survey, base, found)
+        return SwapPlan(target, steps, kept, live, tuple(warnings), None, survey, found, base)
 
     def _steps(self, shown: Difference, found: Difference, live: str, files: int) -> tuple[Step, ...]:
         """What is sent, each with the reason that what is live gives for it, if it does; then the switch."""
@@ -219,9 +202,8 @@ class Swap(Layout):
         """The entries of a release, of none no entries; None when its manifest is missing or damaged."""
         if not release:
             return []
-        found = survey.found.get(STATE.manifest(release))
         with suppress(ValueError):
-            return manifest.decode(found.content) if found else None
+            return survey.entries(release)
         return None
 
     def _before(self, survey: Survey) -> str:
@@ -265,37 +247,6 @@ class Swap(Layout):
 
     # Acting.
 
-    def push(self, plan: SwapPlan, snapshot: Snapshot) -> Release:
-        """Carry out ``plan``. Until its SWITCH step nothing that is live is touched. Raises `Overtaken`."""
-        assert plan.survey
-        ready = plan.count(Action.SWITCH) > 0
-        entrance, survey = self._begin(snapshot, plan.live, plan.survey, ready=ready)
-        if not ready:
-            assert self._ticket
-            with self.queue.alive(self._ticket), self._run.step(plan.steps[0]):
-                if JOURNAL in survey.found:
-                    self._exchanges.recover(self._ticket, survey)
-                elif self.live(survey) == plan.live:
-                    self._tidied = True
-                    gone = [RemoveTree(path) for path in expired(survey)]
-                    going = [*self._dead(survey, plan.live, self._ticket.number), *gone]
-                    self._perform(going, STATE.name, going)
-            raise Overtaken(f"what is live on {plan.target} has been completed; this push has to be planned again")
-        if JOURNAL in survey.found or self.live(survey) != plan.live:
-            raise Overtaken(f"another push made {self.live(survey) or 'nothing'} live on {plan.target} meanwhile")
-        held, self._ticket = entrance.ticket if entrance else self._ticket, None
-        assert held
-        assert held.release
-        ticket = replace(held, previous=plan.live)
-        again = Write(f"{STATE.ticket(ticket.number)}/{RECORD}", ticket.record())
-        with self.queue.alive(ticket):
-            try:
-                self._carry_out(ticket, plan, survey, snapshot, entrance.operations if entrance else [again])
-            except BaseException as error:
-                self._check_entered(entrance, error)
-                self._leave(ticket, error)
-        return held.release
-
     def _carry_out(
         self, ticket: Ticket, plan: SwapPlan, survey: Survey, snapshot: Snapshot, first: Sequence[Operation]
     ) -> None:
@@ -303,7 +254,7 @@ class Swap(Layout):
         assert ticket.release
         release = ticket.release.id
         self._switched = False
-        stage = f"{STATE.incoming}/{release}"
+        stage = STATE.stage(release)
         tree = f"{stage}/{TREE}"
         found, after = plan.difference, snapshot.entries
         *steps, verify, switch = plan.steps
@@ -343,21 +294,11 @@ class Swap(Layout):
             *self.queue.ending(ticket, GOOD),
         ]
         then = [RemoveTree(stage), *self._pruning(ticket, survey, release, plan.live)]
-        operations += then
-        wrong = self._perform(operations, stage, then)
-        if wrong:
-            again = Transfer(snapshot, wrong, {}, self._run, self._times)
-            gone = [Remove(f"{tree}/{entry.path}") for entry in wrong]
-            rest = [*gone, Put(tree, again), Verify(tree, wrong), *following(operations, verifying)]
-            wrong = self._perform(rest, stage, then)
-        if wrong:
-            raise PushFailed(
-                f"{counted(len(wrong), 'file')} did not arrive whole, {wrong[0].path!r} first; what was live stays",
-                hint="push again; if it happens again, look at the target's disk",
-            )
+        # What was in the tree before somebody may have altered since it was planned with.
+        self._deliver(operations, verifying, release, snapshot, then, made={entry.path for entry in after})
         for step in steps:
             if step.action is Action.REMOVE:  # it went with the whole of what was live
-                with self._patient().step(step):
+                with patient(self._run).step(step):
                     pass
 
     def _beginning(self, base: str, tree: str, found: Difference) -> list[Operation]:
@@ -381,109 +322,44 @@ class Swap(Layout):
         reasons = {step.subject.rstrip("/"): step.reason for step in found.steps}
         return reasons.get(entry.path, "new") not in {"new", "content differs"}
 
-    def _preparing(self, survey: Survey) -> list[Operation]:
-        """Make what the layout needs where it is missing."""
-        needed = (STATE.manifests, STATE.incoming, RETIRED)
-        made: list[Operation] = [
-            MakeDirectory(path, 0o700, may_exist=True) for path in needed if path not in survey.found
-        ]
-        if STATE / "format" in survey.found:
-            return made
-        return [*made, Write(STATE / ".htaccess", GUARD, 0o644), Write(STATE / "format", f"{FORMAT}\n".encode())]
-
     def _pruning(self, ticket: Ticket, survey: Survey, release: str, was: str) -> list[Operation]:
         """Remove what dead pushes left, trees that were live before ``was``, and old tickets."""
+        needed = [number_of(name) for name in (release, was) if name]
+        return [*self._clearing(survey, ticket.number, release, was), *expiring(survey, needed, FEW)]
+
+    def _clearing(self, survey: Survey, number: int, live: str = "", *more: str) -> list[Operation]:
+        """As there, and trees that were live: but the one before the live one, or those that ``more`` names."""
+        live, more = live or self.live(survey), more or (self._before(survey),)
+        old = self._older(survey, number, live)
+        gone = [name for name in survey.names(RETIRED) if old(name) and name not in {live, *more}]
         return [
-            *self._dead(survey, release, ticket.number, {was}),
-            *expiring(survey, [number_of(name) for name in (release, was) if name], FEW),
+            *super()._clearing(survey, number, live, *more),
+            *(RemoveTree(f"{RETIRED}/{name}") for name in gone),
         ]
-
-    def _leftovers(self, survey: Survey, live: str) -> tuple[Step, ...]:
-        """The step that removes what a push left that made its release live and died before it had cleaned up."""
-        dead = [*self._dead(survey, live, survey.last + 1), *expired(survey)]
-        if not dead or self._tidied or survey.hold:
-            return ()
-        return (Step(Action.PRUNE, counted(len(dead), "path"), "left by a push that died"),)
-
-    def _dead(self, survey: Survey, live: str, number: int, more: Collection[str] = frozenset()) -> list[Operation]:
-        """Remove what pushes before ``number`` left: all but ``live``, what was before it, and ``more``."""
-        queued = {each.release.id for each in survey.open_tickets if each.release} - {live}
-        stay = {live, *more} if more else {live, self._before(survey)}
-        stages = [name for name in survey.names(STATE.incoming) if name not in queued]
-
-        def old(name: str) -> bool:
-            known = RELEASE_ID.fullmatch(name) and number_of(name) < number
-            return bool(known) and name not in stay | queued
-
-        prefix = STATE.manifests + "/"
-        known = [path.removeprefix(prefix) for path in survey.found if path.startswith(prefix)]
-        return [
-            *(RemoveTree(f"{STATE.incoming}/{name}") for name in stages if old(name) or name == live),
-            *(RemoveTree(f"{RETIRED}/{name}") for name in survey.names(RETIRED) if old(name)),
-            # What follows a point was left by a push that died while it wrote.
-            *(
-                Remove(STATE.manifest(name))
-                for name in known
-                if old(name.partition(".")[0]) or (name not in stay and name.partition(".")[0] in stay)
-            ),
-        ]
-
-    def _reported(self, step: Step) -> AbstractContextManager[None]:
-        """Report a step. From the SWITCH step on, who asks to stop is heard when it is over."""
-        self._switched = self._switched or step.action is Action.SWITCH
-        return (self._patient() if self._switched else self._run).step(step)
 
     # After a failure, or a death.
 
-    def _leave(self, ticket: Ticket, error: BaseException) -> None:
-        """Give up after ``error``, and raise what is to be told."""
-        assert ticket.release
-        release = ticket.release.id
-        told: BaseException = error
-        switched, again = self._switched, self.regained(error)
-        try:
-            survey = self.look()
-            if isinstance(error, RemoteExists):
-                with suppress(TargetError, PushRefused):
-                    told = self.queue.lost(ticket, error)
-            if self.queue.owns(ticket, survey):
-                if JOURNAL in survey.found:
-                    self._exchanges.recover(ticket, survey)
-                    survey = self.look()
-                if self.live(survey) == release:
-                    self.queue.end(ticket, GOOD)
-                    told = error if isinstance(error, (Interrupted, KeyboardInterrupt)) else PushFailed(
-                        f"{one_line(error)}; {release} is live", hint=getattr(error, "hint", "")
-                    )  # fmt: skip
-                    again = False
-                else:
-                    if not isinstance(error, UNDERWAY):
-                        stage = f"{STATE.incoming}/{release}"
-                        self._perform([RemoveTree(stage), Remove(STATE.manifest(release))], STATE.name)
-                    self.queue.end(ticket, self._failed(error))
-        except (TargetError, PushRefused):
-            if switched and isinstance(error, TargetError):
-                told = PushFailed(
-                    f"{one_line(error)}; nobody knows whether {release} went live",
-                    hint="push again: the next push finishes it, or undoes it, first",
-                )
-        if told is not error:
-            raise told from error
-        if again:
-            raise Overtaken(f"{one_line(error)}; this push has to be planned again") from error
-        raise error
+    def _journalled(self, survey: Survey) -> str:
+        """The release whose journal is there, empty when it cannot be read."""
+        with suppress(KeyError, ValueError):
+            return exchange.decode(survey.found[STATE.journal].content).release
+        return ""
 
-    def _settle(self, ticket: Ticket, survey: Survey) -> str:
-        """How a push ended that died when it had begun to switch. Who holds the target next finishes or undoes it."""
-        live = ticket.release is not None and self.live(survey) == ticket.release.id
-        return ticket.success if live and JOURNAL not in survey.found else "died while it switched"
+    def _doubtful(self, error: BaseException) -> bool:
+        """Also when nobody knows whether what is live was put away."""
+        operation = error.operation if isinstance(error, RemoteLost) else None
+        return super()._doubtful(error) or (isinstance(operation, Rename) and operation.old == self._name)
+
+    def _recover(self, ticket: Ticket, survey: Survey) -> bool:
+        """Finish the exchange, or undo it."""
+        return self._exchanges.recover(ticket, survey)
 
     # Going back.
 
     def rollback(self, wanted: str = "") -> Release:
         """Make the release before the live one live again: the two change places."""
         survey = self.look()
-        if JOURNAL in survey.found:
+        if STATE.journal in survey.found:
             raise PushRefused(
                 "a push died while it changed what is live; nothing was changed", hint="push: it is completed first"
             )
@@ -497,7 +373,7 @@ class Swap(Layout):
         release = made[before]
         ticket, survey = self._enter(survey, lambda number: Ticket(number, release, live, "rollback"))
         with self.queue.alive(ticket):
-            if self.live(survey) != live or self._before(survey) != before or JOURNAL in survey.found:
+            if self.live(survey) != live or self._before(survey) != before or STATE.journal in survey.found:
                 self.queue.end(ticket, "overtaken")
                 raise Busy(
                     "another push changed what is live meanwhile; this rollback changed nothing", hint="look again"
@@ -515,20 +391,12 @@ class Swap(Layout):
                     STATE.name,
                 )
             except BaseException as error:
-                with suppress(TargetError, PushRefused):
-                    if JOURNAL in (now := self.look()).found:
+                try:
+                    if STATE.journal in (now := self.look()).found:
                         self._exchanges.recover(ticket, now)
-                    self.queue.end(ticket, ROLLED_BACK if self.live() == before else self._failed(error))
+                    self.queue.end(ticket, ROLLED_BACK if self.live() == before else failure(error, self._run))
+                except (TargetError, PushRefused):
+                    if self._doubtful(error) and isinstance(error, TargetError):
+                        raise self._in_doubt(before, error) from error
                 raise
         return release
-
-    def switch(self, wanted: str) -> Release:
-        """As `rollback`: there is no other release to switch to."""
-        return self.rollback(wanted)
-
-    def resume(self, number: int = 0) -> Release:
-        """Refuse: a push finishes by itself what another has begun."""
-        raise PushRefused(
-            f"no push to {self._run.target.name} waits to be resumed",
-            hint="push: what a push that died had begun is finished first",
-        )

@@ -13,8 +13,8 @@ import pytest
 from pushkit.errors import Busy, Interrupted, PushRefused
 from pushkit.events import Event, StepFinished, StepStarted
 from pushkit.files import FileOptions, FileStrategy, Remote
+from pushkit.files.place import MIRROR
 from pushkit.files.place import STATE as RELEASES
-from pushkit.files.recovery import STATE as MIRROR
 from pushkit.model import Action, Kind
 from pushkit.strategy import Strategy
 from pushkit.testing.primitives_contract import PrimitivesContract, RemoteSpecimen

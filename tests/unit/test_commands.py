@@ -267,8 +267,8 @@ def died(host: Host) -> int:
     gone = Releases(Dying(host.path, die), host.run, 5, commands=Commands(after=("true",)))
     host.write("index.html", "two")
     snapshot = host.snapshot()
-    gone._go_back = die  # type: ignore[assignment,method-assign]
-    gone._give_up = die  # type: ignore[assignment,method-assign]
+    gone._activation._go_back = die  # type: ignore[assignment,method-assign]
+    gone._activation.give_up = die  # type: ignore[assignment,method-assign]
     with pytest.raises(Death):
         gone.push(gone.plan(snapshot), snapshot)
     ticket = next(each for each in host.releases.look().open_tickets)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import random
 import threading
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,14 +14,17 @@ import pytest
 from pushkit import manifest
 from pushkit.files.batch import Batch
 from pushkit.files.known import MOST, Known
-from pushkit.files.operation import Base, Copy, Listing, MakeDirectory, Operation, Verify, Write
+from pushkit.files.large import FAR
+from pushkit.files.operation import Base, Copy, Listing, MakeDirectory, Operation, Put, Verify, Write
 from pushkit.files.place import CURRENT, STATE
+from pushkit.files.ranges import LARGE
 from pushkit.files.scripts import collect
 from pushkit.files.stat import Found
 from pushkit.files.survey import LIMIT
 from pushkit.model import Entry, Kind, Project, Target
 from pushkit.secrets.redaction import Redactor
 from pushkit.strategy import Run
+from pushkit.testing.given import Given, lying
 from unit.test_batch import quiet
 from unit.test_shell import LocalShell, remote
 
@@ -149,6 +153,34 @@ def test_a_base_that_is_not_what_it_was_costs_the_whole_file(remote: LocalShell,
     assert Path(remote.root, "made").read_bytes() == after
     assert Path(remote.root, "next").read_bytes() == b"done"
     assert not list(Path(remote.root, "new").iterdir())
+
+
+@pytest.mark.parametrize("large", [False, True], ids=["together", "large files apart"])
+def test_what_came_with_a_patch_that_failed_is_neither_sent_nor_told_again(remote: LocalShell, *, large: bool) -> None:
+    before, after = manifest.encode(files(3000)), manifest.encode(files(3000, {7}))
+    Path(remote.root, "base").write_bytes(b"something else")
+    given = Given()
+    given.directory("css")
+    given.file("css/one", random.Random(1).randbytes(200_000))
+    given.symlink("link", "css/one")
+    if large:
+        remote.distance = FAR
+        given.file("film", random.Random(2).randbytes(LARGE + 1))
+    operations = [
+        MakeDirectory("stage"),
+        MakeDirectory("stage/tree"),
+        Write("made", after, base=Base("base", before)),
+        Put("stage/tree", given),
+        Verify("stage/tree", given.entries),
+        Write("next", b"done"),
+    ]
+    assert remote.perform(operations, quiet, "stage") == ()
+    assert Path(remote.root, "made").read_bytes() == after
+    assert lying(Path(remote.root, "stage/tree")) == given.expected()
+    assert Path(remote.root, "next").read_bytes() == b"done"
+    assert sorted(given.finished) == sorted(entry.path for entry in given.entries)
+    sizes = sum(entry.size for entry in given.entries)
+    assert remote.given < sizes + len(after) + 100_000
 
 
 def test_names_are_read_from_a_manifest_that_is_there(remote: LocalShell) -> None:

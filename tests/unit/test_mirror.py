@@ -21,10 +21,10 @@ from pydantic import ValidationError
 from pushkit import Action, Kind, Project, PushFailed, PushRefused, Run, Snapshot, Target, TargetError
 from pushkit.errors import Overtaken
 from pushkit.events import Event, Note, StepFinished, Warned
-from pushkit.files import RemoteExists, RemoteFull, ShellResult, Stat
+from pushkit.files import RemoteDenied, RemoteExists, RemoteFull, ShellResult, Stat
 from pushkit.files import journal as journals
 from pushkit.files.mirror import Mirror, MirrorPlan
-from pushkit.files.recovery import STATE
+from pushkit.files.place import MIRROR as STATE
 from pushkit.files.releases import Releases
 from pushkit.model import Release
 from pushkit.secrets.redaction import Redactor
@@ -404,12 +404,12 @@ def test_a_project_that_holds_the_records_of_a_target_is_refused(site: Site) -> 
 def test_a_target_of_the_other_layout_is_refused(site: Site) -> None:
     site.write("a")
     site.push()
-    with pytest.raises(PushRefused, match="is a mirror"):
+    with pytest.raises(PushRefused, match="holds pushes of the layout mirror"):
         Releases(LocalRemote(site.path), site.run, 3).look()
     shutil.rmtree(site.path / ".htpush")
     (site.path / ".push").mkdir()
     (site.path / ".push/format").write_text("1")
-    with pytest.raises(PushRefused, match="holds releases"):
+    with pytest.raises(PushRefused, match="holds pushes of the layout releases"):
         site.push()
 
 
@@ -571,6 +571,36 @@ def test_a_switch_that_cannot_be_completed_says_so_and_the_next_push_does(
     assert site.live() == {"a": "2", "b": "2"}
     assert not site.debris()
     assert "it was finished" in site.told()
+
+
+def test_a_switch_that_fails_since_somebody_came_in_its_way_says_what_is_live(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.write("a", "1")
+    site.write("b", "1")
+    site.push()
+    rename = LocalRemote.rename
+
+    def obstructed(self: LocalRemote, old: str, new: str) -> None:
+        if new == "b":
+            (site.path / "b").unlink()
+            (site.path / "b").mkdir()
+            raise RemoteDenied("b: permission denied")
+        rename(self, old, new)
+
+    monkeypatch.setattr(LocalRemote, "rename", obstructed)
+    site.write("a", "2")
+    site.write("b", "2")
+    with pytest.raises(PushFailed, match="live in part"):
+        site.push()
+    assert "cannot be finished (a directory has come to 'b')" in site.told()
+    monkeypatch.undo()
+    with pytest.raises(PushRefused, match="b is a directory on the target"):
+        site.push()
+    (site.path / "b").rmdir()
+    assert site.push()
+    assert site.live() == {"a": "2", "b": "2"}
+    assert site.debris() == []
 
 
 def test_who_asks_to_stop_during_the_switch_is_heard_after_it(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

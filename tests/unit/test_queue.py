@@ -227,7 +227,7 @@ def test_a_resumed_push_that_somebody_ended_takes_no_good_release_with_it(tmp_pa
         raise SystemExit
 
     dying = Releases(site.remote, site.run, 5, commands=commands)
-    dying._after = die  # type: ignore[method-assign]
+    dying._activation.after = die  # type: ignore[method-assign]
     dying.queue.end = lambda *_: False  # type: ignore[method-assign]
     with pytest.raises(SystemExit):
         dying.switch(releases[0].id)
@@ -240,7 +240,7 @@ def test_a_resumed_push_that_somebody_ended_takes_no_good_release_with_it(tmp_pa
         site.releases.switch(releases[1].id)
         raise PushFailed("after_switch ended with exit code 1")
 
-    resuming._after = meanwhile  # type: ignore[method-assign]
+    resuming._activation.after = meanwhile  # type: ignore[method-assign]
     with pytest.raises(PushFailed):
         resuming.resume()
     assert releases[0].id in os.listdir(site.path / "releases")

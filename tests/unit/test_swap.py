@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from pushkit import PushRefused, TargetError
+from pushkit import PushFailed, PushRefused, TargetError
 from pushkit.errors import Overtaken
-from pushkit.files import RemoteDenied
+from pushkit.files import RemoteDenied, RemoteLost, Stat
 from pushkit.files.mirror import Mirror
 from pushkit.files.place import SWAP
 from pushkit.files.releases import Releases
@@ -348,3 +348,59 @@ def test_what_is_live_has_a_name_in_the_path(name: str) -> None:
         DirOptions(path="site", live="htdocs")
     with pytest.raises(ValidationError, match="only for layout"):
         DirOptions(path="site", layout="swap", shared=("uploads",))
+
+
+class Cut(LocalRemote):
+    """A remote to which the connection is lost once what was live has been put away, and nobody says so."""
+
+    lost = False
+
+    def rename(self, old: str, new: str) -> None:
+        self._check()
+        super().rename(old, new)
+        self.lost = self.lost or old == "htdocs"
+        self._check()
+
+    def stat(self, path: str) -> Stat | None:
+        self._check()
+        return super().stat(path)
+
+    def _check(self) -> None:
+        if self.lost:
+            raise RemoteLost("the connection was lost")
+
+
+def test_who_loses_the_connection_between_two_renames_does_not_say_that_nothing_was_changed(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pushkit.files.layout.PAUSE", 0.01)
+    planted(site, 1)
+    site.push()
+    planted(site, 2)
+    site.on(Cut(site.path))
+    with pytest.raises(PushFailed, match="may be live in part, or nothing is"):
+        site.push()
+    site.on(LocalRemote(site.path))
+    wanted = planted(site, 3)
+    assert not (site.path / "htdocs").exists()
+    site.bury()
+    assert site.push()
+    assert site.live() == wanted
+    site.on(Cut(site.path))
+    with pytest.raises(PushFailed, match="may be live in part, or nothing is"):
+        site.swap.rollback()
+    site.on(LocalRemote(site.path))
+    site.bury()
+    wanted = planted(site, 4)
+    assert site.push()
+    assert site.live() == wanted
+
+
+def test_the_upload_of_what_is_live_goes_with_the_next_push(site: Site) -> None:
+    planted(site, 1)
+    release = site.push()
+    assert release
+    (site.state / "incoming" / release.id / "tree").mkdir(parents=True)
+    planted(site, 2)
+    assert site.push()
+    assert site.debris() == []
