@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from itertools import groupby
+from itertools import accumulate, groupby
 from typing import TypeVar
 
 from pushkit import Entry, Kind, Step
@@ -18,6 +18,7 @@ from pushkit.files import (
     Put,
     RemoteError,
     RemoteExists,
+    RemoteLost,
     RemoteMissing,
     Remove,
     RemoveDirectory,
@@ -152,7 +153,17 @@ class FtpRemote(Primitives):
     ) -> None:
         """Make directories: the commands of many are on their way before the first is answered."""
         for batch in batches(operations):
-            answers = self._answers([self._making(operation) for operation in batch], again=False)
+            heard: list[Reply] = []
+            with about(batch[0]):
+                commands = [self._making(operation) for operation in batch]
+                try:
+                    answers = self._answers(commands, again=False, heard=heard)
+                except RemoteLost as error:
+                    ends = accumulate(map(len, commands), initial=0)
+                    error.done = [
+                        each for each, at in zip(batch, ends, strict=False) if at < len(heard) and heard[at].good
+                    ]
+                    raise
             for operation, answer in zip(batch, answers, strict=True):
                 with told(operation, reported):
                     self._settle_made(operation, answer)
@@ -175,21 +186,31 @@ class FtpRemote(Primitives):
             self.set_mode(operation.path, operation.mode)
 
     def write_all(self, operations: Sequence[Write], reported: Callable[[Step], AbstractContextManager[None]]) -> None:
-        """Write files beside their places, one after the other; then they are renamed in one go."""
+        """Write files beside their places, one after the other; then they are renamed in one go.
+
+        Those of which half may be there are written where they belong.
+        """
         failure: RemoteError | None = None
         written: list[Write] = []
         for operation in operations:
+            path = f"{operation.path}.new" if operation.whole else operation.path
             try:
-                self.write(f"{operation.path}.new", [operation.data], operation.mode)
+                self.write(path, [operation.data], operation.mode)
             except RemoteError as error:
                 failure = error
-                with suppress(RemoteError):
-                    self.remove(f"{operation.path}.new")
+                if not isinstance(error, RemoteLost):  # it would be tried over a line that is cut
+                    with suppress(RemoteError):
+                        self.remove(path)
                 break
             written.append(operation)
-        for batch in batches(written):
+        for operation in written:
+            if not operation.whole:
+                with told(operation, reported):
+                    pass
+        for batch in batches([operation for operation in written if operation.whole]):
             moves = [Rename(f"{each.path}.new", each.path, f"{each.path}.old") for each in batch]
-            answers = self._answers([self._commands(move) for move in moves], again=False)
+            with about(batch[0]):
+                answers = self._answers([self._commands(move) for move in moves], again=False)
             for operation, move, answer in zip(batch, moves, answers, strict=True):
                 with told(operation, reported):
                     self._settle(move, answer)
@@ -297,15 +318,18 @@ class FtpRemote(Primitives):
     ) -> None:
         """Do operations of one class, and report each."""
         commands = [self._commands(operation) for operation in batch]
-        answers = self._answers(commands, again=not isinstance(batch[0], Rename))
+        with about(batch[0]):
+            answers = self._answers(commands, again=not isinstance(batch[0], Rename))
         for operation, answer in zip(batch, answers, strict=True):
             with told(operation, reported):
                 self._settle(operation, answer)
 
-    def _answers(self, commands: Sequence[Sequence[str]], *, again: bool) -> Sequence[Sequence[Reply]]:
-        """The answers to the commands of several operations, which are sent in one go."""
+    def _answers(
+        self, commands: Sequence[Sequence[str]], *, again: bool, heard: list[Reply] | None = None
+    ) -> Sequence[Sequence[Reply]]:
+        """The answers to the commands of several operations, which are sent in one go. See `Control.ask`."""
         flat = [command for each in commands for command in each]
-        replies = iter(self._do(lambda connection: connection.ask(*flat), again=again))
+        replies = iter(self._do(lambda connection: connection.ask(*flat, heard=heard), again=again))
         return [[next(replies) for _ in each] for each in commands]
 
     def _commands(self, operation: Independent) -> Sequence[str]:
@@ -341,12 +365,18 @@ class FtpRemote(Primitives):
 @contextmanager
 def told(operation: Operation, reported: Callable[[Step], AbstractContextManager[None]]) -> Iterator[None]:
     """Report the step of an operation, and say which it was with an error."""
-    with reported(operation.step) if operation.step else nullcontext():
-        try:
-            yield
-        except RemoteError as error:
-            error.operation = operation
-            raise
+    with reported(operation.step) if operation.step else nullcontext(), about(operation):
+        yield
+
+
+@contextmanager
+def about(operation: Operation) -> Iterator[None]:
+    """Say with an error which operation it was, the first of those that are asked for together."""
+    try:
+        yield
+    except RemoteError as error:
+        error.operation = operation
+        raise
 
 
 def depth(path: str) -> int:
