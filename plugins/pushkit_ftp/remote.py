@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from functools import partial
 from itertools import accumulate, groupby
 from typing import TypeVar
 
@@ -16,6 +18,7 @@ from pushkit.files import (
     MakeDirectory,
     Operation,
     Put,
+    RemoteDenied,
     RemoteError,
     RemoteExists,
     RemoteLost,
@@ -37,6 +40,8 @@ from pushkit_ftp.primitives import Primitives, leading
 from pushkit_ftp.replies import Reply
 
 T = TypeVar("T")
+#: So many files of at most so many bytes are sent over one connection before it is given back.
+SHARE, SMALL = 32, 128 * 1024
 
 
 class FtpRemote(Primitives):
@@ -138,14 +143,15 @@ class FtpRemote(Primitives):
         return super().perform(operations, reported, stage)
 
     def guard(self, operations: Sequence[Guard], reported: Callable[[Step], AbstractContextManager[None]]) -> None:
-        """Look whether all is as it must be: each directory is listed once."""
-        there = self.kinds([operation.path for operation in operations])
-        for operation in operations:
+        """Look whether all is as it must be: the questions about all paths are on their way at once."""
+        asked = [self._place.asking(operation.path) for operation in operations]
+        for operation, answers in zip(operations, self._answers(asked, again=True), strict=True):
             with told(operation, reported):
                 full = self._place.full(operation.path)
-                if isinstance(operation, Absent) and operation.path in there:
+                there = self._place.is_there(answers)
+                if isinstance(operation, Absent) and there:
                     raise RemoteExists(f"{full}: there is something already")
-                if not isinstance(operation, Absent) and operation.path not in there:
+                if not isinstance(operation, Absent) and not there:
                     raise RemoteMissing(f"{full}: there is no such file or directory")
 
     def make_directories(
@@ -249,30 +255,68 @@ class FtpRemote(Primitives):
                     self.make_symlink(entry.link, path)
         self._take_up(directory, transfer)
         files = [entry for entry in transfer.entries if entry.kind is Kind.FILE]
-
-        def send(entry: Entry) -> None:
-            mtime = transfer.time(entry) if transfer.keeps_times else None
-            path = f"{directory}/{entry.path}"
-            resumes, resumed = True, False
-
-            def store(connection: Connection) -> None:
-                def content(start: int) -> Iterable[bytes]:
-                    return transfer.rest(entry, start) if start else transfer.content(entry)
-
-                nonlocal resumed
-                store = self._place.store
-                resumed = store(connection, path, content, entry.size, mode=entry.mode, mtime=mtime, resume=resumes)
-
-            self._over(path, store)
-            if resumed and not self._right(path, transfer, entry):
-                resumes = False
-                self._over(path, store)
-            self._arrived[path] = entry.size
-
+        workers = self._workers(transfer)
         try:
-            transfer.each(files, send, workers=self._workers(transfer))
+            transfer.at_once(shares(files, workers), partial(self._send, directory, transfer), workers=workers)
         except ExceptionGroup as group:
             raise leading(group) from None
+
+    def _send(self, directory: str, transfer: Transfer, share: Sequence[Entry]) -> None:
+        """Send one large file, or several small ones over one connection."""
+        first, *others = share
+        if not others and first.size > SMALL:
+            with transfer.step(first):
+                self._send_large(f"{directory}/{first.path}", transfer, first)
+            return
+        left = deque(share)
+        with transfer.passage() as passage:
+            passing: Entry | None = None
+
+            def begin(entry: Entry) -> None:
+                nonlocal passing
+                if entry is not passing:  # it may be sent over another connection once more
+                    passage.go_by(entry)
+                    passing = entry
+
+            def store(connection: Connection, entry: Entry) -> None:
+                path = f"{directory}/{entry.path}"
+                mtime = transfer.time(entry) if transfer.keeps_times else None
+                content = transfer.passing
+                self._place.store(connection, path, lambda _: content(entry), entry.size, mode=entry.mode, mtime=mtime)
+                self._arrived[path] = entry.size
+
+            def store_all(connection: Connection) -> None:
+                while left:
+                    begin(left[0])
+                    store(connection, left[0])
+                    left.popleft()
+
+            while left:
+                try:
+                    self._do(store_all)
+                except RemoteDenied:
+                    # It may be there already: the next ones are sent as they were.
+                    entry = left.popleft()
+                    self._over(f"{directory}/{entry.path}", partial(store, entry=entry))
+
+    def _send_large(self, path: str, transfer: Transfer, entry: Entry) -> None:
+        """Send one file, of which a beginning may be there."""
+        mtime = transfer.time(entry) if transfer.keeps_times else None
+        resumes, resumed = True, False
+
+        def store(connection: Connection) -> None:
+            def content(start: int) -> Iterable[bytes]:
+                return transfer.rest(entry, start) if start else transfer.content(entry)
+
+            nonlocal resumed
+            store = self._place.store
+            resumed = store(connection, path, content, entry.size, mode=entry.mode, mtime=mtime, resume=resumes)
+
+        self._over(path, store)
+        if resumed and not self._right(path, transfer, entry):
+            resumes = False
+            self._over(path, store)
+        self._arrived[path] = entry.size
 
     def _right(self, path: str, transfer: Transfer, entry: Entry) -> bool:
         """Whether a file that was gone on with is the right one, as far as the server gives a digest of it."""
@@ -382,6 +426,22 @@ def about(operation: Operation) -> Iterator[None]:
 def depth(path: str) -> int:
     """How many directories lead to ``path``, the root's own being one more than none."""
     return path.count("/") + bool(path)
+
+
+def shares(files: Sequence[Entry], workers: int) -> Iterator[Sequence[Entry]]:
+    """``files`` in parts that are sent one after the other: each large one alone, small ones several together.
+
+    The parts become smaller, so that the workers are through at the same time; and no part is so large that who waits
+    for a connection does not get one soon.
+    """
+    large = [entry for entry in files if entry.size > SMALL]
+    yield from ([entry] for entry in large)
+    small = [entry for entry in files if entry.size <= SMALL]
+    at = 0
+    while at < len(small):
+        count = max(1, min(SHARE, (len(small) - at) // (workers * 2)))
+        yield small[at : at + count]
+        at += count
 
 
 def batches(items: Sequence[T]) -> list[Sequence[T]]:
