@@ -289,6 +289,8 @@ def connected(address: tuple[Any, ...], family: socket.AddressFamily, timeout: f
     sock = socket.socket(family)
     try:
         sock.settimeout(timeout)
+        # What TLS says in several small pieces is not to wait until the other side has acknowledged the first.
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.connect(address)
     except BaseException:
         sock.close()
