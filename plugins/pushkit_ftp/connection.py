@@ -57,10 +57,16 @@ class Connection(Login):
 
     # Data.
 
-    def store(
-        self, command: str, chunks: Iterable[bytes], what: str, then: Sequence[str] = (), start: int = 0
+    def store(  # noqa: PLR0917
+        self,
+        command: str,
+        chunks: Iterable[bytes],
+        what: str,
+        then: Sequence[str] = (),
+        start: int = 0,
+        first: Sequence[str] = (),
     ) -> list[Reply]:
-        """Send a file; the answers to the commands ``then``. That all of it arrived, only its size tells.
+        """Send a file; the answers to the commands ``first`` and ``then``. That all of it arrived, only its size tells.
 
         ``chunks`` are what comes after the byte ``start``. Raises `Refused`, `RemoteLost`.
         """
@@ -72,8 +78,9 @@ class Connection(Login):
         # To a server that reads commands when it has done the last one, those that follow go with the first.
         early = [*then, self._port_command] if then and self._ahead and self.server.in_turn else []
         failure: OSError | None = None
-        with self._asked(*resuming, command, *early, content=head[0] if small else None) as data:
+        with self._asked(*first, *resuming, command, *early, content=head[0] if small else None) as data:
             sock = data
+            said = [self.answer() for _ in first]
             refused = [reply for reply in [self.answer() for _ in resuming] if not reply.good]
             begun = done = self.answer()
             if begun.good and refused:
@@ -97,7 +104,7 @@ class Connection(Login):
         self._check(refused[0] if refused else done, what)
         if failure:
             raise RemoteLost(f"{what}: the data connection was lost: {failure}", hint="push again") from failure
-        return self.ask_ahead(*then) if then and not early else replies
+        return [*said, *(self.ask_ahead(*then) if then and not early else replies)]
 
     def retrieve(
         self, command: str, what: str, limit: int, first: Sequence[str] = ()
@@ -282,6 +289,8 @@ def connected(address: tuple[Any, ...], family: socket.AddressFamily, timeout: f
     sock = socket.socket(family)
     try:
         sock.settimeout(timeout)
+        # What TLS says in several small pieces is not to wait until the other side has acknowledged the first.
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.connect(address)
     except BaseException:
         sock.close()

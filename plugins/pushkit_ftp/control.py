@@ -47,18 +47,20 @@ class Control:
         poll.register(self.sock, select.POLLIN)
         return bool(poll.poll(0))
 
-    def ask(self, *commands: str) -> list[Reply]:
+    def ask(self, *commands: str, heard: list[Reply] | None = None) -> list[Reply]:
         """The answers to commands, several of which are on their way at once.
 
-        Raises `RemoteLost`, `Dropped` when the server hung up before it did anything.
+        They are added to those ``heard`` one by one. Raises `RemoteLost`, `Dropped` when the server hung up before it
+        did anything.
         """
         ahead = AHEAD if self.server.options.pipelining else 1
-        replies: list[Reply] = []
+        replies: list[Reply] = [] if heard is None else heard
         for start in range(0, len(commands), ahead):
             batch = commands[start : start + ahead]
             with self.speaking():
                 self.send(batch)
-                replies += [self.answer() for _ in batch]
+                for _ in batch:
+                    replies.append(self.answer())  # noqa: PERF401  (what was heard before the line is cut stays)
         return replies
 
     def send(self, commands: Sequence[str]) -> None:

@@ -13,6 +13,7 @@ from pushkit.files import RemoteLost
 from pushkit_ftp.certificates import check, untrusted
 from pushkit_ftp.control import Control, reply_of
 from pushkit_ftp.digest import offered
+from pushkit_ftp.handshake import shake_hands
 from pushkit_ftp.replies import Reply, crowded, error_of
 from pushkit_ftp.server import Server
 
@@ -104,7 +105,12 @@ class Login(Control):
         where = self.server.where
         assert self.sock
         try:
-            sock = self.server.context.wrap_socket(self.sock, server_hostname=self.server.host)
+            context = self.server.context
+            sock = context.wrap_socket(self.sock, server_hostname=self.server.host, do_handshake_on_connect=False)
+            self.sock = sock  # from here on, to hang up is to close this one
+            wanted = shake_hands(sock, self._options.connect_timeout)
+            if wanted:
+                context.set_ecdh_curve(wanted)  # for each connection from now on
         except ssl.SSLCertVerificationError as error:
             raise untrusted(error, where) from error
         except (OSError, EOFError) as error:

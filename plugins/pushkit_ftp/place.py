@@ -67,6 +67,19 @@ class Place:
             return next((each for each in self.list(connection, parent) if each.name == name), None)
         return None
 
+    def asking(self, path: str) -> Sequence[str]:
+        """The commands that tell whether there is something at ``path``, be it a file or a directory."""
+        if self.server.has_facts:
+            return (self.command("MLST", path),)
+        return (self.command("SIZE", path), self.command("CWD", path))
+
+    def is_there(self, answers: Sequence[Reply]) -> bool:
+        """What the answers to `asking` tell. Raises `RemoteError` where they do not."""
+        for reply in answers:
+            if reply.code != 550 and not reply.good and kind_of(reply) is not RemoteMissing:
+                raise error_of(reply, self.server.where)
+        return any(reply.good for reply in answers)
+
     def list(self, connection: Connection, path: str) -> Sequence[Stat]:
         """What a directory holds. It is entered first: LIST may take a name for a pattern, or for an option."""
         full, facts = self.full(path), self.server.has_facts
@@ -174,8 +187,13 @@ class Place:
     def append(self, connection: Connection, path: str, data: bytes) -> None:
         """Add to a file, which is made where there is none."""
         size = self.command("SIZE", path)
-        before = size_in(connection.ask_ahead(size)[0]) or 0
-        after = self._size(self._send(connection, "APPE", path, [data], [size])[0], path)
+        if self.server.in_turn:
+            # It does so first, and does not read what is added before it was told what that is.
+            said, then = self._send(connection, "APPE", path, [data], [size], first=[size])
+        else:
+            (said,) = connection.ask_ahead(size)
+            (then,) = self._send(connection, "APPE", path, [data], [size])
+        before, after = size_in(said) or 0, self._size(then, path)
         if after != before + len(data):
             whole = f"{before + len(data):,}"
             raise RemoteError(f"{self.full(path)}: {after:,} of {whole} bytes are there", hint="push again")
@@ -189,9 +207,10 @@ class Place:
         then: Sequence[str] = (),
         *,
         start: int = 0,
+        first: Sequence[str] = (),
     ) -> Sequence[Reply]:
         try:
-            return connection.store(self.command(verb, path), content, self.full(path), then, start)
+            return connection.store(self.command(verb, path), content, self.full(path), then, start, first)
         except Refused as refused:
             raise self.explained(connection, refused.reply, path, making=True) from None
 

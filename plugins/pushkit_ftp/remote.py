@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from itertools import groupby
+from functools import partial
+from itertools import accumulate, groupby
 from typing import TypeVar
 
 from pushkit import Entry, Kind, Step
@@ -16,8 +18,10 @@ from pushkit.files import (
     MakeDirectory,
     Operation,
     Put,
+    RemoteDenied,
     RemoteError,
     RemoteExists,
+    RemoteLost,
     RemoteMissing,
     Remove,
     RemoveDirectory,
@@ -36,6 +40,8 @@ from pushkit_ftp.primitives import Primitives, leading
 from pushkit_ftp.replies import Reply
 
 T = TypeVar("T")
+#: So many files of at most so many bytes are sent over one connection before it is given back.
+SHARE, SMALL = 32, 128 * 1024
 
 
 class FtpRemote(Primitives):
@@ -137,14 +143,15 @@ class FtpRemote(Primitives):
         return super().perform(operations, reported, stage)
 
     def guard(self, operations: Sequence[Guard], reported: Callable[[Step], AbstractContextManager[None]]) -> None:
-        """Look whether all is as it must be: each directory is listed once."""
-        there = self.kinds([operation.path for operation in operations])
-        for operation in operations:
+        """Look whether all is as it must be: the questions about all paths are on their way at once."""
+        asked = [self._place.asking(operation.path) for operation in operations]
+        for operation, answers in zip(operations, self._answers(asked, again=True), strict=True):
             with told(operation, reported):
                 full = self._place.full(operation.path)
-                if isinstance(operation, Absent) and operation.path in there:
+                there = self._place.is_there(answers)
+                if isinstance(operation, Absent) and there:
                     raise RemoteExists(f"{full}: there is something already")
-                if not isinstance(operation, Absent) and operation.path not in there:
+                if not isinstance(operation, Absent) and not there:
                     raise RemoteMissing(f"{full}: there is no such file or directory")
 
     def make_directories(
@@ -152,7 +159,17 @@ class FtpRemote(Primitives):
     ) -> None:
         """Make directories: the commands of many are on their way before the first is answered."""
         for batch in batches(operations):
-            answers = self._answers([self._making(operation) for operation in batch], again=False)
+            heard: list[Reply] = []
+            with about(batch[0]):
+                commands = [self._making(operation) for operation in batch]
+                try:
+                    answers = self._answers(commands, again=False, heard=heard)
+                except RemoteLost as error:
+                    ends = accumulate(map(len, commands), initial=0)
+                    error.done = [
+                        each for each, at in zip(batch, ends, strict=False) if at < len(heard) and heard[at].good
+                    ]
+                    raise
             for operation, answer in zip(batch, answers, strict=True):
                 with told(operation, reported):
                     self._settle_made(operation, answer)
@@ -175,21 +192,31 @@ class FtpRemote(Primitives):
             self.set_mode(operation.path, operation.mode)
 
     def write_all(self, operations: Sequence[Write], reported: Callable[[Step], AbstractContextManager[None]]) -> None:
-        """Write files beside their places, one after the other; then they are renamed in one go."""
+        """Write files beside their places, one after the other; then they are renamed in one go.
+
+        Those of which half may be there are written where they belong.
+        """
         failure: RemoteError | None = None
         written: list[Write] = []
         for operation in operations:
+            path = f"{operation.path}.new" if operation.whole else operation.path
             try:
-                self.write(f"{operation.path}.new", [operation.data], operation.mode)
+                self.write(path, [operation.data], operation.mode)
             except RemoteError as error:
                 failure = error
-                with suppress(RemoteError):
-                    self.remove(f"{operation.path}.new")
+                if not isinstance(error, RemoteLost):  # it would be tried over a line that is cut
+                    with suppress(RemoteError):
+                        self.remove(path)
                 break
             written.append(operation)
-        for batch in batches(written):
+        for operation in written:
+            if not operation.whole:
+                with told(operation, reported):
+                    pass
+        for batch in batches([operation for operation in written if operation.whole]):
             moves = [Rename(f"{each.path}.new", each.path, f"{each.path}.old") for each in batch]
-            answers = self._answers([self._commands(move) for move in moves], again=False)
+            with about(batch[0]):
+                answers = self._answers([self._commands(move) for move in moves], again=False)
             for operation, move, answer in zip(batch, moves, answers, strict=True):
                 with told(operation, reported):
                     self._settle(move, answer)
@@ -228,30 +255,68 @@ class FtpRemote(Primitives):
                     self.make_symlink(entry.link, path)
         self._take_up(directory, transfer)
         files = [entry for entry in transfer.entries if entry.kind is Kind.FILE]
-
-        def send(entry: Entry) -> None:
-            mtime = transfer.time(entry) if transfer.keeps_times else None
-            path = f"{directory}/{entry.path}"
-            resumes, resumed = True, False
-
-            def store(connection: Connection) -> None:
-                def content(start: int) -> Iterable[bytes]:
-                    return transfer.rest(entry, start) if start else transfer.content(entry)
-
-                nonlocal resumed
-                store = self._place.store
-                resumed = store(connection, path, content, entry.size, mode=entry.mode, mtime=mtime, resume=resumes)
-
-            self._over(path, store)
-            if resumed and not self._right(path, transfer, entry):
-                resumes = False
-                self._over(path, store)
-            self._arrived[path] = entry.size
-
+        workers = self._workers(transfer)
         try:
-            transfer.each(files, send, workers=self._workers(transfer))
+            transfer.at_once(shares(files, workers), partial(self._send, directory, transfer), workers=workers)
         except ExceptionGroup as group:
             raise leading(group) from None
+
+    def _send(self, directory: str, transfer: Transfer, share: Sequence[Entry]) -> None:
+        """Send one large file, or several small ones over one connection."""
+        first, *others = share
+        if not others and first.size > SMALL:
+            with transfer.step(first):
+                self._send_large(f"{directory}/{first.path}", transfer, first)
+            return
+        left = deque(share)
+        with transfer.passage() as passage:
+            passing: Entry | None = None
+
+            def begin(entry: Entry) -> None:
+                nonlocal passing
+                if entry is not passing:  # it may be sent over another connection once more
+                    passage.go_by(entry)
+                    passing = entry
+
+            def store(connection: Connection, entry: Entry) -> None:
+                path = f"{directory}/{entry.path}"
+                mtime = transfer.time(entry) if transfer.keeps_times else None
+                content = transfer.passing
+                self._place.store(connection, path, lambda _: content(entry), entry.size, mode=entry.mode, mtime=mtime)
+                self._arrived[path] = entry.size
+
+            def store_all(connection: Connection) -> None:
+                while left:
+                    begin(left[0])
+                    store(connection, left[0])
+                    left.popleft()
+
+            while left:
+                try:
+                    self._do(store_all)
+                except RemoteDenied:
+                    # It may be there already: the next ones are sent as they were.
+                    entry = left.popleft()
+                    self._over(f"{directory}/{entry.path}", partial(store, entry=entry))
+
+    def _send_large(self, path: str, transfer: Transfer, entry: Entry) -> None:
+        """Send one file, of which a beginning may be there."""
+        mtime = transfer.time(entry) if transfer.keeps_times else None
+        resumes, resumed = True, False
+
+        def store(connection: Connection) -> None:
+            def content(start: int) -> Iterable[bytes]:
+                return transfer.rest(entry, start) if start else transfer.content(entry)
+
+            nonlocal resumed
+            store = self._place.store
+            resumed = store(connection, path, content, entry.size, mode=entry.mode, mtime=mtime, resume=resumes)
+
+        self._over(path, store)
+        if resumed and not self._right(path, transfer, entry):
+            resumes = False
+            self._over(path, store)
+        self._arrived[path] = entry.size
 
     def _right(self, path: str, transfer: Transfer, entry: Entry) -> bool:
         """Whether a file that was gone on with is the right one, as far as the server gives a digest of it."""
@@ -297,15 +362,18 @@ class FtpRemote(Primitives):
     ) -> None:
         """Do operations of one class, and report each."""
         commands = [self._commands(operation) for operation in batch]
-        answers = self._answers(commands, again=not isinstance(batch[0], Rename))
+        with about(batch[0]):
+            answers = self._answers(commands, again=not isinstance(batch[0], Rename))
         for operation, answer in zip(batch, answers, strict=True):
             with told(operation, reported):
                 self._settle(operation, answer)
 
-    def _answers(self, commands: Sequence[Sequence[str]], *, again: bool) -> Sequence[Sequence[Reply]]:
-        """The answers to the commands of several operations, which are sent in one go."""
+    def _answers(
+        self, commands: Sequence[Sequence[str]], *, again: bool, heard: list[Reply] | None = None
+    ) -> Sequence[Sequence[Reply]]:
+        """The answers to the commands of several operations, which are sent in one go. See `Control.ask`."""
         flat = [command for each in commands for command in each]
-        replies = iter(self._do(lambda connection: connection.ask(*flat), again=again))
+        replies = iter(self._do(lambda connection: connection.ask(*flat, heard=heard), again=again))
         return [[next(replies) for _ in each] for each in commands]
 
     def _commands(self, operation: Independent) -> Sequence[str]:
@@ -341,17 +409,39 @@ class FtpRemote(Primitives):
 @contextmanager
 def told(operation: Operation, reported: Callable[[Step], AbstractContextManager[None]]) -> Iterator[None]:
     """Report the step of an operation, and say which it was with an error."""
-    with reported(operation.step) if operation.step else nullcontext():
-        try:
-            yield
-        except RemoteError as error:
-            error.operation = operation
-            raise
+    with reported(operation.step) if operation.step else nullcontext(), about(operation):
+        yield
+
+
+@contextmanager
+def about(operation: Operation) -> Iterator[None]:
+    """Say with an error which operation it was, the first of those that are asked for together."""
+    try:
+        yield
+    except RemoteError as error:
+        error.operation = operation
+        raise
 
 
 def depth(path: str) -> int:
     """How many directories lead to ``path``, the root's own being one more than none."""
     return path.count("/") + bool(path)
+
+
+def shares(files: Sequence[Entry], workers: int) -> Iterator[Sequence[Entry]]:
+    """``files`` in parts that are sent one after the other: each large one alone, small ones several together.
+
+    The parts become smaller, so that the workers are through at the same time; and no part is so large that who waits
+    for a connection does not get one soon.
+    """
+    large = [entry for entry in files if entry.size > SMALL]
+    yield from ([entry] for entry in large)
+    small = [entry for entry in files if entry.size <= SMALL]
+    at = 0
+    while at < len(small):
+        count = max(1, min(SHARE, (len(small) - at) // (workers * 2)))
+        yield small[at : at + count]
+        at += count
 
 
 def batches(items: Sequence[T]) -> list[Sequence[T]]:

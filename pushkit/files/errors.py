@@ -13,6 +13,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pushkit.errors import TargetError
@@ -24,10 +25,12 @@ if TYPE_CHECKING:
 class RemoteError(TargetError):
     """A primitive failed. The message names the path and what the remote said.
 
-    ``operation`` is what it was part of, when several were to be performed.
+    ``operation`` is what it was part of, when several were to be performed, ``done`` those that are known to be done of
+    the ones that were asked for together with it.
     """
 
     operation: Operation | None = None
+    done: Sequence[Operation] = ()
 
 
 class RemoteMissing(RemoteError):

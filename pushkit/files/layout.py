@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -15,7 +14,6 @@ from pushkit.amount import amount
 from pushkit.errors import Busy, Interrupted, Overtaken, PushRefused, TargetError
 from pushkit.files.errors import RemoteError, RemoteExists, RemoteLost, RemoteMissing
 from pushkit.files.known import Known
-from pushkit.files.machine import machine
 from pushkit.files.operation import MakeDirectory, Operation, makes_root
 from pushkit.files.queue import Entrance, Queue
 from pushkit.files.remote import Remote
@@ -162,9 +160,7 @@ class Layout(ABC):
             if not self.regained(error):
                 raise
             # Whether there is a ticket nobody said. It would hold up its own push.
-            for ticket in self.look().open_tickets:
-                if (ticket.machine, ticket.process) == (machine(), os.getpid()):
-                    self.queue.end(ticket, failure(error, self._run))
+            self.queue.abandon(failure(error, self._run))
             raise Overtaken(f"{error.message}; this push has to be planned again") from error
 
     def _check_root(self, survey: Survey) -> None:
@@ -201,6 +197,8 @@ class Layout(ABC):
 
     def _check_entered(self, entrance: Entrance | None, error: BaseException) -> None:
         """Raise `Overtaken` when somebody else was faster, so that nothing of this push was done."""
+        if entrance:
+            self.queue.heed(entrance, error)
         if entrance and isinstance(error, RemoteExists) and error.operation is entrance.taking:
             self._crowded = True
             raise Overtaken(

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from pushkit.errors import Busy, PushRefused
 from pushkit.events import Note
-from pushkit.files.errors import RemoteExists, RemoteMissing
+from pushkit.files.errors import RemoteError, RemoteExists, RemoteLost, RemoteMissing
 from pushkit.files.heartbeat import Heartbeat
 from pushkit.files.log import course_of
 from pushkit.files.machine import machine, runs
@@ -94,8 +94,11 @@ class Queue:
         self._look = look
         self._settle = settle
         self._stale = stale
-        #: The last ticket of this push.
+        #: The last ticket of this push, and whether its number is known to be this push's: None where that was lost.
         self._mine: Ticket | None = None
+        self._taken: bool | None = False
+        #: When tickets were first seen that nobody had signed, by number and this machine's clock.
+        self._nameless: dict[int, float] = {}
 
     def enter(
         self,
@@ -116,11 +119,16 @@ class Queue:
         alone = not survey.open_tickets
         while True:
             ticket = self._signed(describe(number))
+            entering = self._entering(ticket)
+            operations = [*self._prepare(survey), *entering]
             try:
-                self._perform([*self._prepare(survey), *self._entering(ticket)])
+                self._perform(operations)
             except RemoteExists:
                 # Somebody took it since the survey.
                 number, alone = number + 1, False
+            except RemoteError as error:
+                self.heed(Entrance(ticket, operations, entering[0]), error)
+                raise
             else:
                 break
         if alone:
@@ -142,13 +150,42 @@ class Queue:
         # Was its number between the survey and then another's, somebody was here; else nobody.
         return Entrance(ticket, [*self._prepare(survey), *entering], entering[0])
 
+    def heed(self, entrance: Entrance, error: BaseException) -> None:
+        """Remember what ``error`` tells of the number of ``entrance``: whether it was taken."""
+        if not isinstance(error, RemoteError):
+            return
+        place = next(at for at, each in enumerate(entrance.operations) if each is entrance.taking)
+        later = error.operation and all(error.operation is not each for each in entrance.operations[: place + 1])
+        if later or any(each is entrance.taking for each in error.done):
+            self._taken = True
+        elif isinstance(error, RemoteLost):
+            self._taken = None
+
     def owns(self, ticket: Ticket, survey: Survey) -> bool:
-        """Whether the ticket of that number is this push's, and no other's that was faster."""
-        found = next((each for each in survey.tickets if each.number == ticket.number), None)
-        if found is None or found.release is None or ticket.release is None:
-            return False
-        here = (machine(), os.getpid(), ticket.release.id)
-        return (found.machine, found.process, found.release.id) == here
+        """Whether the ticket of that number is this push's, and no other's that was faster.
+
+        One that nobody has signed is, when this push took the number. Where the line was cut before it heard whether it
+        had, it waits for another to sign: who has not after a beat has died, or is this push.
+        """
+        first = time.monotonic()
+        while True:
+            found = next((each for each in survey.tickets if each.number == ticket.number), None)
+            if found is None or ticket.release is None:
+                return False
+            if found.release:
+                here = (machine(), os.getpid(), ticket.release.id)
+                return (found.machine, found.process, found.release.id) == here
+            if found.ended or not same(ticket, self._mine) or self._taken is False:
+                return False
+            if self._taken or time.monotonic() - first > self._stale / BEATS:
+                return True
+            self._run.sleep(PAUSE)
+            survey = self._look()
+
+    def abandon(self, outcome: str) -> None:
+        """End the ticket of this push, if it has one."""
+        if self._mine and self.owns(self._mine, self._look()):
+            self.end(self._mine, outcome)
 
     def alive(self, ticket: Ticket) -> Heartbeat:
         """Shows that the push of ``ticket`` is alive while it is entered."""
@@ -260,8 +297,12 @@ class Queue:
         # That there is such a process proves nothing: its number may be another's by now.
         if over(ticket):
             return True
-        # A push says who it is as soon as it has its number: one that has not after a beat died in between.
-        return clock - ticket.heartbeat > (self._stale if ticket.release else self._stale / BEATS)
+        if ticket.release:
+            return clock - ticket.heartbeat > self._stale
+        # A push says who it is as soon as it has its number: one that has not after a beat died in between. There are
+        # targets that date a directory to the minute only, or not at all.
+        seen = time.monotonic() - self._nameless.setdefault(ticket.number, time.monotonic())
+        return max(clock - ticket.heartbeat, seen) > self._stale / BEATS
 
     def bury(
         self, survey: Survey, tickets: Sequence[Ticket], clock: float, settle: Callable[[Ticket, Survey], str]
@@ -312,7 +353,7 @@ class Queue:
     def _signed(self, ticket: Ticket) -> Ticket:
         """``ticket``, which says who has it, where, since when."""
         here = replace(ticket, machine=machine(), process=os.getpid())
-        self._mine = replace(here, who=self._run.person, since=moment())
+        self._mine, self._taken = replace(here, who=self._run.person, since=moment()), False
         return self._mine
 
     def _prepare(self, survey: Survey) -> list[Operation]:

@@ -64,6 +64,7 @@ class FaultProxy:
         self._way = Way.UP
         self._then: Callable[[], object] | None = None
         self._once = False
+        self._behind = b""
 
     def start(self) -> None:
         """Listen."""
@@ -102,15 +103,17 @@ class FaultProxy:
         then: Callable[[], object] | None = None,
         *,
         once: bool = False,
+        behind: bytes = b"",
     ) -> None:
         """Break once ``after`` more bytes went one ``way``: all connections, and every new one, until `heal`.
 
-        The byte after that is never sent on. ``then`` is called once it is broken. With ``once`` new connections are
-        let through; not for `Fault.SILENCE`.
+        The byte after that is never sent on. They are counted from ``behind`` on, which comes in one piece. ``then`` is
+        called once it is broken. With ``once`` new connections are let through; not for `Fault.SILENCE`.
         """
         with self._lock:
             self._plan, self._left, self._way, self._then, self._once = fault, after, way, then, once
-            if after:
+            self._behind = behind
+            if after or behind:
                 return
             self._fault = fault
         self._break()
@@ -191,9 +194,11 @@ class FaultProxy:
                 self._lock.wait()
             if self._fault or self._over or pair not in self._pairs:
                 return b"", False
-            if self._plan is None or way is not self._way:
+            if self._plan is None or way is not self._way or self._behind not in piece:
                 last = False
             else:
+                self._left += piece.find(self._behind) + len(self._behind)
+                self._behind = b""
                 last = len(piece) >= self._left
                 piece = piece[: self._left]
                 self._left -= len(piece)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -38,6 +39,7 @@ from pushkit.testing.given import Given, lying
 from pushkit.testing.plugin import require
 from pushkit_ftp.connection import Connection, connected
 from pushkit_ftp.digest import Digest, offered
+from pushkit_ftp.handshake import shake_hands, wanted_group
 from pushkit_ftp.replies import Reply
 
 
@@ -124,6 +126,35 @@ def test_sessions_are_reused_in_both_versions_of_tls(kind: str, version: str, re
         remote.write("file", [b"x" * 1_000_000], 0o644)
         assert (directory.local / "file").stat().st_size == 1_000_000
         assert remote.read("file", 1_000_000) == b"x" * 1_000_000
+
+
+def test_a_server_that_wants_keys_of_another_group_is_asked_for_them_once(
+    vsftpd_server: FtpServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted: list[str] = []
+
+    def noted(sock: ssl.SSLSocket, timeout: float) -> str:
+        wanted.append(shake_hands(sock, timeout))
+        return wanted[-1]
+
+    monkeypatch.setattr("pushkit_ftp.login.shake_hands", noted)
+    with vsftpd_server.new_directory() as directory, remote_on(vsftpd_server, directory.path) as remote:
+        remote.renew()
+        remote.write("file", [b"x"], 0o644)
+    # It is the only one of these servers that does not take the first one that OpenSSL offers.
+    assert wanted == ["prime256v1", ""]
+
+
+def test_what_a_server_wants_is_read_in_its_first_answer() -> None:
+    retry = bytes.fromhex("cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c")
+    message = b"\x03\x03" + retry + b"\x20" + bytes(32) + b"\x13\x02\x00"
+    extensions = bytes.fromhex("002b00020304 003300020018")
+    answer = b"\x16\x03\x03\x00\x58\x02\x00\x00\x54" + message + b"\x00\x0c" + extensions
+    assert wanted_group(answer) == "secp384r1"
+    assert [wanted_group(answer[:size]) for size in range(len(answer) - 2)] == [""] * (len(answer) - 2)
+    assert wanted_group(answer.replace(retry, bytes(32))) == "", "it took the first one"
+    assert wanted_group(answer.replace(b"\x00\x18", b"\xff\xff")) == ""
+    assert wanted_group(b"220 hello\r\n" * 10) == ""
 
 
 def test_implicit_tls_begins_with_it(tmp_path: Path, certificate_authority: CertificateAuthority) -> None:
