@@ -13,7 +13,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -257,8 +257,7 @@ class OpensshTransport(Transport):
 
     def _last_words(self) -> str:
         """What ssh wrote to a person."""
-        lines = [line.strip() for line in self._said().splitlines() if not DEBUG.match(line)]
-        return "; ".join(line for line in lines if line and not chatter(line))
+        return "; ".join(line for line in map(str.strip, plain(self._said())) if line and not chatter(line))
 
     def _failed(self) -> TargetError:
         """The error that says why there is no connection."""
@@ -319,6 +318,18 @@ class OpensshTransport(Transport):
             f"It takes: {', '.join(sorted(takes.split(',')))}",
             hint="check `user`, `key` and `password`; is the public key in ~/.ssh/authorized_keys on the server?",
         )
+
+
+def plain(said: str) -> Iterator[str]:
+    """The lines that are not for whoever looks for faults in ssh.
+
+    ssh ends what it says with CR and LF. A line feed alone is within: of the scripts, it says, that it sends.
+    """
+    for message in said.split("\r\n"):
+        for line in message.split("\n"):
+            if DEBUG.match(line):
+                break
+            yield line
 
 
 REACH = "check the port; is it that of an SSH server?"

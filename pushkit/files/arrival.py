@@ -32,7 +32,7 @@ class Arrival:
 class Arrivals:
     """What several pushes that died left, no entry twice.
 
-    ``begun`` are large files that had arrived in part: where the longest beginning of each lies, by its path.
+    ``begun`` are large files that had arrived in part: where the longest part of each lies, by its path.
     """
 
     found: Sequence[Arrival] = ()
@@ -97,7 +97,7 @@ def whole(remote: Remote, state: State, dead: str, tree: str, files: Sequence[En
         intended = set(manifest.decode(intention(remote, state, dead)))
         sent = [entry for entry in files if entry in intended]
         wrong = set(remote.verify(directory, sent)) if sent else set()
-        begun = beginnings(remote, directory, wrong) if remote.capabilities.resumes else {}
+        begun = beginnings(remote, directory, wrong)
     except (RemoteError, ValueError):
         # It died before it had said anything, or what it left is damaged: all is sent.
         return Arrival(directory, ())
@@ -106,10 +106,15 @@ def whole(remote: Remote, state: State, dead: str, tree: str, files: Sequence[En
 
 def beginnings(remote: Remote, directory: str, entries: Iterable[Entry]) -> dict[str, int]:
     """How much of each large one of ``entries`` lies below ``directory``, by path, in bytes."""
-    found = {}
+    found: dict[str, int] = {}
+    can = remote.capabilities
+    if not (can.resumes or can.patches):
+        return found
     for entry in entries:
         stat = remote.stat(f"{directory}/{entry.path}") if entry.size >= UNIT else None
-        if stat and stat.kind is Kind.FILE and 0 < stat.size < entry.size:
+        # Parts that are sent at once leave gaps, and may have come to the end.
+        most = entry.size if can.patches else entry.size - 1
+        if stat and stat.kind is Kind.FILE and 0 < stat.size <= most:
             found[entry.path] = stat.size
     return found
 

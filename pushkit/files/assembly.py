@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from pushkit.amount import counted
 from pushkit.errors import PushFailed, TargetError
-from pushkit.files.arrival import arrived
+from pushkit.files.arrival import Arrivals, arrived
 from pushkit.files.diff import Difference
 from pushkit.files.errors import RemoteError, RemoteFull
 from pushkit.files.known import Known
@@ -128,7 +128,7 @@ class Assembly:
                     pass
         arrivals = arrived(self._remote, survey, TREE, found.send)
         arrivals.tell(self._run, plan.steps_of)
-        transfer = self._transfer(plan, snapshot, arrivals.paths)
+        transfer = self._transfer(plan, snapshot, arrivals)
         written = STATE.manifest(release)
         operations: list[Operation] = [
             *first,
@@ -178,13 +178,22 @@ class Assembly:
             return [Copy(source, tree, copied, listing=Listing(written, others), step=step)]
         return [Copy(source, tree, linked, link=True, step=step), Copy(source, tree, copied)]
 
-    def _transfer(self, plan: ReleasesPlan, snapshot: Snapshot, there: Collection[str]) -> Transfer:
+    def _transfer(self, plan: ReleasesPlan, snapshot: Snapshot, arrivals: Arrivals) -> Transfer:
         found = plan.difference
-        entries = self._sent(plan, frozenset(there))
+        entries = self._sent(plan, arrivals.paths)
         modes = {entry.path for entry in found.modes}
         steps = {path: step for path, step in plan.steps_of.items() if path not in modes}
         bases = {old.path: f"{RELEASES}/{plan.live}/{old.path}" for old in found.replaced if old.size >= LARGE}
-        return Transfer(snapshot, entries, steps, self._run, self._times, bases=bases, supply=self._supply)
+        return Transfer(
+            snapshot,
+            entries,
+            steps,
+            self._run,
+            self._times,
+            bases=bases,
+            supply=self._supply,
+            begun=arrivals.begun,
+        )
 
     def _sent(self, plan: ReleasesPlan, there: frozenset[str]) -> Sequence[Entry]:
         """What is sent where the paths ``there`` need not be; to hosts that lack the same, the same object."""

@@ -1,7 +1,8 @@
 """`Large`: files that do not travel in the one stream with all others, since they are sent faster in parts.
 
 Over a long line one channel is held up by how much a server lets it have under way: several are not. And of a file that
-takes the place of another one, only those blocks travel that are not in that.
+takes the place of another one, or of which a push that died has sent a part, only those blocks travel that are not
+in that.
 """
 
 from __future__ import annotations
@@ -42,20 +43,21 @@ class Large:
                 self._send(entry)
 
     def _send(self, entry: Entry) -> None:
-        ranges = self._differing(entry) if entry.path in self._transfer.bases else None
-        if ranges is None:
+        begun = self._transfer.begun.get(entry.path)
+        base = begun or self._transfer.bases.get(entry.path)
+        ranges = self._differing(entry, base) if base else None
+        if base is None or ranges is None:
             # Nothing of it was read yet: that it is what it was is found out beside.
             self._parts(entry, split(entry.size, CHANNELS), beside=lambda: self._transfer.digests(entry, entry.size))
             return
-        base = self._transfer.bases[entry.path]
         self._transfer.patched.add(entry.path)
-        self._host.script(base, scripts.base(self._host.root, base, self._place(entry), entry.size, self._host.shell))
+        new, shell = self._place(entry), self._host.shell
+        self._host.script(base, scripts.base(self._host.root, base, new, entry.size, shell, own=begun is not None))
         self._parts(entry, [part for each in ranges for part in shared_out(each, len(ranges))])
 
-    def _differing(self, entry: Entry) -> list[Range] | None:
-        """The ranges in which it differs from the file that it takes the place of."""
+    def _differing(self, entry: Entry, base: str) -> list[Range] | None:
+        """The ranges in which it differs from the file ``base``."""
         block = block_of(entry.size)
-        base = self._transfer.bases[entry.path]
         count = -(-entry.size // block)
         digests = scripts.digest_blocks(self._host.root, base, block, count, self._host.shell)
         with ThreadPoolExecutor(1, thread_name_prefix="blocks") as pool:
@@ -102,12 +104,13 @@ class Large:
 
 def apart(transfer: Transfer, shell: Shell, round_trip: float) -> list[Entry]:
     """The files of ``transfer`` that are sent in parts."""
-    if not ({"dd"} <= shell.tools and shell.sha256):
+    if not shell.patches:
         return []
+    known = {*transfer.bases, *transfer.begun}
     return [
         entry
         for entry in transfer.entries
-        if entry.kind is Kind.FILE and entry.size >= LARGE and (round_trip >= FAR or entry.path in transfer.bases)
+        if entry.kind is Kind.FILE and entry.size >= LARGE and (round_trip >= FAR or entry.path in known)
     ]
 
 

@@ -11,8 +11,8 @@ UNIT = 1 << 20
 LARGE = 8 * UNIT
 #: In so many blocks, at most, a file is compared with the one that it takes the place of.
 BLOCKS = 256
-#: What is sent of a file, at most, as a part of it. Of more it is not worth to know which.
-MOST = 0.5
+#: What is sent of a file, at most, as a part of it. For less, no other file need be copied.
+MOST = 0.9
 
 
 class Range(NamedTuple):

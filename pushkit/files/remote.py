@@ -28,7 +28,8 @@ class Capabilities:
     ``copies``: it copies files to files by itself, so that `Remote.copy` sends no content. ``links``: it makes hard
     links. ``digests``: it computes sha256 by itself, so that `Remote.verify` compares content and not only sizes.
     ``scripts``: `Remote.collect` and `Remote.perform` take one round trip each. ``commands``: it runs commands of the
-    user's. ``resumes``: `Remote.put` goes on with a large file of which a beginning is there.
+    user's. ``resumes``: `Remote.put` goes on with a large file of which a beginning is there; ``patches``: with one of
+    which any part is.
     """
 
     copies: bool = False
@@ -37,6 +38,7 @@ class Capabilities:
     scripts: bool = False
     commands: bool = False
     resumes: bool = False
+    patches: bool = False
 
 
 class Remote(ABC):

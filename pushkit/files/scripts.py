@@ -105,6 +105,11 @@ class Shell:
         return next((cmd for cmd in ("sha256sum", "shasum -a 256") if cmd.split()[0] in self.tools), "")
 
     @property
+    def patches(self) -> bool:
+        """Whether parts of a file can be compared and written."""
+        return "dd" in self.tools and bool(self.sha256)
+
+    @property
     def lists(self) -> bool:
         """Whether it can read the names in a manifest."""
         return {"tail", "tr", "awk", "grep", "xargs-0"} <= self.tools
@@ -113,7 +118,12 @@ class Shell:
     def capabilities(self) -> Capabilities:
         """What a remote with this shell can do."""
         return Capabilities(
-            copies=self.copies, links=self.copies, digests=bool(self.sha256), scripts=self.batches, commands=True
+            copies=self.copies,
+            links=self.copies,
+            digests=bool(self.sha256),
+            scripts=self.batches,
+            commands=True,
+            patches=self.patches,
         )
 
 
@@ -277,9 +287,12 @@ def digest_blocks(root: str, path: str, block: int, count: int, shell: Shell) ->
     )
 
 
-def base(root: str, path: str, new: str, size: int, shell: Shell) -> str:
-    """Copy the file ``path`` to ``new``, as one of ``size`` bytes that nobody else can read."""
-    copy = "cp --reflink=auto" if "gnu-cp" in shell.tools else "cp"
+def base(root: str, path: str, new: str, size: int, shell: Shell, *, own: bool) -> str:
+    """Copy the file ``path`` to ``new``, as one of ``size`` bytes that nobody else can read.
+
+    One of our ``own``, which nobody else needs, is moved.
+    """
+    copy = "mv -f" if own else "cp --reflink=auto" if "gnu-cp" in shell.tools else "cp"
     to = quote(f"./{new}")
     return (
         f"{HEAD}cd {quote(root)}\numask 077\n{copy} {quote(f'./{path}')} {to}\nchmod 600 {to}\n"

@@ -29,8 +29,8 @@ class Transfer:
     A directory that only has to be there for what is in it has no step. ``times`` gives the time of a file, where files
     keep the project's. ``bases`` are the files on the target whose place some take, by path: much of
     their content may be the same. ``supply`` is where many hosts that lack the same get it from. ``begun`` tells where
-    on the target the beginning of some large ones lies, by path; a remote with `Capabilities.resumes` moves it to its
-    place.
+    on the target the beginning, or with `Capabilities.patches` any part, of some large ones lies, by path; it is moved
+    to its place.
     """
 
     _times: Callable[[Entry], float] | None = None

@@ -73,7 +73,9 @@ def test_the_shell_decides_what_a_remote_can(place: tuple[Remote, Path], request
         assert not isinstance(remote, ShellRemote)
         assert remote.capabilities == Capabilities(copies=True, links=True)
     else:
-        assert remote.capabilities == Capabilities(copies=True, links=True, digests=True, scripts=True, commands=True)
+        assert remote.capabilities == Capabilities(
+            copies=True, links=True, digests=True, scripts=True, commands=True, patches=True
+        )
 
 
 def test_stat_sees_what_is_there_and_follows_no_link(place: tuple[Remote, Path]) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from plugins.sftp_target import TRANSPORTS
-from pushkit.testing import FaultProxy, ServerDirectory, Sshd, known_host
+from pushkit.testing import Fault, FaultProxy, ServerDirectory, Sshd, Way, known_host
 from servers.test_push import Project
 from servers.test_round_trips import Sessions
 
@@ -77,3 +77,31 @@ def test_a_large_file_goes_through_several_channels_of_a_long_line(
         assert sessions.new().count("command") >= 8
     there = live(project, ssh_directory)
     assert (there.read_bytes(), there.stat().st_mode & 0o777) == (CONTENT, 0o640)
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.01], ids=["in one stream", "in parts"])
+def test_a_push_that_died_within_a_large_file_leaves_what_the_next_one_need_not_send(
+    project: Project, ssh_directory: ServerDirectory, ssh_server: Sshd, delay: float
+) -> None:
+    content = random.Random(3).randbytes(4 * SIZE)
+    (project.root / "disk image").write_bytes(content)
+    with FaultProxy((ssh_server.host, ssh_server.port), delay=delay) as proxy:
+        known = project.home / "known"
+        known.write_text(known_host(proxy.host, proxy.port, ssh_server.host_key))
+        to = {"host": f"{ssh_server.user}@{proxy.host}:{proxy.port}", "known_hosts": str(known)}
+        # And the line stays dead: the push gives up.
+        proxy.cut(Fault.RESET, 3 * SIZE)
+        cut_off = project.push(**to)
+        assert cut_off.returncode in {7, 8}, cut_off.stderr
+        assert "the connection was lost" in cut_off.stderr
+        # What ssh says of itself holds the scripts that were sent.
+        assert "echo" not in cut_off.stderr
+        assert proxy.broken.is_set()
+        proxy.heal()
+        again = project.push(**to)
+        assert again.returncode == 0, again.stderr
+        assert sent(again.stderr) < 3 * SIZE
+        assert proxy.carried[Way.UP] < 3 * SIZE
+    there = live(project, ssh_directory)
+    assert (there.read_bytes(), there.stat().st_mode & 0o777) == (content, 0o640)
+    assert not [each for each in ssh_directory.local.glob("**/incoming/*") if each.is_dir()]
