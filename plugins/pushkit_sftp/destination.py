@@ -19,6 +19,8 @@ SYSTEM_FILES = ("/etc/ssh/ssh_known_hosts",)
 HOPS = 8
 # Seconds between two signs of life where nothing else is configured.
 KEEPALIVE = 15
+#: The variable that names the socket of the agent where nothing else does; `IdentityAgent` may say so, too.
+AGENT = "SSH_AUTH_SOCK"
 # What a shell would not take for a part of a word, and the beginning of an option.
 ACTIVE = re.compile(r"""^-|['`"$\\;&<>|(){}*?\[\]!\s]""")
 
@@ -28,14 +30,14 @@ class Credentials:
     """What a login may use.
 
     ``key`` is that of the Pushfile, ``keys`` are those of ssh, tried where they exist, and ``certificates`` go with
-    them. Of an ``agent`` only ``keys`` are used when it is to be ``only`` them.
+    them. Of the ``agent`` at a socket, empty for none, only ``keys`` are used when it is to be ``only`` them.
     """
 
     user: str
     key: Path | None = None
     passphrase: str = ""
     password: str = ""
-    agent: bool = True
+    agent: str = ""
     keys: tuple[Path, ...] = ()
     certificates: tuple[Path, ...] = ()
     only: bool = False
@@ -166,7 +168,7 @@ def resolved(
         key=project / home_of(options.key) if options.key else None,
         passphrase=options.passphrase.get_secret_value() if options.passphrase else "",
         password=options.password.get_secret_value() if options.password and not passed else "",
-        agent=options.agent and found.get("identityagent", [""])[0].lower() != "none",
+        agent=agent_of(found.get("identityagent", [AGENT])[0].strip('"'), tokens) if options.agent else "",
         keys=files("identityfile", tuple(f"~/.ssh/{name}" for name in DEFAULT_KEYS)),
         certificates=files("certificatefile", ()),
         only=one("identitiesonly") == "yes",
@@ -193,6 +195,18 @@ def resolved(
         hop=passed,
         loops=loops,
     )
+
+
+def agent_of(value: str, tokens: dict[str, str]) -> str:
+    """The socket of the agent that an `IdentityAgent` names, empty where there is none."""
+    if value.lower() == "none":
+        return ""
+    if value == AGENT:
+        return os.environ.get(AGENT, "")
+    if value.startswith("$") and not value.startswith("${"):
+        return os.environ.get(value[1:], "")
+    text = re.sub(r"\$\{(\w+)\}", lambda found: os.environ.get(found[1], ""), expanded(value, tokens))
+    return str(home_of(Path(text))) if text else ""
 
 
 def written(address: Address) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import socket
 from base64 import b64decode
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from pushkit import PushRefused, TargetError
 from pushkit_sftp.destination import Credentials, Destination
@@ -93,7 +95,7 @@ class Login:
         if not self.credentials.agent or "publickey" not in self.offered:
             return False
         wanted = [blob for file in ([alone] if alone else self.credentials.keys) for blob in public_keys(file)]
-        with agent_keys() as all_keys:
+        with agent_keys(self.credentials.agent) as all_keys:
             keys = [key for key in all_keys if key.asbytes() not in self.shown]
             first = [key for key in keys if key.asbytes() in wanted]
             others = [] if alone or self.credentials.only else [key for key in keys if key not in first]
@@ -196,17 +198,18 @@ def log_in(transport: paramiko.Transport, there: Destination, ask: Ask | None = 
 
 
 @contextmanager
-def agent_keys() -> Iterator[tuple[paramiko.AgentKey, ...]]:
-    """The keys of the SSH agent, none when there is no agent. The agent signs as long as the context lasts."""
-    try:
-        agent = paramiko.Agent()
-    except (paramiko.SSHException, OSError):
-        yield ()
-        return
-    try:
+def agent_keys(path: str) -> Iterator[tuple[paramiko.AgentKey, ...]]:
+    """The keys of the agent at the socket ``path``, none when it does not answer. It signs as long as this lasts."""
+    with socket.socket(socket.AF_UNIX) as line:
+        agent: Any = paramiko.agent.AgentSSH()
+        try:
+            line.connect(path)
+            # As paramiko's own Agent does, which knows no path but that of SSH_AUTH_SOCK.
+            agent._connect(line)
+        except (paramiko.SSHException, OSError):
+            yield ()
+            return
         yield agent.get_keys()
-    finally:
-        agent.close()
 
 
 def load_key(file: Path, passphrase: str) -> paramiko.PKey:

@@ -253,7 +253,7 @@ class OpensshTransport(Transport):
 
     def _said(self) -> str:
         """What ssh wrote up to now."""
-        return self._log.read_text("utf-8", "replace") if self._log.exists() else ""
+        return self._log.read_bytes().decode("utf-8", "replace") if self._log.exists() else ""
 
     def _last_words(self) -> str:
         """What ssh wrote to a person."""

@@ -274,6 +274,29 @@ def test_of_a_full_agent_only_the_configured_key_is_tried(home: Path, tmp_path: 
 
 
 @pytest.mark.usefixtures("agent")
+@pytest.mark.parametrize("transport", ["paramiko", "openssh"])
+@pytest.mark.parametrize("said", ["{path}", "$MY_AGENT", "${{MY_AGENT}}"])
+def test_the_agent_that_the_configuration_names_signs(
+    home: Path, ssh_server: Sshd, monkeypatch: pytest.MonkeyPatch, said: str, transport: str
+) -> None:
+    add(ssh_server.key)
+    path = Path(os.environ["SSH_AUTH_SOCK"])
+    monkeypatch.setenv("MY_AGENT", str(path))
+    monkeypatch.delenv("SSH_AUTH_SOCK")
+    options = {**BARE, "agent": True, "transport": transport}
+    configure(home, block("blog", ssh_server, IdentityFile="none"))
+    with pytest.raises(TargetError, match="Tried: nothing"):
+        remote_on(ssh_server, **options).__enter__()
+    configure(home, block("blog", ssh_server, IdentityFile="none", IdentityAgent=f'"{said.format(path=path)}"'))
+    with remote_on(ssh_server, **options):
+        pass
+    configure(home, block("blog", ssh_server, IdentityFile="none", IdentityAgent="SSH_AUTH_SOCK"))
+    monkeypatch.setenv("SSH_AUTH_SOCK", str(path))
+    with remote_on(ssh_server, **options):
+        pass
+
+
+@pytest.mark.usefixtures("agent")
 @pytest.mark.parametrize("held", ["beside the key", "named", "by the agent"])
 def test_a_certificate_logs_in(home: Path, tmp_path: Path, held: str) -> None:
     authority, mine = KeyPair.generate(tmp_path / "authority"), KeyPair.generate(home / "mine")
