@@ -162,12 +162,13 @@ def cache_file(kind: str, subject: bytes) -> Path:
 def read(file: Path, magic: bytes) -> bytes:
     """The body of a cache file; empty when it is missing or damaged."""
     try:
-        data = file.read_bytes()
+        with file.open("rb", buffering=0) as stream:
+            start = stream.read(len(magic) + DIGEST)
+            # It may be many megabytes, which are there once.
+            body = stream.read()
     except OSError:
         return b""
-    start = len(magic) + DIGEST
-    body = data[start:]
-    return body if data[:start] == magic + hashlib.sha256(body).digest() else b""
+    return body if start == magic + hashlib.sha256(body).digest() else b""
 
 
 def write(file: Path, magic: bytes, body: bytes) -> None:

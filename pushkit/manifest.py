@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable
+from io import BytesIO
 from itertools import islice
 
 from pushkit.model import Entry, Kind
@@ -37,12 +38,17 @@ COMPLETE = re.compile(r"(?:(?:[^\0]*\0){4})*+").fullmatch
 def encode(entries: Iterable[Entry]) -> bytes:
     """The manifest of ``entries``, in their order."""
     todo = iter(entries)
-    # In parts, so that the text of all records is never there at once.
-    parts = [body(part) for part in iter(lambda: list(islice(todo, PART)), [])]
     digest = hashlib.sha256()
-    for part in parts:
-        digest.update(part)
-    return b"".join((head(digest.hexdigest()), *parts))
+    # In parts, so that the text of all records is never there at once, nor all of them twice.
+    written = BytesIO(bytes(HEAD))
+    written.seek(HEAD)
+    for part in iter(lambda: list(islice(todo, PART)), []):
+        some = body(part)
+        digest.update(some)
+        written.write(some)
+    written.seek(0)
+    written.write(head(digest.hexdigest()))
+    return written.getvalue()
 
 
 def sealed(content: bytes) -> bytes:
