@@ -129,6 +129,8 @@ class Batch:
             (f"lap {over[number]}\n" if number in over else "") + self._part(number, each)
             for number, each in enumerate(operations)
         ]
+        #: How many operations come before the stage is made, where they need papers: those are to be done first.
+        self.early = self._early(parts)
         first = self._first(parts)
         # What makes the root comes before anything can be done in it.
         making = ""
@@ -178,6 +180,10 @@ class Batch:
         said = [line.removeprefix(start) for line in output.split(b"\n") if line.startswith(start)]
         return said[0].decode("utf-8", "replace").strip() or "without a word" if said else ""
 
+    def _early(self, parts: Sequence[str]) -> int:
+        made = next((n for n, each in enumerate(self.operations) if is_stage(each, self._stage)), 0)
+        return made if any(f"{self._stage}/{self.desk}/" in part for part in parts[:made]) else 0
+
     def _first(self, parts: Sequence[str]) -> int | None:
         """The operation before which the stage is filled: as late as can be, for operations before it fill it too."""
         papers = f"{self._stage}/{self.desk}/"
@@ -186,7 +192,7 @@ class Batch:
             return needs[0]
         if not needs and not self._bulky(parts):
             return None
-        stage = [isinstance(each, MakeDirectory) and each.path == self._stage for each in self.operations]
+        stage = [is_stage(each, self._stage) for each in self.operations]
         return stage.index(True) + 1 if any(stage) else 0
 
     def _bulky(self, parts: Sequence[str]) -> bool:
@@ -391,6 +397,11 @@ class Batch:
 
 #: What a script prints for each kind.
 LETTERS = {Kind.SYMLINK: "l", Kind.DIRECTORY: "d", Kind.FILE: "f", None: "o"}
+
+
+def is_stage(operation: Operation, stage: str) -> bool:
+    """Whether an operation makes ``stage``."""
+    return isinstance(operation, MakeDirectory) and operation.path == stage
 
 
 def letter_of(path: str, kinds: Mapping[str, Kind | None]) -> str:
