@@ -304,6 +304,40 @@ def test_whatever_change_it_dies_before_what_need_not_be_sent_is_not(site: Site,
     assert len(again) == 1, f"{again}: there is one moment, right between two renames"
 
 
+def test_whatever_change_a_rollback_dies_before_the_next_push_or_rollback_goes_on_from_one_of_the_two(
+    site: Site,
+) -> None:
+    trees = []
+    for version in (1, 2):
+        trees.append(planted(site, version))
+        assert site.push()
+    died, seen = 0, []
+    for number in range(1, 200):
+        remote = Dying(site.path)
+        remote.left = number
+        site.on(remote)
+        with suppress(SystemExit):
+            site.swap.rollback()
+        dead = remote.left <= 0
+        died += dead
+        site.on(LocalRemote(site.path))
+        site.bury()
+        if (site.path / "htdocs").exists():
+            assert site.live() in trees, number
+        # Nothing is as it was pushed last: what the rollback had begun is completed, and pushed over.
+        wanted = planted(site, number + 2)
+        assert site.push(), number
+        assert site.live() == wanted, number
+        assert site.debris() == [], number
+        before = site.swap.history()[0].id
+        trees = [wanted, tree(site.state / "retired" / before)]
+        seen.append(before)
+        if not dead:
+            break
+    assert died > 8
+    assert len(set(seen)) > 8
+
+
 def test_a_symlink_that_somebody_altered_or_made_does_not_come_back(site: Site) -> None:
     (site.source / "link").symlink_to("one")
     for version in ("1", "2"):
