@@ -241,7 +241,8 @@ class Batch:
                 return f"[ -e {named(path)} ] || {missing(path)}\n"
             case Fence(path, limit):
                 where, keep = named(path), self._keep(number, path, b"%06d\n" % limit, 0o600)
-                there = f'IFS= read -r there <{where} || :; [ "$there" -le {limit} ] || {exists(path)}'
+                later = f'[ "$there" -le {limit} ] || {exists(path)}'
+                there = f'IFS= read -r there <{where} || :; case $there in ""|*[!0-9]*) ;; *) {later} ;; esac'
                 return f"if [ -e {where} ]; then {there}; fi\n{keep}"
             case Pointing(path, ""):
                 return self._command(number, Absent(path))

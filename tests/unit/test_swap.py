@@ -393,6 +393,21 @@ def test_who_has_any_name_pushes_by_scripts(tmp_path: Path, layout: str, person:
     assert [each.creator for each in layouts[layout].history()][-1:] == [person]
 
 
+@pytest.mark.parametrize("left", ["", "x\n"])
+@pytest.mark.parametrize("scripts", [True, False])
+def test_a_fence_that_a_power_cut_left_without_a_number_is_in_nobodys_way(
+    site: Site, left: str, *, scripts: bool
+) -> None:
+    site.on(LocalShell(site.path, ["sh"], os.environ["PATH"]) if scripts else LocalRemote(site.path))
+    planted(site, 1)
+    site.push()
+    (site.state / "fence").write_text(left)
+    wanted = planted(site, 2)
+    assert site.push()
+    assert site.live() == wanted
+    assert (site.state / "fence").read_text() == "000002\n"
+
+
 def test_a_switch_that_cannot_be_finished_is_undone_and_told(site: Site) -> None:
     was = planted(site, 1)
     site.push()
