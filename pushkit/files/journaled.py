@@ -209,11 +209,12 @@ class Journaled(Layout, Generic[PlanT]):
                 hint="push again; if it happens again, look at the target's disk",
             )
 
-    def _preparing(self, survey: Survey) -> list[Operation]:
-        """Make what the layout needs where it is missing."""
+    def _preparing(self, survey: Survey, *stage: str) -> list[Operation]:
+        """Make what the layout needs where it is missing, and the directories of this push."""
         made: list[Operation] = [
             MakeDirectory(path, 0o700, may_exist=True) for path in self.directories if path not in survey.found
         ]
+        made += [MakeDirectory(path, 0o700) for path in stage]
         if self.state / "format" in survey.found:
             return made
         return [

@@ -36,7 +36,6 @@ from pushkit.files.journaled import Journaled, JournaledPlan
 from pushkit.files.merge import remembered
 from pushkit.files.operation import (
     Base,
-    MakeDirectory,
     Operation,
     Put,
     RemoveTree,
@@ -266,9 +265,7 @@ class Mirror(Journaled[MirrorPlan]):
         verifying = Verify(tree, found.send, step=verify)
         operations: list[Operation] = [
             *first,
-            *self._preparing(survey),
-            MakeDirectory(stage, 0o700),
-            MakeDirectory(tree, 0o700),
+            *self._preparing(survey, stage, tree),
             Write(STATE.manifest(release), snapshot.manifest, base=self._base(plan, survey, snapshot)),
             Put(tree, transfer),
             *arrivals.moving(tree),

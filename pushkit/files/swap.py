@@ -279,8 +279,7 @@ class Swap(Journaled[SwapPlan]):
         change = Exchange(release, was if self._name in survey.found else "", tree)
         operations: list[Operation] = [
             *first,
-            *self._preparing(survey),
-            MakeDirectory(stage, 0o700),
+            *self._preparing(survey, stage),
             *self._beginning(plan.base, release, tree, found),
             # Only now: where no digests are, a file that is to be replaced may look like the one that replaces it.
             Write(STATE.manifest(release), snapshot.manifest),
