@@ -33,7 +33,9 @@ class Leaving(NamedTuple):
 
 
 #: The public names that will go, each behind its module: ``pushkit.files.Stat``.
-LEAVING: Mapping[str, Leaving] = {}
+LEAVING: Mapping[str, Leaving] = {
+    "pushkit.fleet.expanded": Leaving("0.2", "a list of names, one for each host", "pushkit.fleet.host:expanded"),
+}
 #: What has been said of those that were asked for, and nobody has heard yet.
 _said: list[str] = []
 #: What a plugin's module calls the version it is written for.

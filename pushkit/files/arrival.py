@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 
 from pushkit import manifest
@@ -121,11 +121,14 @@ def beginnings(remote: Remote, directory: str, entries: Iterable[Entry]) -> dict
 
 def intention(remote: Remote, state: State, release: str) -> bytes:
     """What a push that died had said of ``release``, its manifest; empty when it had not."""
-    path, stage = state.manifest(release), f"{state.incoming}/{release}"
-    if found := remote.collect((path,), limit=LIMIT).get(path):
-        return found.content
+    path, stage = state.manifest(release), state.stage(release)
     # Where a script sends, the manifest arrives first, as a paper, and gets its name when all has arrived.
-    below = remote.collect((), listed=(stage,), limit=0)
+    below = remote.collect((), listed=(stage,), limit=0) if remote.capabilities.scripts else ()
     desks = [path for path in below if DESK.fullmatch(path.removeprefix(f"{stage}/"))]
     papers = remote.collect(desks, limit=LIMIT).values() if desks else ()
-    return next((paper.content for paper in papers if paper.content.startswith(manifest.MAGIC)), b"")
+    for paper in papers:
+        with suppress(ValueError):
+            manifest.check_digest(paper.content)
+            return paper.content
+    found = remote.collect((path,), limit=LIMIT).get(path)
+    return found.content if found else b""

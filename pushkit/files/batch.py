@@ -130,6 +130,8 @@ class Batch:
             (f"lap {over[number]}\n" if number in over else "") + self._part(number, each)
             for number, each in enumerate(operations)
         ]
+        #: How many operations come before the stage is made, where they need papers: those are to be done first.
+        self.early = self._early(parts)
         first = self._first(parts)
         # What makes the root comes before anything can be done in it.
         making = ""
@@ -181,6 +183,10 @@ class Batch:
         said = [line.removeprefix(start) for line in output.split(b"\n") if line.startswith(start)]
         return said[0].decode("utf-8", "replace").strip() or "without a word" if said else ""
 
+    def _early(self, parts: Sequence[str]) -> int:
+        made = next((n for n, each in enumerate(self.operations) if is_stage(each, self._stage)), 0)
+        return made if any(f"{self._stage}/{self.desk}/" in part for part in parts[:made]) else 0
+
     def _first(self, parts: Sequence[str]) -> int | None:
         """The operation before which the stage is filled: as late as can be, for operations before it fill it too."""
         papers = f"{self._stage}/{self.desk}/"
@@ -189,7 +195,7 @@ class Batch:
             return needs[0]
         if not needs and not self._bulky(parts):
             return None
-        stage = [isinstance(each, MakeDirectory) and each.path == self._stage for each in self.operations]
+        stage = [is_stage(each, self._stage) for each in self.operations]
         return stage.index(True) + 1 if any(stage) else 0
 
     def _bulky(self, parts: Sequence[str]) -> bool:
@@ -238,7 +244,8 @@ class Batch:
                 return f"[ -e {named(path)} ] || {missing(path)}\n"
             case Fence(path, limit):
                 where, keep = named(path), self._keep(number, path, b"%06d\n" % limit, 0o600)
-                there = f'IFS= read -r there <{where} || :; [ "$there" -le {limit} ] || {exists(path)}'
+                later = f'[ "$there" -le {limit} ] || {exists(path)}'
+                there = f'IFS= read -r there <{where} || :; case $there in ""|*[!0-9]*) ;; *) {later} ;; esac'
                 return f"if [ -e {where} ]; then {there}; fi\n{keep}"
             case Pointing(path, ""):
                 return self._command(number, Absent(path))
@@ -396,6 +403,11 @@ class Batch:
 
 #: What a script prints for each kind.
 LETTERS = {Kind.SYMLINK: "l", Kind.DIRECTORY: "d", Kind.FILE: "f", None: "o"}
+
+
+def is_stage(operation: Operation, stage: str) -> bool:
+    """Whether an operation makes ``stage``."""
+    return isinstance(operation, MakeDirectory) and operation.path == stage
 
 
 def letter_of(path: str, kinds: Mapping[str, Kind | None]) -> str:

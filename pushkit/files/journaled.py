@@ -31,10 +31,14 @@ from pushkit.strategy import Run, one_line
 
 @dataclass(frozen=True)
 class JournaledPlan(Plan):
-    """A plan that remembers what it found out. One without a switch has nothing but one step, which comes first."""
+    """A plan that remembers what it found out. One without a switch has nothing but one step, which comes first.
+
+    ``freed`` is how many bytes go before anything is sent.
+    """
 
     survey: Survey | None = None
     difference: Difference = field(default_factory=lambda: Difference((), (), (), ()))
+    freed: int = 0
 
 
 PlanT = TypeVar("PlanT", bound=JournaledPlan)
@@ -138,7 +142,16 @@ class Journaled(Layout, Generic[PlanT]):
         )
 
     def _check_space(self, plan: PlanT) -> None:
-        """Raise `TargetError` when what is sent will not fit, where that can be told."""
+        """Refuse what will not fit: the bytes of all files that are sent. The old ones stay until the switch."""
+        assert plan.survey
+        sent = sum(entry.size for entry in plan.difference.send)
+        free = self._remote.free_space() if sent and plan.survey.exists else None
+        if free is not None and sent > free + plan.freed:
+            raise TargetError(
+                f"{self._remote.root} has no space for {sent:,} bytes, only for {free + plan.freed:,}; "
+                "nothing was changed",
+                hint="make room on the target",
+            )
 
     @abstractmethod
     def _carry_out(
@@ -196,11 +209,12 @@ class Journaled(Layout, Generic[PlanT]):
                 hint="push again; if it happens again, look at the target's disk",
             )
 
-    def _preparing(self, survey: Survey) -> list[Operation]:
-        """Make what the layout needs where it is missing."""
+    def _preparing(self, survey: Survey, *stage: str) -> list[Operation]:
+        """Make what the layout needs where it is missing, and the directories of this push."""
         made: list[Operation] = [
             MakeDirectory(path, 0o700, may_exist=True) for path in self.directories if path not in survey.found
         ]
+        made += [MakeDirectory(path, 0o700) for path in stage]
         if self.state / "format" in survey.found:
             return made
         return [

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 
 from pushkit import manifest
 from pushkit.amount import counted
-from pushkit.errors import PushRefused, TargetError
+from pushkit.errors import PushRefused
 from pushkit.files import journal as journals
 from pushkit.files.actual import findings
 from pushkit.files.arrival import Arrivals, arrived
@@ -36,7 +36,6 @@ from pushkit.files.journaled import Journaled, JournaledPlan
 from pushkit.files.merge import remembered
 from pushkit.files.operation import (
     Base,
-    MakeDirectory,
     Operation,
     Put,
     RemoveTree,
@@ -160,7 +159,7 @@ class Mirror(Journaled[MirrorPlan]):
         if survey.hold:
             warnings.append(f"pushes are held by {survey.hold.who} since {survey.hold.when}: {survey.hold.why}")
         trips = self._round_trips()
-        return MirrorPlan(name, steps, kept, live, tuple(warnings), trips, survey, found, before, ground)
+        return MirrorPlan(name, steps, kept, live, tuple(warnings), trips, survey, found, 0, before, ground)
 
     def _before(self, survey: Survey, snapshot: Snapshot, warnings: list[str]) -> tuple[Sequence[Entry], Ground]:
         """What is live and a push's, and what else lies at the paths that become those of ``snapshot``."""
@@ -266,9 +265,7 @@ class Mirror(Journaled[MirrorPlan]):
         verifying = Verify(tree, found.send, step=verify)
         operations: list[Operation] = [
             *first,
-            *self._preparing(survey),
-            MakeDirectory(stage, 0o700),
-            MakeDirectory(tree, 0o700),
+            *self._preparing(survey, stage, tree),
             Write(STATE.manifest(release), snapshot.manifest, base=self._base(plan, survey, snapshot)),
             Put(tree, transfer),
             *arrivals.moving(tree),
@@ -326,17 +323,6 @@ class Mirror(Journaled[MirrorPlan]):
     def _recover(self, ticket: Ticket, survey: Survey) -> bool:
         """Finish what the journal says, or undo it when its content is not whole."""
         return self._recovery.recover(ticket, survey)
-
-    def _check_space(self, plan: MirrorPlan) -> None:
-        """Refuse what will not fit: the bytes of all files that are sent. The old ones stay until the switch."""
-        assert plan.survey
-        sent = sum(entry.size for entry in plan.difference.send)
-        free = self._remote.free_space() if sent and plan.survey.exists else None
-        if free is not None and sent > free:
-            raise TargetError(
-                f"{self._remote.root} has no space for {sent:,} bytes, only for {free:,}; nothing was changed",
-                hint="make room on the target",
-            )
 
 
 def check_names(entries: Sequence[Entry]) -> None:

@@ -52,7 +52,7 @@ class Present(Guard):
 class Fence(Operation):
     """The number in the file ``path`` must not be above ``number``, which takes its place; else `RemoteExists`.
 
-    No file is as good as 0.
+    No file is as good as 0, and so is one with no number in it.
     """
 
     path: str

@@ -173,7 +173,7 @@ def perform_one(remote: Remote, operation: Operation) -> Sequence[Entry]:  # noq
                 raise RemoteExists(f"{remote.root}/{path}: it does not lead where it did")
         case Fence(path, number):
             with suppress(RemoteMissing):
-                if not number_in(remote.read(path, 64)) <= number:
+                if number_in(remote.read(path, 64)) > number:
                     raise RemoteExists(f"{remote.root}/{path}: a later push was here")
             write(remote, path, b"%06d\n" % number, 0o600)
         case Still(paths, known):

@@ -45,6 +45,7 @@ from pushkit.files.ticket import (
     UNLOCKED,
     Ticket,
     encoded,
+    recorded,
 )
 from pushkit.model import Hold
 from pushkit.strategy import Run
@@ -211,17 +212,7 @@ class Queue:
         place = self.state.ticket(ticket.number)
         record: dict[str, object] = {"number": ticket.number, "outcome": outcome, "ended": now(), "who": ticket.holder}
         if ticket.release:
-            release = ticket.release
-            record |= {
-                "why": ticket.why,
-                "release": release.id,
-                "commit": release.revision.commit,
-                "dirty": release.revision.dirty,
-                "digest": release.revision.digest,
-                "created": release.created.isoformat(),
-                "creator": release.creator,
-                "previous": ticket.previous,
-            }
+            record |= {"why": ticket.why, **recorded(ticket.release), "previous": ticket.previous}
 
         def tell() -> dict[str, object]:
             if not same(ticket, self._mine):

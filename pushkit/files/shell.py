@@ -193,6 +193,20 @@ class ShellRemote(Remote):
             if isinstance(operation, Put) and (large := self._apart(operation.transfer)):
                 return self._perform_apart(operations, at, large, reported, stage)
         batch = Batch(operations, self.root, stage, self.shell, self._fetch(operations))
+        if batch.early:
+            # The state lies there before: what it needs may be a name that is not to be part of a script.
+            self.perform(operations[: batch.early], reported, stage.partition("/")[0])
+            return self.perform(operations[batch.early :], reported, stage)
+        return self._perform_batch(batch, operations, reported, stage)
+
+    def _perform_batch(
+        self,
+        batch: Batch,
+        operations: Sequence[Operation],
+        reported: Callable[[Step], AbstractContextManager[None]],
+        stage: str,
+    ) -> Sequence[Entry]:
+        """Do all of it with the script that is ``batch``."""
         size = sum(work(each.entries) for each in operations if isinstance(each, (Copy, Verify)))
         with ExitStack() as stack:
             try:

@@ -153,7 +153,8 @@ class Survey:
     def manifests(self) -> Sequence[str]:
         """The names in the manifests' directory, also of those that a push that died was writing, in no order."""
         prefix = self.state.manifests + "/"
-        return [path.removeprefix(prefix) for path in self.found if path.startswith(prefix)]
+        names = (path.removeprefix(prefix) for path in self.found if path.startswith(prefix))
+        return [name for name in names if "/" not in name]
 
     def entries(self, release: str) -> list[Entry]:
         """What a release holds, by its manifest. Raises ValueError when that is missing or damaged."""

@@ -180,7 +180,8 @@ class Swap(Journaled[SwapPlan]):
         if survey.hold:
             warnings.append(f"pushes are held by {survey.hold.who} since {survey.hold.when}: {survey.hold.why}")
         kept = snapshot.files - sum(entry.kind is Kind.FILE for entry in found.send)
-        return SwapPlan(target, steps, kept, live, tuple(warnings), None, survey, found, base)
+        freed = sum(entry.size for entry in lying) - sum(entry.size for entry in found.keep)
+        return SwapPlan(target, steps, kept, live, tuple(warnings), None, survey, found, freed, base)
 
     def _steps(self, shown: Difference, found: Difference, live: str, files: int) -> tuple[Step, ...]:
         """What is sent, each with the reason that what is live gives for it, if it does; then the switch."""
@@ -219,15 +220,15 @@ class Swap(Journaled[SwapPlan]):
         pushed = self._entries(name, survey)
         if not name or pushed is None:
             return "", []
-        wanted = {entry.path: (entry.kind, entry.size) for entry in pushed if entry.kind is not Kind.SYMLINK}
+        where = f"{RETIRED}/{name}"
+        wanted = {entry.path: (entry.kind, entry.size) for entry in pushed}
         lying = {
-            path: (stat.kind, stat.size if stat.kind is Kind.FILE else 0)
-            for path, stat in scan(self._remote, f"{RETIRED}/{name}")
-            if stat.kind is not Kind.SYMLINK
+            path: (stat.kind, stat.size if stat.kind is Kind.FILE else 0) for path, stat in scan(self._remote, where)
         }
-        if lying != wanted or self._remote.verify(f"{RETIRED}/{name}", pushed):
+        links = [entry for entry in pushed if entry.kind is Kind.SYMLINK]
+        if lying != wanted or any(self._remote.read_link(f"{where}/{entry.path}") != entry.link for entry in links):
             return "", []
-        return name, pushed
+        return ("", []) if self._remote.verify(where, pushed) else (name, pushed)
 
     def _check_foreign(self, survey: Survey, before: Sequence[Entry], warnings: list[str]) -> None:
         """Refuse to put away what no push put there, unless ``run.adopt``."""
@@ -278,10 +279,9 @@ class Swap(Journaled[SwapPlan]):
         change = Exchange(release, was if self._name in survey.found else "", tree)
         operations: list[Operation] = [
             *first,
-            *self._preparing(survey),
-            MakeDirectory(stage, 0o700),
-            *self._beginning(plan.base, tree, found),
-            # Only now: what a push that dies has left is taken up by it, and is what it says.
+            *self._preparing(survey, stage),
+            *self._beginning(plan.base, release, tree, found),
+            # Only now: where no digests are, a file that is to be replaced may look like the one that replaces it.
             Write(STATE.manifest(release), snapshot.manifest),
             Put(tree, transfer),
             *arrivals.moving(tree),
@@ -301,7 +301,7 @@ class Swap(Journaled[SwapPlan]):
                 with patient(self._run).step(step):
                     pass
 
-    def _beginning(self, base: str, tree: str, found: Difference) -> list[Operation]:
+    def _beginning(self, base: str, release: str, tree: str, found: Difference) -> list[Operation]:
         """The operations after which ``tree`` has what need not be sent, and nothing else."""
         if not base:
             return [MakeDirectory(tree, 0o755)]
@@ -310,7 +310,8 @@ class Swap(Journaled[SwapPlan]):
         files = [path for path in gone if not path.endswith("/")] + [entry.path for entry in found.replaced]
         kinds = [e.path for e in found.send if e not in found.replaced and self._turned(e, found)]
         return [
-            Remove(STATE.manifest(base)),
+            # Until it says what it is to be, it says what it was: what a push that dies leaves is taken up by it.
+            Rename(STATE.manifest(base), STATE.manifest(release)),
             Rename(f"{RETIRED}/{base}", tree),
             *(Remove(f"{tree}/{path}") for path in files),
             *(RemoveDirectory(f"{tree}/{path.rstrip('/')}") for path in gone if path.endswith("/")),

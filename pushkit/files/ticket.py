@@ -70,15 +70,9 @@ class Ticket:
     def record(self) -> bytes:
         """What a new ticket says of itself."""
         assert self.release
-        release = self.release
         return encoded(
             {
-                "release": release.id,
-                "commit": release.revision.commit,
-                "dirty": release.revision.dirty,
-                "digest": release.revision.digest,
-                "created": release.created.isoformat(),
-                "creator": release.creator,
+                **recorded(self.release),
                 "previous": self.previous,
                 "why": self.why,
                 "after_switch": self.after,
@@ -132,6 +126,18 @@ def time_of(text: object) -> datetime | None:
         return None
     # At the ends of the calendar there is no other zone to show it in.
     return time if time and time.tzinfo and 1970 <= time.year < 9999 else None
+
+
+def recorded(release: Release) -> dict[str, Any]:
+    """What a record tells of a release, as `release_of` reads it."""
+    return {
+        "release": release.id,
+        "commit": release.revision.commit,
+        "dirty": release.revision.dirty,
+        "digest": release.revision.digest,
+        "created": release.created.isoformat(),
+        "creator": release.creator,
+    }
 
 
 def release_of(record: Mapping[str, Any]) -> Release:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pushkit.plugin_api import leaving
 
 if TYPE_CHECKING:
-    from pushkit.fleet.host import expanded, filled, parse
+    from pushkit.fleet.host import filled, parse
     from pushkit.fleet.options import FleetOptions, RolloutOptions
     from pushkit.fleet.pools import Pools
     from pushkit.fleet.state import State
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pushkit.traffic import Traffic
 
 _MODULES = {
-    "fleet.host": ("expanded", "filled", "parse"),
+    "fleet.host": ("filled", "parse"),
     "fleet.options": ("FleetOptions", "RolloutOptions"),
     "fleet.pools": ("Pools",),
     "fleet.state": ("State",),
@@ -45,7 +45,6 @@ __all__ = [
     "State",
     "Store",
     "Traffic",
-    "expanded",
     "filled",
     "parse",
 ]

@@ -160,12 +160,16 @@ class Site:
 
     def arrived(self) -> int:
         """How many bytes of files that the next push needs lie whole in uploads that died."""
-        uploads = [upload / "tree" for upload in (self.local / self.state / "incoming").glob("*")]
+        trees = [upload / "tree" for upload in self.uploads()]
         return sum(
             len(content)
             for name, content in self._to_send().items()
-            if any(holds(upload / name, content) for upload in uploads)
+            if any(holds(tree / name, content) for tree in trees)
         )
+
+    def uploads(self) -> list[Path]:
+        """The uploads that died."""
+        return list((self.local / self.state / "incoming").glob("*"))
 
     def needed(self) -> int:
         """How many bytes a push sends that finds nothing but the release before it."""
@@ -324,11 +328,15 @@ class SwapSite(Site):
 
     def needed(self) -> int:
         """All of it, at most: what is taken from the tree before the live one depends on how that died."""
-        return sum(len(pages.page(name, each)) for name, each in pages.names(self.version).items())
+        return sum(map(len, self._to_send().values()))
 
-    def arrived(self) -> int:
-        """None that can be counted on: before it had said what it was to be, it was the tree before the live one."""
-        return 0
+    def uploads(self) -> list[Path]:
+        """Those that say what they are: at one moment a tree does not that was the one before the live one."""
+        said = self.local / self.state / "manifests"
+        return [each for each in super().uploads() if (said / each.name).exists() or any(each.glob("papers-*/*"))]
+
+    def _to_send(self) -> dict[str, bytes]:
+        return {name: pages.page(name, each) for name, each in pages.names(self.version).items()}
 
     def _check_live(self, state: Path) -> None:
         """What is live is whole, and so is what was before it, where its manifest is there."""

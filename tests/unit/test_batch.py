@@ -79,6 +79,7 @@ def each_operation() -> dict[str, Sequence[Operation]]:
         "present, but not there": [Present("nothing")],
         "fence": [Fence("number", 8), Fence("number", 8), Fence("new", 3)],
         "fence below": [Fence("number", 6)],
+        "fence that holds no number": [Fence("file", 1), Write("blank", b""), Fence("blank", 1), Fence("blank", 1)],
         "pointing": [Pointing("link", "file"), Pointing("nothing", "")],
         "pointing elsewhere": [Pointing("link", "other")],
         "pointing, but a file": [Pointing("file", "file")],

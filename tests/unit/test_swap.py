@@ -6,7 +6,8 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -14,16 +15,17 @@ from pydantic import ValidationError
 
 from pushkit import PushFailed, PushRefused, TargetError
 from pushkit.errors import Overtaken
-from pushkit.files import RemoteDenied, RemoteLost, Stat
+from pushkit.files import Capabilities, Remote, RemoteDenied, RemoteLost, Stat
 from pushkit.files.mirror import Mirror
 from pushkit.files.place import SWAP
 from pushkit.files.releases import Releases
 from pushkit.files.swap import Swap, SwapPlan
-from pushkit.model import Severity
+from pushkit.model import Entry, Severity
 from pushkit_dir.remote import LocalRemote
 from pushkit_dir.strategy import DirOptions
 from unit import test_mirror
 from unit.test_mirror import tree
+from unit.test_shell import LocalShell
 
 
 class Site(test_mirror.Site):
@@ -259,6 +261,151 @@ def test_whatever_change_it_dies_before_the_next_push_finishes_or_undoes_it(site
     assert "between two renames; it was finished" in site.told()
     assert "called off" in site.told()
     assert "at its end; it was finished" in site.told()
+
+
+@pytest.mark.parametrize("digests", [True, False])
+def test_whatever_change_it_dies_before_what_need_not_be_sent_is_not(site: Site, *, digests: bool) -> None:
+    sent: list[str] = []
+
+    class Counting(Dying):
+        capabilities = Capabilities(digests=digests)
+
+        def write(self, path: str, *arguments: object) -> None:
+            super().write(path, *arguments)
+            sent.append(path.rpartition("/tree/")[2])
+
+        def verify(self, directory: str, entries: Sequence[Entry]) -> Sequence[Entry]:
+            return super().verify(directory, entries) if digests else Remote.verify(self, directory, entries)
+
+    for version in (1, 2, 3):
+        planted(site, version)
+        assert site.push()
+    again = []
+    for number in range(1, 200):
+        version += 1
+        wanted = planted(site, version)
+        remote = Counting(site.path)
+        remote.left = number
+        with suppress(SystemExit):
+            site.on(remote).push()
+        dead = remote.left <= 0
+        site.bury()
+        sent.clear()
+        site.on(Counting(site.path)).push()
+        assert site.live() == wanted, number
+        again += [number] if "same" in sent else []
+        if not dead:
+            break
+        site.write("index.html", "between")
+        assert site.push(), "there is a tree again that is used"
+        site.write("index.html", "after")
+        assert site.push()
+    assert number > 15
+    assert len(again) == 1, f"{again}: there is one moment, right between two renames"
+
+
+def test_whatever_change_a_rollback_dies_before_the_next_push_or_rollback_goes_on_from_one_of_the_two(
+    site: Site,
+) -> None:
+    trees = []
+    for version in (1, 2):
+        trees.append(planted(site, version))
+        assert site.push()
+    died, seen = 0, []
+    for number in range(1, 200):
+        remote = Dying(site.path)
+        remote.left = number
+        site.on(remote)
+        with suppress(SystemExit):
+            site.swap.rollback()
+        dead = remote.left <= 0
+        died += dead
+        site.on(LocalRemote(site.path))
+        site.bury()
+        if (site.path / "htdocs").exists():
+            assert site.live() in trees, number
+        # Nothing is as it was pushed last: what the rollback had begun is completed, and pushed over.
+        wanted = planted(site, number + 2)
+        assert site.push(), number
+        assert site.live() == wanted, number
+        assert site.debris() == [], number
+        before = site.swap.history()[0].id
+        trees = [wanted, tree(site.state / "retired" / before)]
+        seen.append(before)
+        if not dead:
+            break
+    assert died > 8
+    assert len(set(seen)) > 8
+
+
+def test_a_symlink_that_somebody_altered_or_made_does_not_come_back(site: Site) -> None:
+    (site.source / "link").symlink_to("one")
+    for version in ("1", "2"):
+        site.write("a", version)
+        assert site.push()
+    (retired,) = (site.state / "retired").iterdir()
+    (retired / "link").unlink()
+    (retired / "link").symlink_to("elsewhere")
+    site.write("a", "3")
+    assert site.push()
+    assert os.readlink(site.path / "htdocs/link") == "one"
+    (retired,) = (site.state / "retired").iterdir()
+    (retired / "foreign").symlink_to("elsewhere")
+    site.write("a", "4")
+    assert site.push()
+    assert site.live() == tree(site.source)
+
+
+def test_too_little_space_is_told_before_anything_is_sent(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = planted(site, 1)
+    monkeypatch.setattr(LocalRemote, "free_space", lambda self: 1)
+    assert site.push(), "nobody knows the room of a directory that is not there"
+    planted(site, 2)
+    with pytest.raises(TargetError, match="no space for"):
+        site.push()
+    assert site.live() == wanted
+    monkeypatch.setattr(LocalRemote, "free_space", lambda self: 1_000_000)
+    for version in (2, 3):
+        planted(site, version)
+        assert site.push()
+    monkeypatch.setattr(LocalRemote, "free_space", lambda self: 0)
+    planted(site, 4)
+    assert site.push(), "what goes makes room"
+
+
+@pytest.mark.parametrize("person", ["zoë@host", "OFFICE\\zoe@host", 'a "b"@host'])
+@pytest.mark.parametrize("layout", ["releases", "mirror", "swap"])
+def test_who_has_any_name_pushes_by_scripts(tmp_path: Path, layout: str, person: str) -> None:
+    site = Site(tmp_path)
+    site.run.person = person
+    remote = LocalShell(site.path, ["sh"], os.environ["PATH"])
+    layouts = {
+        "releases": Releases(remote, site.run, 3),
+        "mirror": Mirror(remote, site.run),
+        "swap": Swap(remote, site.run, "htdocs"),
+    }
+    site.mirror = layouts[layout]  # type: ignore[assignment]
+    for version in range(3):
+        site.write("a", str(version))
+        release = site.push()
+        assert release
+        assert release.creator == person
+    assert [each.creator for each in layouts[layout].history()][-1:] == [person]
+
+
+@pytest.mark.parametrize("left", ["", "x\n"])
+@pytest.mark.parametrize("scripts", [True, False])
+def test_a_fence_that_a_power_cut_left_without_a_number_is_in_nobodys_way(
+    site: Site, left: str, *, scripts: bool
+) -> None:
+    site.on(LocalShell(site.path, ["sh"], os.environ["PATH"]) if scripts else LocalRemote(site.path))
+    planted(site, 1)
+    site.push()
+    (site.state / "fence").write_text(left)
+    wanted = planted(site, 2)
+    assert site.push()
+    assert site.live() == wanted
+    assert (site.state / "fence").read_text() == "000002\n"
 
 
 def test_a_switch_that_cannot_be_finished_is_undone_and_told(site: Site) -> None:
