@@ -380,9 +380,7 @@ class Mirror(Layout):
         verifying = Verify(tree, found.send, step=verify)
         operations: list[Operation] = [
             *first,
-            *self._preparing(survey),
-            MakeDirectory(stage, 0o700),
-            MakeDirectory(tree, 0o700),
+            *self._preparing(survey, stage, tree),
             Write(STATE.manifest(release), snapshot.manifest, base=self._base(plan, survey, snapshot)),
             Put(tree, transfer),
             *arrivals.moving(tree),
@@ -440,13 +438,14 @@ class Mirror(Layout):
         bases = {old.path: old.path for old in found.replaced if old.size >= LARGE}
         return Transfer(snapshot, entries, told, self._run, self._times, bases=bases, begun=arrivals.begun)
 
-    def _preparing(self, survey: Survey) -> list[Operation]:
-        """Make what the layout needs where it is missing."""
+    def _preparing(self, survey: Survey, *stage: str) -> list[Operation]:
+        """Make what the layout needs where it is missing, and the directories of this push."""
         operations: list[Operation] = [
             MakeDirectory(path, 0o700, may_exist=True)
             for path in (STATE.manifests, STATE.incoming)
             if path not in survey.found
         ]
+        operations += [MakeDirectory(path, 0o700) for path in stage]
         if STATE / "format" not in survey.found:
             operations.append(Write(STATE / ".htaccess", place.GUARD, 0o644))
             operations.append(Write(STATE / "format", f"{FORMAT}\n".encode()))
