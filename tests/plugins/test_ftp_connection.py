@@ -316,6 +316,32 @@ def test_a_connection_that_was_idle_for_too_long_is_made_anew(tmp_path: Path) ->
         assert {path.name for path in directory.local.iterdir()} == {"one", "two"}
 
 
+def test_who_waits_for_a_connection_that_turns_out_to_be_over_gets_another(
+    pyftpd_server: FtpServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with remote_on(pyftpd_server, connections=1) as remote:
+        looked = threading.Event()
+
+        def over(_: Connection) -> bool:
+            if looked.is_set():
+                return False
+            looked.set()
+            deadline = time.monotonic() + 5
+            while not remote._pool._waiting and time.monotonic() < deadline:
+                time.sleep(0.01)
+            return True
+
+        monkeypatch.setattr(Connection, "stale", property(over))
+        found: list[object] = []
+        threads = [threading.Thread(target=lambda: found.append(remote.stat("nothing")), daemon=True) for _ in range(2)]
+        threads[0].start()
+        assert looked.wait(5)
+        threads[1].start()
+        for thread in threads:
+            thread.join(10)
+        assert found == [None, None]
+
+
 # Connections that break
 
 
