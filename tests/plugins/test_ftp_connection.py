@@ -306,12 +306,12 @@ def test_a_refused_file_leaves_the_answers_of_its_connection_in_step(tmp_path: P
 
 def test_a_connection_that_was_idle_for_too_long_is_made_anew(tmp_path: Path) -> None:
     with (
-        running(VsFtpd, tmp_path, settings={"idle_session_timeout": "1"}) as server,
+        running(VsFtpd, tmp_path, settings={"idle_session_timeout": "3"}) as server,
         server.new_directory() as directory,
         remote_on(server, directory.path) as remote,
     ):
         remote.make_directory("one", 0o755)
-        time.sleep(2.5)
+        time.sleep(5)
         remote.make_directory("two", 0o755)
         assert {path.name for path in directory.local.iterdir()} == {"one", "two"}
 
