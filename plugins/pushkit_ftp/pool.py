@@ -98,6 +98,7 @@ class Pool:
                 connection.hang_up()
                 with self._changed:
                     self._used.discard(connection)
+                    self._changed.notify_all()  # another may be opened, by who waits for one
                 continue
             if connection:
                 return connection

@@ -42,6 +42,8 @@ class Primitives(Remote):
         self._place = Place(server, self.root)
         #: Of the files that were sent, the sizes that the server then gave for them.
         self._arrived: dict[str, int] = {}
+        #: The directories that were made over this connection and not renamed, which nothing else can be.
+        self._made: set[str] = set()
 
     @property
     def _tells(self) -> bool:

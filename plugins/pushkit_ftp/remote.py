@@ -186,7 +186,9 @@ class FtpRemote(Primitives):
             error = self._do(lambda c: self._place.explained(c, made, operation.path, making=True, anew=True))
             if not (operation.may_exist and isinstance(error, RemoteExists)):
                 raise error
-        elif moded:
+            return
+        self._made.add(operation.path)
+        if moded:
             self.server.heed_mode(moded[0])
         else:
             self.set_mode(operation.path, operation.mode)
@@ -334,15 +336,22 @@ class FtpRemote(Primitives):
 
     def remove_tree(self, path: str) -> None:
         """Remove what is there, and all in it."""
-        stat = self.stat(path)
-        if stat is None:
-            return
-        if stat.kind is not Kind.DIRECTORY:
-            self.remove(path)
-            return
+        if path not in self._made:
+            stat = self.stat(path)
+            if stat is None:
+                return
+            if stat.kind is not Kind.DIRECTORY:
+                self.remove(path)
+                return
         directories, files = [path], []
         for directory in directories:  # grows as it goes: a tree may be deeper than Python's stack
-            for child in self.list(directory):
+            try:
+                children = self.list(directory)
+            except RemoteMissing:
+                if directory == path:
+                    return
+                raise
+            for child in children:
                 below = f"{directory}/{safe_name(child.name)}"
                 if child.kind is Kind.DIRECTORY:
                     if child.mode & 0o700 != 0o700:
@@ -356,6 +365,11 @@ class FtpRemote(Primitives):
         for (_, each), reply in zip(verbs, replies, strict=True):
             with suppress(RemoteMissing):  # somebody else was at it as well
                 self._check(reply, each)
+
+    def rename(self, old: str, new: str) -> None:
+        """As any remote; what was made lies elsewhere now."""
+        self._made.discard(old)
+        super().rename(old, new)
 
     def _perform_batch(
         self, batch: Sequence[Independent], reported: Callable[[Step], AbstractContextManager[None]]
@@ -379,6 +393,7 @@ class FtpRemote(Primitives):
     def _commands(self, operation: Independent) -> Sequence[str]:
         match operation:
             case Rename(old, new):
+                self._made.discard(old)
                 return self._place.command("RNFR", old), self._place.command("RNTO", new)
             case Remove(path):
                 return (self._place.command("DELE", path),)

@@ -1,8 +1,9 @@
-"""Pushes by FTP and FTPS to vsftpd on the same machine, beside ``lftp mirror -R -P8``, rclone and git-ftp.
+"""Pushes by FTP and FTPS to vsftpd on the same machine, beside ``lftp mirror -R -P8``, rclone, git-ftp and vagrant.
 
-Run it as ``python tests/bench/ftp.py [--pairs N] [--only WORDS ...]``, as root: vsftpd wants a user of its own. 1,000
-small files first, one file of 256 MiB, ten of 5,000 files changed and none of them, without latency and with 20 ms,
-plain and over TLS (sessions reused, as vsftpd wants it). Latency is that of a relay on control and data connections.
+Run it as ``python tests/bench/ftp.py [--pairs N] [--only WORDS ...] [--against NAME ...]``, as root: vsftpd wants a
+user of its own. 1,000 small files first, one file of 256 MiB, ten of 5,000 files changed and none of them, without
+latency and with 20 ms, plain and over TLS (sessions reused, as vsftpd wants it). Latency is that of a relay on control
+and data connections.
 Every side has directories of its own on tmpfs, and goes in turn. Nothing fails: the target is printed beside what was
 measured.
 """
@@ -35,8 +36,32 @@ ROUND_TRIP = 0.02
 FRONT, BEHIND = "127.0.0.1", "127.0.0.2"
 #: The ports of data connections, which the relay has to know: none that a system takes for connections of its own.
 PORTS = range(22_100, 22_200)
+VAGRANT_ENVIRONMENT = {"VAGRANT_CHECKPOINT_DISABLE": "1", "VAGRANT_DEFAULT_PROVIDER": "none"}
 AUTHORS = ("AUTHOR_NAME", "AUTHOR_EMAIL", "COMMITTER_NAME", "COMMITTER_EMAIL")
-LFTP, RCLONE, GIT = "lftp mirror -R -P8", "rclone", "git-ftp"
+LFTP, RCLONE, GIT, VAGRANT = "lftp mirror -R -P8", "rclone", "git-ftp", "vagrant push"
+#: A machine that is never made: what is pushed is a directory.
+VAGRANTFILE = """\
+class NoMachine < Vagrant.plugin("2", :provider)
+  def self.usable?(raise_error = false) = true
+  def state = Vagrant::MachineState.new(:not_created, "none", "none")
+end
+class NoMachinePlugin < Vagrant.plugin("2")
+  name "none"
+  provider("none") { NoMachine }
+end
+Vagrant.configure("2") do |config|
+  config.vm.box = "none"
+  config.push.define "ftp" do |push|
+    push.host = "%(host)s:%(port)d"
+    push.username = "%(user)s"
+    push.password = "%(password)s"
+    push.passive = true
+    push.secure = false
+    push.destination = "%(target)s"
+    push.dir = "%(top)s"
+  end
+end
+"""
 
 
 @dataclass(frozen=True)
@@ -67,15 +92,16 @@ def one(top: Path) -> None:
 
 
 def workloads() -> Iterator[Workload]:
-    """All of them."""
+    """All of them. vagrant speaks no TLS, and sends everything each time."""
     firsts = {(False, 0.0): 0.6, (False, ROUND_TRIP): 0.25, (True, 0.0): 0.3, (True, ROUND_TRIP): 0.35}
+    others: dict[str, float | None] = dict.fromkeys((RCLONE, GIT))
     for (tls, round_trip), target in firsts.items():
-        others = {} if tls or round_trip else dict.fromkeys((RCLONE, GIT))
-        yield Workload("1,000 files, first push", small(1000), None, tls, round_trip, {LFTP: target, **others})
-    for tls in (False, True):
-        yield Workload("256 MiB in one file, first push", one, None, tls, 0.0)
+        peers = {LFTP: target, **others, **({} if tls else {VAGRANT: None})}
+        yield Workload("1,000 files, first push", small(1000), None, tls, round_trip, peers)
     for tls, round_trip in firsts:
-        others = {} if tls or round_trip else dict.fromkeys((RCLONE, GIT))
+        peers = {LFTP: None, **others, **({} if tls else {VAGRANT: None})}
+        yield Workload("256 MiB in one file, first push", one, None, tls, round_trip, peers)
+    for tls, round_trip in firsts:
         for changed, words in ((10, "ten of 5,000 files changed"), (0, "none of 5,000 files changed")):
             yield Workload(words, small(5000), changed, tls, round_trip, {LFTP: None, **others})
 
@@ -120,8 +146,9 @@ def site(directory: Path, *, tls: bool, round_trip: float) -> Iterator[Site]:
 class Bench:
     """One tree, and the ways to get it to a site. What they need lies in ``directory``, beside the tree."""
 
-    def __init__(self, directory: Path, there: Site, workload: Workload) -> None:
+    def __init__(self, directory: Path, there: Site, workload: Workload, against: Sequence[str] = ("",)) -> None:
         self._directory = directory
+        self._peers = [peer for peer in workload.peers if any(words in peer for words in against)]
         self._there = there
         self._workload = workload
         self._top = directory / "tree"
@@ -141,8 +168,8 @@ class Bench:
     def run(self, pairs: int) -> None:
         """Measure, and print."""
         first = self._workload.changed is None
-        ways = {"push": self._push, LFTP: self._lftp, RCLONE: self._rclone, GIT: self._git_ftp}
-        names = ["push", *(peer for peer in self._workload.peers if self._installed(peer))]
+        ways = {"push": self._push, LFTP: self._lftp, RCLONE: self._rclone, GIT: self._git_ftp, VAGRANT: self._vagrant}
+        names = ["push", *(peer for peer in self._peers if self._installed(peer))]
         sides = [Side(name, self._there.files, self._way(ways[name]), fresh=first) for name in names]
         if GIT in names:
             subprocess.run(["git", "init", "--quiet"], env={**os.environ, **self._git}, check=True)
@@ -214,16 +241,29 @@ class Bench:
         )
         options = {"host": FRONT, "port": there.port, "user": there.user, "pass": hidden.stdout.strip()}
         said = [f"--ftp-{name}={value}" for name, value in options.items()]
+        environment = {}
+        if there.authority:
+            said.append("--ftp-explicit-tls")
+            environment["SSL_CERT_FILE"] = str(there.authority)  # its --ca-cert is for HTTP alone
         verb = "copy" if self._workload.changed is None else "sync"
         more = ["--config=/dev/null", "--transfers=8", "--checkers=8"]
-        return measure(["rclone", verb, *more, *said, self._top, f":ftp:{target}"])
+        return measure(["rclone", verb, *more, *said, self._top, f":ftp:{target}"], environment=environment)
 
     def _git_ftp(self, target: Path) -> Cost:
         there = self._there
         verb = "push" if (target / ".git-ftp.log").exists() else "init"
-        url = f"ftp://{FRONT}:{there.port}/{target}"
-        command = ["git", "ftp", verb, "--user", there.user, "--passwd", there.password, url]
+        url = f"{'ftpes' if there.authority else 'ftp'}://{FRONT}:{there.port}/{target}"
+        more = ["--cacert", str(there.authority)] if there.authority else []
+        command = ["git", "ftp", verb, *more, "--user", there.user, "--passwd", there.password, url]
         return measure(command, environment=self._git, directory=self._top)
+
+    def _vagrant(self, target: Path) -> Cost:
+        there = self._there
+        known = {"host": FRONT, "port": there.port, "user": there.user, "password": there.password}
+        at = self._directory / "vagrant"
+        at.mkdir(exist_ok=True)
+        (at / "Vagrantfile").write_text(VAGRANTFILE % {**known, "target": target, "top": self._top})
+        return measure(["vagrant", "push"], environment={"HOME": str(at), **VAGRANT_ENVIRONMENT}, directory=at)
 
     def _commit(self) -> None:
         for command in (["add", "--all"], ["commit", "--quiet", "--allow-empty", "--message", "bench"]):
@@ -235,6 +275,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pairs", type=int, default=5, help="how many pairs (default: 5)")
     parser.add_argument("--only", nargs="+", default=[""], metavar="WORDS", help="workloads whose title has the words")
+    parser.add_argument(
+        "--against", nargs="+", default=[""], metavar="NAME", help="only these others, by words of theirs"
+    )
     chosen = parser.parse_args()
     memory = Path("/dev/shm")
     tempfile.tempdir = str(memory) if memory.is_dir() else None  # the server's users live there as well
@@ -244,7 +287,7 @@ def main() -> None:
                 directory = Path(name)
                 (directory / "server").mkdir()
                 with site(directory / "server", tls=workload.tls, round_trip=workload.round_trip) as there:
-                    Bench(directory, there, workload).run(chosen.pairs)
+                    Bench(directory, there, workload, chosen.against).run(chosen.pairs)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import re
 import shutil
 import signal
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -24,6 +24,7 @@ FULL = os.environ.get("PUSHKIT_CHAOS") == "full"
 DEATHS = 200 if FULL else 2
 SEED = int(os.environ.get("PUSHKIT_CHAOS_SEED", "0")) or random.randrange(1, 1 << 30)
 SERVERS = ["vsftpd", "proftpd_ftp", "pureftpd", "pyftpd"]
+LAYOUTS = ["mirror", "swap"]
 
 
 class FtpProject:
@@ -159,6 +160,80 @@ def test_what_no_push_put_there_is_refused_or_adopted_and_stays(project: FtpProj
     assert {name: (project.local / name).read_text() for name in ("a", "mine")} == {"a": "new", "mine": "mine"}
 
 
+@pytest.fixture
+def digesting(tmp_path: Path) -> Iterator[FtpProject]:
+    """A project whose server gives digests of files: HASH, XSHA256 and others."""
+    settings = {"AllowOverwrite": "on", "LoadModule": "mod_digest.c", "DigestEngine": "on"}
+    (tmp_path / "server").mkdir()
+    with running(ProFtpdFtp, tmp_path / "server", settings=settings) as server, server.new_directory() as directory:
+        yield FtpProject(tmp_path, server, directory)
+
+
+def test_where_the_server_has_digests_what_lies_there_with_the_same_content_is_adopted_and_not_sent(
+    digesting: FtpProject,
+) -> None:
+    project = digesting
+    (project.local / "dir").mkdir()
+    for name, here, there in (("same", "new", "new"), ("dir/same", "new", "new"), ("altered", "new", "old")):
+        (project.root / name).parent.mkdir(exist_ok=True)
+        (project.root / name).write_text(here)
+        (project.local / name).write_text(there)
+    for path in (project.local, *project.local.rglob("*")):
+        os.chown(path, project.local.stat().st_uid, -1)
+    refused = project.push()
+    assert (refused.returncode, "push --adopt" in refused.stderr) == (6, True), refused.stderr
+    adopted = project.push("--adopt")
+    assert adopted.returncode == 0, adopted.stderr
+    # All three are as large as they are to be: only a digest tells which one is not.
+    assert "1 to replace, 2 kept; 3 B to send" in adopted.stderr
+    project.check_live()
+
+
+def test_where_the_server_has_digests_what_was_altered_is_found_and_repaired_alone(digesting: FtpProject) -> None:
+    project = digesting
+    plant(project.root, 1)
+    assert project.push().returncode == 0
+    assert project.push("check", "--deep").returncode == 0
+    large = project.local / "large"
+    large.write_bytes(b"x" * large.stat().st_size)
+    os.utime(large, (1, 1))  # the server knows the digest of a file until that has another time
+    deep = project.push("check", "--deep")
+    assert (deep.returncode, "large: altered" in deep.stdout) == (7, True), deep.stdout
+    repaired = project.push("--repair")
+    assert repaired.returncode == 0, repaired.stderr
+    assert "1 to replace, 24 kept; 300 kB to send" in repaired.stderr
+    assert "sent again" not in repaired.stderr
+    project.check_live()
+    assert project.push("check", "--deep").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "code"),
+    [(VsFtpd, {"chmod_enable": "NO"}, 500), (ProFtpdFtp, {"<Limit SITE_CHMOD>": "\nDenyAll\n</Limit>"}, 550)],
+)
+def test_a_server_that_sets_no_modes_is_warned_of_once(
+    kind: type[FtpServer], settings: dict[str, str], code: int, tmp_path: Path
+) -> None:
+    (tmp_path / "server").mkdir()
+    with (
+        running(kind, tmp_path / "server", settings=settings) as server,
+        server.new_directory() as directory,
+    ):
+        project = FtpProject(tmp_path, server, directory)
+        for number in range(10):
+            (project.root / f"file-{number}").write_text("x")
+        done = project.push()
+        assert done.returncode == 0, done.stderr
+        warnings = [line for line in done.stderr.splitlines() if "warning" in line]
+        assert len(warnings) == 1, warnings
+        assert f"does not set all modes of files ({code}" in warnings[0]
+        # Where none can be set, no file's is asked for.
+        assert bool(re.search("SITE CHMOD .*/file-", server.log)) == (code != 500)
+        assert {path: found[2] for path, found in project.live().items()} == {
+            path: found[2] for path, found in project.expected().items()
+        }
+
+
 @pytest.mark.parametrize("project", ["vsftpd"], indirect=True)
 def test_what_ftp_cannot_carry_is_refused_before_anything_is_sent(project: FtpProject) -> None:
     (project.root / "file").write_text("x")
@@ -224,7 +299,7 @@ def test_trees_are_swapped_and_back_again(project: FtpProject) -> None:
     assert (project.live_at / "theirs").exists()
 
 
-@pytest.mark.parametrize("layout", ["mirror", "swap"])
+@pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("project", SERVERS if FULL else ["vsftpd"], indirect=True)
 def test_a_push_that_is_killed_leaves_whole_files_and_the_next_one_completes(project: FtpProject, layout: str) -> None:
     if layout == "swap":
@@ -249,15 +324,17 @@ def test_a_push_that_is_killed_leaves_whole_files_and_the_next_one_completes(pro
 
 
 @pytest.mark.parametrize(
-    ("project", "fault"),
-    [(server, fault) for server in SERVERS for fault in (Fault.RESET, Fault.CLOSE)]
+    ("project", "fault", "layout"),
+    [(server, fault, layout) for server in SERVERS for fault in (Fault.RESET, Fault.CLOSE) for layout in LAYOUTS]
     if FULL
-    else [("vsftpd", Fault.RESET), ("proftpd_ftp", Fault.CLOSE)],
+    else [("vsftpd", Fault.RESET, "mirror"), ("proftpd_ftp", Fault.CLOSE, "mirror"), ("vsftpd", Fault.CLOSE, "swap")],
     indirect=["project"],
 )
 def test_a_line_that_is_cut_is_told_as_that_and_nothing_else_breaks(
-    project: FtpProject, fault: Fault, fault_proxy: Callable[[str, int], FaultProxy]
+    project: FtpProject, fault: Fault, layout: str, fault_proxy: Callable[[str, int], FaultProxy]
 ) -> None:
+    if layout == "swap":
+        project.swaps()
     generator = random.Random(SEED)
     proxy = fault_proxy(project.server.host, project.server.port)
     project.table["port"] = proxy.port
@@ -290,9 +367,7 @@ def test_a_line_that_is_cut_is_told_as_that_and_nothing_else_breaks(
 
 @pytest.mark.parametrize(
     ("kind", "layout"),
-    [(kind, layout) for kind in (VsFtpd, ProFtpdFtp) for layout in ("mirror", "swap")]
-    if FULL
-    else [(VsFtpd, "mirror")],
+    [(kind, layout) for kind in (VsFtpd, ProFtpdFtp) for layout in LAYOUTS] if FULL else [(VsFtpd, "mirror")],
 )
 def test_a_line_that_is_cut_while_a_place_in_the_queue_is_taken_keeps_no_push_from_its_own(
     kind: type[FtpServer], layout: str, tmp_path: Path, fault_proxy: Callable[[str, int], FaultProxy]
