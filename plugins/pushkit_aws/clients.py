@@ -148,11 +148,12 @@ class Clients:
             service,
             region_name=region,
             endpoint_url=options.endpoint_url or None,
-            verify=self._authorities(),
+            verify=self.authorities(),
             config=config,
         )
 
-    def _authorities(self) -> str | None:
+    def authorities(self) -> str | None:
+        """The file of certificates that a target trusts instead of boto3's. Raises `TargetError` when there is none."""
         if not self._options.ca_file:
             return None
         path = self._caller.root / Path(self._options.ca_file).expanduser()
