@@ -70,10 +70,15 @@ def run(tmp_path_factory: pytest.TempPathFactory, seaweedfs: SeaweedFs) -> Run:
 
 @pytest.mark.parametrize("order", ORDERS)
 @settings(max_examples=40)
-@given(there=KEYS, known=KEYS, heeds=st.booleans())
-def test_all_keys_are_listed(order: str, there: set[str], known: set[str], heeds: bool, run: Run) -> None:
+@given(there=KEYS, known=KEYS, heeds=st.booleans(), early=st.booleans())
+def test_all_keys_are_listed(
+    *, order: str, there: set[str], known: set[str], heeds: bool, early: bool, run: Run
+) -> None:
     store = Store(there, ORDERS[order], heeds=heeds)
-    found = Listing(run, cast("Sender", store), "").all(sorted(known))
+    made = Listing(run, cast("Sender", store), "")
+    if early:
+        made.begin()
+    found = made.all(sorted(known))
     assert found == {key: str(len(key)) for key in there}
 
 

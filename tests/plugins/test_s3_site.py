@@ -17,7 +17,7 @@ from pushkit import Action, Interrupted, PluginError, PushRefused, SnapshotError
 from pushkit.testing import Fault, FaultProxy, SeaweedFs, Way
 from pushkit_aws.clients import Clients
 from pushkit_aws.s3 import cdn, listing, memory, objects
-from pushkit_aws.s3.rules import content_type, matches
+from pushkit_aws.s3.rules import Patterns, content_type, matches
 
 
 @pytest.fixture
@@ -250,6 +250,7 @@ def test_a_name_that_s3_cannot_hold_is_told(pusher: Pusher) -> None:
 )
 def test_patterns(path: str, pattern: str, so: bool) -> None:
     assert matches(path, pattern) is so
+    assert Patterns(("*.none", pattern, "/none/*")).match(path) is so
 
 
 def test_types_come_from_the_pushfile_first_and_never_from_the_machine() -> None:

@@ -15,6 +15,7 @@ from urllib.parse import unquote_plus
 
 from pushkit import Run
 from pushkit_aws.clients import TICK
+from pushkit_aws.s3.ahead import Ahead
 from pushkit_aws.s3.sender import Sender
 
 #: How many keys one call lists at most (ListObjectsV2).
@@ -43,6 +44,11 @@ class Listing:
         self._found: dict[str, str] = {}
         self._lock = threading.Lock()
         self._failed = threading.Event()
+        self._early: Ahead[str] | None = None
+
+    def begin(self) -> None:
+        """Ask for the first page, which is part of every listing, while it is found out what is known."""
+        self._early = Ahead(lambda: self._sender.page(self._prefix, PAGE))
 
     def all(self, known: Sequence[str] = ()) -> dict[str, str] | None:
         """The ETag of each key; None where boto3 has to do it. ``known`` are keys that are likely there, in order."""
@@ -66,7 +72,7 @@ class Listing:
         token = ""
         try:
             while True:
-                page, upcoming = read(self._sender.page(self._prefix, most, after=this.after, token=token))
+                page, upcoming = read(self._page(this.after, token, most))
                 if not this.begun.is_set():
                     this.first = next(iter(page), None)
                     this.begun.set()
@@ -82,6 +88,11 @@ class Listing:
         except BaseException:
             self._failed.set()
             raise
+
+    def _page(self, after: str, token: str, most: int) -> str:
+        if self._early and not after and not token:
+            return self._early.result(self._run.check)
+        return self._sender.page(self._prefix, most, after=after, token=token)
 
     def _first(self, of: _Range) -> str | None:
         """The first key of a range. Raises `Unlisted` when that will never be known."""

@@ -78,10 +78,12 @@ class Objects:
     def _look(self, sender: Sender) -> tuple[dict[str, str], Remembered | None, str] | None:
         """The listing, what is remembered of it, and that object's ETag; None where boto3 has to look."""
         key = self._options.prefix + memory.MANIFEST
+        listing = Listing(self._run, sender, self._options.prefix)
+        listing.begin()
         content, etag = sender.get(key) or (b"", "")
         manifest = memory.decode(content, key) if content else None
-        listing = Listing(self._run, sender, self._options.prefix).all(sorted(manifest.objects) if manifest else ())
-        return None if listing is None else (listing, manifest, etag)
+        found = listing.all(sorted(manifest.objects) if manifest else ())
+        return None if found is None else (found, manifest, etag)
 
     def remembered(self, listing: Mapping[str, str] | None = None) -> Memory:
         """What the bucket remembers. With a ``listing`` nothing is asked for that is not there."""
