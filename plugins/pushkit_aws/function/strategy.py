@@ -165,6 +165,10 @@ class FunctionStrategy(Strategy[CodeDeployOptions]):
             self._function.create_alias(version, words)
         elif live.version != planned:
             raise PushRefused(f"the alias went from version {planned or 'none'} to {live.version} meanwhile")
+        elif live.shares and not self.run.repair and not self.options.application:
+            raise PushRefused(
+                f"{told(live.shares)}: another push has begun meanwhile", hint="see what is live: push status"
+            )
         elif live.version != version:
             self._shift.to(live, version, words)
         elif live.shares:
