@@ -183,6 +183,29 @@ def test_keys_are_taken_from_where_boto3_takes_them_first(tmp_path: Path) -> Non
     assert (said.keys(), said.base) == (Keys("OF", "pushfile"), "https://bench.s3.us-east-2.amazonaws.com/")
 
 
+@pytest.mark.parametrize(
+    ("variables", "profile", "region"),
+    [
+        ({"AWS_REGION": "eu-west-1"}, "", "eu-west-1"),
+        ({"AWS_REGION": "eu-west-1"}, "eu-west-2", "eu-west-2"),
+        ({"AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": "eu-west-3"}, "eu-west-2", "eu-west-3"),
+    ],
+)
+def test_the_region_is_the_same_with_boto3_and_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], profile: str, region: str
+) -> None:
+    (tmp_path / ".aws").mkdir()
+    (tmp_path / ".aws/config").write_text(f"[default]\nregion = {profile}\n" if profile else "")
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in {**PAIR, **variables, "HOME": str(tmp_path)}.items():
+        monkeypatch.setenv(name, value)
+    access = found(tmp_path, {**PAIR, **variables})
+    assert access
+    assert access.region == region
+    assert clients(S3Options.model_validate({"bucket": "bench"}), tmp_path).region("s3") == region
+
+
 def test_the_authorities_are_those_of_the_target_first(tmp_path: Path) -> None:
     (tmp_path / "ours.pem").touch()
     environment = {**PAIR, "AWS_CA_BUNDLE": "/etc/theirs.pem"}

@@ -84,7 +84,9 @@ def plain(clients: Clients, options: S3Options, environment: Mapping[str, str], 
         return None
     if settings.keys() - SETTINGS or stored.keys() - {*NAMES, "aws_session_token"}:
         return None
-    base = _base(options, region := options.region or environment.get(REGION, "") or settings.get("region", ""))
+    places = (options.region, environment.get(REGION), settings.get("region"), environment.get("AWS_REGION"))
+    region = next(filter(None, places), "")
+    base = _base(options, region)
     keys = _keys(options, environment, stored)
     if not base or not keys:
         return None
