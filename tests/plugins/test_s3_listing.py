@@ -123,3 +123,17 @@ def test_one_who_asks_to_stop_is_heard(tmp_path: pytest.TempPathFactory, seaweed
 def test_what_is_no_page_is_not_read_as_one(text: str) -> None:
     with pytest.raises(Unlisted):
         read(text)
+
+
+@pytest.mark.parametrize(
+    "element",
+    [
+        "<Key>a%2Fb+c%26</Key><LastModified>2026</LastModified><ETag>&quot;e&quot;</ETag><Size>1</Size>",
+        "<ETag>&#34;e&#34;</ETag><Key>a%2Fb+c%26</Key>",
+        "\n  <Key>a%2Fb+c%26</Key>\n  <Size>1</Size>\n  <ETag>e</ETag>\n",
+        "<Owner><ID>1</ID></Owner><Key>a%2Fb+c%26</Key><Owner><ID>1</ID></Owner><ETag>e</ETag>",
+    ],
+)
+def test_a_page_is_read_in_whatever_order_its_elements_stand(element: str) -> None:
+    text = f"<ListBucketResult><Contents>{element}</Contents><Contents><Key>z</Key><ETag>f</ETag></Contents>"
+    assert read(f"{text}</ListBucketResult>\n") == ({"a/b c&": "e", "z": "f"}, "")

@@ -52,6 +52,11 @@ class Check:
         self._run = run
         self._clients = clients
 
+    @property
+    def alarms(self) -> tuple[str, ...]:
+        """The alarms that are looked at."""
+        return self._options.alarms
+
     def watch(self, seconds: float, every: float) -> None:
         """Look at the alarms for so many seconds. Raises `TargetError` when one goes off, or cannot be looked at."""
         end = time.monotonic() + seconds

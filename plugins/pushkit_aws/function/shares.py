@@ -67,7 +67,7 @@ class ShareShift:
 
     def check(self) -> Sequence[Finding]:
         """Whether no alarm is on already."""
-        if self._check is None:
+        if self._check is None or not self._check.alarms:
             return []
         try:
             self._check.look_at_alarms()
@@ -110,4 +110,4 @@ class ShareShift:
 
     def _tell(self, version: str, share: float) -> None:
         name = f"{self._options.function}:{self._options.alias}"
-        self._run.tell(HostChanged(self._run.target.name, name, f"{share:g}% on version {version}", "", version))
+        self._run.tell(HostChanged(self._run.target.name, name, f"{share:g}% on version {version}", "", ""))

@@ -140,7 +140,9 @@ class FunctionStrategy(Strategy[CodeDeployOptions]):
         # CodeDeploy leaves the description of an alias as it was.
         words = "" if self.options.application else live.words
         words = words or str(versions.get(live.version, {}).get("Description") or "")
-        return Status(live.version, None, "; ".join(filter(None, (words, told(live.shares)))), releases)
+        # `described` ends with who pushed.
+        who = words.rpartition(", by ")[2]
+        return Status(live.version, None, "; ".join(filter(None, (who, told(live.shares)))), releases)
 
     def log(self) -> Sequence[LogEntry]:
         """The deployments, each to a version, or the versions where there are none."""
