@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -142,17 +143,21 @@ class Clients:
             core = get_session()
             core.register_component("data_loader", _loader(core.get_config_variable("data_path")))
             self._session = Session(botocore_session=core, profile_name=options.profile or None, **keys)
-        # A store of one's own seldom has regions, and a signature has to name one.
-        region = options.region or self._session.region_name or ("us-east-1" if options.endpoint_url else None)
+        # botocore knows AWS_DEFAULT_REGION alone, and all other tools of AWS AWS_REGION.
+        region = options.region or self._session.region_name or os.environ.get("AWS_REGION")
+        if not region and options.endpoint_url:
+            # A store of one's own seldom has regions, and a signature has to name one.
+            region = "us-east-1"
         return self._session.client(
             service,
-            region_name=region,
+            region_name=region or None,
             endpoint_url=options.endpoint_url or None,
-            verify=self._authorities(),
+            verify=self.authorities(),
             config=config,
         )
 
-    def _authorities(self) -> str | None:
+    def authorities(self) -> str | None:
+        """The file of certificates that a target trusts instead of boto3's. Raises `TargetError` when there is none."""
         if not self._options.ca_file:
             return None
         path = self._caller.root / Path(self._options.ca_file).expanduser()

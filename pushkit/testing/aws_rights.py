@@ -1,6 +1,7 @@
 """Which right a request to AWS takes, and on what: the action and the resource of a policy.
 
-Of the services that a push asks: CodeDeploy, Lambda, ECS, CloudWatch (Service Authorization Reference).
+Of the services that a push asks: CodeDeploy, Lambda, ECS, CloudWatch, CloudFront, CodePipeline (Service Authorization
+Reference).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ REGION = "us-east-1"
 Right = tuple[str, str]
 #: Operations of CodeDeploy that AWS lets be limited to no resource, and those about the application.
 WITHOUT_RESOURCE = {"BatchGetDeploymentTargets", "ContinueDeployment", "ListDeploymentTargets", "StopDeployment"}
+INVALIDATION = re.compile(r"/2020-05-31/distribution/([^/]+)/invalidation")
 OF_APPLICATION = {"RegisterApplicationRevision", "GetApplicationRevision"}
 
 
@@ -47,6 +49,12 @@ def of_request(method: str, path: str, target: str, body: bytes) -> Iterator[Rig
             for key in ("executionRoleArn", "taskRoleArn"):
                 if key in asked:
                     yield "iam:PassRole", asked[key]
+    elif service.startswith("CodePipeline"):
+        asked = json.loads(body)
+        name = asked.get("pipelineName") or asked["name"]
+        yield f"codepipeline:{operation}", f"arn:aws:codepipeline:{REGION}:{ACCOUNT}:{name}"
+    elif found := INVALIDATION.fullmatch(path):
+        yield "cloudfront:CreateInvalidation", f"arn:aws:cloudfront::{ACCOUNT}:distribution/{found[1]}"
     elif service:
         yield f"cloudwatch:{operation}", "*"
     elif path.startswith("/service/"):

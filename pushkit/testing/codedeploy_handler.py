@@ -9,6 +9,9 @@ from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
+from xml.sax.saxutils import escape
+
+from pushkit.testing.aws_rights import INVALIDATION
 
 if TYPE_CHECKING:
     from pushkit.testing.codedeploy import CodeDeployServer
@@ -42,7 +45,13 @@ def handler(server: CodeDeployServer) -> type[BaseHTTPRequestHandler]:
             if told is not None:
                 status, value = told
                 kind = str(value.get("__type", ""))
-                self._answer(status, {"x-amzn-errortype": kind}, json.dumps(value).encode())
+                data = json.dumps(value).encode()
+                if INVALIDATION.fullmatch(self.path):
+                    # CloudFront speaks XML, and calls no type an exception.
+                    code, message = kind.removesuffix("Exception"), escape(str(value.get("Message", "")))
+                    text = f"<Error><Code>{code}</Code><Message>{message}</Message></Error>"
+                    data = f"<ErrorResponse>{text}</ErrorResponse>".encode()
+                self._answer(status, {"x-amzn-errortype": kind}, data)
                 return
             where = urlsplit(server.rest)
             connection = HTTPConnection(where.hostname or "", where.port or 0, timeout=60)

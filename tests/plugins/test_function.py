@@ -450,7 +450,7 @@ def test_rollback_is_to_what_was_live_and_never_to_what_failed(pusher: Pusher, f
     with pytest.raises(PushRefused, match="which version was live before 1"):
         pusher.strategy().rollback()
     assert pusher.strategy().rollback("4").id == "4"
-    assert pusher.strategy().status().who == "back to 4, by ann@desk"
+    assert pusher.strategy().status().who == "ann@desk"
 
 
 @pytest.mark.parametrize("when", ["first", "second"])
@@ -573,6 +573,7 @@ def test_the_command_line_pushes_tells_and_goes_back(
     done = push()
     assert (done.returncode, done.stdout) == (0, "2\n"), done.stderr
     assert f"live: {function.name}:live 10% on version 2 (d-000000001)" in done.stderr
+    assert "pushed 2 to live: 1 file" in done.stderr
     assert "2" in push("status").stdout
     done = push("rollback")
     assert (done.returncode, function.alias()) == (0, ("1", {})), done.stderr

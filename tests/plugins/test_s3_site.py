@@ -16,8 +16,8 @@ from plugins.s3_target import Bucket, Pusher
 from pushkit import Action, Interrupted, PluginError, PushRefused, SnapshotError, TargetError
 from pushkit.testing import Fault, FaultProxy, SeaweedFs, Way
 from pushkit_aws.clients import Clients
-from pushkit_aws.s3 import cdn, memory, objects
-from pushkit_aws.s3.rules import content_type, matches
+from pushkit_aws.s3 import cdn, listing, memory, objects
+from pushkit_aws.s3.rules import Patterns, content_type, matches
 
 
 @pytest.fixture
@@ -172,6 +172,8 @@ def test_many_objects_are_listed_page_by_page_and_removed_in_batches(
     pusher: Pusher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(objects, "AT_ONCE", 10)
+    monkeypatch.setattr(listing, "PAGE", 10)
+    monkeypatch.setattr(listing, "RANGE", 9)
     for number in range(35):
         (pusher.root / f"f{number}").write_bytes(b"%d" % number)
     pusher.push()
@@ -248,6 +250,7 @@ def test_a_name_that_s3_cannot_hold_is_told(pusher: Pusher) -> None:
 )
 def test_patterns(path: str, pattern: str, so: bool) -> None:
     assert matches(path, pattern) is so
+    assert Patterns(("*.none", pattern, "/none/*")).match(path) is so
 
 
 def test_types_come_from_the_pushfile_first_and_never_from_the_machine() -> None:

@@ -12,14 +12,12 @@ from pushkit import (
     Entry,
     Finding,
     Kind,
-    LogEntry,
     Plan,
     PushRefused,
     Release,
     Run,
     Severity,
     Snapshot,
-    Status,
     Step,
     Strategy,
     TargetError,
@@ -27,17 +25,15 @@ from pushkit import (
 )
 from pushkit_aws.appspec import load
 from pushkit_aws.clients import Clients
-from pushkit_aws.codedeploy.group import Group, described
+from pushkit_aws.codedeploy.group import described
+from pushkit_aws.codedeploy.group_strategy import GroupStrategy
 from pushkit_aws.codedeploy.options import CodeDeployOptions
 from pushkit_aws.codedeploy.revision import of_deployment, of_version
 from pushkit_aws.s3.bundle import Bundle
 
 
-class CodeDeployStrategy(Strategy[CodeDeployOptions]):
+class CodeDeployStrategy(GroupStrategy):
     """Deployed by AWS CodeDeploy: a bundle to servers, a function's version, a service's task definition."""
-
-    name = "codedeploy"
-    Options = CodeDeployOptions
 
     @classmethod
     def of(cls, options: CodeDeployOptions, run: Run) -> Strategy[Any]:
@@ -54,18 +50,12 @@ class CodeDeployStrategy(Strategy[CodeDeployOptions]):
 
     def __init__(self, options: CodeDeployOptions, run: Run) -> None:
         super().__init__(options, run)
-        self._clients = Clients(run, options)
         self._store = Clients(run, options.for_s3(), path_style=options.path_style)
-        self._group = Group(run, options, self._clients)
         self._bundle = Bundle(run, options.for_s3(), self._store)
-
-    def connect(self) -> None:
-        """Ask for the deployment group. Raises `TargetError` when there is none, or we may not see it."""
-        self._group.connect()
 
     def close(self) -> None:
         """Close the connections."""
-        self._clients.close()
+        super().close()
         self._store.close()
 
     def plan(self, snapshot: Snapshot) -> Plan:
@@ -111,21 +101,9 @@ class CodeDeployStrategy(Strategy[CodeDeployOptions]):
             deployment = self._group.deploy(bundle, words)
         return Release(deployment, snapshot.revision, datetime.now(UTC), self.run.person)
 
-    def rollback(self, release: str = "") -> Release:
-        """Deploy an earlier revision again: that of a deployment, or the last good one that was another."""
-        return self._group.rollback(release)
-
-    def status(self) -> Status:
-        """The last deployment that succeeded, and those that it can be rolled back to."""
-        return self._group.status()
-
-    def log(self) -> Sequence[LogEntry]:
-        """The last deployments, whatever began them."""
-        return self._group.log()
-
     def check(self) -> Sequence[Finding]:
         """The group, and the bucket."""
-        found = [self._group.check()]
+        found = [*super().check()]
         try:
             self._bundle.look(self.run.project.name)
         except TargetError as error:

@@ -52,6 +52,11 @@ class Check:
         self._run = run
         self._clients = clients
 
+    @property
+    def alarms(self) -> tuple[str, ...]:
+        """The alarms that are looked at."""
+        return self._options.alarms
+
     def watch(self, seconds: float, every: float) -> None:
         """Look at the alarms for so many seconds. Raises `TargetError` when one goes off, or cannot be looked at."""
         end = time.monotonic() + seconds
@@ -85,21 +90,30 @@ class Check:
     def _look_at_url(self) -> None:
         import urllib.error  # noqa: PLC0415  (only who asks needs it)
         import urllib.request  # noqa: PLC0415
+        from http.client import HTTPException  # noqa: PLC0415
 
         options = self._options
+        end = time.monotonic() + options.timeout
         request = urllib.request.Request(options.url, headers={"User-Agent": "pushkit"})  # noqa: S310  (see the options)
 
         def look() -> None:
             with urllib.request.urlopen(request, timeout=options.timeout):  # noqa: S310
                 pass
 
+        def check() -> None:
+            self._run.check()
+            if time.monotonic() > end:
+                # What comes byte by byte is never silent as long.
+                raise TimeoutError(f"it has not come to an end after {options.timeout:g} seconds")
+
         try:
-            heard(self._run.check, look)
+            heard(check, look)
         except urllib.error.HTTPError as error:
             error.close()  # it holds the connection
             raise TargetError(f"{options.url} answers with status {error.code}") from error
-        except (OSError, ValueError) as error:
-            raise TargetError(f"{options.url} does not answer: {getattr(error, 'reason', None) or error}") from error
+        except (OSError, ValueError, HTTPException) as error:
+            why = self._run.excerpt(str(getattr(error, "reason", None) or error), 200)
+            raise TargetError(f"{options.url} does not answer: {why}") from error
 
     def _execute(self, words: Mapping[str, str]) -> None:
         argv = []

@@ -8,7 +8,7 @@ from typing import Any
 from pushkit import Finding, HostChanged, Interrupted, LogEntry, PushFailed, PushRefused, Run, Severity, TargetError
 from pushkit_aws.clients import Clients
 from pushkit_aws.codedeploy.options import CodeDeployOptions
-from pushkit_aws.function.alias import Alias, described
+from pushkit_aws.function.alias import Alias, described, told
 from pushkit_aws.function.check import Check
 from pushkit_aws.function.function import Function
 from pushkit_aws.function.version import entry
@@ -46,6 +46,10 @@ class ShareShift:
             raise
         except (TargetError, PushRefused) as error:
             raise PushFailed(f"{error.message}; {self._undone(live, version)}", hint=error.hint) from error
+        except Exception:
+            # Of a bug it is not known what it did; what has no check behind it gets no traffic.
+            self._run.warn(self._undone(live, version))
+            raise
 
     def back(self, live: Alias, version: str, words: str) -> None:
         """All at once."""
@@ -63,7 +67,7 @@ class ShareShift:
 
     def check(self) -> Sequence[Finding]:
         """Whether no alarm is on already."""
-        if self._check is None:
+        if self._check is None or not self._check.alarms:
             return []
         try:
             self._check.look_at_alarms()
@@ -92,10 +96,12 @@ class ShareShift:
         """
         try:
             now = self._function.alias(finish=True)
-            if now is None or (now.version, now.shares) == (live.version, live.shares):
+            if now is None or (now.version == live.version and not now.shares):
                 return f"version {live.version} is live, as before"
-            if now.version not in {live.version, version} or set(now.shares) - {version}:
-                return f"somebody else gave the alias to version {now.version}"
+            if now.version not in {live.version, version} or now.shares.keys() - {version, *live.shares}:
+                return "somebody else changed the alias: " + "; ".join(
+                    filter(None, (f"version {now.version} is live", told(now.shares)))
+                )
             self._function.route(now, live.version, live.description, {}, finish=True)
         except (TargetError, PushRefused) as error:
             return f"and it could not be taken back: {error.message}"
@@ -104,4 +110,4 @@ class ShareShift:
 
     def _tell(self, version: str, share: float) -> None:
         name = f"{self._options.function}:{self._options.alias}"
-        self._run.tell(HostChanged(self._run.target.name, name, f"{share:g}% on version {version}", "", version))
+        self._run.tell(HostChanged(self._run.target.name, name, f"{share:g}% on version {version}", "", ""))

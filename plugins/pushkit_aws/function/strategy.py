@@ -140,7 +140,9 @@ class FunctionStrategy(Strategy[CodeDeployOptions]):
         # CodeDeploy leaves the description of an alias as it was.
         words = "" if self.options.application else live.words
         words = words or str(versions.get(live.version, {}).get("Description") or "")
-        return Status(live.version, None, "; ".join(filter(None, (words, told(live.shares)))), releases)
+        # `described` ends with who pushed.
+        who = words.rpartition(", by ")[2]
+        return Status(live.version, None, "; ".join(filter(None, (who, told(live.shares)))), releases)
 
     def log(self) -> Sequence[LogEntry]:
         """The deployments, each to a version, or the versions where there are none."""
@@ -165,6 +167,10 @@ class FunctionStrategy(Strategy[CodeDeployOptions]):
             self._function.create_alias(version, words)
         elif live.version != planned:
             raise PushRefused(f"the alias went from version {planned or 'none'} to {live.version} meanwhile")
+        elif live.shares and not self.run.repair and not self.options.application:
+            raise PushRefused(
+                f"{told(live.shares)}: another push has begun meanwhile", hint="see what is live: push status"
+            )
         elif live.version != version:
             self._shift.to(live, version, words)
         elif live.shares:

@@ -97,8 +97,7 @@ def _follow(facts: Facts) -> Iterator[Statement]:
         (
             "codepipeline:GetPipelineExecution",
             "codepipeline:ListActionExecutions",
-            "codepipeline:ListPipelineExecutions",
-            *["codepipeline:StartPipelineExecution"] * facts.starts,
+            "codepipeline:StartPipelineExecution" if facts.starts else "codepipeline:ListPipelineExecutions",
         ),
         (pipeline,),
         "to start the pipeline, and see how it goes" if facts.starts else "to see how the pipeline goes",

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from pushkit import PushkitError, Run, Snapshot, Step, TargetError
 from pushkit_aws.clients import Clients
 from pushkit_aws.s3 import memory
+from pushkit_aws.s3.access import Access, by_boto3, plain
+from pushkit_aws.s3.ahead import Ahead
+from pushkit_aws.s3.listing import Listing
 from pushkit_aws.s3.memory import Memory, Remembered
 from pushkit_aws.s3.options import S3Options
 from pushkit_aws.s3.rules import SMALL, Wanted, body
@@ -32,27 +37,67 @@ class Objects:
         self._clients = clients
         self._upload = Upload(run, clients, options.bucket)
         self._large = threading.Lock()
+        self._ahead: Ahead[tuple[dict[str, str], Remembered | None, str] | None] | None = None
+
+    @cached_property
+    def _access(self) -> Access | None:
+        try:
+            # What boto3 would look at, and not what commands of the project run with.
+            found = plain(self._clients, self._options, os.environ, Path.home())
+        except RuntimeError:  # of somebody who has no home
+            found = None
+        return found or by_boto3(self._clients, self._options, os.environ)
 
     @cached_property
     def _sender(self) -> Sender:
-        return Sender(self._run, self._options, self._clients)
+        return Sender(self._run, self._options, self._access)
+
+    def begin(self) -> None:
+        """Find the way to the bucket, and look what is there while the project is being read."""
+        sender = self._sender
+        self._ahead = Ahead(lambda: self._look(sender))
 
     def close(self) -> None:
         """Hang up."""
         if "_sender" in self.__dict__:
             self._sender.close()
 
+    def look(self) -> tuple[dict[str, str], Memory]:
+        """The ETag of each key below the prefix, and what the bucket remembers."""
+        ahead = self._ahead.result(self._run.check) if self._ahead else None
+        if ahead is None:
+            listing = self.listing()
+            return listing, self.remembered(listing)
+        listing, manifest, etag = ahead
+        key = self._options.prefix + memory.MANIFEST
+        if listing.get(key, "") != etag:
+            # Another push ended meanwhile.
+            return listing, self.remembered(listing)
+        return listing, Memory(manifest, self._remembered(memory.PENDING, listing))
+
+    def _look(self, sender: Sender) -> tuple[dict[str, str], Remembered | None, str] | None:
+        """The listing, what is remembered of it, and that object's ETag; None where boto3 has to look."""
+        key = self._options.prefix + memory.MANIFEST
+        listing = Listing(self._run, sender, self._options.prefix)
+        listing.begin()
+        content, etag = sender.get(key) or (b"", "")
+        manifest = memory.decode(content, key) if content else None
+        found = listing.all(sorted(manifest.objects) if manifest else ())
+        return None if found is None else (found, manifest, etag)
+
     def remembered(self, listing: Mapping[str, str] | None = None) -> Memory:
         """What the bucket remembers. With a ``listing`` nothing is asked for that is not there."""
-        found: list[Remembered | None] = []
-        for name in (memory.MANIFEST, memory.PENDING):
-            key = self._options.prefix + name
-            content = None if listing is not None and key not in listing else self.read(key)
-            found.append(memory.decode(content, key) if content is not None else None)
-        return Memory(found[0], found[1])
+        return Memory(self._remembered(memory.MANIFEST, listing), self._remembered(memory.PENDING, listing))
+
+    def _remembered(self, name: str, listing: Mapping[str, str] | None) -> Remembered | None:
+        key = self._options.prefix + name
+        content = None if listing is not None and key not in listing else self.read(key)
+        return memory.decode(content, key) if content is not None else None
 
     def read(self, key: str) -> bytes | None:
         """The content of a small object; None where there is none."""
+        if quick := self._sender.get(key):
+            return quick[0]
         try:
             return self._clients.content("s3", "get_object", memory.MOST, Bucket=self._options.bucket, Key=key)
         except TargetError as error:
@@ -62,7 +107,7 @@ class Objects:
 
     def listing(self) -> dict[str, str]:
         """The ETag of each key below the prefix."""
-        quick = self._sender.listing(self._options.prefix, AT_ONCE)
+        quick = Listing(self._run, self._sender, self._options.prefix).all()
         if quick is not None:
             return quick
         found: dict[str, str] = {}
@@ -136,11 +181,10 @@ class Objects:
 
     def write(self, name: str, what: Remembered) -> None:
         """Put what is remembered at ``name``, below the prefix."""
-        self._upload.content(
-            self._options.prefix + name,
-            memory.encode(what),
-            {"ContentType": "application/gzip", "CacheControl": "no-store"},
-        )
+        key, content = self._options.prefix + name, memory.encode(what)
+        headers = {"Content-Type": "application/gzip", "Cache-Control": "no-store"}
+        if not self._sender.put(key, content, headers):
+            self._upload.content(key, content, _parameters(headers))
 
     def each(self, items: Sequence[Any], work: Any, step: Any = None) -> None:
         """`Run.each`, as many at once as the target says. Raises one failure of those that have one cause."""
@@ -154,8 +198,10 @@ class Objects:
 
     def forget(self, name: str) -> None:
         """Remove what `write` put there. The next push does it, should this fail."""
-        with suppress(TargetError):
-            self._call("delete_objects", Delete=_those([self._options.prefix + name]))
+        key = self._options.prefix + name
+        if not self._sender.remove(key):
+            with suppress(TargetError):
+                self._call("delete_objects", Delete=_those([key]))
 
     def _call(self, operation: str, **parameters: Any) -> Any:
         return self._clients.call("s3", operation, Bucket=self._options.bucket, **parameters)
@@ -178,4 +224,5 @@ def _parameters(headers: Mapping[str, str]) -> dict[str, Any]:
         "x-amz-website-redirect-location": "WebsiteRedirectLocation",
     }
     given: dict[str, Any] = {names[name]: value for name, value in headers.items() if name in names}
-    return {**given, "Metadata": {"push": headers["x-amz-meta-push"]}}
+    mark = headers.get("x-amz-meta-push")
+    return {**given, "Metadata": {"push": mark}} if mark else given

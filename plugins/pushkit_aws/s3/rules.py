@@ -6,9 +6,11 @@ import gzip
 import hashlib
 import io
 import posixpath
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
+from fnmatch import fnmatchcase, translate
+from functools import cache
 from mimetypes import MimeTypes
 
 from pushkit import Entry, Kind, Snapshot, SnapshotError
@@ -84,6 +86,7 @@ def wanted(snapshot: Snapshot, options: S3Options) -> tuple[dict[str, Wanted], l
     A link to a file of the snapshot is an object with that file's content.
     """
     entries = {entry.path: entry for entry in snapshot.entries}
+    rules = Rules(options)
     found: dict[str, Wanted] = {}
     lost = []
     for entry in snapshot.entries:
@@ -93,10 +96,10 @@ def wanted(snapshot: Snapshot, options: S3Options) -> tuple[dict[str, Wanted], l
         if file is None:
             lost.append(entry.path)
             continue
-        found[_key(options.prefix + entry.path)] = _object(options, entry.path, file, "")
+        found[_key(options.prefix + entry.path)] = rules.object(entry.path, file, "")
     taken = [path for path in options.redirects if options.prefix + path in found]
     for path, goal in options.redirects.items():
-        found[_key(options.prefix + path)] = _object(options, path, None, goal)
+        found[_key(options.prefix + path)] = rules.object(path, None, goal)
     warnings = [f"{path} is a link to what is no file of the project: it is left out" for path in lost]
     warnings += [f"{path} is a redirect: the file of that name is left out" for path in taken]
     return found, warnings
@@ -132,7 +135,12 @@ def content_type(path: str, types: Mapping[str, str]) -> str:
     for pattern, type_ in types.items():
         if matches(path, pattern):
             return type_
-    found = KNOWN.get(posixpath.splitext(path)[1].lower(), UNKNOWN)
+    return _by_ending(posixpath.splitext(path)[1].lower())
+
+
+@cache
+def _by_ending(ending: str) -> str:
+    found = KNOWN.get(ending, UNKNOWN)
     text = found.startswith("text/") or found in {"application/json", "application/manifest+json"}
     return f"{found}; charset=utf-8" if text else found
 
@@ -144,22 +152,46 @@ def matches(path: str, pattern: str) -> bool:
     return fnmatchcase(path.rpartition("/")[2], pattern)
 
 
-def _object(options: S3Options, path: str, entry: Entry | None, redirect: str) -> Wanted:
-    type_ = content_type(path, options.types)
-    cache = next((header for pattern, header in options.cache.items() if matches(path, pattern)), "")
-    compressed = entry is not None and entry.size <= SMALL and _any(path, options.compress)
-    encoding = {"gzip": "gzip", "brotli": "br"}[options.compression] if compressed else ""
-    digest = entry.sha256.hex() if entry else ""
-    # As it was said before there was brotli, so that nothing is sent again for it.
-    packed = encoding if encoding == "br" else str(compressed)
-    said = "\0".join((digest, type_, cache, packed, redirect))
-    fingerprint = hashlib.sha256(said.encode()).hexdigest()[:32]
-    last = bool(redirect) or _any(path, options.pages)
-    return Wanted(options.prefix + path, entry, type_, cache, encoding, redirect, last, fingerprint)
+class Rules:
+    """The Pushfile's patterns, each compiled once: a site has thousands of paths."""
+
+    def __init__(self, options: S3Options) -> None:
+        self._prefix = options.prefix
+        self._types = options.types
+        self._cache = options.cache
+        self._compress = Patterns(options.compress)
+        self._pages = Patterns(options.pages)
+        self._encoding = {"gzip": "gzip", "brotli": "br"}[options.compression]
+
+    def object(self, path: str, entry: Entry | None, redirect: str) -> Wanted:
+        """The object at ``path``."""
+        type_ = content_type(path, self._types)
+        cache = next((header for pattern, header in self._cache.items() if matches(path, pattern)), "")
+        compressed = entry is not None and entry.size <= SMALL and self._compress.match(path)
+        encoding = self._encoding if compressed else ""
+        digest = entry.sha256.hex() if entry else ""
+        # As it was said before there was brotli, so that nothing is sent again for it.
+        packed = encoding if encoding == "br" else str(compressed)
+        said = "\0".join((digest, type_, cache, packed, redirect))
+        fingerprint = hashlib.sha256(said.encode()).hexdigest()[:32]
+        last = bool(redirect) or self._pages.match(path)
+        return Wanted(self._prefix + path, entry, type_, cache, encoding, redirect, last, fingerprint)
 
 
-def _any(path: str, patterns: Iterable[str]) -> bool:
-    return any(matches(path, pattern) for pattern in patterns)
+class Patterns:
+    """Patterns of which one has to match."""
+
+    def __init__(self, patterns: Sequence[str]) -> None:
+        whole = [pattern.removeprefix("/") for pattern in patterns if "/" in pattern]
+        last = [pattern for pattern in patterns if "/" not in pattern]
+        self._whole = re.compile("|".join(map(translate, whole))) if whole else None
+        self._last = re.compile("|".join(map(translate, last))) if last else None
+
+    def match(self, path: str) -> bool:
+        """Whether `matches` says so of any."""
+        if self._last is not None and self._last.match(path.rpartition("/")[2]):
+            return True
+        return self._whole is not None and self._whole.match(path) is not None
 
 
 def _goal(link: Entry, entries: Mapping[str, Entry]) -> Entry | None:

@@ -1,56 +1,49 @@
 """`Sender`: small objects and listings, one signed request each over connections that stay open.
 
 boto3 takes four times the processor time for an object, and forty times that for a page of a listing. Whatever is not
-answered with 200 is left to boto3, which repeats it and knows what is wrong: nothing here decides about an error.
+answered as hoped is left to boto3, which repeats it and knows what is wrong: nothing here decides about an error.
 """
 
 from __future__ import annotations
 
 import hashlib
-import re
 import socket
 import ssl
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
+from datetime import UTC, datetime
 from email.message import Message
-from html import unescape
+from functools import cached_property
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
-from pathlib import Path
-from typing import Any
-from urllib.parse import quote, unquote_plus, urlsplit
+from urllib.parse import quote, urlsplit
 
 from pushkit import Run
-from pushkit_aws.clients import TICK, Clients
+from pushkit_aws.clients import TICK
+from pushkit_aws.s3.access import Access
 from pushkit_aws.s3.options import S3Options
+from pushkit_aws.s3.signature import signed
 from pushkit_aws.s3.upload import encoded
 
-PROBE = "x"
 #: Bytes of an answer that are read: more than a page of a listing has.
 MOST = 64 << 20
 #: After so many lost connections boto3 does all of the rest.
 MOST_LOST = 20
-CONTENTS = re.compile(r"<Contents>(.*?)</Contents>", re.DOTALL)
-KEY = re.compile(r"<Key>([^<]*)</Key>")
-ETAG = re.compile(r"<ETag>([^<]*)</ETag>")
-TRUNCATED = re.compile(r"<IsTruncated>\s*true\s*<")
-NEXT = re.compile(r"<NextContinuationToken>([^<]*)<")
 
 
 class Sender:
-    """Asks the bucket of ``options``. `close` ends its connections."""
+    """Asks the bucket that ``access`` leads to; without one boto3 has to do all of it. `close` ends its connections."""
 
-    def __init__(self, run: Run, options: S3Options, clients: Clients) -> None:
+    def __init__(self, run: Run, options: S3Options, access: Access | None) -> None:
         self._run = run
         self._options = options
-        self._clients = clients
-        self._local = threading.local()
+        self._access = access
+        self._idle: list[HTTPConnection] = []
         self._sockets: set[socket.socket] = set()
         self._lock = threading.Lock()
         self._over = threading.Event()
         self._lost = 0
-        self._base = self._address()
-        self._parts = urlsplit(self._base)
+        self._parts = urlsplit(access.base if access else "")
         threading.Thread(target=self._watch, name="hang up", daemon=True).start()
 
     def close(self) -> None:
@@ -64,109 +57,92 @@ class Sender:
         found = self._exchange("PUT", quote(key, safe="/~"), content, {**headers, **checksum})
         return (found[0].get("ETag") or "").strip('"') if found else ""
 
-    def listing(self, prefix: str, most: int) -> dict[str, str] | None:
-        """The ETag of each key below ``prefix``, ``most`` a request; None where boto3 has to do it."""
-        found: dict[str, str] = {}
-        more = ""
-        while True:
-            token = f"continuation-token={quote(more, safe='~')}&" if more else ""
-            query = f"?{token}encoding-type=url&list-type=2&max-keys={most}&prefix={quote(prefix, safe='~')}"
-            answer = self._exchange("GET", query, b"", {})
-            text = answer[1].decode(errors="replace") if answer else ""
-            if not text.rstrip().endswith("ListBucketResult>"):
-                return None
-            # Keys come percent-encoded (encoding-type=url), so that nothing in them looks like a tag.
-            for each in CONTENTS.findall(text):
-                key, etag = KEY.search(each), ETAG.search(each)
-                if key is None or etag is None:
-                    return None
-                found[unquote_plus(unescape(key[1]))] = unescape(etag[1]).strip('"')
-            if not TRUNCATED.search(text):
-                return found
-            following = NEXT.search(text)
-            if following is None or unescape(following[1]) == more:
-                return None
-            more = unescape(following[1])
+    def get(self, key: str) -> tuple[bytes, str] | None:
+        """The content of an object and its ETag; None where boto3 has to read it, or there is none."""
+        found = self._exchange("GET", quote(key, safe="/~"), b"", {})
+        if found is None or len(found[1]) == MOST:
+            return None
+        return found[1], (found[0].get("ETag") or "").strip('"')
+
+    def remove(self, key: str) -> bool:
+        """Whether an object is gone; boto3 has to remove it where not."""
+        return self._exchange("DELETE", quote(key, safe="/~"), b"", {}) is not None
+
+    def page(self, prefix: str, most: int, *, after: str = "", token: str = "") -> str:
+        """A page of the listing below ``prefix``, as XML: from a token on, or of keys after one; empty without it."""
+        said = {
+            "continuation-token": token,
+            "encoding-type": "url",  # keys come percent-encoded, so that nothing in them looks like a tag
+            "list-type": "2",
+            "max-keys": str(most),
+            "prefix": prefix,
+            "start-after": after if not token else "",
+        }
+        query = "&".join(
+            f"{name}={quote(value, safe='~')}" for name, value in said.items() if value or name == "prefix"
+        )
+        answer = self._exchange("GET", f"?{query}", b"", {})
+        return answer[1].decode(errors="replace") if answer else ""
 
     def _exchange(
         self, method: str, rest: str, content: bytes, headers: Mapping[str, str]
     ) -> tuple[Message, bytes] | None:
-        """The answer of 200 to a request for what ``rest`` adds to the bucket's URL; None for any other."""
-        if not self._base:
+        """What answers that all is well with a request for what ``rest`` adds to the bucket's URL; else None."""
+        access = self._access
+        if not access:
             return None
-        from botocore.exceptions import BotoCoreError  # noqa: PLC0415  (with boto3)
-
+        from_keys = self._parts.path + rest
+        path = (self._parts.path.rstrip("/") or "/") + rest if rest.startswith("?") else from_keys
         try:
             self._run.check()
             connection = self._connection()
-            path = self._parts.path + rest
-            if rest.startswith("?"):
-                path = (self._parts.path.rstrip("/") or "/") + rest
-            connection.request(method, path, content or None, self._signed(method, path, content, headers))
+            connection.request(method, path, content or None, self._signed(access, method, path, content, headers))
             response = connection.getresponse()
             body = response.read(MOST)
-        except (OSError, HTTPException, BotoCoreError):
-            self._local.connection = None
+        except (OSError, HTTPException):
             self._run.check()
             self._lost += 1
             if self._lost == MOST_LOST:
-                self._base = ""
+                self._access = None
             return None
-        if response.will_close:
-            self._local.connection = None
-        if response.status != 200:
-            if response.status < 500:
+        if not response.will_close:
+            self._idle.append(connection)
+        if response.status not in {200, 204}:
+            if response.status < 500 and response.status != 404:
                 # Most likely so it is with all of them: a store with rules of its own, a missing right.
-                self._base = ""
+                self._access = None
             return None
         return response.headers, body
 
-    def _signed(self, method: str, path: str, content: bytes, headers: Mapping[str, str]) -> dict[str, str]:
-        from botocore.auth import S3SigV4Auth  # noqa: PLC0415  (with boto3)
-        from botocore.awsrequest import AWSRequest  # noqa: PLC0415
-
-        url = f"{self._parts.scheme}://{self._parts.netloc}{path}"
-        request = AWSRequest(method, url, headers=dict(headers), data=content)
-        S3SigV4Auth(self._clients.credentials(), "s3", self._clients.region("s3")).add_auth(request)
-        length = {"Content-Length": str(len(content))} if method == "PUT" else {}
-        return {**dict(request.headers.items()), **length}
-
-    def _address(self) -> str:
-        """Where the bucket's keys begin, as boto3 says; empty where only boto3 knows the way."""
-        from botocore.exceptions import BotoCoreError  # noqa: PLC0415  (with boto3)
-        from botocore.utils import get_environ_proxies  # noqa: PLC0415
-
-        client: Any = self._clients.client("s3")
-        try:
-            url = client.generate_presigned_url("put_object", Params={"Bucket": self._options.bucket, "Key": PROBE})
-        except BotoCoreError:  # without credentials, which boto3's own first call tells
-            return ""
-        base = str(url).partition("?")[0].removesuffix(PROBE)
-        return "" if get_environ_proxies(base) or "s3express" in base else base
+    def _signed(
+        self, access: Access, method: str, path: str, content: bytes, headers: Mapping[str, str]
+    ) -> dict[str, str]:
+        keys, now = access.keys(), datetime.now(UTC)
+        host = self._parts.netloc.removesuffix(":443" if self._parts.scheme == "https" else ":80")
+        found = signed(method, path, headers, content, host=host, region=access.region, keys=keys, now=now)
+        return {**found, "Content-Length": str(len(content))} if method == "PUT" else found
 
     def _connection(self) -> HTTPConnection:
-        found: HTTPConnection | None = getattr(self._local, "connection", None)
-        if found is not None:
-            return found
-        self._run.check()
+        with suppress(IndexError):
+            return self._idle.pop()
         host, port, timeout = self._parts.hostname or "", self._parts.port, self._options.timeout
         made: HTTPConnection
         if self._parts.scheme == "https":
-            made = HTTPSConnection(host, port, timeout=timeout, context=self._trust())
+            made = HTTPSConnection(host, port, timeout=timeout, context=self._trust)
         else:
             made = HTTPConnection(host, port, timeout=timeout)
         made.connect()
         made.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         with self._lock:
+            if self._over.is_set():
+                made.close()
+                raise ConnectionAbortedError
             self._sockets.add(made.sock)
-        self._local.connection = made
         return made
 
+    @cached_property
     def _trust(self) -> ssl.SSLContext:
-        file = self._options.ca_file
-        return ssl.create_default_context(
-            cafile=str(self._run.project.root / Path(file).expanduser()) if file else None
-        )
+        return ssl.create_default_context(cafile=(self._access.authorities if self._access else "") or None)
 
     def _watch(self) -> None:
         """Hang up when the user asks to stop: nothing else ends a wait for a silent server."""

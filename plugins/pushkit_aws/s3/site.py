@@ -48,8 +48,7 @@ class Site:
     def plan(self, snapshot: Snapshot) -> SitePlan:
         """Compare the snapshot with one listing. Raises `PushRefused` for what no push put there, in its way."""
         objects, warnings = wanted(snapshot, self._options)
-        listing = self.objects.listing()
-        before = self.objects.remembered(listing)
+        listing, before = self.objects.look()
         steps: dict[str, Step] = {}
         etags: dict[str, tuple[str, str]] = {}
         unsure = []

@@ -44,13 +44,16 @@ class S3Strategy(Strategy[S3Options]):
         self._clients = Clients(run, options, connections=connections, path_style=options.path_style)
 
     def connect(self) -> None:
-        """Make the client; it asks nothing yet. Raises `PluginError` without brotli, where that is to compress."""
+        """Begin to look what is there. Raises `PluginError` without brotli, where that is to compress."""
         if self.options.compression == "brotli" and find_spec("brotli") is None:
             raise PluginError(
                 '`compression = "brotli"` needs the library brotli, which is not installed',
                 hint="pip install 'pushkit[brotli]'",
             )
-        self._clients.client("s3")
+        if self.options.mode == "site":
+            self._site.objects.begin()
+        else:
+            self._clients.client("s3")
 
     def close(self) -> None:
         """Close its connections."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -10,23 +9,17 @@ from typing import Any
 from pushkit import (
     Action,
     Entry,
-    Finding,
     Kind,
-    LogEntry,
     Plan,
     PushRefused,
     Release,
-    Run,
     Snapshot,
-    Status,
     Step,
-    Strategy,
     TargetError,
 )
 from pushkit_aws.appspec import AppSpec, Function, Resource, emit, load
-from pushkit_aws.clients import Clients
-from pushkit_aws.codedeploy.group import Group, described
-from pushkit_aws.codedeploy.options import CodeDeployOptions
+from pushkit_aws.codedeploy.group import described
+from pushkit_aws.codedeploy.group_strategy import GroupStrategy
 from pushkit_aws.codedeploy.revision import Content, of_deployment, of_text
 from pushkit_aws.tasks.definition import DIGEST, REGISTERED, Definition, read_definition
 from pushkit_aws.words import AwsError
@@ -43,24 +36,8 @@ class TaskPlan(Plan):
     definition: Definition | None = None
 
 
-class TaskStrategy(Strategy[CodeDeployOptions]):
+class TaskStrategy(GroupStrategy):
     """A task definition, deployed by AWS CodeDeploy to a service of ECS."""
-
-    name = "codedeploy"
-    Options = CodeDeployOptions
-
-    def __init__(self, options: CodeDeployOptions, run: Run) -> None:
-        super().__init__(options, run)
-        self._clients = Clients(run, options)
-        self._group = Group(run, options, self._clients)
-
-    def connect(self) -> None:
-        """Ask for the deployment group. Raises `TargetError` when there is none, or we may not see it."""
-        self._group.connect()
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._clients.close()
 
     def plan(self, snapshot: Snapshot) -> Plan:
         """Validate the definition and the AppSpec, and compare them with what was deployed last.
@@ -98,22 +75,6 @@ class TaskStrategy(Strategy[CodeDeployOptions]):
                     words = described(self.run, snapshot.revision)
                     deployment = self._group.deploy(revision(plan.spec, arn), words)
         return Release(deployment, snapshot.revision, datetime.now(UTC), self.run.person)
-
-    def rollback(self, release: str = "") -> Release:
-        """Deploy an earlier task definition again: that of a deployment, or the last good one that was another."""
-        return self._group.rollback(release)
-
-    def status(self) -> Status:
-        """The last deployment that succeeded, and those that it can be rolled back to."""
-        return self._group.status()
-
-    def log(self) -> Sequence[LogEntry]:
-        """The last deployments, whatever began them."""
-        return self._group.log()
-
-    def check(self) -> Sequence[Finding]:
-        """The group."""
-        return [self._group.check()]
 
     def _definition(self, snapshot: Snapshot) -> tuple[Definition | None, str]:
         """The definition of a file and, where it is registered already, its ARN."""
