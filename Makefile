@@ -1,5 +1,5 @@
 # What a contributor types. On a fresh Debian with Python, git and make, each of these sets up what it needs.
-.PHONY: setup demo test chaos lint types docs pictures figures bench format clean
+.PHONY: setup demo test chaos lint types types-here types-darwin types-win32 wheel docs pictures figures bench format clean
 
 export PYTHON ?= python3
 VENV := .venv
@@ -24,10 +24,13 @@ test: $(TEST_VENV)/.ready
 	.ci/machine servers
 	PUSHKIT_TESTS_WHEEL=1 $(TEST_VENV)/bin/pytest -n 4 --dist worksteal --durations=60
 
-# The campaigns of tests/chaos at full length, which takes hours; `make test` has a short form of each.
+# The campaigns at full length, which takes hours: tests/chaos, and what else heeds the variable; `make test` has a short
+# form of each.
 chaos: $(TEST_VENV)/.ready
 	.ci/machine servers
-	PUSHKIT_TESTS_WHEEL=1 PUSHKIT_CHAOS=full $(TEST_VENV)/bin/pytest tests/chaos
+	PUSHKIT_TESTS_WHEEL=1 PUSHKIT_CHAOS=full $(TEST_VENV)/bin/pytest tests/chaos $$(grep -l PUSHKIT_CHAOS tests/*/test_*.py)
+
+wheel: $(TEST_VENV)/.ready
 
 $(TEST_VENV)/.ready: $(SOURCES) pyproject.toml
 	.ci/machine venv
@@ -47,9 +50,15 @@ format: setup
 	$(VENV)/bin/ruff check --fix .
 
 # What .ci/posix lists uses processes, locks, terminals or directories as only POSIX has them; all else is typed for Windows too.
-types: setup
+types: types-here types-darwin types-win32
+
+types-here: setup
 	$(VENV)/bin/mypy
+
+types-darwin: setup
 	$(VENV)/bin/mypy --platform darwin --cache-dir .mypy_cache/darwin pushkit plugins
+
+types-win32: setup
 	find pushkit plugins -name '*.py' | grep -vxFf .ci/posix | xargs $(VENV)/bin/mypy --platform win32 --cache-dir .mypy_cache/win32 --follow-imports silent
 
 # The site goes to build/site. mkdocs-material says at each start which tool follows it; that is not for every build's log.

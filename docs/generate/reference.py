@@ -7,6 +7,7 @@ from pathlib import Path
 
 import commands
 import contract
+import messages
 import names
 import options
 
@@ -18,7 +19,8 @@ def index() -> str:
     return (
         "# Reference\n\nThese pages are made from the code each time the site is built, and the build fails where the "
         "code leaves something unsaid.\n\n"
-        "- [Commands](commands.md) and their options, and [exit codes](exit-codes.md)\n"
+        "- [Commands](commands.md) and their options, [exit codes](exit-codes.md), and [error "
+        "messages](messages.md)\n"
         "- [Keys of the Pushfile](keys.md), [options of the strategies](strategies.md), [of the observers]"
         "(observers.md), and [sources](sources.md) of secrets and hosts, and stores\n"
         "- [A Pushfile with every option](pushfile-example.md)\n"
@@ -44,6 +46,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "reference/index.md": index,
     "reference/commands.md": commands.page,
     "reference/exit-codes.md": contract.exit_codes,
+    "reference/messages.md": messages.page,
     "reference/keys.md": options.keys,
     "reference/pushfile-example.md": example,
     "reference/strategies.md": options.strategies,

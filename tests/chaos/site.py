@@ -9,7 +9,7 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
@@ -18,7 +18,7 @@ from typing import Any
 from chaos import pages
 from cli.project import PUSH
 from pushkit import Kind, manifest
-from pushkit.testing import SshServer
+from pushkit.testing import Fault, SshServer
 from pushkit.testing.keypair import known_host
 
 #: Whether campaigns are as long as they are meant to be; in a normal test run they are short.
@@ -395,6 +395,16 @@ SITES = {site.layout: site for site in (Site, MirrorSite, SwapSite)}
 #: The fixture `site`: each layout, pushed to in each way; those that a server has.
 ALL = [f"{layout}-{way}" for layout in SITES for way in ("dir", "ssh", "sftp_only")]
 REMOTE = [each for each in ALL if not each.endswith("dir")]
+LOCAL = [each for each in ALL if each.endswith("dir")]
+
+
+def each_with_each(faults: Iterable[Fault]) -> list[tuple[Fault, str]]:
+    """Faults and sites of a server: all of them; in a short run each fault with each layout, and with each way there.
+
+    What a fault does depends on the layout or on the way; half of the combinations show both.
+    """
+    whole = [(fault, site) for fault in faults for site in REMOTE]
+    return whole if FULL else [pair for number, pair in enumerate(whole) if (number + number // 2) % 2 == 0]
 
 
 class Done:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from chaos.reader import reading
-from chaos.site import FULL, REMOTE, SEED, Site, check_truth, finished, told
+from chaos.site import FULL, REMOTE, SEED, Site, check_truth, each_with_each, finished, told
 from pushkit.testing import Fault, FaultProxy, Way
 
 FAULTS = 100 if FULL else 2
@@ -30,8 +30,7 @@ def impatient(tmp_path: Path) -> dict[str, str]:
     return {"PYTHONPATH": str(tmp_path / "impatient")}
 
 
-@pytest.mark.parametrize("site", REMOTE, indirect=True)
-@pytest.mark.parametrize("fault", Fault)
+@pytest.mark.parametrize(("fault", "site"), each_with_each(Fault), indirect=["site"])
 def test_a_connection_that_breaks_is_told_as_that_and_nothing_else_breaks(
     site: Site, proxy: FaultProxy, fault: Fault, impatient: dict[str, str]
 ) -> None:
@@ -68,8 +67,7 @@ def test_a_connection_that_breaks_is_told_as_that_and_nothing_else_breaks(
     assert seen["problems"] == [], SEED
 
 
-@pytest.mark.parametrize("site", REMOTE, indirect=True)
-@pytest.mark.parametrize("fault", [Fault.RESET, Fault.CLOSE])
+@pytest.mark.parametrize(("fault", "site"), each_with_each([Fault.RESET, Fault.CLOSE]), indirect=["site"])
 def test_a_connection_that_breaks_once_does_not_end_a_push_that_has_begun(
     site: Site, proxy: FaultProxy, fault: Fault
 ) -> None:

@@ -18,8 +18,6 @@ from zipfile import ZipFile
 
 import click
 import pytest
-from cyclonedx.schema import SchemaVersion
-from cyclonedx.validation.json import JsonStrictValidator
 from packaging.requirements import Requirement
 
 import pushkit
@@ -111,6 +109,10 @@ def test_the_bill_of_materials_is_valid_and_names_what_the_wheel_needs(wheel: Pa
         (about,) = (each for each in archive.namelist() if each.endswith(".dist-info/METADATA"))
         needed = re.findall(r"^Requires-Dist: (.*)$", archive.read(about).decode(), re.MULTILINE)
     assert name == f"pushkit-{pushkit.__version__}.dist-info/sboms/pushkit.cdx.json"
+    # What these import takes seconds: whoever collects the tests does not wait for it.
+    from cyclonedx.schema import SchemaVersion
+    from cyclonedx.validation.json import JsonStrictValidator
+
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
     record = json.loads(text)
     assert record["metadata"]["component"]["purl"] == f"pkg:pypi/pushkit@{pushkit.__version__}"
