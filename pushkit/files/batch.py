@@ -49,6 +49,7 @@ from pushkit.files.scripts import (
     HEAD,
     KEEP,
     LAP,
+    OPENSSL,
     UNFETCHED,
     Shell,
     copy_all,
@@ -303,7 +304,7 @@ class Batch:
                     return ""
                 plain = is_plain(files)
                 found = f"{self._digests(number, operation, files, plain=plain)} | {self._shell.sha256}"
-                wanted = expected_lines(files) if plain else expected(files)
+                wanted = expected_lines(files, self._summing(files)) if plain else expected(files)
                 return f'found=$( {found} )\n[ "${{found%% *}}" = {wanted} ] || {{ echo {WRONG}; exit 0; }}\n'
             case _:
                 raise TypeError(f"{operation} is no operation")
@@ -357,9 +358,12 @@ class Batch:
         mask = f"umask {0o777 & ~write.mode:03o}\n"
         return f"{mask}{made} || {{ echo {UNLIKE}; exit 0; }}\numask 022\nmv -fT {new} {named(write.path)}\n"
 
+    def _summing(self, files: Sequence[Entry]) -> str:
+        return self._shell.summing(sum(entry.size for entry in files))
+
     def _digests(self, number: int, verify: Verify, files: Sequence[Entry], *, plain: bool) -> str:
         """A command that prints the sha256 of each of ``files``, in order, one a line; ``plain`` names follow."""
-        command = f"xargs -0 {self._shell.sha256} 2>/dev/null" if plain else digests(self._shell)
+        command = f"xargs -0 {self._summing(files)} 2>/dev/null" if plain else digests(self._shell.sha256)
         compute = f"(cd {quote(verify.directory)} && {command})"
 
         def part(first: int, last: int) -> str:
@@ -442,9 +446,10 @@ def is_plain(files: Sequence[Entry]) -> bool:
     return not any("\\" in entry.path or "\n" in entry.path or "\r" in entry.path for entry in files)
 
 
-def expected_lines(files: Sequence[Entry]) -> str:
-    """The digest, in hex, of what sha256sum prints of ``files``, whose names are plain."""
-    lines = [f"{entry.sha256.hex()}  ./{entry.path}\n" for entry in files]
+def expected_lines(files: Sequence[Entry], sha256: str) -> str:
+    """The digest, in hex, of what the command ``sha256`` prints of ``files``, whose names are plain."""
+    before = " *./" if sha256 == OPENSSL else "  ./"
+    lines = [f"{entry.sha256.hex()}{before}{entry.path}\n" for entry in files]
     return hashlib.sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
 
 

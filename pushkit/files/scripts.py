@@ -42,7 +42,10 @@ LAP = (
     "lap() { { read -r now rest </proc/uptime; } 2>/dev/null || now=$(date +%s 2>/dev/null) || now=0\n"
     'laps="$laps$1 $now "; }\n'
 )
-TOOLS = "tar cp rm chmod grep sed tail tr awk xargs sha256sum shasum df dd mkdir ln readlink cat rmdir setsid"
+TOOLS = "tar cp rm chmod grep sed tail tr awk xargs sha256sum shasum openssl df dd mkdir ln readlink cat rmdir setsid"
+#: Of so many bytes, and more, OpenSSL computes digests: up to five times as fast as coreutils, once it has started.
+QUICK = 32 << 20
+OPENSSL = "openssl dgst -sha256 -r"
 #: The word "gzip", compressed by it, as printf is told it. Not every gzip can be asked for its version.
 GZIP = r"\037\213\010\000\000\000\000\000\004\003\113\257\312\054\000\000\362\134\351\072\004\000\000\000"
 PROBE = f"""{HEAD}for tool in {TOOLS}; do
@@ -103,6 +106,10 @@ class Shell:
         if not {"grep", "sed", "xargs-0"} <= self.tools:
             return ""
         return next((cmd for cmd in ("sha256sum", "shasum -a 256") if cmd.split()[0] in self.tools), "")
+
+    def summing(self, size: int) -> str:
+        """As `sha256`, for files of ``size`` bytes in all."""
+        return OPENSSL if self.sha256 and size >= QUICK and "openssl" in self.tools else self.sha256
 
     @property
     def patches(self) -> bool:
@@ -253,18 +260,20 @@ def shares_copies(path: str) -> str:
     return f"{HEAD}if cp --reflink=always {where} {copy} 2>/dev/null; then echo yes; fi\nexec rm -f {copy}\n"
 
 
-def digest_all(directory: str, shell: Shell) -> str:
+def digest_all(directory: str, shell: Shell, size: int) -> str:
     """Print one sha256: that of the digests of each name of standard input, in order, one a line.
+
+    The files have ``size`` bytes in all.
 
     GNU's sha256sum begins a line with a backslash where it escaped the name. There is no backslash in the script,
     since not every login shell that it passes through leaves one alone.
     """
-    return f"{HEAD}cd {quote(directory)}\n{digests(shell)} | {shell.sha256}\n"
+    return f"{HEAD}cd {quote(directory)}\n{digests(shell.summing(size))} | {shell.sha256}\n"
 
 
-def digests(shell: Shell) -> str:
-    """A command that prints the sha256 of each name of standard input, in order, one a line."""
-    return f"xargs -0 {shell.sha256} 2>/dev/null | grep -oE '^[^0-9a-f]?[0-9a-f]{{64}} ' | sed 's/[^0-9a-f]//g'"
+def digests(sha256: str) -> str:
+    """A command that prints the digest of each name of standard input, in order, one a line, by ``sha256``."""
+    return f"xargs -0 {sha256} 2>/dev/null | grep -oE '^[^0-9a-f]?[0-9a-f]{{64}} ' | sed 's/[^0-9a-f]//g'"
 
 
 def digest_each(directory: str, shell: Shell) -> str:
@@ -281,9 +290,11 @@ def digest_blocks(root: str, path: str, block: int, count: int, shell: Shell) ->
     """
     where, units = quote(path), block // UNIT
     read = f"dd if={where} bs={UNIT} skip=$((n*{units})) count={units} 2>/dev/null"
+    # Two at once: what the second half prints waits in the pipe until the first has been printed.
+    some = f"while [ $n -lt $end ]; do {read} | {shell.sha256}; n=$((n+1)); done"
     return (
         f"{HEAD}cd {quote(root)}\nif [ -L {where} ] || ! [ -f {where} ]; then exit 0; fi\n"
-        f"n=0\nwhile [ $n -lt {count} ]; do {read} | {shell.sha256}; n=$((n+1)); done\n"
+        f"{{ n={count // 2} end={count}; {some}; }} | {{ n=0 end={count // 2}; {some}; cat; }}\n"
     )
 
 

@@ -338,7 +338,7 @@ class ShellRemote(Remote):
         files = [entry for entry in entries if entry.kind is Kind.FILE]
         if not files or not self.shell.sha256:
             return super().verify(directory, files)
-        script = scripts.digest_all(self._full(directory), self.shell)
+        script = scripts.digest_all(self._full(directory), self.shell, work(files))
         result = self._done(directory, self._run(script, (names(files),), work(files)))
         return [] if result.stdout.split(b" ", 1)[0].decode() == expected(files) else self._wrong(directory, files)
 

@@ -25,6 +25,7 @@ from pushkit.files import (
     ShellRemote,
     ShellResult,
     probing,
+    scripts,
     shell_of,
 )
 from pushkit.files.batch import MANY
@@ -348,3 +349,23 @@ def test_what_is_whole_file_by_file_is_whole(remote: LocalShell, monkeypatch: py
     operations = [*making, Verify("stage/tree", given.entries), Write("after", b"")]
     assert not remote.perform(operations, lambda _: nullcontext(), "stage")
     assert (Path(remote.root) / "after").exists()
+
+
+def test_many_bytes_are_compared_alike_by_openssl_where_it_is(
+    remote: LocalShell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scripts, "QUICK", 0)
+    test_verify_finds_each_wrong_file_and_only_those(remote)
+    (Path(remote.root) / "stage").mkdir()
+    plain = Given()
+    for number in range(5):
+        plain.file(f"a file's number {number}", b"%d" % number)
+    remote.put("old", plain)
+    before = len(remote.scripts)
+    verify = Verify("old", plain.entries)
+    assert not remote.perform([verify], lambda _: nullcontext(), "stage")
+    # At once, and not file by file since the digests were not understood.
+    assert len(remote.scripts) == before + 1
+    assert ("openssl dgst" in remote.scripts[-1]) is ("openssl" in remote.shell.tools)
+    (Path(remote.root) / "old/a file's number 3").write_bytes(b"4")
+    assert [each.path for each in remote.perform([verify], lambda _: nullcontext(), "stage")] == ["a file's number 3"]
