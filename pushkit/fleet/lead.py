@@ -33,5 +33,5 @@ def leading(members: Iterable[Member], options: FleetOptions) -> Member:
     host = lead_of((each.host for each in members), options)
     lead = next(each for each in members if each.host is host)
     if lead.state is State.UNREACHABLE or lead.strategy.remote is None:
-        raise TargetError(f"the host with the queue cannot be used: {lead.host.name}: {lead.reason}")
+        raise TargetError(f"the host with the queue cannot be used: {lead.name}: {lead.reason}")
     return lead
