@@ -90,10 +90,10 @@ def by_url(options: HealthOptions, host: Host) -> str:
     except urllib.error.HTTPError as error:
         error.close()
         return f"it answers with status {error.code}"
-    except http.client.HTTPException as error:
-        return f"what answers does not speak HTTP: {' '.join(repr(error).split())[:SHOWN]}"
     except (OSError, ValueError) as error:
         return f"it does not answer: {getattr(error, 'reason', None) or error}"
+    except http.client.HTTPException as error:
+        return f"what answers does not speak HTTP: {' '.join(repr(error).split())[:SHOWN]}"
 
 
 def has(answer: HTTPResponse, wanted: bytes, end: float) -> bool:

@@ -23,6 +23,11 @@ PLAN = "plan.json"
 LIMIT = 1 << 24
 
 
+def look(remote: Remote) -> Survey:
+    """The tickets of the queue that ``remote`` keeps, none where it keeps none."""
+    return Look(STATE, looked=(OF_HOST.name,)).at(remote)
+
+
 class Lock:
     """Who may roll out. ``settle`` says how a rollout ended that died in the middle."""
 
@@ -33,7 +38,7 @@ class Lock:
 
     def look(self) -> Survey:
         """The tickets, open ones and those that have ended."""
-        return Look(STATE, looked=(OF_HOST.name,)).at(self._remote)
+        return look(self._remote)
 
     def log(self) -> tuple[Sequence[LogEntry], int]:
         """How the rollouts ended, the newest last, and how many lines of that are damaged."""

@@ -12,6 +12,7 @@ from pushkit.files.survey import Survey
 from pushkit.files.ticket import GOOD, PREPARED, RESUMED, ROLLED_BACK, SUCCESS, SWITCHED, Ticket
 from pushkit.fleet.host import key
 from pushkit.fleet.join import join
+from pushkit.fleet.lead import former
 from pushkit.fleet.lock import Lock
 from pushkit.fleet.member import Member
 from pushkit.fleet.rollout import Stopped, names, step_of, switch_of
@@ -83,6 +84,7 @@ class Fleet(View):
         """Prepare on all, go live in batches, verify; go back or halt when more hosts fail than may."""
         rollout, lock = self._rollout, self._lock()
         seen = lock.look()
+        self._check_lead(seen)
         self._check_number(lock, seen)
 
         def describe(number: int) -> Ticket:
@@ -140,6 +142,7 @@ class Fleet(View):
         # What the host with the queue goes back to, it knows; where it stays, others may go back to what it has.
         goal = next(filter(None, [goals.get(self._first, ""), *goals.values()]), "")
         if not goal:
+            self._check_lead(lock.look())
             raise PushRefused(
                 "no rollout is known that something was live before", hint="name a release: push rollback TARGET ID"
             )
@@ -159,9 +162,12 @@ class Fleet(View):
     def resume(self, number: int = 0) -> Release:
         """Go on with a rollout that died or was halted, on the hosts that lack its release and have it prepared."""
         rollout, lock = self._rollout, self._lock("left to push resume")
-        found = [each for each in lock.look().open_tickets if each.switching and number in {0, each.number}]
+        seen = lock.look()
+        found = [each for each in seen.open_tickets if each.switching and number in {0, each.number}]
         release = found[0].release if found else None
         if release is None:
+            rollout.see()
+            self._check_lead(seen)
             raise PushRefused("no rollout waits to be resumed; nothing was changed", hint="see: push status")
         was, goals = lock.read(found[0]), lock.goals(found[0])
         self._see_all()
@@ -302,6 +308,21 @@ class Fleet(View):
         """Look what is live on each host. Raises `TargetError` when more fail than may: nothing has changed yet."""
         self._rollout.see()
         self._rollout.check()
+
+    def _check_lead(self, survey: Survey) -> None:
+        """Tell of another host that kept the queue until now; raise `PushRefused` when somebody is in that one."""
+        was = None if survey.tickets else former(self._everybody, self._first, self._rollout)
+        if was is None:
+            return
+        told = f"{was[0].name} has kept the queue of rollouts until now, and {self._first.name} would from now on"
+        stay = f'lock_host = "{was[0].host.name}"'
+        if was[1].open_tickets:
+            ticket = was[1].open_tickets[0]
+            raise PushRefused(
+                f"{told}; {ticket.why} {ticket.number} by {ticket.holder} is not over there; nothing was changed",
+                hint=f"let it keep the queue: {stay}",
+            )
+        self.run.warn(f"{told}; what was live before is remembered only there. To let it keep the queue: {stay}")
 
     def _check_number(self, lock: Lock, survey: Survey) -> None:
         """Raise `PushRefused` when far fewer hosts are listed than last time, and nobody says that this is right."""

@@ -183,3 +183,26 @@ def test_hosts_behind_one_address_are_told_apart_by_their_ports(site: FleetSite)
     assert away == {"127.64.0.98:1", "127.64.0.98:2"}
     status = json.loads(site.push("status", "--json").stdout.splitlines()[-1])
     assert len(status["hosts"]) == COUNT + 2
+
+
+def test_a_queue_that_another_host_kept_is_not_forgotten(site: FleetSite) -> None:
+    first, second, *_ = order(site)
+    site.good()
+    site.change("two")
+    site.write(lock_host=second.host)
+    done = site.push()
+    assert done.returncode == 0, done.stderr
+    assert f"warning: {first.host} has kept the queue of rollouts until now, and {second.host} would" in done.stderr
+    assert f'lock_host = "{first.host}"' in done.stderr
+    site.change("three")
+    third = order(site)[2]
+    kill_after_the_first(site)
+    site.write(lock_host=third.host)
+    for then in ("push", "resume", "rollback"):
+        done = site.push(then)
+        assert done.returncode == 6, done.stderr
+        assert "is not over there; nothing was changed" in done.stderr
+        assert f'hint: let it keep the queue: lock_host = "{first.host}"' in done.stderr
+    site.write(lock_host=first.host)
+    site.good("resume")
+    assert site.live == ["three"] * COUNT
