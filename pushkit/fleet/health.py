@@ -55,7 +55,7 @@ def wait_until_well(options: HealthOptions, host: Host, strategy: Any, run: Run)
         if not why:
             return
         if time.monotonic() + options.every > end:
-            raise TargetError(f"{host.name} is not well after {options.within:g} seconds: {why}")
+            raise TargetError(f"not well after {options.within:g} seconds: {why}")
         run.sleep(options.every)
 
 

@@ -66,13 +66,15 @@ class Rollout:
         def connect(member: Member) -> None:
             with self._run.course.during("connect", member.name):
                 member.strategy.connect()
+            # It may have been left behind meanwhile.
+            self._run.check()
             member.become(State.CONNECTED)
 
         for again in (False, True):
             left = [each for each in members if each.state is State.PENDING]
             if again and left:
                 self._run.sleep(random.uniform(0.5, PAUSE))  # noqa: S311  (not all at the same moment)
-            failures = self.together(left, connect, STARTS)
+            failures = together(left, connect, STARTS, self._run.cancelled, leave=True)
             if again:
                 for each, error in failures.items():
                     each.fail(error, State.UNREACHABLE)

@@ -5,6 +5,10 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
 
 from servers.fleet_site import COUNT, FleetSite, changes, order, text
 
@@ -206,3 +210,22 @@ def test_a_queue_that_another_host_kept_is_not_forgotten(site: FleetSite) -> Non
     site.write(lock_host=first.host)
     site.good("resume")
     assert site.live == ["three"] * COUNT
+
+
+def test_who_asks_to_stop_does_not_wait_for_a_host_that_does_not_answer(site: FleetSite) -> None:
+    with socket.create_server(("127.64.0.99", 0)) as silent:
+        site.hosts = [*site.hosts, f"nobody@127.64.0.99:{silent.getsockname()[1]}"]
+        site.write(lock_host=site.servers.all[0].host, connect_timeout=60)
+        # A process of its own, with all that Python does at its end.
+        log = site.home / "log"
+        environment = {"PATH": os.environ["PATH"], "HOME": str(site.home), "LC_ALL": "C.UTF-8"}
+        with log.open("w") as stream:
+            push = [str(Path(sys.executable).with_name("push"))]
+            process = subprocess.Popen(push, cwd=site.root, env=environment, stdout=stream, stderr=stream)
+        site.until(lambda: log.read_text().count(" connected") == COUNT)
+        process.send_signal(signal.SIGINT)
+        try:
+            assert process.wait(30) == 130
+        finally:
+            process.kill()
+    assert "nothing was changed" in log.read_text()
