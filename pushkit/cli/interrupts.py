@@ -10,7 +10,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
@@ -79,6 +79,11 @@ class Interrupts:
 
 def leave(code: int) -> None:
     """End the process now when it was interrupted and a worker that was left behind would keep it."""
-    left = [thread for thread in threading.enumerate() if thread is not threading.main_thread() and not thread.daemon]
+    # Also daemons: those of a pool (concurrent.futures) are waited for like the others.
+    left = [thread for thread in threading.enumerate() if thread is not threading.main_thread()]
     if code == Interrupted.exit_code and left:
+        for stream in (sys.stdout, sys.stderr):
+            # Nobody may listen any more.
+            with suppress(OSError, ValueError):
+                stream.flush()
         os._exit(code)

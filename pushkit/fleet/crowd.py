@@ -13,12 +13,18 @@ Failures = dict[Member, PushkitError | ExceptionGroup[Exception]]
 
 
 def together(
-    members: Sequence[Member], work: Callable[[Member], object], parallel: int, cancelled: threading.Event
+    members: Sequence[Member],
+    work: Callable[[Member], object],
+    parallel: int,
+    cancelled: threading.Event,
+    *,
+    leave: bool = False,
 ) -> Failures:
     """Do ``work`` for each of ``members``, ``parallel`` at a time; what each raised that is told to users.
 
     Once somebody asks to stop, nothing new is started; what is under way ends, and `Interrupted` is raised. A bug is
-    raised as it is, when all have ended.
+    raised as it is, when all have ended. With ``leave``, what is under way then is left behind, and has to be such that
+    it may be: a host that does not answer would be waited for.
     """
     failures: Failures = {}
     bugs: list[BaseException] = []
@@ -44,6 +50,9 @@ def together(
         while pending:
             # In short waits, so that Ctrl-C is heard.
             _, pending = wait(pending, 0.2)
+            if leave and cancelled.is_set():
+                patient = False
+                break
     except KeyboardInterrupt:
         # A person insists: what is under way ends when its connection is closed under it.
         patient = False

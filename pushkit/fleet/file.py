@@ -17,6 +17,8 @@ from pushkit.strategy import Run
 
 #: A list, and not an address of IPv6 in brackets.
 JSON = re.compile(r'\s*\[\s*["{\]]')
+#: Words of a line at most, and characters of what is wrong with one.
+MOST, SHOWN = 3, 300
 
 
 @hookimpl
@@ -40,10 +42,20 @@ def read(text: str, where: str) -> list[Host]:
     try:
         if JSON.match(text):
             return [host for item in json.loads(text) for host in of_item(item)]
-        lines = (line.partition("#")[0].split() for line in text.splitlines())
-        return [parse(name, *rest) for line in lines if line for name in expanded(line[0]) for rest in [line[1:3]]]
+        return [host for line in text.splitlines() for host in of_line(line)]
     except (ValueError, RecursionError) as error:
-        raise TargetError(f"{where}: {error}", hint="a host a line: HOST [POOL [ZONE]]; or a JSON list") from None
+        # It may be anything, and long.
+        raise TargetError(
+            f"{where}: {' '.join(str(error).split())[:SHOWN]}", hint="a host a line: HOST [POOL [ZONE]]; or a JSON list"
+        ) from None
+
+
+def of_line(line: str) -> list[Host]:
+    """The hosts of one line. Raises ValueError for what is a sentence rather than hosts."""
+    words = line.partition("#")[0].split()
+    if len(words) > MOST:
+        raise ValueError(f"{' '.join(words)!r} is more than a host, a pool and a zone")
+    return [parse(name, *words[1:]) for name in expanded(words[0])] if words else []
 
 
 def of_item(item: Any) -> list[Host]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import Field, model_validator
 
@@ -14,8 +14,13 @@ from pushkit.model import Host
 from pushkit.options import Options
 from pushkit.strategy import Run
 
+if TYPE_CHECKING:
+    from http.client import HTTPResponse
+
 #: As much of an answer is looked at, in bytes.
 LIMIT = 1 << 20
+#: As much of what answers in another language is shown, in characters.
+SHOWN = 80
 
 
 class HealthOptions(Options):
@@ -50,7 +55,7 @@ def wait_until_well(options: HealthOptions, host: Host, strategy: Any, run: Run)
         if not why:
             return
         if time.monotonic() + options.every > end:
-            raise TargetError(f"{host.name} is not well after {options.within:g} seconds: {why}")
+            raise TargetError(f"not well after {options.within:g} seconds: {why}")
         run.sleep(options.every)
 
 
@@ -65,22 +70,45 @@ def ask(options: HealthOptions, host: Host, strategy: Any, run: Run) -> str:
                 return ""
         except OSError as error:
             return f"port {options.tcp} takes no connection: {error.strerror or error}"
+        except UnicodeError:
+            return f"{host.name!r} is no name that can be looked up"
     return str(strategy.ask_health(filled(options.command, host), options.timeout))
 
 
 def by_url(options: HealthOptions, host: Host) -> str:
     """What is wrong with the answer of a URL; empty when nothing is. Certificates are verified."""
-    import urllib.error  # noqa: PLC0415  (only who asks needs it)
+    import http.client  # noqa: PLC0415  (only who asks needs it)
+    import urllib.error  # noqa: PLC0415
     import urllib.request  # noqa: PLC0415
 
     url = filled(options.url, host)
     request = urllib.request.Request(url, headers={"User-Agent": "pushkit"})  # noqa: S310  (checked by the options)
+    end = time.monotonic() + options.timeout
     try:
         with urllib.request.urlopen(request, timeout=options.timeout) as answer:  # noqa: S310
-            if options.contains and options.contains.encode() not in answer.read(LIMIT):
-                return f"the answer does not contain {options.contains!r}"
+            return "" if has(answer, options.contains.encode(), end) else lacks(options)
     except urllib.error.HTTPError as error:
+        error.close()
         return f"it answers with status {error.code}"
     except (OSError, ValueError) as error:
         return f"it does not answer: {getattr(error, 'reason', None) or error}"
-    return ""
+    except http.client.HTTPException as error:
+        return f"what answers does not speak HTTP: {' '.join(repr(error).split())[:SHOWN]}"
+
+
+def has(answer: HTTPResponse, wanted: bytes, end: float) -> bool:
+    """Whether an answer contains ``wanted``, looked for as it comes: some never end. Raises TimeoutError at ``end``."""
+    body = b""
+    while wanted not in body:
+        if time.monotonic() > end:
+            raise TimeoutError("timed out")
+        piece = answer.read1(LIMIT)
+        body += piece
+        if not piece or len(body) >= LIMIT:
+            break
+    return wanted in body
+
+
+def lacks(options: HealthOptions) -> str:
+    """What is wrong with an answer that lacks what it has to contain."""
+    return f"the answer does not contain {options.contains!r}"

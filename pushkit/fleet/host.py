@@ -20,14 +20,20 @@ RANGE = re.compile(r"\[([0-9]+(?:-[0-9]+)?(?:,[0-9]+(?:-[0-9]+)?)*)\]")
 WORDS = re.compile(r"(?<!\$)\{(host|pool|zone)\}")
 #: More hosts than one range or one source may name.
 MANY = 10_000
+#: Characters of a name, and of one part between its dots.
+LONG, LABEL = 254, 63
 
 
 def parse(text: str, pool: str = "", zone: str = "") -> Host:
     """``[USER@]NAME[:PORT]``, an IPv6 address in brackets. Raises ValueError."""
     found = HOST.fullmatch(text)
     port = int(found["port"] or 0) if found else 0
-    if not found or port > 65535:
-        raise ValueError(f'{text!r} is no host; expected "web1.example.com", "deploy@web1.example.com:2222" or "[::1]"')
+    # A longer one cannot be looked up (RFC 1035, 2.3.4).
+    name = (found["name"] or "") if found else ""
+    if not found or port > 65535 or len(name) > LONG or any(len(label) > LABEL for label in name.split(".")):
+        raise ValueError(
+            f'{text[:80]!r} is no host; expected "web1.example.com", "deploy@web1.example.com:2222" or "[::1]"'
+        )
     for word in (pool, zone):
         if not WORD.fullmatch(word):
             raise ValueError(f"{word!r} is no name of a pool or a zone")

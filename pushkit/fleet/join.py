@@ -79,7 +79,7 @@ def join(member: Member, rollout: Rollout, lock: Lock, snapshot: Snapshot, run: 
     `PushFailed` when something did.
     """
     if member.state is not State.CONNECTED:
-        raise TargetError(f"{member.host.name}: {member.reason}; nothing was changed")
+        raise TargetError(f"{member.name}: {member.reason}; nothing was changed")
     seen = lock.look()
     release = recorded(seen)
     if not seen.open_tickets:
@@ -139,6 +139,6 @@ def bring(member: Member, rollout: Rollout, snapshot: Snapshot, release: Release
 def live_on(member: Member) -> str:
     """What is live on it, in words."""
     try:
-        return f"{member.live() or 'nothing'} is live on {member.host.name}"
+        return f"{member.live() or 'nothing'} is live on {member.name}"
     except TargetError:
-        return f"what is live on {member.host.name} is not known"
+        return f"what is live on {member.name} is not known"

@@ -23,6 +23,11 @@ PLAN = "plan.json"
 LIMIT = 1 << 24
 
 
+def look(remote: Remote) -> Survey:
+    """The tickets of the queue that ``remote`` keeps, none where it keeps none."""
+    return Look(STATE, looked=(OF_HOST.name,)).at(remote)
+
+
 class Lock:
     """Who may roll out. ``settle`` says how a rollout ended that died in the middle."""
 
@@ -33,7 +38,7 @@ class Lock:
 
     def look(self) -> Survey:
         """The tickets, open ones and those that have ended."""
-        return Look(STATE, looked=(OF_HOST.name,)).at(self._remote)
+        return look(self._remote)
 
     def log(self) -> tuple[Sequence[LogEntry], int]:
         """How the rollouts ended, the newest last, and how many lines of that are damaged."""
@@ -52,9 +57,17 @@ class Lock:
         if OF_HOST.name not in survey.found:
             self._perform([MakeDirectory(OF_HOST.name, 0o700, may_exist=True)])
 
-    def write(self, ticket: Ticket, live: Mapping[str, str], pool: str = "") -> None:
-        """Write down what is live on each host, before anything changes, and the pool that has the traffic."""
-        self._perform([*self.queue.holding(ticket), self._record(ticket, {"live": dict(live), "pool": pool})])
+    def write(
+        self, ticket: Ticket, live: Mapping[str, str], pool: str = "", goals: Mapping[str, str] | None = None
+    ) -> None:
+        """Write down what is live on each host, before anything changes, and the pool that has the traffic.
+
+        ``goals`` are what each host is to have, where that is not the one release of the ticket.
+        """
+        record: dict[str, Any] = {"live": dict(live), "pool": pool}
+        if goals:
+            record["goals"] = dict(goals)
+        self._perform([*self.queue.holding(ticket), self._record(ticket, record)])
 
     def remember(self, ticket: Ticket, pool: str) -> None:
         """Write down that ``pool`` has the traffic now."""
@@ -71,8 +84,15 @@ class Lock:
 
     def read(self, ticket: Ticket) -> Mapping[str, str]:
         """What was live on each host before ``ticket`` changed anything, as far as it said."""
-        live = self._plan(ticket).get("live", {})
-        return {str(host): str(release) for host, release in live.items()} if isinstance(live, dict) else {}
+        return self._releases(ticket, "live")
+
+    def goals(self, ticket: Ticket) -> Mapping[str, str]:
+        """What each host was to have, where ``ticket`` went to more than its one release."""
+        return self._releases(ticket, "goals")
+
+    def _releases(self, ticket: Ticket, what: str) -> Mapping[str, str]:
+        found = self._plan(ticket).get(what, {})
+        return {str(host): str(release) for host, release in found.items()} if isinstance(found, dict) else {}
 
     def _plan(self, ticket: Ticket) -> dict[str, Any]:
         try:

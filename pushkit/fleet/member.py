@@ -23,10 +23,14 @@ class Member:
 
     def __init__(self, host: Host, make: Make, run: Run, supply: Supply | None = None) -> None:
         self.host = host
+        #: What it is called in what is told, which no other is.
+        self.name = host.name
         self.state = State.PENDING
         self.reason = ""
         self.before = ""
         self.plan: Plan | None = None
+        #: Whether what is live on it may be another since it was seen, by this rollout.
+        self.touched = False
         #: The step of the rollout that is about it now, to which the bytes count that it is sent.
         self.step: Step | None = None
         self._fleet = run
@@ -61,7 +65,7 @@ class Member:
     def become(self, state: State, reason: str = "", batch: str = "") -> None:
         """Change its state, and tell of it."""
         self.state, self.reason = state, reason
-        self._fleet.emit(HostChanged(self._fleet.target.name, self.host.name, state.value, reason, batch))
+        self._fleet.emit(HostChanged(self._fleet.target.name, self.name, state.value, reason, batch))
 
     def fail(self, error: BaseException, state: State = State.FAILED, batch: str = "") -> None:
         """It failed with ``error``."""
@@ -73,7 +77,7 @@ class Member:
 
     def _pass_on(self, event: Event) -> None:
         """What happens on it, as something that happens in the rollout: its own steps are not those of the fleet."""
-        target, name = self._fleet.target.name, self.host.name
+        target, name = self._fleet.target.name, self.name
         self._run.course(event)
         match event:
             case StepProgress(size=size) if self.step:

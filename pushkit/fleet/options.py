@@ -26,6 +26,9 @@ def checked_hosts(value: tuple[str, ...]) -> tuple[str, ...]:
     for each in value:
         if problem := source.problem(each):
             raise ValueError(problem)
+    patterns = [each for each in value if source.GLOB.fullmatch(each)]
+    if patterns and not any(source.NAMED.fullmatch(each) for each in value):
+        raise ValueError(f"{patterns[0]!r} chooses among the hosts of a source, and there is none")
     return value
 
 

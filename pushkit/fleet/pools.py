@@ -14,8 +14,7 @@ from pushkit.errors import PushFailed, PushkitError, PushRefused, TargetError
 from pushkit.files.strategy import FileStrategy
 from pushkit.files.ticket import ROLLED_BACK, Ticket
 from pushkit.fleet import traffic
-from pushkit.fleet.health import wait_until_well
-from pushkit.fleet.host import in_order, key
+from pushkit.fleet.host import in_order
 from pushkit.fleet.lock import Lock
 from pushkit.fleet.member import Member
 from pushkit.fleet.options import FleetOptions
@@ -46,8 +45,6 @@ class Pools(Fleet):
             self._pools[name] = Rollout(
                 run, options, self._of(name), lambda host: Member(host, make, run, self._supply)
             )
-        #: The pool that has the traffic, empty when nothing was ever pushed.
-        self._live = ""
 
     def _of(self, pool: str) -> Callable[[], list[Host]]:
         return lambda: [each for each in hosts_of(self.options, self.run) if each.pool == pool]
@@ -90,7 +87,8 @@ class Pools(Fleet):
         self._live = traffic.ask(self._traffic, self.run) or remembered
         if self._live and self._live not in self._pools:
             raise TargetError(
-                f"the traffic goes to {self._live!r}, which is none of the pools {' and '.join(self._pools)}",
+                f"the traffic goes to {self._live[: traffic.SHOWN]!r}, which is none of the pools "
+                f"{' and '.join(self._pools)}",
                 hint="see what `live` in [target.NAME.traffic] answers",
             )
         first, second = self._pools
@@ -147,7 +145,7 @@ class Pools(Fleet):
         """Turn the traffic back to the pool that had it, where what was live before still is."""
         goal = self._aim()
         waiting = [each for each in self._lock().look().open_tickets if each.switching]
-        if waiting and self._lock().pool(waiting[0]) in {"", self._live}:
+        if waiting and waiting[0].why != "rollback" and self._lock().pool(waiting[0]) in {"", self._live}:
             # It died before it turned the traffic: what it changed has none.
             self._turning = False
             return super().rollback(release)
@@ -171,8 +169,7 @@ class Pools(Fleet):
         if not self._turning:
             return
         goal = next(name for name, each in self._pools.items() if each is self._rollout)
-        if self.options.health:
-            self._verify(self._rollout.at(State.CONNECTED, State.SWITCHED))
+        self._verify(self._rollout.at(State.CONNECTED, State.SWITCHED))
         before = self._live
         try:
             with self.run.step(turning_to(goal, before)):
@@ -184,14 +181,7 @@ class Pools(Fleet):
 
     def _verify(self, members: Sequence[Member]) -> None:
         """Ask those for their health that had the release before."""
-        options = self.options.health
-        assert options
-        failures = self._rollout.together(
-            members, lambda each: wait_until_well(options, each.host, each.strategy, self.run)
-        )
-        for member, error in failures.items():
-            member.fail(error)
-        if failures:
+        if self._rollout.verify(members):
             raise Stopped(self._rollout.failures())
 
     def _where(self) -> str:
@@ -202,10 +192,6 @@ class Pools(Fleet):
             return f"where it goes is not known: {error.message}"
         return f"it goes to {there}" if there else "where it goes is not known"
 
-    def _write(self, lock: Lock, ticket: Ticket) -> None:
-        lives = {key(each.host): each.before for each in self._everybody if not each.out}
-        lock.write(ticket, lives, self._live)
-
     def _whereabouts(self) -> str:
         return f"the traffic goes to {self._live or 'no pool yet'}; {super()._whereabouts()}"
 
@@ -215,7 +201,7 @@ class Pools(Fleet):
         self._live = traffic.ask(self._traffic, self.run) or self._lock().pool()
         if member.host.pool != self._live:
             raise PushRefused(
-                f"{member.host.name} is in no pool that has the traffic; nothing was changed",
+                f"{member.name} is in no pool that has the traffic; nothing was changed",
                 hint="the next push brings its pool to the next release, and this host with it",
             )
         return super().join(snapshot)

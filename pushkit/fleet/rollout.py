@@ -9,13 +9,15 @@ from __future__ import annotations
 import random
 import re
 import threading
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
 
 from pushkit.amount import counted
 from pushkit.errors import Interrupted, PushFailed, PushkitError, PushRefused, TargetError
 from pushkit.fleet.batches import batches
 from pushkit.fleet.crowd import Failures, together
 from pushkit.fleet.health import wait_until_well
+from pushkit.fleet.host import key
 from pushkit.fleet.member import Member
 from pushkit.fleet.options import FleetOptions
 from pushkit.fleet.state import State
@@ -55,22 +57,24 @@ class Rollout:
 
     def connect(self) -> None:
         """List the hosts, and connect to all; one that does not answer is tried twice."""
-        self.members = [self._make(host) for host in self._source()]
+        self._add([self._make(host) for host in self._source()])
         self.reach(self.members)
 
     def reach(self, members: Sequence[Member]) -> None:
         """Connect. Who cannot be reached is `State.GONE` when the source does not list it any more."""
 
         def connect(member: Member) -> None:
-            with self._run.course.during("connect", member.host.name):
+            with self._run.course.during("connect", member.name):
                 member.strategy.connect()
+            # It may have been left behind meanwhile.
+            self._run.check()
             member.become(State.CONNECTED)
 
         for again in (False, True):
             left = [each for each in members if each.state is State.PENDING]
             if again and left:
                 self._run.sleep(random.uniform(0.5, PAUSE))  # noqa: S311  (not all at the same moment)
-            failures = self.together(left, connect, STARTS)
+            failures = together(left, connect, STARTS, self._run.cancelled, leave=True)
             if again:
                 for each, error in failures.items():
                     each.fail(error, State.UNREACHABLE)
@@ -87,14 +91,24 @@ class Rollout:
 
         self.look(snapshot)
         self._confirm_gone()
-        if self.bad > self._options.rollout.max_failures:
+        self.check()
+
+    def check(self) -> None:
+        """Raise `TargetError` when more hosts have failed than may, before anything was changed."""
+        if self._too_many:
             raise TargetError(f"{self.failures()}; nothing was changed on any host", hint=self.hint)
 
     # Going.
 
     def prepare(self, members: Sequence[Member], snapshot: Snapshot, release: Release) -> None:
         """Send the release to each of ``members``. Raises `TargetError` when more fail than may."""
+        self._send(members, snapshot, release)
+        if self._too_many:
+            raise TargetError(
+                f"{self.failures()}; it was switched to on no host", hint=f"{self.hint}; what was sent is taken up then"
+            )
 
+    def _send(self, members: Sequence[Member], snapshot: Snapshot, release: Release) -> None:
         def send(member: Member) -> None:
             assert member.plan
             member.step = step_of(member)
@@ -105,10 +119,6 @@ class Rollout:
 
         self._fail(self.together(members, send))
         self._confirm_gone()
-        if self.bad > self._options.rollout.max_failures:
-            raise TargetError(
-                f"{self.failures()}; it was switched to on no host", hint=f"{self.hint}; what was sent is taken up then"
-            )
 
     def go_live(self, members: Sequence[Member], change: Callable[[Member], object]) -> None:
         """Let ``change`` switch ``members``, batch by batch, each verified. Raises `Stopped`."""
@@ -120,39 +130,80 @@ class Rollout:
             self.switch(batch, change, name)
 
     def switch(self, batch: Sequence[Member], change: Callable[[Member], object], name: str) -> None:
-        """Switch and verify one batch. Raises `Stopped` when more hosts have failed than may."""
+        """Switch and verify one batch. Raises `Stopped` when more hosts have failed than may.
+
+        Once that many have, no further host is begun, and those under way end.
+        """
+        left = list(batch)
+        while left:
+            begun = self._begin(left, change, name)
+            self._confirm_gone()
+            self.check_going()
+            # Of those that failed, some are gone, and do not count: the rest has its turn.
+            left = [each for each in left if each not in begun]
+
+    def _begin(self, members: Sequence[Member], change: Callable[[Member], object], batch: str) -> Sequence[Member]:
+        """Switch and verify ``members`` until too many have failed; those that were begun."""
+        begun: list[Member] = []
+        failed: list[Member] = []
+        most = self._options.rollout.max_failures - self.bad
 
         def act(member: Member) -> None:
-            with self._run.step(switch_of(member)):
-                change(member)
-            member.become(State.SWITCHED, batch=name)
-            if self._options.health:
-                with self._run.step(Step(Action.VERIFY, member.host.name, "whether it is well")):
-                    wait_until_well(self._options.health, member.host, member.strategy, self._run)
-                member.become(State.VERIFIED, batch=name)
+            if len(failed) > most:
+                return
+            begun.append(member)
+            try:
+                self._switch(member, change, batch)
+            except Exception:
+                failed.append(member)
+                raise
 
-        failures = self.together(batch, act)
-        for member, error in failures.items():
+        for member, error in self.together(members, act).items():
             # Where the connection failed, nobody knows whether the switch was done.
             unknown = isinstance(error, TargetError) and member.state is not State.SWITCHED
-            member.fail(error, State.UNKNOWN if unknown else State.FAILED, name)
+            member.fail(error, State.UNKNOWN if unknown else State.FAILED, batch)
+        return begun
+
+    def _switch(self, member: Member, change: Callable[[Member], object], batch: str) -> None:
+        with self._run.step(switch_of(member)):
+            member.touched = True
+            change(member)
+        member.become(State.SWITCHED, batch=batch)
+        if self._options.health:
+            self._ask_health(member, batch)
+
+    def verify(self, members: Sequence[Member]) -> Failures:
+        """Ask those for their health that have the release already; which are not well."""
+        failures = self.together(members, self._ask_health) if self._options.health else {}
+        self._fail(failures)
         self._confirm_gone()
-        if self.bad > self._options.rollout.max_failures:
+        return failures
+
+    def check_going(self) -> None:
+        """Raise `Stopped` when more hosts have failed than may."""
+        if self._too_many:
             raise Stopped(self.failures())
+
+    def _ask_health(self, member: Member, batch: str = "") -> None:
+        assert self._options.health
+        with self._run.step(Step(Action.VERIFY, member.name, "whether it is well")):
+            wait_until_well(self._options.health, member.host, member.strategy, self._run)
+        member.become(State.VERIFIED, batch=batch)
 
     def reconcile(self, snapshot: Snapshot, release: Release) -> None:
         """List the hosts again, and bring those that are new to ``release``; a few times, while there are new ones."""
         for _ in range(ROUNDS):
             known = {(each.host.name, each.host.port) for each in self.members}
-            new = [self._make(host) for host in self._source() if (host.name, host.port) not in known]
+            hosts = self._listed()
+            new = [self._make(host) for host in hosts or () if (host.name, host.port) not in known]
             if not new:
                 return
+            self._add(new)
             self._run.note(f"{counted(len(new), 'host')} more since this began: {names(new)}")
-            self.members += new
             self.reach(new)
             self.look(snapshot, new)
             fresh = [each for each in new if each.state is State.CONNECTED and each.plan and each.plan.steps]
-            self.prepare(fresh, snapshot, release)
+            self._send(fresh, snapshot, release)
             self.switch(
                 [each for each in fresh if each.state is State.PREPARED],
                 lambda member: member.strategy.switch(release.id),
@@ -169,12 +220,11 @@ class Rollout:
 
         self.together(self.at(State.UNKNOWN), look)
 
-    def finish(self) -> None:
-        """Those that are live are done. Raises `Stopped` when more have failed than may."""
-        if self.bad > self._options.rollout.max_failures:
-            raise Stopped(self.failures())
+    def finish(self, but: Collection[Member] = ()) -> None:
+        """Those that are live are done, ``but`` those left out. Raises `Stopped` when more have failed than may."""
+        self.check_going()
         for each in self.members:
-            if each.state in {State.SWITCHED, State.VERIFIED, State.CONNECTED}:
+            if each.state in {State.SWITCHED, State.VERIFIED, State.CONNECTED} and each not in but:
                 each.become(State.DONE)
         if self.bad:
             self._run.warn(f"{self.failures()}; push again once they are mended")
@@ -187,17 +237,17 @@ class Rollout:
             if member.live() != release:
                 return
             if not member.before:
-                self._run.warn(f"{release} stays live on {member.host.name}: nothing was live there before")
+                self._run.warn(f"{release} stays live on {member.name}: nothing was live there before")
                 return
-            with self._run.step(Step(Action.REVERT, member.host.name, f"back to {member.before}")):
+            with self._run.step(Step(Action.REVERT, member.name, f"back to {member.before}")):
                 member.strategy.rollback(member.before)
             member.become(State.ROLLED_BACK, member.reason)
 
-        touched = [[each for each in batch if each.state is not State.PREPARED] for batch in reversed(self.batches)]
         known = {each for batch in self.batches for each in batch}
-        new = [each for each in self.members if each not in known and each.state in {State.SWITCHED, State.VERIFIED}]
-        for batch in [new, *touched]:
-            failures = self.together([each for each in batch if each.state is not State.GONE], back)
+        # Those that came later, and those that an earlier rollout, which this one resumes, had switched.
+        others = [each for each in self.members if each not in known]
+        for batch in [others, *reversed(self.batches)]:
+            failures = self.together([each for each in batch if each.touched and each.state is not State.GONE], back)
             problems += [(each, one_line(error)) for each, error in failures.items()]
         return alike(problems)
 
@@ -221,9 +271,13 @@ class Rollout:
         return sum(each.bad for each in self.members)
 
     @property
+    def _too_many(self) -> bool:
+        return self.bad > self._options.rollout.max_failures
+
+    @property
     def hint(self) -> str:
         """What to do about hosts that fail."""
-        return "mend them, and push again; or let some fail: max_failures in [target.NAME.rollout]"
+        return "mend them, and try again; or let some fail: max_failures in [target.NAME.rollout]"
 
     def failures(self) -> str:
         """Which hosts failed, and why: on one screen, however many they are."""
@@ -259,16 +313,31 @@ class Rollout:
     def _confirm_gone(self) -> None:
         """Ask the source whether those that failed are still there: machines come and go."""
         bad = [each for each in self.members if each.bad]
-        if not bad:
+        hosts = self._listed() if bad else None
+        if hosts is None:
             return
-        try:
-            listed = {(host.name, host.port) for host in self._source()}
-        except PushkitError as error:
-            self._run.warn(f"the hosts cannot be listed again: {error.message}")
-            return
+        listed = {(host.name, host.port) for host in hosts}
         for each in bad:
             if (each.host.name, each.host.port) not in listed:
                 each.become(State.GONE, each.reason)
+
+    def _listed(self) -> Sequence[Host] | None:
+        """The hosts, listed again. None, with a warning, when they cannot be: that says nothing about any of them."""
+        try:
+            return self._source()
+        except Interrupted:
+            raise
+        except PushkitError as error:
+            self._run.warn(f"the hosts cannot be listed again: {error.message}")
+            return None
+
+    def _add(self, members: Sequence[Member]) -> None:
+        """More members, each told apart from all others by its name."""
+        self.members += members
+        alike = Counter(each.host.name for each in self.members)
+        for each in members:
+            if alike[each.host.name] > 1:
+                each.name = key(each.host)
 
     def _ask(self, question: str) -> None:
         try:
@@ -289,12 +358,12 @@ def step_of(member: Member) -> Step:
     added, replaced, removed = (plan.count(each) for each in (Action.ADD, Action.REPLACE, Action.REMOVE))
     counts = {"to add": added, "to replace": replaced, "to remove": removed}
     words = ", ".join(f"{count} {what}" for what, count in counts.items() if count) or "nothing to send"
-    return Step(Action.PREPARE, member.host.name, words, plan.size)
+    return Step(Action.PREPARE, member.name, words, plan.size)
 
 
 def switch_of(member: Member) -> Step:
     """The step that makes its release live."""
-    return Step(Action.SWITCH, member.host.name, f"from {member.before or 'nothing'}")
+    return Step(Action.SWITCH, member.name, f"from {member.before or 'nothing'}")
 
 
 def alike(problems: Sequence[tuple[Member, str]], most: int = 5) -> str:
@@ -310,7 +379,7 @@ def alike(problems: Sequence[tuple[Member, str]], most: int = 5) -> str:
 
 def names(members: Sequence[Member], most: int = 5) -> str:
     """Their names, the first few."""
-    shown = ", ".join(each.host.name for each in members[:most])
+    shown = ", ".join(each.name for each in members[:most])
     return shown + (f" and {len(members) - most} more" if len(members) > most else "")
 
 

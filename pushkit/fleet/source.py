@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from pushkit import registry
@@ -17,16 +18,23 @@ if TYPE_CHECKING:
     from pushkit.fleet.options import FleetOptions
 
 NAMED = re.compile(r"([a-z][a-z0-9_-]*):(?!\d{1,5}$)(.+)", re.DOTALL)
+#: A pattern of names: it has a star or a question mark, and no port.
+GLOB = re.compile(r"(?=.*[*?])[A-Za-z0-9_.*?\[\]!-]+")
 
 
 def listed(texts: Sequence[str], run: Run) -> list[Host]:
-    """The hosts that a Pushfile names, each once, in the order of a rollout. Raises `TargetError`."""
+    """The hosts that a Pushfile names, each once, in the order of a rollout. Raises `TargetError`.
+
+    Patterns choose among the hosts of the sources; those that are named themselves are there all the same.
+    """
     found: list[Host] = []
+    patterns = [text for text in texts if GLOB.fullmatch(text)]
     for text in texts:
         named = NAMED.fullmatch(text)
         if named:
-            found += registry.host_source(named[1])(named[2], run)
-        else:
+            hosts = registry.host_source(named[1])(named[2], run)
+            found += [each for each in hosts if not patterns or any(fnmatchcase(each.name, one) for one in patterns)]
+        elif text not in patterns:
             found += map(parse, expanded(text))
     if not found:
         raise TargetError(
@@ -48,7 +56,7 @@ def hosts_of(options: FleetOptions, run: Run) -> list[Host]:
 
 def problem(text: str) -> str:
     """What is wrong with a host or a source in a Pushfile; empty when nothing is. Asks no source."""
-    if not NAMED.fullmatch(text):
+    if not NAMED.fullmatch(text) and not GLOB.fullmatch(text):
         try:
             for each in expanded(text):
                 parse(each)

@@ -12,6 +12,7 @@ from pushkit.files.survey import Survey
 from pushkit.files.ticket import GOOD, PREPARED, RESUMED, ROLLED_BACK, SUCCESS, SWITCHED, Ticket
 from pushkit.fleet.host import key
 from pushkit.fleet.join import join
+from pushkit.fleet.lead import former
 from pushkit.fleet.lock import Lock
 from pushkit.fleet.member import Member
 from pushkit.fleet.rollout import Stopped, names, step_of, switch_of
@@ -47,6 +48,8 @@ class Fleet(View):
     """Many hosts that go from one release to the next together."""
 
     name = "fleet"
+    #: The pool that has the traffic, where there are two; empty when nothing was ever pushed.
+    _live = ""
 
     def plan(self, snapshot: Snapshot) -> Plan:
         """What the hosts lack. Raises `TargetError` when more hosts fail than may."""
@@ -55,8 +58,9 @@ class Fleet(View):
         lacking = self._lacking()
         lives = {each.before for each in rollout.members if not each.out}
         live = lives.pop() if len(lives) == 1 else ""
+        warnings = [f"{each.name} is {each.state}: {each.reason}" for each in rollout.members if each.out]
         if not lacking:
-            return FleetPlan(self.run.target.name, (), kept=snapshot.files, live=live)
+            return FleetPlan(self.run.target.name, (), snapshot.files, live, tuple(warnings))
         plans = [each.plan for each in lacking if each.plan]
         worst = max(plans, key=lambda plan: plan.removed / max(plan.there, 1))
         steps = list(map(step_of, lacking))
@@ -66,7 +70,6 @@ class Fleet(View):
             steps.insert(0, self._supply.step)
         if not self.run.prepare:
             steps += map(switch_of, lacking)
-        warnings = [f"{each.host.name} is {each.state}: {each.reason}" for each in rollout.members if each.out]
         for plan in plans:
             warnings += plan.warnings
         told = tuple(dict.fromkeys(warnings))
@@ -81,6 +84,7 @@ class Fleet(View):
         """Prepare on all, go live in batches, verify; go back or halt when more hosts fail than may."""
         rollout, lock = self._rollout, self._lock()
         seen = lock.look()
+        self._check_lead(seen)
         self._check_number(lock, seen)
 
         def describe(number: int) -> Ticket:
@@ -121,55 +125,80 @@ class Fleet(View):
 
     def switch(self, release: str) -> Release:
         """Make a release live, in batches, that was prepared on the hosts."""
-        self._rollout.see()
+        self._see_all()
         wanted = self._known(release)
         return self._turn("switch", SWITCHED, wanted, dict.fromkeys(self._rollout.at(State.CONNECTED), wanted.id))
 
     def rollback(self, release: str = "") -> Release:
         """Make an earlier release live: the named one, or on each host what was live before the last rollout."""
         lock = self._lock()
-        self._rollout.see()
+        self._see_all()
         members = self._rollout.at(State.CONNECTED)
         if release:
             wanted = self._known(release)
             return self._turn("rollback", ROLLED_BACK, wanted, dict.fromkeys(members, wanted.id))
-        live = self._first.before
-        tickets = [each for each in lock.look().tickets if each.release and each.why not in {"rollback", "join"}]
-        halted = [each for each in tickets if each.switching and not each.ended]
-        made = [each for each in tickets if each.release and each.release.id == live]
-        was = lock.read((halted or made)[-1]) if halted or made else {}
-        if not any(was.values()):
+        was = self._before(lock)
+        goals = {each: was.get(key(each.host), "") for each in members}
+        # What the host with the queue goes back to, it knows; where it stays, others may go back to what it has.
+        goal = next(filter(None, [goals.get(self._first, ""), *goals.values()]), "")
+        if not goal:
+            self._check_lead(lock.look())
             raise PushRefused(
                 "no rollout is known that something was live before", hint="name a release: push rollback TARGET ID"
             )
-        goals = {each: was.get(key(each.host), "") for each in members}
-        return self._turn("rollback", ROLLED_BACK, self._known(next(filter(None, goals.values()))), goals)
+        return self._turn("rollback", ROLLED_BACK, self._known(goal), goals)
+
+    def _before(self, lock: Lock) -> Mapping[str, str]:
+        """What was live on each host before the last rollout, or what a rollback that was stopped was on its way to."""
+        tickets = [each for each in lock.look().tickets if each.release and each.why != "join"]
+        halted = [each for each in tickets if each.switching and not each.ended]
+        if halted and halted[-1].why == "rollback" and (goals := lock.goals(halted[-1])):
+            return goals
+        tickets = [each for each in tickets if each.why != "rollback"]
+        made = [each for each in tickets if each.release and each.release.id == self._first.before]
+        found = [each for each in halted if each.why != "rollback"] or made
+        return lock.read(found[-1]) if found else {}
 
     def resume(self, number: int = 0) -> Release:
         """Go on with a rollout that died or was halted, on the hosts that lack its release and have it prepared."""
         rollout, lock = self._rollout, self._lock("left to push resume")
-        found = [each for each in lock.look().open_tickets if each.switching and number in {0, each.number}]
+        seen = lock.look()
+        found = [each for each in seen.open_tickets if each.switching and number in {0, each.number}]
         release = found[0].release if found else None
         if release is None:
+            rollout.see()
+            self._check_lead(seen)
             raise PushRefused("no rollout waits to be resumed; nothing was changed", hint="see: push status")
-        was = lock.read(found[0])
-        rollout.see()
+        was, goals = lock.read(found[0]), lock.goals(found[0])
+        self._see_all()
+
+        here = rollout.at(State.CONNECTED)
+        new = [each for each in here if key(each.host) not in was and each.before != release.id]
+        if new:
+            self.run.warn(f"{names(new)}: not in the rollout that is resumed; push again afterwards, for the release")
+        going = {each: goals.get(key(each.host), release.id) for each in here if each not in new}
 
         def describe(number: int) -> Ticket:
             return Ticket(number, release, found[0].previous, "resume")
 
         ticket, _ = lock.enter(lock.look(), describe)
         with lock.queue.alive(ticket):
-            lock.write(ticket, was, lock.pool(found[0]))
+            lock.write(ticket, was, lock.pool(found[0]), goals)
             lock.switching(ticket)
-            lacking = [each for each in rollout.at(State.CONNECTED) if each.before != release.id]
-            for each in rollout.at(State.CONNECTED):
+            there = [each for each in going if each.before == going[each]]
+            lacking = [each for each in going if each.before != going[each]]
+            for each in going:
                 each.before = was.get(key(each.host), each.before)
+            for each in there:
+                # It was switched, and perhaps never asked whether it is well; it goes back with the others.
+                each.touched = key(each.host) in was
 
             def act() -> None:
-                rollout.go_live(lacking, lambda member: member.strategy.switch(release.id))
+                rollout.verify(there)
+                rollout.check_going()
+                rollout.go_live(lacking, lambda member: member.strategy.switch(going[member]))
                 self._conclude(lock, ticket)
-                rollout.finish()
+                rollout.finish(but=new)
 
             self._go(lock, ticket, RESUMED, act)
         return release
@@ -181,9 +210,10 @@ class Fleet(View):
 
     # What is otherwise where there are two pools.
 
-    def _write(self, lock: Lock, ticket: Ticket) -> None:
-        """Write down what is live on each host."""
-        lock.write(ticket, {key(each.host): each.before for each in self._everybody if not each.out})
+    def _write(self, lock: Lock, ticket: Ticket, goals: Mapping[str, str] | None = None) -> None:
+        """Write down what is live on each host, and what each is to have where that is not one release."""
+        lives = {key(each.host): each.before for each in self._everybody if not each.out}
+        lock.write(ticket, lives, self._live, goals)
 
     def _conclude(self, lock: Lock, ticket: Ticket) -> None:
         """What there is to do once all hosts are live and well."""
@@ -207,10 +237,25 @@ class Fleet(View):
                     f"{error.message}; and not all hosts could go back: {problems}; {self._whereabouts()}",
                     hint="look at them, then push resume or push rollback",
                 ) from error
-            lock.queue.end(ticket, f"failed: {self.run.redact(error.message)[:REASON]}")
-            raise PushFailed(f"{error.message}; went back: {self._whereabouts()}", hint=error.hint) from error
-        lock.queue.end(ticket, outcome)
-        lock.expire()
+            told = self._end(lock, ticket, f"failed: {self.run.redact(error.message)[:REASON]}")
+            raise PushFailed(f"{error.message}; went back: {self._whereabouts()}{told}", hint=error.hint) from error
+        self._ended(lock, ticket, outcome)
+
+    def _ended(self, lock: Lock, ticket: Ticket, outcome: str) -> None:
+        """End a rollout that went well. Raises `PushFailed` when the host with the queue does not hear of it."""
+        if told := self._end(lock, ticket, outcome):
+            raise PushFailed(f"all hosts are done: {self._whereabouts()}{told}", hint="once it is back: push resume")
+        with suppress(TargetError):
+            # What has expired stays for the next to remove.
+            lock.expire()
+
+    def _end(self, lock: Lock, ticket: Ticket, outcome: str) -> str:
+        """End a ticket; in words, that the host with the queue could not be told. What is live is true all the same."""
+        try:
+            lock.queue.end(ticket, outcome)
+        except TargetError as error:
+            return f"; but the queue on {self._first.name} does not know: {error.message}"
+        return ""
 
     @contextmanager
     def _telling(self) -> Iterator[None]:
@@ -240,7 +285,7 @@ class Fleet(View):
                 hint=f"look at it (push status), then {why} again",
             )
         with lock.queue.alive(ticket):
-            self._write(lock, ticket)
+            self._write(lock, ticket, {key(each.host): goal for each, goal in goals.items() if goal})
             lock.switching(ticket)
 
             def change(member: Member) -> Release:
@@ -256,8 +301,28 @@ class Fleet(View):
                 raise PushFailed(
                     f"{error.message}; {self._whereabouts()}", hint=f"mend what failed, and {why} again"
                 ) from error
-            lock.queue.end(ticket, outcome)
+            self._ended(lock, ticket, outcome)
         return release
+
+    def _see_all(self) -> None:
+        """Look what is live on each host. Raises `TargetError` when more fail than may: nothing has changed yet."""
+        self._rollout.see()
+        self._rollout.check()
+
+    def _check_lead(self, survey: Survey) -> None:
+        """Tell of another host that kept the queue until now; raise `PushRefused` when somebody is in that one."""
+        was = None if survey.tickets else former(self._everybody, self._first, self._rollout)
+        if was is None:
+            return
+        told = f"{was[0].name} has kept the queue of rollouts until now, and {self._first.name} would from now on"
+        stay = f'lock_host = "{was[0].host.name}"'
+        if was[1].open_tickets:
+            ticket = was[1].open_tickets[0]
+            raise PushRefused(
+                f"{told}; {ticket.why} {ticket.number} by {ticket.holder} is not over there; nothing was changed",
+                hint=f"let it keep the queue: {stay}",
+            )
+        self.run.warn(f"{told}; what was live before is remembered only there. To let it keep the queue: {stay}")
 
     def _check_number(self, lock: Lock, survey: Survey) -> None:
         """Raise `PushRefused` when far fewer hosts are listed than last time, and nobody says that this is right."""

@@ -17,6 +17,8 @@ from pushkit.strategy import Run
 
 #: As much of the answer of a URL is looked at, in bytes.
 LIMIT = 1 << 10
+#: As much of an answer that is no pool is shown, in characters.
+SHOWN = 80
 #: Seconds between two looks where the traffic goes.
 PAUSE = 0.2
 
@@ -85,10 +87,21 @@ def turn(options: TrafficOptions, pool: str, run: Run) -> None:
     code = run.execute(command_of(options, options.switch, pool, run))
     if code:
         raise TargetError(f"traffic.switch ended with exit code {code}", hint="its output says why")
+    if not options.live:
+        return
     end = time.monotonic() + options.within
-    while options.live and (there := ask(options, run)) != pool:
-        if time.monotonic() > end:
-            raise TargetError(f"the traffic was turned to {pool}, and goes to {there or 'nowhere'}")
+    while True:
+        try:
+            there = ask(options, run)
+        except TargetError:
+            # Who was turned a moment ago may not answer yet.
+            if time.monotonic() > end:
+                raise
+        else:
+            if there == pool:
+                return
+            if time.monotonic() > end:
+                raise TargetError(f"the traffic was turned to {pool}, and goes to {there[:SHOWN] or 'nowhere'}")
         run.sleep(PAUSE)
 
 
@@ -107,12 +120,16 @@ def by_plugin(options: TrafficOptions, pool: str, run: Run) -> str:
 
 def by_url(options: TrafficOptions) -> str:
     """The body of an answer."""
-    import urllib.request  # noqa: PLC0415  (only who asks needs it)
+    import http.client  # noqa: PLC0415  (only who asks needs it)
+    import urllib.error  # noqa: PLC0415
+    import urllib.request  # noqa: PLC0415
 
     request = urllib.request.Request(options.live, headers={"User-Agent": "pushkit"})  # noqa: S310  (see `is_url`)
     try:
         with urllib.request.urlopen(request, timeout=min(options.timeout, 10)) as answer:  # noqa: S310
             body: bytes = answer.read(LIMIT)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        if isinstance(error, urllib.error.HTTPError):
+            error.close()
         raise TargetError(f"{options.live}, which says where the traffic goes, does not answer: {error}") from error
     return body.decode("utf-8", "replace").strip()

@@ -91,8 +91,7 @@ class View(Strategy[Any]):
         """What is live on each host, and who holds the queue of rollouts."""
         self._see()
         hosts = {
-            each.host.name: each.before if each.state is State.CONNECTED else f"[{each.state}]"
-            for each in self._everybody
+            each.name: each.before if each.state is State.CONNECTED else f"[{each.state}]" for each in self._everybody
         }
         lives = set(hosts.values())
         live = lives.pop() if len(lives) == 1 else ""
@@ -117,7 +116,7 @@ class View(Strategy[Any]):
         """Look at every host."""
         found: list[Finding] = []
         for each in self._everybody:
-            name = each.host.name
+            name = each.name
             if each.out:
                 found.append(Finding(Severity.ERROR, name, f"is {each.state}: {each.reason}"))
                 continue
@@ -156,7 +155,7 @@ class View(Strategy[Any]):
             found[member] = member.strategy.verify()
 
         failures = self._rollout.together([each for each in self._everybody if each.state is State.CONNECTED], look)
-        told = [Finding(Severity.ERROR, each.host.name, one_line(error)) for each, error in failures.items()]
+        told = [Finding(Severity.ERROR, each.name, one_line(error)) for each, error in failures.items()]
         return [*told, *(of_host(each, finding) for each in self._everybody for finding in found.get(each, ()))]
 
     def hold(self, why: str) -> None:
@@ -202,7 +201,7 @@ class View(Strategy[Any]):
         found = there.get(meant(wanted, there))
         if found is None:
             choice = ", ".join(there) or "none"
-            raise PushRefused(f"there is no release {wanted!r} on {host.host.name}", hint=f"there are: {choice}")
+            raise PushRefused(f"there is no release {wanted!r} on {host.name}", hint=f"there are: {choice}")
         return found
 
     def _whereabouts(self) -> str:
@@ -212,4 +211,4 @@ class View(Strategy[Any]):
 
 def of_host(member: Member, finding: Finding) -> Finding:
     """What was seen on one host, as seen on that."""
-    return replace(finding, subject=f"{member.host.name}: {finding.subject}")
+    return replace(finding, subject=f"{member.name}: {finding.subject}")

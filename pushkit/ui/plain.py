@@ -112,7 +112,9 @@ class Plain:
             case SnapshotTaken(files=files, size=size, revision=revision, seconds=seconds):
                 frozen = f"{counted(files, 'file')}, {amount(size)}, revision {visible(revision)}"
                 self._say(f"{name}: snapshot: {frozen} ({duration(seconds)})")
-            case StepStarted(step=step) if self._verbose or step.action in _ANNOUNCED:
+            case StepStarted(step=step) if self._verbose or (
+                step.action in _ANNOUNCED and step.subject not in self._hosts
+            ):
                 self._say(f"{name}: {described(step)}")
             case StepProgress():
                 self._tell_progress(event.target)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 import socket
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
@@ -22,6 +24,7 @@ from pushkit.files.supply import Supply
 from pushkit.fleet import traffic
 from pushkit.fleet.batches import batches
 from pushkit.fleet.file import read
+from pushkit.fleet.health import HealthOptions, by_url
 from pushkit.fleet.host import expanded, filled, in_order, parse
 from pushkit.fleet.options import FleetOptions
 from pushkit.fleet.source import hosts_of, listed
@@ -78,6 +81,8 @@ def test_a_host_is_read_and_written(text: str, host: Host) -> None:
         "$(id)",
         "[x",
         "ann@",
+        "x" * 64 + ".example.com",
+        "x." * 200,
     ],
 )
 def test_what_is_no_host_is_refused(text: str) -> None:
@@ -224,6 +229,7 @@ def test_dns_gives_addresses_and_services(run: Run, nameserver: str) -> None:
     [
         {"hosts": ["-oProxyCommand=x"]},
         {"hosts": ["web[2-1]"]},
+        {"hosts": ["web-*.example.com"]},
         {"rollout": {"batches": ["0"]}},
         {"rollout": {"batches": ["101%"]}},
         {"rollout": {"batches": []}},
@@ -346,3 +352,101 @@ def test_what_fails_for_one_host_in_what_all_get_fails_for_all(tmp_path: Path) -
     assert len(asked) == 1
     with pytest.raises(TargetError, match="cannot be written"):
         Supply(tmp_path / "missing").parcel("key", lambda: [b"x"], iter)
+
+
+class Answers(threading.Thread):
+    """Says ``answer`` to whatever it is asked, and then ``more``, again and again, until it is left."""
+
+    def __init__(self, answer: bytes, more: bytes = b"") -> None:
+        super().__init__(daemon=True)
+        self._answer, self._more = answer, more
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._server.getsockname()[1]}/"
+
+    def run(self) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = self._server.accept()
+                with client, suppress(OSError):
+                    client.recv(4096)
+                    client.sendall(self._answer)
+                    while self._more:
+                        client.sendall(self._more)
+                        time.sleep(0.02)
+
+    def __enter__(self) -> str:
+        self.start()
+        return self.url
+
+    def __exit__(self, *_error: object) -> None:
+        self._server.close()
+
+
+WELL = b"HTTP/1.0 200 OK\r\n\r\nall is well"
+
+
+@pytest.mark.parametrize(
+    ("answer", "more", "told"),
+    [
+        (WELL, b"", ""),
+        (b"HTTP/1.0 200 OK\r\n\r\nall is ill", b"", "does not contain 'well'"),
+        (b"HTTP/1.0 503 Busy\r\n\r\n", b"", "status 503"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", b"", "does not speak HTTP"),
+        (b"HTTP/1.0 200 OK\r\n" + b"X-A: b\r\n" * 200, b"", "does not speak HTTP"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzzz\r\n", b"", "does not speak HTTP"),
+        # What never ends is read until it says so, or until its time is up.
+        (WELL, b".", ""),
+        (b"HTTP/1.0 200 OK\r\n\r\n", b".", "does not answer: timed out"),
+        (b"", b"", "does not answer"),
+    ],
+)
+def test_a_url_says_whether_a_host_is_well_whatever_answers(answer: bytes, more: bytes, told: str) -> None:
+    with Answers(answer, more) as url:
+        why = by_url(HealthOptions(url=url, contains="well", timeout=0.3), Host("web1"))
+    assert told in why
+    assert bool(told) == bool(why)
+    assert "\n" not in why
+
+
+def test_traffic_that_was_just_turned_may_be_silent_for_a_moment(run: Run, tmp_path: Path) -> None:
+    script = tmp_path / "live"
+    script.write_text("#!/bin/sh\ntest -e asked && exec echo green\ntouch asked\nexit 1\n")
+    script.chmod(0o755)
+    traffic.turn(TrafficOptions(switch="true", live="./live", within=5), "green", run)
+    assert (tmp_path / "asked").exists()
+    with Answers(b"SSH-2.0-OpenSSH_9.2\r\n") as url, pytest.raises(TargetError, match="does not answer"):
+        traffic.turn(TrafficOptions(switch="true", live=url, within=0.1), "green", run)
+
+
+def test_patterns_choose_among_the_hosts_of_sources_and_not_among_those_that_are_named(run: Run) -> None:
+    (run.project.root / "all").write_text("web-1\nweb-2\nweb-30\ndb-1\n")
+    for texts, expected in (
+        (["file:all", "web-?"], ["web-1", "web-2"]),
+        (["file:all", "web-3*", "db-*"], ["db-1", "web-30"]),
+        (["file:all", "web-*", "cache"], ["cache", "web-1", "web-2", "web-30"]),
+    ):
+        options = FleetOptions.model_validate({"hosts": texts})
+        assert sorted(each.name for each in hosts_of(options, run)) == expected
+    with pytest.raises(TargetError, match=r"file:all, mail-\* names no host"):
+        listed(["file:all", "mail-*"], run)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "no hosts were found",
+        "web1 blue eu-1 extra",
+        "<html>",
+        "Error: no connection",
+        "x" * 100_000,
+        "x/" * 100_000,
+        "[1, 2]",
+        "\0",
+    ],
+)
+def test_what_is_no_list_of_hosts_is_told_in_a_line(text: str) -> None:
+    with pytest.raises(TargetError) as caught:
+        read(text, "`./hosts`")
+    assert caught.value.message.startswith("`./hosts`: ")
+    assert len(caught.value.message) < 400
+    assert "\n" not in caught.value.message

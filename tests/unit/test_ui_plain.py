@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from pushkit.events import (
     Event,
+    HostChanged,
     Note,
     Output,
     PlanReady,
@@ -178,3 +179,21 @@ def test_what_happens_while_somebody_else_has_the_terminal_is_told_afterwards_in
         assert lines == ["web: one"]
     reporter(Note("web", "four"))
     assert lines == ["web: one", "web: two", "web: warning: three", "web: four"]
+
+
+def test_of_a_host_its_states_are_told_and_no_steps_beside_them() -> None:
+    switch, verify = Step(Action.SWITCH, "web1", "from nothing"), Step(Action.VERIFY, "web1", "whether it is well")
+    events: list[Event] = [
+        HostChanged("web", "web1", "prepared", "", ""),
+        *sent(switch),
+        HostChanged("web", "web1", "switched", "", "batch 1 of 1"),
+        *sent(verify),
+        HostChanged("web", "web1", "verified", "", "batch 1 of 1"),
+    ]
+    assert told(events) == [
+        "web: web1 prepared",
+        "web: web1 switched (batch 1 of 1)",
+        "web: web1 verified (batch 1 of 1)",
+    ]
+    # Of what is no host, that it begins is told.
+    assert told(sent(Step(Action.VERIFY, "site", "whether it answers"))) == ["web: verify site (whether it answers)"]
