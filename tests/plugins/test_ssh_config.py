@@ -17,6 +17,7 @@ import pytest
 from plugins.sftp_target import remote_on
 from pushkit import TargetError
 from pushkit.testing import KeyPair, ServerDirectory, Sshd, known_host
+from pushkit.testing.leftovers import nothing_left_open
 from pushkit_sftp import ssh_config
 from pushkit_sftp.options import Address
 
@@ -39,9 +40,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(autouse=True)
 def _nothing_stays() -> Iterator[None]:
-    before = set(threading.enumerate())
-    yield
-    assert set(threading.enumerate()) <= before
+    with nothing_left_open():
+        yield
 
 
 @pytest.fixture(params=["ssh", "paramiko"])
