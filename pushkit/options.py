@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from msgspec import Struct
 from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, create_model
 from pydantic_core import CoreSchema
 
@@ -14,8 +14,7 @@ from pushkit.errors import PluginError
 from pushkit.expectation import PUBLIC
 
 
-@dataclass(frozen=True, slots=True)
-class Public:
+class Public(Struct, frozen=True):
     """Marks an option whose value others can see, such as a command line: ``Annotated[str, Public("...")]``.
 
     A reference (``${env:NAME}``) in it, or below it, is an error of the Pushfile; ``instead`` says what to write.

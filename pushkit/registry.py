@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 import pluggy
+from msgspec import Struct
 
 from pushkit import __version__, hookspecs, plugin_api
 from pushkit.errors import PluginError
@@ -29,8 +29,7 @@ if TYPE_CHECKING:
     from pushkit.traffic import Traffic
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Plugin:
+class Plugin(Struct, frozen=True, order=True):
     """One entry point, by its ``name`` in the group ``pushkit.`` + ``group``. ``module`` is the object it names."""
 
     group: str

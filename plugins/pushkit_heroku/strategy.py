@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cached_property
 
 from pushkit import (
@@ -39,8 +38,7 @@ DEPTH = 50
 BUILDS = 10
 
 
-@dataclass(frozen=True)
-class HerokuPlan(Plan):
+class HerokuPlan(Plan, frozen=True):
     """``create``: the app is made first. ``config``: names of config vars that are set. ``version``: of an archive."""
 
     create: bool = False

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from pushkit import TargetError
 from pushkit_sftp.options import Address, SftpOptions, parse_host
@@ -25,8 +26,7 @@ AGENT = "SSH_AUTH_SOCK"
 ACTIVE = re.compile(r"""^-|['`"$\\;&<>|(){}*?\[\]!\s]""")
 
 
-@dataclass(frozen=True)
-class Credentials:
+class Credentials(Struct, frozen=True):
     """What a login may use.
 
     ``key`` is that of the Pushfile, ``keys`` are those of ssh, tried where they exist, and ``certificates`` go with
@@ -43,8 +43,7 @@ class Credentials:
     only: bool = False
 
 
-@dataclass(frozen=True)
-class Destination:
+class Destination(Struct, frozen=True):
     """A server. ``name`` is what known_hosts files call it, ``known_hosts`` are those files, ``pin`` a fingerprint.
 
     It is reached through the servers ``jumps``, the last of which is next to it, or through what ``command`` prints

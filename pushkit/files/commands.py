@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Literal
+
+from msgspec import Struct, field
 
 from pushkit.errors import PushFailed, PushRefused, TimedOut
 from pushkit.model import Action, Step
@@ -25,8 +26,7 @@ AFTER: When = "after_switch"
 PLACE = "{release}"
 
 
-@dataclass(frozen=True, slots=True)
-class Commands:
+class Commands(Struct, frozen=True):
     """What runs in a release's directory before and after it goes live, each ended after ``timeout`` seconds.
 
     ``environment`` are more variables of theirs, resolved when they run.

@@ -11,9 +11,10 @@ import configparser
 import re
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from pushkit_aws.clients import Clients
 from pushkit_aws.s3.options import S3Options
@@ -33,8 +34,7 @@ REGIONS = re.compile(r"(?:us-(?:east|west)|af|ap|ca|eu|il|me|mx|sa)-?[a-z]*-\d")
 ENDPOINT = re.compile(r"https?://(?:[a-z0-9.-]+|\[[0-9a-f:]+\])(?::\d+)?(?:/[\w.~-]+)*/?", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class Access:
+class Access(Struct, frozen=True):
     """``base`` is the URL that keys are added to. ``keys`` gives what is valid at this moment.
 
     ``authorities`` is a file of certificates; empty for those that the system trusts.

@@ -12,10 +12,10 @@ import io
 import json
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from msgspec import Struct, field
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pushkit import Release, Revision, TargetError
@@ -59,8 +59,7 @@ class Remembered(BaseModel):
     log: list[Pushed] = Field(default_factory=list)
 
 
-@dataclass(frozen=True)
-class Memory:
+class Memory(Struct, frozen=True):
     """What was read: None where there is nothing."""
 
     manifest: Remembered | None = None
