@@ -18,6 +18,8 @@ REGION = "us-east-1"
 Right = tuple[str, str]
 #: Operations of CodeDeploy that AWS lets be limited to no resource, and those about the application.
 WITHOUT_RESOURCE = {"BatchGetDeploymentTargets", "ContinueDeployment", "ListDeploymentTargets", "StopDeployment"}
+#: The configuration that the group has.
+OF_GROUP = "CodeDeployDefault.AllAtOnce"
 INVALIDATION = re.compile(r"/2020-05-31/distribution/([^/]+)/invalidation")
 OF_APPLICATION = {"RegisterApplicationRevision", "GetApplicationRevision"}
 
@@ -27,13 +29,15 @@ def of_codedeploy(operation: str, asked: Mapping[str, Any]) -> Iterator[Right]:
     names = [operation]
     if operation == "CreateDeployment":
         # It is done in the name of the caller, who has to be allowed what it takes.
-        names += ["GetApplicationRevision", *["GetDeploymentConfig"] * ("deploymentConfigName" in asked)]
+        names += ["GetApplicationRevision", "GetDeploymentConfig"]
+        # A revision that comes with the request is registered by it.
+        names += ["RegisterApplicationRevision"] * ("appSpecContent" in asked["revision"])
     for name in names:
         kind = "deploymentgroup:blog/prod"
         if name in OF_APPLICATION:
             kind = "application:blog"
         elif name == "GetDeploymentConfig":
-            kind = f"deploymentconfig:{asked['deploymentConfigName']}"
+            kind = f"deploymentconfig:{asked.get('deploymentConfigName', OF_GROUP)}"
         yield f"codedeploy:{name}", "*" if name in WITHOUT_RESOURCE else f"arn:aws:codedeploy:{REGION}:{ACCOUNT}:{kind}"
 
 

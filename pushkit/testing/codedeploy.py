@@ -41,7 +41,7 @@ class CodeDeployServer(HttpServer):
 
     ``platform`` is ``Server``, ``Lambda`` or ``ECS``; ``servers`` are the group's. ``failing`` says which lifecycle
     event of the next deployments fails on which target, and what its script wrote. ``blue_green``: a deployment becomes
-    Ready and waits. ``pace`` is how many events are over each time that a deployment is looked at. ``shares`` of the
+    Ready and waits; ``pauses`` are the minutes until the group stops it, and until what had the traffic ends. ``pace`` is how many events are over each time that a deployment is looked at. ``shares`` of the
     traffic go one after the other to what is new, and ``shifted`` is told of each. ``refusals`` are codes of errors, by
     operation, each answered once. ``allowed`` says of an action and a resource whether they are. ``requests`` are
     operation and parameters of each request. ``rest`` is the URL of a server of all other services; ``instead`` may
@@ -61,6 +61,7 @@ class CodeDeployServer(HttpServer):
         self.blue_green = blue_green
         self.platform = PLATFORMS[platform]
         self.rest = rest
+        self.pauses: tuple[int, int] | None = None
         self.shares: tuple[float, ...] = (10, 100)
         self.failing: dict[str, tuple[str, str]] = {}
         self.refusals: dict[str, list[str]] = {}
@@ -126,6 +127,14 @@ class CodeDeployServer(HttpServer):
             "computePlatform": self.platform.name,
             "deploymentStyle": style,
         }
+        if self.pauses:
+            info["blueGreenDeploymentConfiguration"] = {
+                "deploymentReadyOption": {"actionOnTimeout": "STOP_DEPLOYMENT", "waitTimeInMinutes": self.pauses[0]},
+                "terminateBlueInstancesOnDeploymentSuccess": {
+                    "action": "TERMINATE",
+                    "terminationWaitTimeInMinutes": self.pauses[1],
+                },
+            }
         good = [each.info for each in self.deployments if each.info["status"] == "Succeeded"]
         if good:
             info["lastSuccessfulDeployment"] = {"deploymentId": good[-1]["deploymentId"], "status": "Succeeded"}

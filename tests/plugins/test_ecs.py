@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.loaders import create_loader
+from botocore.model import ServiceModel
 
 from plugins.lambda_target import Pusher, client, stop_at
-from pushkit import Action, Interrupted, PushFailed, PushfileError, PushRefused, TargetError
+from pushkit import Action, Busy, Interrupted, PushFailed, PushfileError, PushRefused, TargetError
 from pushkit.testing import CodeDeployServer
 from pushkit_aws.codedeploy.options import CodeDeployOptions
+from pushkit_aws.tasks.definition import RETURNED
 
 GROUP = {"application": "blog", "deployment_group": "prod"}
 
@@ -109,6 +112,16 @@ def test_images_may_be_of_the_revision(pusher: Pusher, service: CodeDeployServer
     assert "web" in caught.value.hint
     with pytest.raises(PushRefused, match="names a commit, and there is none"):
         pusher.plan(images={"web": "x:{commit}"})
+    with pytest.raises(PushfileError, match="task.json") as wrong:
+        pusher.plan(images={"web": "x:{comit}"})
+    (problem,) = wrong.value.problems
+    assert (problem.path, problem.message) == ("containerDefinitions[0].image", "is 'x:{comit}', which is no image")
+
+
+def test_what_a_definition_is_told_with_and_is_not_asked_with_is_what_the_service_says() -> None:
+    model = ServiceModel(create_loader().load_service_model("ecs", "service-2"))
+    told = set(model.shape_for("TaskDefinition").members)
+    assert set(RETURNED) == told - set(model.operation_model("RegisterTaskDefinition").input_shape.members)
 
 
 def test_an_appspec_of_the_project_says_the_rest(pusher: Pusher, service: CodeDeployServer, family: str) -> None:
@@ -122,7 +135,7 @@ Resources:
       Properties:
         TaskDefinition: <TASK_DEFINITION>
         PlatformVersion: LATEST
-        LoadBalancerInfo: {ContainerName: web, ContainerPort: 9000}
+        LoadBalancerInfo: {ContainerName: web, ContainerPort: "8000"}
 Hooks:
   - AfterInstall: from-the-file
   - BeforeAllowTraffic: from-the-file
@@ -133,13 +146,43 @@ Hooks:
     ((resource,),) = (each.values() for each in spec["Resources"])
     assert resource["Properties"]["TaskDefinition"].endswith(f"{family}:1")
     assert resource["Properties"]["PlatformVersion"] == "LATEST"
-    assert resource["Properties"]["LoadBalancerInfo"]["ContainerPort"] == 9000
+    assert resource["Properties"]["LoadBalancerInfo"] == {"ContainerName": "web", "ContainerPort": 8000}
     assert spec["Hooks"] == [{"AfterInstall": "from-the-file"}, {"BeforeAllowTraffic": "from-the-pushfile"}]
     pusher.write("appspec.yml", "version: 0.0\nResources: []\n")
     with pytest.raises(PushfileError):
         pusher.plan()
-    with pytest.raises(PushRefused, match=r"there is no other\.yml in what is pushed"):
-        pusher.plan(appspec="other.yml")
+    (pusher.root / "appspec.yml").unlink()
+    for name in ("other.yml", "appspec.yml"):
+        with pytest.raises(PushRefused, match=rf"there is no {name} in what is pushed"):
+            pusher.plan(appspec=name)
+
+
+def test_the_container_and_port_of_an_appspec_are_those_of_the_definition(
+    pusher: Pusher, service: CodeDeployServer, family: str
+) -> None:
+    made = definition(family)
+    # One port for two protocols is one port.
+    made["containerDefinitions"][0]["portMappings"].append({"containerPort": 8000, "protocol": "udp"})
+    made["containerDefinitions"].append({"name": "side", "image": "side:1", "memory": 128})
+    pusher.write("task.json", json.dumps(made))
+    spec = """
+version: 0.0
+Resources:
+  - Web:
+      Type: AWS::ECS::Service
+      Properties:
+        TaskDefinition: <TASK_DEFINITION>
+        LoadBalancerInfo: {ContainerName: %s, ContainerPort: %d}
+"""
+    for container, port in (("web", 9000), ("side", 8000), ("wep", 8000)):
+        pusher.write("appspec.yml", spec % (container, port))
+        with pytest.raises(PushRefused, match=f"no container and port {container}, {port}; it has: web, 8000"):
+            pusher.push()
+    assert service.asked("CreateDeployment") == []
+    # What the target says counts more, as with hooks.
+    pusher.push(container="web", port=8000)
+    ((resource,),) = (each.values() for each in deployed(service)[0]["Resources"])
+    assert resource["Properties"]["LoadBalancerInfo"] == {"ContainerName": "web", "ContainerPort": 8000}
 
 
 @pytest.mark.parametrize(
@@ -166,14 +209,81 @@ def test_a_definition_that_is_registered_elsewhere_is_deployed(
     client("ecs", moto).register_task_definition(**definition(family))
     with pytest.raises(TargetError, match=f"there is no task definition {family}:7"):
         pusher.plan(task_definition=f"{family}:7")
-    options = {"task_definition": f"{family}:1", "container": "web", "port": 8000}
+    options = {"task_definition": f"{family}:1"}
     assert [step.action for step in pusher.plan(**options).steps] == [Action.SWITCH]
     pusher.push(**options)
     assert pusher.plan(**options).steps == ()
     with pytest.raises(PushRefused, match="`images`"):
         pusher.plan(**options, images={"web": "x"})
-    with pytest.raises(PushRefused, match="none is known"):
-        pusher.plan(task_definition=f"{family}:1")
+    with pytest.raises(PushRefused, match="no container and port web, 9000; it has: web, 8000"):
+        pusher.plan(**options, container="web", port=9000)
+    ((resource,),) = (each.values() for each in deployed(service)[0]["Resources"])
+    assert resource["Properties"]["LoadBalancerInfo"] == {"ContainerName": "web", "ContainerPort": 8000}
+    client("ecs", moto).deregister_task_definition(taskDefinition=f"{family}:1")
+    with pytest.raises(TargetError, match=f"{family}:1 was deregistered"):
+        pusher.plan(**options)
+
+
+def test_a_plan_writes_nothing_and_what_was_registered_for_nothing_is_not_registered_again(
+    pusher: Pusher, service: CodeDeployServer, family: str, moto: str
+) -> None:
+    registered = lambda: client("ecs", moto).list_task_definitions(familyPrefix=family)["taskDefinitionArns"]  # noqa: E731
+    pusher.plan()
+    assert registered() == []
+    assert {name for name, _ in service.requests} == {"GetDeploymentGroup"}
+    service.refusals["CreateDeployment"] = ["DeploymentLimitExceededException"]
+    with pytest.raises(Busy, match="what was sent is not sent again|another deployment is under way"):
+        pusher.push()
+    (left,) = registered()
+    assert [(step.action, step.subject) for step in pusher.plan().steps] == [(Action.SWITCH, "prod")]
+    pusher.push()
+    assert registered() == [left]
+    ((resource,),) = (each.values() for each in deployed(service)[-1]["Resources"])
+    assert resource["Properties"]["TaskDefinition"] == left
+
+
+def test_what_the_group_waits_for_itself_is_waited_for(pusher: Pusher, service: CodeDeployServer, family: str) -> None:
+    pusher.options |= {"within": 0.2}
+    with pytest.raises(PushFailed, match=r"is not done after 0\.2 seconds, and goes on: InProgress"):
+        pusher.push()
+    service.deployments[-1].info["status"] = "Stopped"
+    # A deployment to ECS has not succeeded until the old tasks are ended.
+    service.pauses = (0, 60)
+    assert pusher.push().id == "d-000000002"
+    service.blue_green, service.pauses = True, (1, 0)
+    pusher.write("task.json", json.dumps(definition(family, "web:2")))
+    stop_at(pusher, "somebody has to move the traffic")
+    with pytest.raises(Interrupted):
+        pusher.push(at_ready="wait")
+
+
+def test_ctrl_c_stops_the_deployment_and_gives_the_traffic_back(
+    pusher: Pusher, service: CodeDeployServer, family: str
+) -> None:
+    pusher.push()
+    pusher.write("task.json", json.dumps(definition(family, "web:2")))
+    stop_at(pusher, "10% on green")
+    with pytest.raises(Interrupted):
+        pusher.push()
+    assert service.asked("StopDeployment") == [{"deploymentId": "d-000000002", "autoRollbackEnabled": True}]
+    assert [each.info["status"] for each in service.deployments] == ["Succeeded", "Stopped", "Succeeded"]
+    assert service.deployments[2].info["revision"] == service.deployments[0].info["revision"]
+    pusher.cancelled.clear()
+    stop_at(pusher, "10% on green")
+    with pytest.raises(Interrupted):
+        pusher.push(on_interrupt="leave")
+    assert len(service.asked("StopDeployment")) == 1
+    assert service.deployments[-1].info["status"] == "InProgress"
+
+
+def test_throttling_is_waited_out(pusher: Pusher, service: CodeDeployServer, family: str) -> None:
+    for operation in ("GetDeploymentGroup", "CreateDeployment", "GetDeployment", "BatchGetDeploymentTargets"):
+        service.refusals[operation] = ["ThrottlingException"]
+    answers = iter([(400, {"__type": "ThrottlingException", "message": "Rate exceeded"})])
+    service.instead = lambda method, path, body: next(answers, None)
+    assert pusher.push().id == "d-000000001"
+    assert next(answers, None) is None
+    assert not any(service.refusals.values())
 
 
 @pytest.mark.parametrize(
@@ -184,6 +294,12 @@ def test_a_definition_that_is_registered_elsewhere_is_deployed(
         ("{}", "containerDefinitions"),
         ('{"family": "x", "containerDefinitions": [], "famly": 1}', "famly"),
         ('{"family": 7, "containerDefinitions": [{"name": [], "memory": "much"}]}', "memory"),
+        ('{"family": "x", "containerDefinitions": []}', "is empty"),
+        ('{"family": "web:7", "containerDefinitions": [{"name": "web", "image": "web"}]}', "'web:7'"),
+        ('{"family": "x", "containerDefinitions": [{"image": "web"}]}', "is missing"),
+        ('{"family": "x", "containerDefinitions": [{"name": "web"}]}', "is missing"),
+        ('{"family": "x", "containerDefinitions": [{"name": "web", "image": "<IMAGE1_NAME>"}]}', "'<IMAGE1_NAME>'"),
+        ('{"family": "x", "containerDefinitions": [{"name": "a", "image": "b"}, {"name": "a", "image": "b"}]}', "'a'"),
         ("[" * 100_000, "it is no JSON"),
     ],
 )

@@ -16,14 +16,18 @@ KINDS = ("instanceTarget", "lambdaTarget", "ecsTarget", "cloudFormationTarget")
 
 
 class Following:
-    """Tells of deployments as they move. What was told is not told again."""
+    """Tells of deployments as they move. What was told is not told again.
 
-    def __init__(self, run: Run, options: CodeDeployOptions, service: Service) -> None:
+    ``pauses`` are the seconds that the group itself has a deployment wait for.
+    """
+
+    def __init__(self, run: Run, options: CodeDeployOptions, service: Service, pauses: float = 0) -> None:
         self._run = run
         self._options = options
         self._service = service
         self._told: dict[tuple[str, str, str], str] = {}
-        self._end = time.monotonic() + options.within
+        self._within = options.within + pauses
+        self._end = time.monotonic() + self._within
 
     def follow(self, deployment: str) -> None:
         """Until it succeeded. Raises `PushFailed`, with what failed and what became of it, and `Interrupted`."""
@@ -67,7 +71,7 @@ class Following:
                 continued = True
             if time.monotonic() > self._end:
                 raise PushFailed(
-                    f"{deployment} is not done after {self._options.within:g} seconds, and goes on: {status}",
+                    f"{deployment} is not done after {self._within:g} seconds, and goes on: {status}",
                     hint="look at it: push status; for more time: within = 7200",
                 )
             self._run.sleep(self._options.every)

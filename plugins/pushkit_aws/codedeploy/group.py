@@ -56,6 +56,22 @@ class Group:
                 hint=f'platform = "{names.get(found, found)}"',
             )
 
+    @property
+    def _pauses(self) -> float:
+        """Seconds that a blue/green deployment waits: for somebody who moves the traffic, and before what had it ends.
+
+        It has not succeeded until both are over.
+        """
+        config: Mapping[str, Any] = self._info.get("blueGreenDeploymentConfiguration") or {}
+        ready = config.get("deploymentReadyOption") or {}
+        ending = config.get("terminateBlueInstancesOnDeploymentSuccess") or {}
+        minutes = 0
+        if self._options.at_ready == "wait" and ready.get("actionOnTimeout") == "STOP_DEPLOYMENT":
+            minutes += int(ready.get("waitTimeInMinutes") or 0)
+        if ending.get("action") == "TERMINATE":
+            minutes += int(ending.get("terminationWaitTimeInMinutes") or 0)
+        return minutes * 60.0
+
     @cached_property
     def last(self) -> Mapping[str, Any] | None:
         """The last deployment that succeeded."""
@@ -87,7 +103,7 @@ class Group:
         deployment = self._service.deploy(revision, description[:LONGEST], config)
         self._run.note(f"{deployment} was begun")
         try:
-            Following(self._run, self._options, self._service).follow(deployment)
+            Following(self._run, self._options, self._service, self._pauses).follow(deployment)
         except TargetError as error:
             raise PushFailed(f"{error.message}; {deployment} goes on", hint=error.hint) from error
         return deployment

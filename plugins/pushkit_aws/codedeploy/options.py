@@ -18,6 +18,8 @@ from pushkit_aws.s3.options import S3Options
 NAME = r"^[^\x00-\x1f]{0,100}$"
 #: A share of the traffic, such as 10%.
 SHARE = re.compile(r"(\d{1,2}(?:\.\d+)?)%")
+#: What an AppSpec is called where nothing else is said.
+APPSPEC = "appspec.yml"
 #: The options that not every platform has.
 OF: dict[str, tuple[Platform, ...]] = {
     **dict.fromkeys(("file_exists", "ignore_stop_failures", "replacement_tags", "replacement_groups"), ("server",)),
@@ -51,8 +53,12 @@ class CodeDeployOptions(AwsOptions):
     path_style: Annotated[bool, Meta(description="The bucket stands in the path of URLs, not in their host.")] = False
     s3_endpoint_url: Annotated[str, Meta(description="Another store that speaks S3, for the bundle.")] = ""
     appspec: Annotated[
-        str, Meta(description="The AppSpec, at the top of what is pushed; a service may do without.")
-    ] = "appspec.yml"
+        str,
+        Meta(
+            description="The AppSpec, at the top of what is pushed; by default `appspec.yml`, which a service may do "
+            "without."
+        ),
+    ] = ""
     deployment_config: Annotated[
         str, Meta(description="How many at once, or how the traffic is shifted; by default that of the group.")
     ] = ""
@@ -121,7 +127,10 @@ class CodeDeployOptions(AwsOptions):
     on_interrupt: Annotated[
         Literal["stop", "leave"], Meta(description="What Ctrl-C does to a deployment under way.")
     ] = "stop"
-    within: Annotated[float, Meta(gt=0, description="Seconds after which it is followed no longer.")] = 3600
+    within: Annotated[
+        float,
+        Meta(gt=0, description="Seconds after which it is followed no longer, beside those that the group waits."),
+    ] = 3600
     every: Annotated[float, Meta(ge=0.05, le=600, description="Seconds between two looks.")] = 5
 
     @checks("shift")
@@ -162,6 +171,11 @@ class CodeDeployOptions(AwsOptions):
     def shares(self) -> tuple[float, ...]:
         """The shares of the traffic, in percent."""
         return tuple(float(each.removesuffix("%")) for each in self.shift)
+
+    @property
+    def appspec_path(self) -> str:
+        """Where the AppSpec is, in what is pushed."""
+        return self.appspec or APPSPEC
 
     def for_s3(self) -> S3Options:
         """The options of the strategy ``s3`` for the bundle. There is a bucket."""

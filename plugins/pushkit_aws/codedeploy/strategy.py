@@ -129,12 +129,12 @@ class CodeDeployStrategy(GroupStrategy):
     def _appspec(self, snapshot: Snapshot) -> tuple[str, ...]:
         """What the AppSpec warns of. Raises `AppSpecError`, and `PushRefused` when it or what it names is missing."""
         files = {entry.path: entry for entry in snapshot.entries}
-        entry = files.get(self.options.appspec)
+        entry = files.get(self.options.appspec_path)
         if entry is None or entry.kind is not Kind.FILE:
             raise PushRefused(
-                f"there is no {self.options.appspec} in what is pushed", hint="see what travels: push files"
+                f"there is no {self.options.appspec_path} in what is pushed", hint="see what travels: push files"
             )
-        spec = load(snapshot.read(entry), self.options.appspec, "server")
+        spec = load(snapshot.read(entry), self.options.appspec_path, "server")
         missing = [
             f"{event}: {hook.location} (line {hook.line})"
             for event, hooks in spec.hooks.items()
@@ -148,11 +148,11 @@ class CodeDeployStrategy(GroupStrategy):
         ]
         if missing:
             raise PushRefused(
-                f"{self.options.appspec} names what is not pushed: {'; '.join(missing)}",
+                f"{self.options.appspec_path} names what is not pushed: {'; '.join(missing)}",
                 hint="correct it, or see why it is left out: push files --why PATH",
             )
         return (
-            *(f"{self.options.appspec}: {each.message}" for each in spec.warnings),
+            *(f"{self.options.appspec_path}: {each.message}" for each in spec.warnings),
             *not_executable(spec.hooks, files),
         )
 

@@ -11,8 +11,10 @@ import click
 from msgspec.structs import replace
 
 from pushkit import Project, PushRefused, Target, UsageError, command_options, command_target
-from pushkit_aws.appspec import Platform
+from pushkit_aws.appspec import Platform, load
+from pushkit_aws.codedeploy.options import APPSPEC
 from pushkit_aws.iam import Facts, as_json, as_terraform, compare, policies, pusher, read_policy
+from pushkit_aws.tasks.definition import REGISTERED
 
 #: Keys of bundles begin with what stands before the first field that changes.
 FIELD = re.compile(r"\{(?!project\}|target\})\w*\}")
@@ -83,8 +85,7 @@ def facts_of(
     key = str(table.get("key", "{project}/{digest}.zip"))
     prefix = FIELD.split(key)[0].replace("{target}", target.name).replace("{project}", project.name)
     platform: Platform = table.get("platform", "server")
-    definition = str(table.get("task_definition", ""))
-    return Facts(
+    facts = Facts(
         platform,
         where,
         account,
@@ -97,9 +98,9 @@ def facts_of(
         kms_key=kms_key,
         hooks=tuple(str(name) for name in table.get("hooks", {}).values()),
         alarms=bool(table.get("check", {}).get("alarms")),
-        roles=roles_of(project.root / definition) if definition.endswith(".json") else (),
         partition=partition,
     )
+    return of_service(project, target, facts) if platform == "ecs" else facts
 
 
 def of_bucket(project: Project, target: Target, facts: Facts) -> Facts:
@@ -119,8 +120,28 @@ def of_bucket(project: Project, target: Target, facts: Facts) -> Facts:
     )
 
 
-def roles_of(file: Path) -> tuple[str, ...]:
-    """The ARNs of the roles that a task definition names. Raises `UsageError` when it cannot be read."""
+def of_service(project: Project, target: Target, facts: Facts) -> Facts:
+    """The facts of a target that is a service of ECS: what its task definition and its AppSpec name."""
+    source = project.root if project.source.startswith("git:") else project.root / project.source
+    appspec = str(target.table.get("appspec") or APPSPEC)
+    functions = load((source / appspec).read_bytes(), appspec, "ecs").functions if (source / appspec).is_file() else ()
+    given = {each.event: each.name for each in functions} | dict(target.table.get("hooks", {}))
+    facts = replace(facts, hooks=tuple(dict.fromkeys(given.values())))
+    definition = str(target.table.get("task_definition", ""))
+    if REGISTERED.fullmatch(definition):
+        return facts
+    family, roles = named_by(source / definition)
+    arns = (
+        name if name.startswith("arn:") else f"arn:{facts.partition}:iam::{facts.account}:role/{name}" for name in roles
+    )
+    return replace(facts, family=family, roles=tuple(sorted(set(arns))))
+
+
+def named_by(file: Path) -> tuple[str, list[str]]:
+    """The family of a task definition, and the roles that it names: ARNs, or names of this account's.
+
+    Raises `UsageError` when it cannot be read.
+    """
     try:
         found = json.loads(file.read_bytes())
     except (OSError, ValueError, RecursionError) as error:
@@ -129,5 +150,8 @@ def roles_of(file: Path) -> tuple[str, ...]:
             hint="the roles that a task definition names have to be passed",
         ) from error
     inner = found.get("taskDefinition", found) if isinstance(found, dict) else {}
-    named = {inner.get(key) for key in ("executionRoleArn", "taskRoleArn")} if isinstance(inner, dict) else set()
-    return tuple(sorted(name for name in named if isinstance(name, str) and name.startswith("arn:")))
+    family = inner.get("family") if isinstance(inner, dict) else None
+    if not isinstance(family, str) or not family:
+        raise UsageError(f"{file.name} is no task definition", hint="it is an object with `family`")
+    named = (inner.get(key) for key in ("executionRoleArn", "taskRoleArn"))
+    return family, [name for name in named if isinstance(name, str) and name]

@@ -104,12 +104,12 @@ def _follow(facts: Facts) -> Iterator[Statement]:
 
 
 def _deploy(facts: Facts) -> Iterator[Statement]:
-    known = ("codedeploy:GetApplicationRevision", "codedeploy:RegisterApplicationRevision")
+    what = "a bundle" if facts.platform == "server" else "an AppSpec"
     yield Statement(
         "RegisterRevisions",
-        known if facts.platform == "server" else known[:1],
+        ("codedeploy:GetApplicationRevision", "codedeploy:RegisterApplicationRevision"),
         (facts.codedeploy("application", facts.application),),
-        "to make a bundle known as a revision" if facts.platform == "server" else "to see what was deployed before",
+        f"to make {what} known as a revision, and see what was deployed before",
     )
     yield Statement(
         "Deploy",
@@ -124,14 +124,14 @@ def _deploy(facts: Facts) -> Iterator[Statement]:
         "to deploy to this group, and see how it goes and went",
     )
     # A function goes back all at once.
-    configs = {facts.config, "CodeDeployDefault.LambdaAllAtOnce" if facts.platform == "lambda" else ""} - {""}
-    if configs:
-        yield Statement(
-            "ReadConfig",
-            ("codedeploy:GetDeploymentConfig",),
-            tuple(facts.codedeploy("deploymentconfig", name) for name in sorted(configs)),
-            "CreateDeployment reads the configuration in the name of its caller",
-        )
+    configs = {facts.config or "*", "CodeDeployDefault.LambdaAllAtOnce" if facts.platform == "lambda" else ""} - {""}
+    yield Statement(
+        "ReadConfig",
+        ("codedeploy:GetDeploymentConfig",),
+        tuple(facts.codedeploy("deploymentconfig", name) for name in sorted({"*"} & configs or configs)),
+        "CreateDeployment reads the configuration in the name of its caller"
+        + "; which the group has, the target does not say" * (not facts.config),
+    )
     yield Statement(
         "FollowDeployments",
         (
@@ -175,17 +175,18 @@ def _publish(facts: Facts) -> Iterator[Statement]:
 
 def _register(facts: Facts) -> Iterator[Statement]:
     yield Statement(
-        "RegisterDefinitions",
-        ("ecs:DescribeTaskDefinition", "ecs:RegisterTaskDefinition"),
+        "RegisterDefinitions" if facts.family else "ReadDefinitions",
+        ("ecs:DescribeTaskDefinition", *["ecs:RegisterTaskDefinition"] * bool(facts.family)),
         ("*",),
         "AWS lets these be limited to no resource",
     )
-    yield Statement(
-        "TagDefinitions",
-        ("ecs:TagResource",),
-        (f"arn:{facts.partition}:ecs:{facts.region}:{facts.account}:task-definition/*",),
-        "a tag says which definition is registered already",
-    )
+    if facts.family:
+        yield Statement(
+            "TagDefinitions",
+            ("ecs:TagResource",),
+            (f"arn:{facts.partition}:ecs:{facts.region}:{facts.account}:task-definition/{facts.family}:*",),
+            "a tag says which definition is registered already",
+        )
     if facts.roles:
         yield Statement("PassRoles", ("iam:PassRole",), facts.roles, "the task definition names these roles")
 
@@ -194,7 +195,8 @@ _MANAGED = {"server": "AWSCodeDeployRole", "ecs": "AWSCodeDeployRoleForECSLimite
 
 
 def service(facts: Facts) -> Policy:
-    """What CodeDeploy itself may. For servers and ECS that is a policy of AWS's, for Lambda one that is narrower."""
+    """What CodeDeploy itself may. For servers that is a policy of AWS's, for ECS also what that leaves out, for Lambda
+    one that is narrower."""
     about = "CodeDeploy itself: the service role of the deployment group"
     trusts = "codedeploy.amazonaws.com"
     managed = _MANAGED.get(facts.platform)
@@ -203,7 +205,13 @@ def service(facts: Facts) -> Policy:
 
 
 def _service(facts: Facts) -> Iterator[Statement]:
-    if facts.platform != "lambda":
+    if facts.platform == "server":
+        return
+    if facts.platform == "ecs":
+        # What AWS's own policy leaves out: it is for functions and roles with names of its choosing.
+        if facts.roles:
+            yield Statement("PassRoles", ("iam:PassRole",), facts.roles, "the tasks that it starts have these roles")
+        yield from _run_hooks(facts)
         return
     function = facts.lambda_function(facts.function or "*")
     yield Statement(
@@ -222,6 +230,10 @@ def _service(facts: Facts) -> Iterator[Statement]:
             (facts.objects,),
             "to read AppSpecs that lie in the bucket",
         )
+    yield from _run_hooks(facts)
+
+
+def _run_hooks(facts: Facts) -> Iterator[Statement]:
     if facts.hooks:
         hooks = tuple(facts.lambda_function(name) for name in facts.hooks)
         yield Statement(

@@ -13,7 +13,7 @@ from pushkit import Archive, PushRefused, Release, Revision, Run, Snapshot, Step
 from pushkit_aws.clients import Clients
 from pushkit_aws.s3.options import FIELD, S3Options
 from pushkit_aws.s3.upload import Upload
-from pushkit_aws.words import AwsError
+from pushkit_aws.words import DENIED, AwsError
 
 #: How many older versions are looked at.
 VERSIONS = 20
@@ -75,8 +75,22 @@ class Bundle:
         except AwsError as error:
             if error.missing:
                 return None
+            if error.code in DENIED:
+                self._may_list(key)
             raise
         return _version(key, found)
+
+    def _may_list(self, key: str) -> None:
+        """Raise `AwsError` when the bucket may not be listed.
+
+        To who may not, S3 says of what is not there that it is denied (API reference, HeadObject, Permissions).
+        """
+        try:
+            self._call("list_objects_v2", Prefix=key, MaxKeys=1)
+        except AwsError as error:
+            if error.code in DENIED:
+                hint = f"{error.hint}; without it S3 does not say whether {key} is there"
+                raise AwsError(error.message, hint=hint, code=error.code, status=error.status) from error
 
     def send(self, step: Step, key: str, archive: Archive, snapshot: Snapshot) -> Version:
         """Put the archive at ``key``. The server takes no other bytes: it has their digest."""

@@ -19,6 +19,9 @@ RETURNED = (
 )
 #: A definition that is registered already, by its ARN or by family and number.
 REGISTERED = re.compile(r"arn:.+|[\w-]+:\d+", re.ASCII)
+#: What ECS takes as a family and as an image (API reference, RegisterTaskDefinition and ContainerDefinition).
+FAMILY = re.compile(r"[\w-]{1,255}", re.ASCII)
+IMAGE = re.compile(r"[\w./:#@-]{1,255}", re.ASCII)
 DIGEST = "push-digest"
 
 
@@ -49,13 +52,37 @@ class Definition(Struct, frozen=True):
 
     @property
     def ports(self) -> list[tuple[str, int]]:
-        """Every port of every container."""
-        return [
-            (str(container["name"]), int(mapping["containerPort"]))
+        """Every port of every container, once."""
+        found = [
+            (str(container.get("name")), int(mapping["containerPort"]))
             for container in self.request["containerDefinitions"]
             for mapping in container.get("portMappings", ())
             if "containerPort" in mapping
         ]
+        return list(dict.fromkeys(found))
+
+    @property
+    def problems(self) -> list[Problem]:
+        """What ECS would refuse once it is registered, though it has the shape of a definition."""
+        containers = self.request["containerDefinitions"]
+        found = [] if containers else [Problem(0, "containerDefinitions", "is empty")]
+        if not FAMILY.fullmatch(self.family):
+            found.append(Problem(0, "family", f"is {excerpt(self.family, 100)!r}", "letters, digits, - and _"))
+        names = [each.get("name") for each in containers]
+        for number, each in enumerate(containers):
+            path = f"containerDefinitions[{number}]"
+            image = str(each.get("image") or "")
+            if not each.get("name"):
+                found.append(Problem(0, f"{path}.name", "is missing"))
+            elif each["name"] in names[:number]:
+                found.append(Problem(0, f"{path}.name", f"is {each['name']!r}, as another's"))
+            if not image:
+                found.append(Problem(0, f"{path}.image", "is missing", "`images` of the target may say it"))
+            elif not IMAGE.fullmatch(image):
+                # What stands for an image is no image: <IMAGE1_NAME>, {comit}.
+                hint = "`images` of the target says it, with {project}, {revision} and {commit}"
+                found.append(Problem(0, f"{path}.image", f"is {excerpt(image, 100)!r}, which is no image", hint))
+        return found
 
     def with_images(self, images: Mapping[str, str]) -> Definition:
         """The definition with other images, by container. Raises `PushRefused` for a container that it has not."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -22,7 +23,7 @@ from pushkit_aws.appspec import AppSpec, Function, Resource, emit, load
 from pushkit_aws.codedeploy.group import described
 from pushkit_aws.codedeploy.group_strategy import GroupStrategy
 from pushkit_aws.codedeploy.revision import Content, of_deployment, of_text
-from pushkit_aws.tasks.definition import DIGEST, REGISTERED, Definition, read_definition
+from pushkit_aws.tasks.definition import DIGEST, REGISTERED, Definition, DefinitionError, read_definition
 from pushkit_aws.words import AwsError
 
 SERVICE = "ecs"
@@ -45,7 +46,7 @@ class TaskStrategy(GroupStrategy):
         Raises `DefinitionError` and `AppSpecError` with every problem, `PushRefused`, `TargetError`.
         """
         definition, arn = self._definition(snapshot)
-        spec = self._appspec(snapshot, definition)
+        spec = self._appspec(snapshot, definition.ports)
         live = self._group.last
         live_id = str(live["deploymentId"]) if live else ""
         warnings = tuple(f"{spec.name}: {each.message}" for each in spec.warnings)
@@ -54,7 +55,7 @@ class TaskStrategy(GroupStrategy):
         if same and not self.run.repair:
             return TaskPlan(name, (), kept=snapshot.files, live=live_id, warnings=warnings)
         steps = []
-        if not arn and definition:
+        if not arn:
             steps.append(Step(Action.ADD, f"task definition {definition.family}", "it is registered"))
         reason = f"from {live_id}" if live_id else "the first"
         steps.append(Step(Action.SWITCH, self.options.deployment_group, reason))
@@ -76,8 +77,8 @@ class TaskStrategy(GroupStrategy):
                     deployment = self._group.deploy(revision(plan.spec, arn), words)
         return Release(deployment, snapshot.revision, datetime.now(UTC), self.run.person)
 
-    def _definition(self, snapshot: Snapshot) -> tuple[Definition | None, str]:
-        """The definition of a file and, where it is registered already, its ARN."""
+    def _definition(self, snapshot: Snapshot) -> tuple[Definition, str]:
+        """The definition and, where it is registered already, its ARN."""
         options = self.options
         if REGISTERED.fullmatch(options.task_definition):
             if options.images:
@@ -85,7 +86,12 @@ class TaskStrategy(GroupStrategy):
             found = self._described(options.task_definition)
             if not found:
                 raise TargetError(f"there is no task definition {options.task_definition}")
-            return None, str(found["taskDefinition"]["taskDefinitionArn"])
+            there = found["taskDefinition"]
+            if there.get("status", "ACTIVE") != "ACTIVE":
+                raise TargetError(
+                    f"the task definition {options.task_definition} was deregistered", hint="name another, or a file"
+                )
+            return Definition(there), str(there["taskDefinitionArn"])
         entry = entry_of(snapshot, options.task_definition)
         if entry is None:
             raise PushRefused(
@@ -94,6 +100,8 @@ class TaskStrategy(GroupStrategy):
         shape = self._clients.client(SERVICE).meta.service_model.operation_model("RegisterTaskDefinition").input_shape
         definition = read_definition(snapshot.read(entry), options.task_definition, shape)
         definition = definition.with_images(self._images(snapshot))
+        if definition.problems:
+            raise DefinitionError(options.task_definition, definition.problems)
         known = self._described(definition.family)
         tags = {str(each.get("key")): each.get("value") for each in known.get("tags", ())}
         same = tags.get(DIGEST) == definition.digest
@@ -124,34 +132,44 @@ class TaskStrategy(GroupStrategy):
             images[container] = image
         return images
 
-    def _appspec(self, snapshot: Snapshot, definition: Definition | None) -> AppSpec:
+    def _appspec(self, snapshot: Snapshot, ports: Sequence[tuple[str, int]]) -> AppSpec:
         """The AppSpec of the project, or one that is made of the definition; its definition is still to be named."""
         options = self.options
-        entry = entry_of(snapshot, options.appspec)
+        entry = entry_of(snapshot, options.appspec_path)
         functions = {event: Function(event, name) for event, name in options.hooks.items()}
-        if entry:
-            spec = load(snapshot.read(entry), options.appspec, "ecs")
-            given = {each.event: each for each in spec.functions}
-            return replace(spec, functions=tuple((given | functions).values()))
-        if options.is_set("appspec"):
-            raise PushRefused(f"there is no {options.appspec} in what is pushed", hint="see what travels: push files")
-        ports = [
-            (container, port)
-            for container, port in (definition.ports if definition else ())
-            if options.container in {"", container} and options.port in {None, port}
-        ]
-        if not ports and options.container and options.port and not definition:
-            ports = [(options.container, options.port)]
-        if len(ports) != 1:
-            found = "; ".join(f"{container}, {port}" for container, port in ports)
+        if entry is None:
+            if options.appspec:
+                raise PushRefused(
+                    f"there is no {options.appspec} in what is pushed", hint="see what travels: push files"
+                )
+            balancer = self._balancer("", None, ports)
+            resource = Resource("TargetService", "AWS::ECS::Service", {"LoadBalancerInfo": balancer})
+            return AppSpec(options.task_definition, "ecs", resource=resource, functions=tuple(functions.values()))
+        spec = load(snapshot.read(entry), options.appspec_path, "ecs")
+        assert spec.resource
+        said = spec.resource.properties["LoadBalancerInfo"]
+        balancer = self._balancer(said["ContainerName"], said["ContainerPort"], ports)
+        resource = replace(spec.resource, properties={**spec.resource.properties, "LoadBalancerInfo": balancer})
+        given = {each.event: each for each in spec.functions}
+        return replace(spec, resource=resource, functions=tuple((given | functions).values()))
+
+    def _balancer(self, container: str, port: int | None, ports: Sequence[tuple[str, int]]) -> dict[str, Any]:
+        """The container and the port that get the traffic: the target says them, else they are as given, else the sole.
+
+        Raises `PushRefused` for what the definition does not have: the service would fail to be updated.
+        """
+        container, port = self.options.container or container, self.options.port or port
+        found = [each for each in ports if container in {"", each[0]} and port in {None, each[1]}]
+        if len(found) != 1:
+            has = "; ".join(f"{name}, {number}" for name, number in ports)
+            wanted = ", ".join(filter(None, (container, str(port or ""))))
             raise PushRefused(
-                f"which container and port get the traffic? {found or 'none is known'}",
+                f"the task definition has no container and port {wanted}; it has: {has or 'none'}"
+                if wanted and not found
+                else f"which container and port get the traffic? {has or 'none is known'}",
                 hint="set `container` and `port`, or add an appspec.yml",
             )
-        ((container, port),) = ports
-        balancer = {"ContainerName": container, "ContainerPort": port}
-        resource = Resource("TargetService", "AWS::ECS::Service", {"LoadBalancerInfo": balancer})
-        return AppSpec(options.task_definition, "ecs", resource=resource, functions=tuple(functions.values()))
+        return {"ContainerName": found[0][0], "ContainerPort": found[0][1]}
 
 
 def revision(spec: AppSpec, arn: str) -> Content:
