@@ -41,11 +41,12 @@ class CodeDeployServer(HttpServer):
 
     ``platform`` is ``Server``, ``Lambda`` or ``ECS``; ``servers`` are the group's. ``failing`` says which lifecycle
     event of the next deployments fails on which target, and what its script wrote. ``blue_green``: a deployment becomes
-    Ready and waits; ``pauses`` are the minutes until the group stops it, and until what had the traffic ends. ``pace`` is how many events are over each time that a deployment is looked at. ``shares`` of the
-    traffic go one after the other to what is new, and ``shifted`` is told of each. ``refusals`` are codes of errors, by
-    operation, each answered once. ``allowed`` says of an action and a resource whether they are. ``requests`` are
-    operation and parameters of each request. ``rest`` is the URL of a server of all other services; ``instead`` may
-    answer a request to it, by its method, path and body.
+    Ready and waits; ``pauses`` are the minutes until the group stops it, and until what had the traffic ends. ``pace``
+    is how many events are over each time that a deployment is looked at. ``shares`` of the traffic go one after the
+    other to what is new, and ``shifted`` is told of each. ``refusals`` are codes of errors, by operation, each answered
+    once. ``allowed`` says of an action and a resource whether they are. ``requests`` are operation and parameters of
+    each request. ``rest`` is the URL of a server of all other services; ``instead`` may answer a request to it, by its
+    method, path and body.
     """
 
     def __init__(

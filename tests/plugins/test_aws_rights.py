@@ -19,14 +19,27 @@ from botocore.config import Config
 from botocore.session import get_session
 
 from cli.project import PUSH
-from plugins.lambda_target import Lambda, Pusher, stop_at
+from plugins.lambda_target import Lambda, Pusher, client, stop_at
 from plugins.s3_gate import S3Gate
 from plugins.s3_target import Bucket
 from plugins.s3_target import Pusher as SitePusher
 from plugins.test_codedeploy import APPSPEC
-from pushkit import Action, Interrupted, Output, PushFailed, PushkitError, PushRefused, StepFinished, TargetError
+from pushkit import (
+    Action,
+    Interrupted,
+    Output,
+    Project,
+    PushFailed,
+    PushkitError,
+    PushRefused,
+    StepFinished,
+    Target,
+    TargetError,
+)
 from pushkit.testing import CodeDeployServer, SeaweedFs
 from pushkit_aws.clients import Clients
+from pushkit_aws.iam import Facts
+from pushkit_aws.iam.command import facts_of
 
 ACCOUNT = "123456789012"
 Policy = dict[str, Any]
@@ -50,6 +63,14 @@ def toml(value: Any) -> str:
     if isinstance(value, dict):
         return "{ " + ", ".join(f"{key} = {toml(each)}" for key, each in value.items()) + " }"
     return json.dumps(value)
+
+
+def facts_with(root: Path, family: str, more: Mapping[str, str]) -> Facts:
+    """What a policy would be written for, of a service with a task definition."""
+    (root / "task.json").write_text(json.dumps({"family": family, **more}))
+    target = Target("live", "codedeploy", {"platform": "ecs", "task_definition": "task.json"})
+    project = Project("blog", root / "Pushfile", root, ".", (), "live", {"live": target})
+    return facts_of(project, target, account=ACCOUNT, region="us-east-1", partition="aws", kms_key="")
 
 
 def rights(policy: Policy) -> list[str]:
@@ -153,9 +174,9 @@ def test_the_printed_rights_in_the_bucket_are_enough_and_each_is_needed(
         assert caught.value.message.startswith(f"s3 denies {lost} on arn:aws:s3:::{ci.bucket.name}/blog/")
         assert caught.value.hint.startswith(f"grant {lost} on arn:aws:s3:::{ci.bucket.name}/blog/")
     pusher.write("new.html", "s3:ListBucket")
-    lost = without(policy, "s3:ListBucket")
-    ci.may(lost)
-    gate.lists = lists(lost, ci.bucket)
+    fewer = without(policy, "s3:ListBucket")
+    ci.may(fewer)
+    gate.lists = lists(fewer, ci.bucket)
     with pytest.raises(TargetError) as caught:
         pusher.push()
     assert [each.partition(" ")[0] for each in gate.denied] == ["HEAD"]
@@ -352,6 +373,8 @@ def test_a_service(tmp_path: Path, moto: str) -> None:
     family = f"web-{secrets.token_hex(4)}"
     container = {"name": "web", "image": "web:1", "memory": 128, "portMappings": [{"containerPort": 8000}]}
     roles = {key: f"arn:aws:iam::{ACCOUNT}:role/{key}" for key in ("executionRoleArn", "taskRoleArn")}
+    # A name is a role of this account.
+    assert facts_with(tmp_path, family, roles | {"taskRoleArn": "taskRoleArn"}).roles == tuple(sorted(roles.values()))
     with CodeDeployServer(platform="ECS", rest=moto, blue_green=True) as service:
         pusher = Pusher(
             tmp_path, service, platform="ecs", application="blog", deployment_group="prod", task_definition="task.json"
@@ -377,6 +400,39 @@ def test_a_service(tmp_path: Path, moto: str) -> None:
         define(1000)
         with pytest.raises((TargetError, PushFailed, PushRefused), match="denies iam:PassRole on arn:aws:iam"):
             pusher.push()
+        of.have()
+        # The printed rights are those of this family, and of no other.
+        family += "-other"
+        define(0)
+        with pytest.raises((TargetError, PushFailed), match=f"denies ecs:TagResource on .*task-definition/{family}:1"):
+            pusher.push()
+        pusher.close()
+
+
+def test_a_service_whose_definition_is_registered_elsewhere(tmp_path: Path, moto: str) -> None:
+    family = f"web-{secrets.token_hex(4)}"
+    container = {"name": "web", "image": "web:1", "memory": 128, "portMappings": [{"containerPort": 8000}]}
+    ecs = client("ecs", moto)
+    with CodeDeployServer(platform="ECS", rest=moto, blue_green=True) as service:
+        pusher = Pusher(
+            tmp_path, service, platform="ecs", application="blog", deployment_group="prod",
+            task_definition=f"{family}:1",
+        )  # fmt: skip
+        pusher.write("index.html", "")
+        of = Rights(pusher, service)
+        assert {each for each in rights(of.policy) if not each.startswith("codedeploy:")} == {
+            "ecs:DescribeTaskDefinition"
+        }
+
+        def work() -> None:
+            service.deployments.clear()
+            for _ in range(2):
+                of.number += 1
+                ecs.register_task_definition(family=family, containerDefinitions=[container])
+                pusher.push(task_definition=f"{family}:{of.number}")
+            pusher.strategy().rollback()
+
+        each_is_needed(of, work, {"codedeploy:StopDeployment": "after Ctrl-C only"})
         pusher.close()
 
 

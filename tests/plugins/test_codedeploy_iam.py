@@ -17,6 +17,16 @@ from pushkit import UsageError
 from pushkit_aws.iam import Facts, as_json, as_terraform, compare, instance, policies, pusher, read_policy, service
 
 SERVER = Facts("server", "eu-west-1", "111122223333", "blog", "prod", config="Half", bucket="bundles", prefix="blog/")
+SERVICE = Facts(
+    "ecs",
+    "eu-west-1",
+    "111122223333",
+    "web",
+    "prod",
+    hooks=("look",),
+    family="web",
+    roles=("arn:aws:iam::111122223333:role/web",),
+)
 LAMBDA = Facts("lambda", "eu-west-1", "111122223333", "hello", "prod", function="hello", hooks=("look",))
 
 SITE = Facts("server", "eu-west-1", "111122223333", "", "", bucket="www", mode="site", distribution="E2EXAMPLE")
@@ -64,6 +74,23 @@ def test_instances_may_read_bundles_and_decrypt_them_where_there_is_a_key() -> N
     assert made.trusts == "ec2.amazonaws.com"
 
 
+def test_the_service_role_for_ecs_is_awss_own_and_what_that_leaves_out() -> None:
+    made = service(SERVICE)
+    assert made.managed == ("arn:aws:iam::aws:policy/AWSCodeDeployRoleForECSLimited",)
+    assert {action: each.resources for each in made.statements for action in each.actions} == {
+        "iam:PassRole": SERVICE.roles,
+        "lambda:InvokeFunction": ("arn:aws:lambda:eu-west-1:111122223333:function:look",),
+    }
+    assert service(replace(SERVICE, hooks=(), roles=())).statements == ()
+
+
+def test_who_pushes_a_task_definition_may_tag_those_of_its_family_and_pass_its_roles() -> None:
+    rights = {action: each.resources for each in pusher(SERVICE).statements for action in each.actions}
+    assert rights["ecs:TagResource"] == ("arn:aws:ecs:eu-west-1:111122223333:task-definition/web:*",)
+    assert rights["iam:PassRole"] == SERVICE.roles
+    assert rights["codedeploy:GetDeploymentConfig"] == ("arn:aws:codedeploy:eu-west-1:111122223333:deploymentconfig:*",)
+
+
 def test_the_service_role_is_awss_own_for_servers_and_narrow_for_lambda() -> None:
     assert service(SERVER).managed == ("arn:aws:iam::aws:policy/service-role/AWSCodeDeployRole",)
     assert service(SERVER).statements == ()
@@ -78,7 +105,7 @@ def test_the_service_role_is_awss_own_for_servers_and_narrow_for_lambda() -> Non
     assert [policy.name for policy in policies(SITE)] == ["pusher"]
 
 
-@pytest.mark.parametrize("facts", [SERVER, LAMBDA, replace(SERVER, platform="ecs", pipeline="line"), SITE])
+@pytest.mark.parametrize("facts", [SERVER, LAMBDA, SERVICE, replace(SERVER, platform="ecs", pipeline="line"), SITE])
 def test_every_statement_has_a_reason_no_action_a_star_and_no_resource_is_everything_that_need_not_be(
     facts: Facts,
 ) -> None:

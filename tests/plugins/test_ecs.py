@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -112,7 +113,7 @@ def test_images_may_be_of_the_revision(pusher: Pusher, service: CodeDeployServer
     assert "web" in caught.value.hint
     with pytest.raises(PushRefused, match="names a commit, and there is none"):
         pusher.plan(images={"web": "x:{commit}"})
-    with pytest.raises(PushfileError, match="task.json") as wrong:
+    with pytest.raises(PushfileError, match=r"task\.json") as wrong:
         pusher.plan(images={"web": "x:{comit}"})
     (problem,) = wrong.value.problems
     assert (problem.path, problem.message) == ("containerDefinitions[0].image", "is 'x:{comit}', which is no image")
@@ -227,12 +228,15 @@ def test_a_definition_that_is_registered_elsewhere_is_deployed(
 def test_a_plan_writes_nothing_and_what_was_registered_for_nothing_is_not_registered_again(
     pusher: Pusher, service: CodeDeployServer, family: str, moto: str
 ) -> None:
-    registered = lambda: client("ecs", moto).list_task_definitions(familyPrefix=family)["taskDefinitionArns"]  # noqa: E731
+    def registered() -> list[str]:
+        found: list[str] = client("ecs", moto).list_task_definitions(familyPrefix=family)["taskDefinitionArns"]
+        return found
+
     pusher.plan()
     assert registered() == []
     assert {name for name, _ in service.requests} == {"GetDeploymentGroup"}
     service.refusals["CreateDeployment"] = ["DeploymentLimitExceededException"]
-    with pytest.raises(Busy, match="what was sent is not sent again|another deployment is under way"):
+    with pytest.raises(Busy, match="another deployment is under way"):
         pusher.push()
     (left,) = registered()
     assert [(step.action, step.subject) for step in pusher.plan().steps] == [(Action.SWITCH, "prod")]
@@ -274,6 +278,38 @@ def test_ctrl_c_stops_the_deployment_and_gives_the_traffic_back(
         pusher.push(on_interrupt="leave")
     assert len(service.asked("StopDeployment")) == 1
     assert service.deployments[-1].info["status"] == "InProgress"
+
+
+def test_who_asks_to_stop_before_a_deployment_has_its_id_is_told_that_it_may_have_begun(
+    pusher: Pusher, service: CodeDeployServer, family: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = service.answer
+
+    def late(operation: str, parameters: dict[str, Any]) -> dict[str, Any]:
+        found = answer(operation, parameters)
+        if operation == "CreateDeployment":
+            pusher.cancelled.set()
+            time.sleep(1)
+        return found
+
+    monkeypatch.setattr(service, "answer", late)
+    with pytest.raises(Interrupted):
+        pusher.push()
+    assert [each.info["status"] for each in service.deployments] == ["Created"]
+    assert any(each.startswith("a deployment may have begun all the same") for each in pusher.said)
+
+
+def test_an_appspec_that_is_not_told_any_more_is_not_deployed(
+    pusher: Pusher, service: CodeDeployServer, family: str
+) -> None:
+    pusher.push()
+    pusher.write("task.json", json.dumps(definition(family, "web:2")))
+    pusher.push()
+    for each in service.revisions:
+        del each["appSpecContent"]["content"]
+    with pytest.raises(TargetError, match="does not tell the AppSpec of d-000000001 any more"):
+        pusher.strategy().rollback()
+    assert len(service.asked("CreateDeployment")) == 2
 
 
 def test_throttling_is_waited_out(pusher: Pusher, service: CodeDeployServer, family: str) -> None:

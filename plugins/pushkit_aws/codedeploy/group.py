@@ -118,6 +118,11 @@ class Group:
                 was = str(each["deploymentId"])
                 why = f"back to {was}: {each.get('description', '')}"
                 known = self._service.content(revision) if isinstance(revision, Content) else revision
+                if isinstance(known, Content) and not known.text:
+                    raise TargetError(
+                        f"CodeDeploy does not tell the AppSpec of {was} any more",
+                        hint="push the revision that it was of",
+                    )
                 with self._run.step(Step(Action.SWITCH, self._options.deployment_group, why)):
                     deployment = self.deploy(known, f"back to {was}, by {self._run.person}")
                 return Release(deployment, Revision("", False, ""), datetime.now(UTC), self._run.person)

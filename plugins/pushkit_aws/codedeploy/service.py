@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pushkit import Busy, Run
+from pushkit import Busy, Interrupted, Run
 from pushkit_aws.clients import Clients
 from pushkit_aws.codedeploy.options import CodeDeployOptions
 from pushkit_aws.codedeploy.revision import Content, Revised, of_deployment
@@ -111,6 +111,10 @@ class Service:
         while True:
             try:
                 return str(self._ask("create_deployment", **asked)["deploymentId"])
+            except Interrupted:
+                # Its answer is not waited for, and with it the id of what would be stopped.
+                self._run.warn("a deployment may have begun all the same; look at it: push status, or the console")
+                raise
             except AwsError as error:
                 if error.code not in FULL:
                     raise

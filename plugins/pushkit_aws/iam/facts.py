@@ -16,9 +16,9 @@ class Facts(Struct, frozen=True):
     ``prefix``. ``config`` is a deployment configuration's name, ``kms_key`` an ARN. Both, ``bucket``, ``function`` and
     ``pipeline`` are empty where there is none, and so is ``application`` of a function whose traffic push shifts
     itself. ``hooks`` are functions of Lambda that validate deployments, by name. ``alarms``: push looks at alarms.
-    ``family`` is that of the task definition that is registered, empty where it is already, and ``roles`` are the ARNs of
-    the roles that it names. ``mode`` is that of a target of the strategy ``s3``,
-    which has a ``distribution`` of CloudFront or a ``pipeline``, that ``starts`` by push; without one it is empty.
+    ``family`` is that of the task definition that is registered, empty where it is already, and ``roles`` are the ARNs
+    of the roles that it names. ``mode`` is that of a target of the strategy ``s3``, which has a ``distribution`` of
+    CloudFront or a ``pipeline``, that ``starts`` by push; without one it is empty.
     """
 
     platform: Platform
