@@ -214,7 +214,7 @@ class Mirror(Journaled[MirrorPlan]):
         if not live and not any(ticket.outcome == GOOD for ticket in survey.tickets):
             return read(manifest.encode(()))
         try:
-            return read(survey.found[STATE.manifest(live)].content)
+            return read(survey.manifest(live))
         except (KeyError, ValueError) as error:
             what = "missing" if isinstance(error, KeyError) else f"damaged ({error})"
             warnings.append(
@@ -234,10 +234,11 @@ class Mirror(Journaled[MirrorPlan]):
 
     def _base(self, plan: MirrorPlan, survey: Survey, snapshot: Snapshot) -> Base | None:
         """The manifest of the live release, of which the new one differs in little, unless more is sent than both."""
-        there = survey.found.get(STATE.manifest(plan.live))
-        if not there or sum(entry.size for entry in plan.difference.send) > len(snapshot.manifest):
+        if STATE.manifest(plan.live) not in survey.found or sum(entry.size for entry in plan.difference.send) > len(
+            snapshot.manifest
+        ):
             return None
-        return Base(STATE.manifest(plan.live), there.content)
+        return Base(STATE.manifest(plan.live), survey.manifest(plan.live))
 
     def rollback(self, wanted: str = "") -> Release:
         """Refuse: earlier releases are not kept."""
