@@ -20,8 +20,9 @@ it when its content is damaged.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import TypeVar
+
+from msgspec import field
 
 from pushkit import manifest
 from pushkit.amount import counted
@@ -66,8 +67,7 @@ LOOK = Look(
 )
 
 
-@dataclass(frozen=True)
-class MirrorPlan(JournaledPlan):
+class MirrorPlan(JournaledPlan, frozen=True):
     """A plan that knows what is live and a push's, as `Merge.gone`, and what lies at the paths that change."""
 
     merged: Merge = field(default_factory=lambda: Merge([], [], []))
