@@ -65,7 +65,7 @@ def reached(project: Project, server: Sshd, proxy: FaultProxy) -> dict[str, str]
     return {"host": f"{server.user}@{proxy.host}:{proxy.port}", "known_hosts": str(known)}
 
 
-@pytest.mark.parametrize(("transport", "layout"), zip(TRANSPORTS, ("releases", "mirror"), strict=True))
+@pytest.mark.parametrize(("transport", "layout"), list(zip(TRANSPORTS, ("releases", "mirror"), strict=True)))
 def test_many_small_files_go_side_by_side_over_a_long_line(
     tmp_path: Path, ssh_server: Sshd, ssh_directory: ServerDirectory, transport: str, layout: str
 ) -> None:
