@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from functools import cached_property
+
+from msgspec import Struct, field
 
 from pushkit.files import RemoteError
 from pushkit_ftp.digest import Digest
@@ -18,8 +19,7 @@ FAR, NEARBY, FARAWAY = 0.005, 2, 16
 UNKNOWN = {500, 501, 502, 503, 504}
 
 
-@dataclass
-class Server:
+class Server(Struct):
     """One server, shared by all connections to it.
 
     ``warn`` tells a person something. What is learned: the ``features`` it names (RFC 2389), in capitals, with

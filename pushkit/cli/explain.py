@@ -6,10 +6,11 @@ import inspect
 import json
 import textwrap
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
 from typing import Any
 
 import click
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from pushkit import registry
 from pushkit.cli.settings import Settings, common
@@ -20,8 +21,7 @@ from pushkit.ui.jsonl import line as json_line
 _WIDTH = 88
 
 
-@dataclass(frozen=True, slots=True)
-class Option:
+class Option(Struct, frozen=True):
     """One option of a strategy. ``name`` is dotted within a table, ``default`` is None where there is none."""
 
     name: str

@@ -32,7 +32,7 @@ def read_ahead(pieces: Iterable[bytes]) -> Iterator[bytes]:
                 if enough.is_set():
                     return
             hand_over(None)
-        except BaseException as error:  # noqa: BLE001  (raised again by who waits for it)
+        except BaseException as error:  # raised again by who waits for it
             hand_over(error)
 
     reader = threading.Thread(target=read, name="ahead", daemon=True)

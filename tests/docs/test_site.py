@@ -7,7 +7,6 @@ import os
 import re
 import subprocess
 import sys
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from xml.etree import ElementTree
@@ -125,8 +124,7 @@ def test_a_command_or_its_option_without_words_is_noticed() -> None:
 
 
 def test_an_event_a_hook_and_an_error_without_words_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    @dataclass(frozen=True, slots=True)
-    class Silent(events.Event):
+    class Silent(events.Event, frozen=True):
         size: int
 
     class Hooks:
