@@ -21,6 +21,7 @@ from pushkit import Interrupted, PushRefused, TargetError
 from pushkit_sftp.destination import Destination, Hop, hops, way
 from pushkit_sftp.multiplexing import Multiplexed
 from pushkit_sftp.options import SftpOptions
+from pushkit_sftp.processor import has_aes
 from pushkit_sftp.prompts import TRIES, Prompts, passphrase_question
 from pushkit_sftp.ssh_config import SYSTEM, USUAL, account_home
 from pushkit_sftp.transport import LOOK, Channel, Transport
@@ -60,6 +61,8 @@ OURS = (
     "RequestTTY=no",
     "Tunnel=no",
 )
+#: The same ciphers as always, in another order: a processor that has AES takes half as long for it as for ssh's first.
+AES_FIRST = "Ciphers ^aes128-gcm@openssh.com"
 #: Seconds for ssh to end when it is told to.
 LAST_SECONDS = 5.0
 #: Bytes of the name of a socket that every system takes, with what ssh appends to it.
@@ -101,10 +104,8 @@ class OpensshTransport(Transport):
         try:
             if there.credentials.key:
                 check_readable(there.credentials.key)
-            (self._directory / "config").write_text(configured(there, options, project), "utf-8", "surrogateescape")
             self._prompts = Prompts(self._directory, self._answer)
-            self._process = self._start(program, self._prompts)
-            self._wait()
+            self._begin(program, self._prompts, AES_FIRST if has_aes() else "")
         except BaseException:
             self.close()
             raise
@@ -170,6 +171,18 @@ class OpensshTransport(Transport):
             if isinstance(error, TimeoutError) or not self.lost():
                 raise
             raise EOFError(self._last_words() or "the server is gone") from error
+
+    def _begin(self, program: str, prompts: Prompts, more: str) -> None:
+        """Start the master, and wait for the connection. An old ssh may not know ``more`` that is configured."""
+        lines = [*configured(self._there, self._options, self._project), *([more] if more else []), ""]
+        (self._directory / "config").write_text("\n".join(lines), "utf-8", "surrogateescape")
+        self._process = self._start(program, prompts)
+        try:
+            self._wait()
+        except TargetError:
+            if not more or "Bad SSH2 cipher spec" not in self._said():
+                raise
+            self._begin(program, prompts, "")
 
     def _start(self, program: str, prompts: Prompts) -> subprocess.Popen[bytes]:
         """Start the master."""
@@ -357,8 +370,8 @@ SAYINGS = (
 )  # fmt: skip
 
 
-def configured(there: Destination, options: SftpOptions, project: Path) -> str:
-    """The configuration of an ssh that does what a target asks, and beyond that what the user's own says."""
+def configured(there: Destination, options: SftpOptions, project: Path) -> Sequence[str]:
+    """The lines that configure an ssh which does what a target asks, and beyond that what the user's own says."""
     lines = ["Host *", *ALWAYS, f"ConnectTimeout {max(1, round(there.timeout))}"]
     if options.known_hosts:
         lines += [f"UserKnownHostsFile {quoted(there.known_hosts[0])}", "GlobalKnownHostsFile /dev/null"]
@@ -375,7 +388,7 @@ def configured(there: Destination, options: SftpOptions, project: Path) -> str:
         known = " ".join(quoted(file) for file in there.known_hosts)
         lines += [f"UserKnownHostsFile {known or 'none'}"]
         lines += [f"IdentityFile {quoted(file)}" for file in there.credentials.keys if file.exists()]
-    return "\n".join([*lines, ""])
+    return lines
 
 
 def check_readable(file: Path) -> None:

@@ -8,7 +8,9 @@ that died has sent a part, only those blocks travel that are not in that.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from threading import BoundedSemaphore
 from typing import TYPE_CHECKING
 
 from pushkit.blocks import LARGE, UNIT, block_of
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 
 #: So many channels at once. OpenSSH lets ten share a connection, and a heartbeat and a session need theirs.
 CHANNELS = 6
+#: So many files at once share them; and of fewer bytes a part is not worth one.
+FILES, LEAST = 3, 5 * UNIT
 #: Seconds that a round trip takes, at least, where one channel is held up: 2 MiB may be under way to OpenSSH.
 FAR = 0.01
 #: Of so many bytes, and more, it takes long to compare a file after it has arrived.
@@ -40,20 +44,28 @@ class Large:
         self._host = host
         self._directory = directory
         self._transfer = transfer
+        self._channels = BoundedSemaphore(CHANNELS)
 
     def send(self, entries: Sequence[Entry]) -> Sequence[Entry]:
         """Make each of ``entries``, with no right but the owner's to read and write it; those that are whole there.
 
         They are, since every block was compared as it lies there. Of others it has to be found out what is wrong.
         """
-        whole = []
-        for entry in entries:
-            with self._transfer.step(entry):
-                if self._send(entry):
-                    whole.append(entry)
-                else:
-                    self._transfer.check(entry)
+        whole: list[Entry] = []
+
+        def make(entry: Entry) -> None:
+            if self._send(entry):
+                whole.append(entry)
+            else:
+                self._transfer.check(entry)
+
+        with told_alone():
+            self._transfer.each(entries, make, workers=min(FILES, len(entries)) if self._far else 1)
         return whole
+
+    @property
+    def _far(self) -> bool:
+        return self._host.round_trip >= FAR
 
     def _send(self, entry: Entry) -> bool:
         """Make one; whether it is whole."""
@@ -107,27 +119,23 @@ class Large:
         found: dict[Range, bytes] = {}
         refused: list[Sequence[Range]] = []
         compression = self._host.compression([entry], self._transfer.look)
-        channels = CHANNELS if self._host.round_trip >= FAR else 1
+        channels = max(1, min(CHANNELS, -(-entry.size // LEAST))) if self._far else 1
 
         def work(part: Sequence[Range] | None) -> None:
             if part is None:
                 beside()
                 return
-            try:
-                found.update(self._part(entry, part, compression))
-            except RemoteLost:
-                # The server may let fewer channels share a connection.
-                refused.append(part)
+            with self._channels:
+                try:
+                    found.update(self._part(entry, part, compression))
+                except RemoteLost:
+                    # The server may let fewer channels share a connection.
+                    refused.append(part)
 
-        try:
+        with told_alone():
             self._transfer.at_once([None, *dealt(pieces, channels)], work, workers=channels + 1)
-            for part in refused:
-                found.update(self._part(entry, part, compression))
-        except ExceptionGroup as group:
-            known, others = group.split(RemoteError)
-            if others or not known:
-                raise
-            raise known.exceptions[0] from None
+        for part in refused:
+            found.update(self._part(entry, part, compression))
         return found
 
     def _part(self, entry: Entry, part: Sequence[Range], compression: Compression | None) -> Mapping[Range, bytes]:
@@ -140,6 +148,17 @@ class Large:
 
     def _place(self, entry: Entry) -> str:
         return f"{self._directory}/{entry.path}"
+
+
+@contextmanager
+def told_alone() -> Iterator[None]:
+    """Of several failures, raise the first where one says enough: where all are the remote's, or there is but one."""
+    try:
+        yield
+    except ExceptionGroup as group:
+        if len(group.exceptions) > 1 and group.split(RemoteError)[1]:
+            raise
+        raise group.exceptions[0] from None
 
 
 def told(root: str, output: bytes) -> dict[int, Sequence[bytes]]:

@@ -13,6 +13,7 @@ from shlex import join, quote
 from msgspec import Struct
 
 from pushkit.blocks import UNIT
+from pushkit.files.programs import COPY, python
 from pushkit.files.ranges import Range
 from pushkit.files.remote import Capabilities
 from pushkit.process import Command
@@ -44,7 +45,10 @@ LAP = (
     "lap() { { read -r now rest </proc/uptime; } 2>/dev/null || now=$(date +%s 2>/dev/null) || now=0\n"
     'laps="$laps$1 $now "; }\n'
 )
-TOOLS = "tar cp rm chmod grep sed tail tr awk xargs sha256sum shasum openssl df dd mkdir ln readlink cat rmdir setsid"
+TOOLS = (
+    "tar cp rm chmod grep sed tail tr awk xargs sha256sum shasum openssl df dd mkdir ln readlink cat rmdir setsid "
+    "python3"
+)
 #: Of so many bytes, and more, OpenSSL computes digests: up to five times as fast as coreutils, once it has started.
 QUICK = 32 << 20
 #: Bytes that are read at once of what is looked at.
@@ -304,7 +308,7 @@ def copied(  # noqa: PLR0917
     """
     base, to = quote(f"./{path}"), quote(f"./{new}")
     units, count = block // UNIT, -(-size // block)
-    half = count // 2
+    half, most = count // 2, max(4, count // 4)
     long = silent(f"dd if=/dev/null of={to} bs=1 seek={size}")
     if own:
         take = f"mv -f {base} {to}\nchmod 600 {to}\nshared=1\n{long}"
@@ -319,7 +323,7 @@ def copied(  # noqa: PLR0917
         # Where a half differs in much it is not worth it.
         each = f'sum $((n*{units}+m)) {finer // UNIT}; line="$line $got"; m=$((m+{finer // UNIT}))'
         look = (
-            f'if [ "$got" != "$1" ] && [ $k -lt {max(2, count // 8)} ]; then\n'
+            f'if [ "$got" != "$1" ] && [ $k -lt {most // 2} ]; then\n'
             f"k=$((k+1)) m=0; while [ $m -lt {units} ]; do {each}; done\nfi\n"
         )
     some = (
@@ -328,10 +332,17 @@ def copied(  # noqa: PLR0917
         f'sum $((n*{units})) {units}; line="$n $got"\n{look}echo "$line"; shift; n=$((n+1)); done; }}\n'
     )
     # Two at once: what the second half prints waits in the pipe until the first has been printed.
+    work = (
+        f"{summing(new, shell)}{some}set -- $wanted\n"
+        f'{{ shift {half}; n={half} end={count}; some "$@"; }} | {{ n=0 end={half}; some "$@"; cat; }}\n'
+    )
+    if "python3" in shell.tools:
+        program = python(COPY, f"./{path}", f"./{new}", size, block, finer, most)
+        run = f'said=$( echo "$wanted" | {program} "${{shared:-0}}" )'
+        work = f'if {run}; then echo "$said"; else\n{work}fi\n'
     return (
         f"{HEAD}cd {quote(root)}\nIFS= read -r wanted\nif [ -L {base} ] || ! [ -f {base} ]; then exit 0; fi\n"
-        f"umask 077\n{take}{summing(new, shell)}{some}set -- $wanted\n"
-        f'{{ shift {half}; n={half} end={count}; some "$@"; }} | {{ n=0 end={half}; some "$@"; cat; }}\n'
+        f"umask 077\n{take}{work}"
     )
 
 
@@ -350,18 +361,17 @@ def write_parts(root: str, path: str, pieces: Sequence[Range], shell: Shell, und
     """
     listed = " ".join(f"{start // UNIT}:{-(-end // UNIT) - start // UNIT}" for start, end in pieces)
     each = f"for each in {listed}; do n=${{each%:*}} c=${{each#*:}}\n"
-    look = 'look() { sum $1 $2; echo "$1 $got"; }\n'
     to = quote(path)
     if "dd-whole" in shell.tools:
-        # While one is looked at the next arrives.
         write = silent(f"dd of={to} bs={UNIT} seek=$n count=$c iflag=fullblock conv=notrunc")
-        work = f"{each}{write}wait\nlook $n $c &\ndone\nwait\n"
+        work = f'{each}{write}echo "$n $c"\ndone\n'
     else:
         # dd gathers what comes in pieces of any length to blocks that begin where they should.
         write = silent(f"dd of={to} ibs={PIECE} obs={UNIT} seek={pieces[0].start // UNIT} conv=notrunc")
-        work = f"{write}{each}look $n $c\ndone\n"
-    work = f"{undo} | {{\n{work}}}\n" if undo else work
-    return f"{HEAD}cd {quote(root)}\numask 077\n{summing(path, shell)}{look}{work}"
+        work = f'{write}{each}echo "$n $c"\ndone\n'
+    # While one is looked at the next arrives.
+    work = f'{{ {work}}} | while read -r n c; do sum $n $c; echo "$n $got"; done\n'
+    return f"{HEAD}cd {quote(root)}\numask 077\n{summing(path, shell)}{f'{undo} | ' if undo else ''}{work}"
 
 
 def silent(dd: str) -> str:
