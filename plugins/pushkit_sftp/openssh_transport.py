@@ -118,8 +118,8 @@ class OpensshTransport(Transport):
     @property
     def greeting(self) -> str:
         """Who answered."""
-        software = found_last(r"remote software version (\S+)", self._said())
-        key = found_last(r"Server host key: \S+ (SHA256:\S+)", self._said())
+        software = found_last(r"remote software version (\S+)", self.said())
+        key = found_last(r"Server host key: \S+ (SHA256:\S+)", self.said())
         return f"SSH-2.0-{software}, host key {key}"
 
     @property
@@ -128,7 +128,7 @@ class OpensshTransport(Transport):
         # What knows host keys imports paramiko, and a push does not ask.
         from pushkit_sftp.host_keys import STRONG_RSA, HostKeys  # noqa: PLC0415
 
-        said = self._said()
+        said = self.said()
         shown = found_last(r"Server host key: \S+ (SHA256:\S+)", said)
         bits = next((each.key.rsa_bits for each in HostKeys(self._there).known if each.key.fingerprint == shown), 0)
         found = [f"a host key of {bits} bits RSA"] if 0 < bits < STRONG_RSA else []
@@ -142,7 +142,7 @@ class OpensshTransport(Transport):
         """Other machines that are known to have its host key."""
         from pushkit_sftp.host_keys import HostKeys, told  # noqa: PLC0415  (as above)
 
-        shown = found_last(r"Server host key: \S+ (SHA256:\S+)", self._said())
+        shown = found_last(r"Server host key: \S+ (SHA256:\S+)", self.said())
         return told(HostKeys(self._there).twins(shown))
 
     def _close(self) -> None:
@@ -180,7 +180,7 @@ class OpensshTransport(Transport):
         try:
             self._wait()
         except TargetError:
-            if not more or "Bad SSH2 cipher spec" not in self._said():
+            if not more or "Bad SSH2 cipher spec" not in self.said():
                 raise
             self._begin(program, prompts, "")
 
@@ -224,7 +224,7 @@ class OpensshTransport(Transport):
             left -= 0 if self._prompts.asking.is_set() else now - before
             before = now
             if left < 0:
-                if "remote software version" not in self._said():
+                if "remote software version" not in self.said():
                     raise TargetError(
                         f"{self.where}: is open, but no SSH server introduced itself within {self._there.timeout:g} s",
                         hint=REACH,
@@ -264,13 +264,13 @@ class OpensshTransport(Transport):
             pass
         return None
 
-    def _said(self) -> str:
+    def said(self) -> str:
         """What ssh wrote up to now."""
         return self._log.read_bytes().decode("utf-8", "replace") if self._log.exists() else ""
 
     def _last_words(self) -> str:
         """What ssh wrote to a person."""
-        return "; ".join(line for line in map(str.strip, plain(self._said())) if line and not chatter(line))
+        return "; ".join(line for line in map(str.strip, plain(self.said())) if line and not chatter(line))
 
     def _failed(self) -> TargetError:
         """The error that says why there is no connection."""
@@ -318,7 +318,7 @@ class OpensshTransport(Transport):
             return TargetError(f"the key {file} cannot be used: {said}", hint=hint)
         tried = [
             f"key {name} of the agent" if "agent" in more else f"key {name}"
-            for name, more in re.findall(r"Offering public key: (\S+) \S+ \S+(.*)", self._said())
+            for name, more in re.findall(r"Offering public key: (\S+) \S+ \S+(.*)", self.said())
         ]
         if any("assword" in question for question in self._asked) and self._options.password:
             tried.append("password")

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 #: So many channels at once. OpenSSH lets ten share a connection, and a heartbeat and a session need theirs.
 CHANNELS = 6
 #: So many files at once share them; and of fewer bytes a part is not worth one.
-FILES, LEAST = 3, 5 * UNIT
+FILES, LEAST = 3, 2 * UNIT
 #: Seconds that a round trip takes, at least, where one channel is held up: 2 MiB may be under way to OpenSSH.
 FAR = 0.01
 #: Of so many bytes, and more, it takes long to compare a file after it has arrived.
