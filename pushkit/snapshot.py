@@ -128,7 +128,7 @@ class Snapshot:
     def part(self, entry: Entry, start: int, end: int) -> Iterator[bytes]:
         """The bytes of a file entry from ``start`` to before ``end``, in pieces, not verified.
 
-        Raises `SnapshotChanged` when the file ends before.
+        Raises `SnapshotChanged` when the file ends before, or goes on after the last byte that it is to have.
         """
         with closing(self._reader(entry)) as stream:
             try:
@@ -143,6 +143,8 @@ class Snapshot:
                     skip -= passed
                     if passed < len(piece):
                         yield piece[passed:]
+                if end == entry.size and stream.read(1):
+                    raise changed(entry)
             except OSError as error:
                 raise SnapshotError(f"{entry.path} cannot be read: {error.strerror}", hint=PUSH_AGAIN) from error
 

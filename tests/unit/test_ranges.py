@@ -262,7 +262,10 @@ def test_what_a_line_spoils_is_found_to_be_wrong(tmp_path: Path, base: bool) -> 
 
 @pytest.mark.parametrize("known", [True, False], ids=["hashed a moment ago", "known for long"])
 @pytest.mark.parametrize("when", ["first", "changed"])
-def test_a_large_file_that_changes_after_the_snapshot_ends_the_push(tmp_path: Path, known: bool, when: str) -> None:
+@pytest.mark.parametrize("what", ["other", "longer", "shorter"])
+def test_of_a_large_file_that_changes_after_the_snapshot_nothing_goes_live(
+    tmp_path: Path, known: bool, when: str, what: str
+) -> None:
     site = mirrored.Site(tmp_path)
     site.path.mkdir()
     remote = LocalShell(site.path, ["sh"], os.environ["PATH"])
@@ -273,20 +276,34 @@ def test_a_large_file_that_changes_after_the_snapshot_ends_the_push(tmp_path: Pa
         large.write_bytes(CONTENT[::-1])
         snapshot = site.snapshot()
         laid.push(laid.plan(snapshot), snapshot)
-    large.write_bytes(CONTENT[: 4 * UNIT] + CONTENT[::-1][4 * UNIT :])
+    frozen = CONTENT[: 4 * UNIT] + CONTENT[::-1][4 * UNIT :]
+    large.write_bytes(frozen)
     snapshot = site.snapshot()
     assert (bool(snapshot.blocks(snapshot.entries[0]))) is (processes() > 1)
     if not known:
         snapshot = Snapshot(snapshot.entries, partial(open_file, str(site.source)), lambda: ("", False))
     plan = laid.plan(snapshot)
     with large.open("r+b") as file:
-        file.seek(UNIT)
-        file.write(b"changed")
+        match what:
+            case "other":
+                file.seek(UNIT)
+                file.write(b"changed")
+            case "longer":
+                file.seek(0, os.SEEK_END)
+                file.write(b"!")
+            case _:
+                file.truncate(UNIT)
+    live = site.path / "current/large"
+    if known and processes() > 1 and (when, what) == ("changed", "longer"):
+        # What changed is nothing that travels, and nothing of it is read: what was frozen is what goes live.
+        laid.push(plan, snapshot)
+        assert live.read_bytes() == frozen
+        return
     with pytest.raises((SnapshotChanged, ExceptionGroup)) as caught:
         laid.push(plan, snapshot)
     error = caught.value
     assert isinstance(error.exceptions[0] if isinstance(error, ExceptionGroup) else error, SnapshotChanged)
-    assert not (site.path / "current").exists() or (site.path / "current/large").read_bytes() == CONTENT[::-1]
+    assert not live.exists() or live.read_bytes() == CONTENT[::-1]
 
 
 @pytest.mark.parametrize("said", [b"0 zz\n", b"x\n", b"0 00\n1 00\n"])
