@@ -182,6 +182,8 @@ class OpensshTransport(Transport):
         except TargetError:
             if not more or "Bad SSH2 cipher spec" not in self.said():
                 raise
+            assert self._process.stdin
+            self._process.stdin.close()
             self._begin(program, prompts, "")
 
     def _start(self, program: str, prompts: Prompts) -> subprocess.Popen[bytes]:
