@@ -6,7 +6,7 @@ import errno
 import os
 import stat
 from array import array
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing
 from functools import cached_property, partial
 from itertools import compress, repeat
@@ -30,6 +30,8 @@ PUSH_AGAIN = "something is writing to the project: push again when it is done"
 
 #: Makes an entry without the price of a named tuple's own constructor: there may be a hundred thousand.
 new_entry = partial(tuple.__new__, Entry)
+#: All permissions: each number is there once, however many files have it.
+MODES = tuple(range(0o1000))
 #: Stands for a file whose digest is not known yet.
 UNREAD = Entry("", Kind.FILE, 0)
 
@@ -97,7 +99,8 @@ class Content(Struct):
     def files(self) -> list[Entry]:
         """The entries of the fields."""
         sizes = array("q", self.keys)[::FIELDS].tolist()
-        fields = zip(self.paths, repeat(Kind.FILE), self.permissions, sizes, self.digests, repeat(""))
+        modes = map(MODES.__getitem__, self.permissions)
+        fields = zip(self.paths, repeat(Kind.FILE), modes, sizes, self.digests, repeat(""))
         return list(map(new_entry, fields))
 
     def place(self, files: list[Entry]) -> None:
@@ -211,6 +214,11 @@ class Worktree:
             content.keys = b"".join(all_keys)
         self._index.learn(content.directory, content.names, content.keys, content.digests)
         content.place(content.files())
+
+    @property
+    def blocks(self) -> Mapping[bytes, Sequence[bytes]]:
+        """The digests of the blocks of large files that were read here, by the digest of the whole; after `finish`."""
+        return self._crew.blocks
 
     def close(self) -> None:
         """End what the walk started."""
