@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +15,7 @@ import pytest
 from botocore.loaders import create_loader
 from botocore.model import ServiceModel
 
+from cli.project import PUSH
 from plugins.lambda_target import Pusher, client, stop_at
 from pushkit import Action, Busy, Interrupted, PushFailed, PushfileError, PushRefused, TargetError
 from pushkit.testing import CodeDeployServer
@@ -385,6 +388,40 @@ def test_rollback_deploys_the_definition_before_and_blue_green_waits_for_somebod
     pusher.push()
     assert len(service.asked("ContinueDeployment")) == 1
     assert [entry.outcome for entry in pusher.strategy().log()][-3:] == ["stopped", "succeeded", "succeeded"]
+
+
+def test_the_command_line_plans_pushes_and_goes_back_and_shows_nothing_of_the_definition(
+    pusher: Pusher, service: CodeDeployServer, family: str, tmp_path: Path
+) -> None:
+    said = {"environment": [{"name": "TOKEN", "value": "of-the-definition"}]}
+    lines = [f"{key} = {json.dumps(value)}" for key, value in pusher.options.items()]
+    pusher.write("Pushfile", "\n".join(["[target.live]", 'strategy = "codedeploy"', *lines]))
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "AWS_EC2_METADATA_DISABLED": "true"}
+
+    def push(*arguments: str) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [PUSH, *arguments], cwd=pusher.root, env=environment, capture_output=True, text=True, check=False
+        )
+        assert "of-the-definition" not in done.stdout + done.stderr
+        return done
+
+    for number in (1, 2):
+        pusher.write("task.json", json.dumps(definition(family, f"web:{number}", **said)))
+        planned = push("plan", "--json")
+        assert planned.returncode == 0, planned.stderr
+        assert f"task definition {family}" in planned.stdout
+        done = push()
+        assert (done.returncode, done.stdout) == (0, f"d-00000000{number}\n"), done.stderr
+    assert f"{family}:2 was registered" in done.stderr
+    assert "d-000000002" in push("status").stdout
+    done = push("rollback")
+    assert done.returncode == 0, done.stderr
+    assert deployed(service)[2] == deployed(service)[0]
+    pusher.write("task.json", json.dumps(definition(family, "<IMAGE1_NAME>", **said)))
+    done = push()
+    assert done.returncode == 3
+    assert "task.json: containerDefinitions[0].image: is '<IMAGE1_NAME>', which is no image" in done.stderr
+    assert len(service.asked("CreateDeployment")) == 3
 
 
 @pytest.mark.parametrize(

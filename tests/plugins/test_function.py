@@ -224,6 +224,27 @@ def test_codedeploy_shifts_the_traffic_and_is_followed(
 
 
 @pytest.mark.parametrize(
+    ("config", "shares"),
+    [
+        ("CodeDeployDefault.LambdaAllAtOnce", (100,)),
+        ("CodeDeployDefault.LambdaLinear10PercentEvery1Minute", tuple(range(10, 101, 10))),
+        ("OurOwn.Linear33Percent", (33, 66, 100)),
+    ],
+)
+def test_however_the_group_shifts_the_traffic_each_share_is_told(
+    pusher: Pusher, function: Lambda, service: CodeDeployServer, config: str, shares: tuple[int, ...]
+) -> None:
+    by_group(pusher, deployment_config=config)
+    twice(pusher)
+    service.shifted, service.shares = function.shift, shares
+    assert pusher.push().id == "2"
+    assert service.asked("CreateDeployment")[0]["deploymentConfigName"] == config
+    told = [each for each in pusher.moves if "%" in each]
+    assert told == [f"{share}% on version 2" for share in shares]
+    assert function.alias() == ("2", {})
+
+
+@pytest.mark.parametrize(
     "how", [("BeforeAllowTraffic", False, "1"), ("AfterAllowTraffic", True, "1"), ("AfterAllowTraffic", False, "2")]
 )
 def test_a_hook_that_fails_is_told_with_the_version_that_is_live_then(

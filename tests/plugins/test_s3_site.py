@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import json
 import os
+import subprocess
 import time
 from pathlib import Path
 from threading import Thread
@@ -12,6 +14,7 @@ import brotli
 import pytest
 from botocore.session import get_session
 
+from cli.project import PUSH
 from plugins.s3_target import Bucket, Pusher
 from pushkit import Action, Interrupted, PluginError, PushRefused, SnapshotError, TargetError
 from pushkit.testing import Fault, FaultProxy, SeaweedFs, Way
@@ -147,6 +150,30 @@ def test_removals_can_be_turned_off_and_on_again(pusher: Pusher) -> None:
     pusher.options["remove"] = True
     pusher.push()
     assert "css/site.css" not in pusher.bucket.holds()
+
+
+def test_an_unusual_number_of_removals_needs_a_yes(pusher: Pusher, tmp_path: Path) -> None:
+    lines = [f"{key} = {json.dumps(value)}" for key, value in pusher.options.items()]
+    (pusher.root / "Pushfile").write_text("\n".join(["[target.live]", 'strategy = "s3"', *lines]))
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "AWS_EC2_METADATA_DISABLED": "true"}
+
+    def push(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [PUSH, *arguments], cwd=pusher.root, env=environment, capture_output=True, text=True, check=False
+        )
+
+    for name in ("a.html", "b.html", "c.html"):
+        (pusher.root / name).write_text(name)
+    assert push().returncode == 0
+    there = pusher.bucket.holds()
+    for name in there - {"c.html"}:
+        (pusher.root / name).unlink()
+    done = push()
+    assert done.returncode == 6, done.stderr
+    assert "--yes" in done.stderr
+    assert pusher.bucket.holds() == there
+    assert push("--yes").returncode == 0
+    assert pusher.bucket.holds() == {"c.html"}
 
 
 def test_a_prefix_keeps_to_itself(pusher: Pusher) -> None:
