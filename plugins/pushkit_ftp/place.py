@@ -12,6 +12,7 @@ from pushkit_ftp.control import AHEAD
 from pushkit_ftp.listing import fact_stat, fact_stats, list_stats, time_text
 from pushkit_ftp.replies import Reply, error_of, kind_of
 from pushkit_ftp.server import Server
+from pushkit_ftp.steps import Steps, through
 
 #: The most that a listing may have, in bytes.
 LISTING = 256 * 1024 * 1024
@@ -125,7 +126,7 @@ class Place:
             raise RemoteLost(f"{full}: {len(content):,} of {size:,} bytes came", hint="push again")
         return content
 
-    def store(
+    def storing(
         self,
         connection: Connection,
         path: str,
@@ -135,7 +136,7 @@ class Place:
         mode: int,
         mtime: float | None = None,
         resume: bool = False,
-    ) -> bool:
+    ) -> Steps[bool]:
         """Send a file, and see that it is there in full: a server may well say so of half of it.
 
         ``content`` gives what comes after so many bytes. A short one is sent once more. With ``resume`` only what is
@@ -150,14 +151,14 @@ class Place:
             commands += [self.chmod(path, mode)] if chmod else []
             commands += [self.touch(path, mtime)] if touch and mtime is not None else []
             try:
-                replies = self._send(connection, "STOR", path, content(start), commands, start=start)
+                replies = yield from self._sending(connection, "STOR", path, content(start), commands, start=start)
             except RemoteError as error:
                 if not start or isinstance(error, RemoteLost):
                     raise
                 # There are servers that say that they go on, and then do not.
                 self.server.resumes = False
                 start = 0
-                replies = self._send(connection, "STOR", path, content(0), commands)
+                replies = yield from self._sending(connection, "STOR", path, content(0), commands)
             if chmod:
                 self.server.heed_mode(replies[1])
             if touch:
@@ -189,16 +190,16 @@ class Place:
         size = self.command("SIZE", path)
         if self.server.in_turn:
             # It does so first, and does not read what is added before it was told what that is.
-            said, then = self._send(connection, "APPE", path, [data], [size], first=[size])
+            said, then = through(self._sending(connection, "APPE", path, [data], [size], first=[size]))
         else:
             (said,) = connection.ask_ahead(size)
-            (then,) = self._send(connection, "APPE", path, [data], [size])
+            (then,) = through(self._sending(connection, "APPE", path, [data], [size]))
         before, after = size_in(said) or 0, self._size(then, path)
         if after != before + len(data):
             whole = f"{before + len(data):,}"
             raise RemoteError(f"{self.full(path)}: {after:,} of {whole} bytes are there", hint="push again")
 
-    def _send(
+    def _sending(
         self,
         connection: Connection,
         verb: str,
@@ -208,9 +209,10 @@ class Place:
         *,
         start: int = 0,
         first: Sequence[str] = (),
-    ) -> Sequence[Reply]:
+    ) -> Steps[Sequence[Reply]]:
         try:
-            return connection.store(self.command(verb, path), content, self.full(path), then, start, first)
+            command = self.command(verb, path)
+            return (yield from connection.storing(command, content, self.full(path), then, start, first))
         except Refused as refused:
             raise self.explained(connection, refused.reply, path, making=True) from None
 

@@ -44,11 +44,28 @@ class Pool:
     @contextmanager
     def one(self) -> Iterator[Connection]:
         """A connection. Who waits for one gets it in turn: a sign of life must not wait for the last of many files."""
-        connection = self._take()
+        with self.lent(self.take()) as connection:
+            yield connection
+
+    @contextmanager
+    def lent(self, connection: Connection) -> Iterator[Connection]:
+        """A connection that was taken, and is given back."""
         try:
             yield connection
         finally:
             self._give_back(connection)
+
+    def spare(self) -> Connection | None:
+        """A connection that is there and that nobody waits for, if there is one."""
+        while True:
+            with self._changed:
+                if self._waiting or not self._idle:
+                    return None
+                connection = self._idle.pop()
+                self._used.add(connection)
+            if not connection.stale:
+                return connection
+            self._drop(connection)
 
     def expect(self, count: int) -> None:
         """Begin to open connections until there are ``count``, if the server lets in as many; they will be needed."""
@@ -88,20 +105,24 @@ class Pool:
         for connection in connections:
             connection.hang_up()
 
-    def _take(self) -> Connection:
+    def take(self) -> Connection:
+        """A connection, which is to be `lent` at once."""
         while True:
             connection = self._idle_one()
             if connection is None:
                 connection = self._open()
             elif connection.stale:
                 # It was idle for too long; nothing was asked of it.
-                connection.hang_up()
-                with self._changed:
-                    self._used.discard(connection)
-                    self._changed.notify_all()  # another may be opened, by who waits for one
+                self._drop(connection)
                 continue
             if connection:
                 return connection
+
+    def _drop(self, connection: Connection) -> None:
+        connection.hang_up()
+        with self._changed:
+            self._used.discard(connection)
+            self._changed.notify_all()  # another may be opened, by who waits for one
 
     def _idle_one(self) -> Connection | None:
         """One that is there; None when another may be opened, and is counted as such."""

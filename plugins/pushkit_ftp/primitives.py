@@ -21,7 +21,9 @@ from pushkit_ftp.connection import Connection
 from pushkit_ftp.place import Place
 from pushkit_ftp.pool import Pool
 from pushkit_ftp.replies import Dropped, Reply
+from pushkit_ftp.rotation import silent
 from pushkit_ftp.server import Server
+from pushkit_ftp.steps import through
 
 T = TypeVar("T")
 #: A connection more is worth its login from so many exchanges on; so many bytes of a file count for one.
@@ -68,7 +70,11 @@ class Primitives(Remote):
         """Make a file, or replace its content."""
         content = list(chunks)  # memory has room for what is written so, and it may have to be sent again
         size = sum(map(len, content))
-        self._over(path, lambda connection: self._place.store(connection, path, lambda _: content, size, mode=mode))
+
+        def store(connection: Connection) -> None:
+            through(self._place.storing(connection, path, lambda _: content, size, mode=mode))
+
+        self._over(path, store)
 
     def _over(self, path: str, store: Callable[[Connection], object]) -> None:
         """Do what stores the file ``path``. There are servers that let nobody write over what is there.
@@ -171,8 +177,7 @@ class Primitives(Remote):
             with self._pool.one() as connection:
                 return work(connection)
         except RemoteLost as error:
-            silent = isinstance(error.__cause__, TimeoutError)
-            if silent or not (again or isinstance(error, Dropped)) or self._cancelled.is_set():
+            if silent(error) or not (again or isinstance(error, Dropped)) or self._cancelled.is_set():
                 raise
             lost = error
         try:

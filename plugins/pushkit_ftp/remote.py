@@ -9,7 +9,7 @@ from functools import partial
 from itertools import accumulate, groupby
 from typing import TypeVar
 
-from pushkit import Entry, Kind, Step
+from pushkit import Entry, Kind, Step, TargetError
 from pushkit.files import (
     Absent,
     Found,
@@ -38,6 +38,8 @@ from pushkit_ftp.look import Look
 from pushkit_ftp.place import size_in
 from pushkit_ftp.primitives import Primitives, leading
 from pushkit_ftp.replies import Reply
+from pushkit_ftp.rotation import Rotation, silent
+from pushkit_ftp.steps import Steps, through
 
 T = TypeVar("T")
 #: So many files of at most so many bytes are sent over one connection before it is given back.
@@ -257,52 +259,90 @@ class FtpRemote(Primitives):
                     self.make_symlink(entry.link, path)
         self._take_up(directory, transfer)
         files = [entry for entry in transfer.entries if entry.kind is Kind.FILE]
+        large = [entry for entry in files if entry.size > SMALL]
+        small = [entry for entry in files if entry.size <= SMALL]
         workers = self._workers(transfer)
+        sending = [partial(self._send_small, directory, transfer, small, workers)] if small else []
+        sending += [partial(self._send_large, directory, transfer, entry) for entry in large]
         try:
-            transfer.at_once(shares(files, workers), partial(self._send, directory, transfer), workers=workers)
+            transfer.at_once(sending, lambda send: send(), workers=min(workers, len(sending)) or 1)
         except ExceptionGroup as group:
             raise leading(group) from None
 
-    def _send(self, directory: str, transfer: Transfer, share: Sequence[Entry]) -> None:
-        """Send one large file, or several small ones over one connection."""
-        first, *others = share
-        if not others and first.size > SMALL:
-            with transfer.step(first):
-                self._send_large(f"{directory}/{first.path}", transfer, first)
-            return
-        left = deque(share)
-        with transfer.passage() as passage:
-            passing: Entry | None = None
+    def _send_small(self, directory: str, transfer: Transfer, files: Sequence[Entry], most: int) -> None:
+        """Send small files, over as many connections as nobody else waits for, at most ``most``."""
+        rotation = Rotation()
+        left = deque(Share(part, transfer) for part in shares(files, most))
 
-            def begin(entry: Entry) -> None:
-                nonlocal passing
-                if entry is not passing:  # it may be sent over another connection once more
-                    passage.go_by(entry)
-                    passing = entry
-
-            def store(connection: Connection, entry: Entry) -> None:
-                path = f"{directory}/{entry.path}"
-                mtime = transfer.time(entry) if transfer.keeps_times else None
-                content = transfer.passing
-                self._place.store(connection, path, lambda _: content(entry), entry.size, mode=entry.mode, mtime=mtime)
-                self._arrived[path] = entry.size
-
-            def store_all(connection: Connection) -> None:
-                while left:
-                    begin(left[0])
-                    store(connection, left[0])
-                    left.popleft()
-
-            while left:
+        def begin() -> Steps[None] | None:
+            if not left or len(rotation) >= most:
+                return None
+            if (connection := self._pool.spare()) is None:
+                if rotation:
+                    return None
                 try:
-                    self._do(store_all)
-                except RemoteDenied:
-                    # It may be there already: the next ones are sent as they were.
-                    entry = left.popleft()
-                    self._over(f"{directory}/{entry.path}", partial(store, entry=entry))
+                    connection = self._pool.take()
+                except RemoteError:
+                    raise
+                except TargetError as error:
+                    raise (left[0].lost or error) from error
+            return send(connection, left.popleft())
 
-    def _send_large(self, path: str, transfer: Transfer, entry: Entry) -> None:
+        def send(connection: Connection, share: Share) -> Steps[None]:
+            try:
+                with self._pool.lent(connection):
+                    while share.left and not rotation.failures:
+                        yield from self._storing(connection, directory, transfer, share.begin())
+                        share.left.popleft()
+            except RemoteLost as error:
+                if share.lost or silent(error) or self._cancelled.is_set():
+                    share.over(error)
+                    raise
+                share.lost = error
+                left.appendleft(share)
+                self._pool.expect(most)
+            except BaseException as error:
+                share.over(error)
+                raise
+            else:
+                share.over()
+
+        try:
+            rotation.run(begin)
+        except ExceptionGroup as group:
+            raise leading(group) from None
+        finally:
+            for share in left:
+                share.over()
+
+    def _storing(self, connection: Connection, directory: str, transfer: Transfer, entry: Entry) -> Steps[None]:
+        """Send one small file. There are servers that let nobody write over what is there: see `_over`."""
+        path = f"{directory}/{entry.path}"
+        mtime = transfer.time(entry) if transfer.keeps_times else None
+
+        def store() -> Steps[bool]:
+            return self._place.storing(
+                connection, path, lambda _: transfer.passing(entry), entry.size, mode=entry.mode, mtime=mtime
+            )
+
+        try:
+            yield from store()
+        except RemoteDenied:
+            there = self._place.look(connection, path)
+            if there is None or there.kind is not Kind.FILE:
+                raise
+            (reply,) = connection.ask(self._place.command("DELE", path))
+            if not reply.good:
+                raise self._place.explained(connection, reply, path) from None
+            yield from store()
+        self._arrived[path] = entry.size
+
+    def _send_large(self, directory: str, transfer: Transfer, entry: Entry) -> None:
         """Send one file, of which a beginning may be there."""
+        with transfer.step(entry):
+            self._send_alone(f"{directory}/{entry.path}", transfer, entry)
+
+    def _send_alone(self, path: str, transfer: Transfer, entry: Entry) -> None:
         mtime = transfer.time(entry) if transfer.keeps_times else None
         resumes, resumed = True, False
 
@@ -311,8 +351,10 @@ class FtpRemote(Primitives):
                 return transfer.rest(entry, start) if start else transfer.content(entry)
 
             nonlocal resumed
-            store = self._place.store
-            resumed = store(connection, path, content, entry.size, mode=entry.mode, mtime=mtime, resume=resumes)
+            storing = self._place.storing
+            resumed = through(
+                storing(connection, path, content, entry.size, mode=entry.mode, mtime=mtime, resume=resumes)
+            )
 
         self._over(path, store)
         if resumed and not self._right(path, transfer, entry):
@@ -421,6 +463,31 @@ class FtpRemote(Primitives):
                 self.remove(aside)
 
 
+class Share:
+    """Small files that are sent one after the other; those ``left`` are still to be sent.
+
+    ``lost`` is how a connection ended over which they were sent.
+    """
+
+    def __init__(self, files: Sequence[Entry], transfer: Transfer) -> None:
+        self.left = deque(files)
+        self.lost: RemoteLost | None = None
+        self._passage = transfer.passage()
+        self._passing: Entry | None = None
+
+    def begin(self) -> Entry:
+        """The next file, which is under way from now on."""
+        entry = self.left[0]
+        if entry is not self._passing:  # it may be sent over another connection once more
+            self._passage.go_by(entry)
+            self._passing = entry
+        return entry
+
+    def over(self, error: BaseException | None = None) -> None:
+        """No more of them are sent; ``error`` is why the last one was not."""
+        self._passage.__exit__(type(error) if error else None, error, None)
+
+
 @contextmanager
 def told(operation: Operation, reported: Callable[[Step], AbstractContextManager[None]]) -> Iterator[None]:
     """Report the step of an operation, and say which it was with an error."""
@@ -444,18 +511,15 @@ def depth(path: str) -> int:
 
 
 def shares(files: Sequence[Entry], workers: int) -> Iterator[Sequence[Entry]]:
-    """``files`` in parts that are sent one after the other: each large one alone, small ones several together.
+    """Small ``files`` in parts that are sent one after the other.
 
     The parts become smaller, so that the workers are through at the same time; and no part is so large that who waits
     for a connection does not get one soon.
     """
-    large = [entry for entry in files if entry.size > SMALL]
-    yield from ([entry] for entry in large)
-    small = [entry for entry in files if entry.size <= SMALL]
     at = 0
-    while at < len(small):
-        count = max(1, min(SHARE, (len(small) - at) // (workers * 2)))
-        yield small[at : at + count]
+    while at < len(files):
+        count = max(1, min(SHARE, (len(files) - at) // (workers * 2)))
+        yield files[at : at + count]
         at += count
 
 

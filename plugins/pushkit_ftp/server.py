@@ -14,12 +14,12 @@ from pushkit_ftp.options import FtpOptions, one_line, parse_host
 from pushkit_ftp.replies import Reply
 
 #: Seconds from which on an answer takes long, and how many connections there are to a server near by, or far away.
-FAR, NEARBY, FARAWAY = 0.005, 2, 16
+FAR, NEARBY, FARAWAY = 0.005, 3, 16
 #: Codes of a server that does not know a command, or not for this user.
 UNKNOWN = {500, 501, 502, 503, 504}
 
 
-class Server(Struct):
+class Server(Struct, dict=True):
     """One server, shared by all connections to it.
 
     ``warn`` tells a person something. What is learned: the ``features`` it names (RFC 2389), in capitals, with
