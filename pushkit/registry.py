@@ -83,7 +83,7 @@ def names(group: str) -> Sequence[Plugin]:
 
 def strategy(name: str) -> type[Strategy[Any]]:
     """The strategy's class. Raises `PluginError` when it is unknown, ambiguous or broken."""
-    from pushkit.strategy import Strategy  # noqa: PLC0415  (pydantic, only for those who need it)
+    from pushkit.strategy import Strategy  # noqa: PLC0415  (only for those who need it)
 
     result: type[Strategy[Any]] = _result("strategies", name, "pushkit_strategy", _no_subclass(Strategy, name))
     return result
@@ -91,7 +91,7 @@ def strategy(name: str) -> type[Strategy[Any]]:
 
 def observer(name: str) -> type[Observer[Any]]:
     """The observer's class. Raises `PluginError` when it is unknown, ambiguous or broken."""
-    from pushkit.observer import Observer  # noqa: PLC0415  (pydantic, only for those who need it)
+    from pushkit.observer import Observer  # noqa: PLC0415  (only for those who need it)
 
     result: type[Observer[Any]] = _result("observers", name, "pushkit_observer", _no_subclass(Observer, name))
     return result
@@ -102,7 +102,7 @@ def explained(group: str, name: str) -> type[Any]:
 
     A push does without: schemas of many options take as long as all else that is loaded. Raises `PluginError`.
     """
-    from pushkit.options import without_schema  # noqa: PLC0415  (pydantic, only for those who need it)
+    from pushkit.options import without_schema  # noqa: PLC0415  (only for those who need it)
 
     kind: type[Any] = strategy(name) if group == "strategies" else observer(name)
     if field := without_schema(kind.Options):
@@ -134,7 +134,7 @@ def traffic(name: str) -> Traffic:
 
 def store(name: str) -> type[Store[Any]]:
     """The store's class. Raises `PluginError` when it is unknown, ambiguous or broken."""
-    from pushkit.store import Store  # noqa: PLC0415  (pydantic, only for those who need it)
+    from pushkit.store import Store  # noqa: PLC0415  (only for those who need it)
 
     result: type[Store[Any]] = _result("stores", name, "pushkit_store", _no_subclass(Store, name))
     return result
@@ -292,7 +292,7 @@ def _guarded(plugin: Plugin, what: str, act: Callable[[], Any]) -> Any:
 
 def _no_subclass(base: type, name: str) -> Callable[[Any], str]:
     """A check that a plugin gives a complete subclass of ``base`` that is called ``name``."""
-    from pushkit.options import Options  # noqa: PLC0415  (pydantic, only for those who need it)
+    from pushkit.options import Options  # noqa: PLC0415  (only for those who need it)
 
     def check(result: Any) -> str:
         if not (isinstance(result, type) and issubclass(result, base)):

@@ -54,7 +54,8 @@ def event_page() -> str:
         "# Events",
         (
             "What observers and reporters hear of, each a frozen `msgspec.Struct` of `pushkit`. Every event has "
-            "`target`, the name of the target it happened on. With `--json`, [a line](../json.md) has the name in brackets."
+            "`target`, the name of the target it happened on. With `--json`, [a line](../json.md) has the name in "
+            "brackets."
         ),
     ]
     for kind in kinds():

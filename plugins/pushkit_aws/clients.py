@@ -131,7 +131,7 @@ class Clients:
         )
         if self._session is None:
             keys = {
-                name: value.get_secret_value()
+                name: value.reveal()
                 for name, value in (
                     ("aws_secret_access_key", options.secret_access_key),
                     ("aws_session_token", options.session_token),

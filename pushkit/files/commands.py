@@ -12,11 +12,10 @@ from msgspec import Struct, field
 from pushkit.errors import PushFailed, PushRefused, TimedOut
 from pushkit.model import Action, Step
 from pushkit.process import Command
+from pushkit.secret import Secret
 from pushkit.strategy import Run
 
 if TYPE_CHECKING:
-    from pydantic import SecretStr
-
     from pushkit.files.remote import Remote
 
 When = Literal["before_switch", "after_switch"]
@@ -35,7 +34,7 @@ class Commands(Struct, frozen=True):
     before: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
     timeout: float = 300.0
-    environment: Mapping[str, SecretStr] = field(default_factory=dict)
+    environment: Mapping[str, Secret] = field(default_factory=dict)
 
     @property
     def trips(self) -> int:
@@ -63,7 +62,7 @@ class Commands(Struct, frozen=True):
         """
         path = f"{remote.root}/{directory}"
         release = directory.rpartition("/")[2]
-        environment = {name: value.get_secret_value() for name, value in self.environment.items()} | {
+        environment = {name: value.reveal() for name, value in self.environment.items()} | {
             "PUSH_TARGET": run.target.name,
             "PUSH_RELEASE": release,
             "PUSH_RELEASE_PATH": path,

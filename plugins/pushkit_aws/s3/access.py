@@ -110,8 +110,8 @@ def _base(options: S3Options, region: str) -> str:
 def _keys(options: S3Options, environment: Mapping[str, str], stored: Mapping[str, str]) -> Keys | None:
     """The first of where boto3 looks: what the target says, the environment, the file of credentials."""
     if options.access_key_id and options.secret_access_key:
-        token = options.session_token.get_secret_value() if options.session_token else ""
-        return Keys(options.access_key_id, options.secret_access_key.get_secret_value(), token)
+        token = options.session_token.reveal() if options.session_token else ""
+        return Keys(options.access_key_id, options.secret_access_key.reveal(), token)
     pair = [environment.get(name, "") for name in NAMES.values()]
     token = environment.get(TOKEN, "")
     if not any(pair):

@@ -133,7 +133,7 @@ class TaskStrategy(GroupStrategy):
             spec = load(snapshot.read(entry), options.appspec, "ecs")
             given = {each.event: each for each in spec.functions}
             return replace(spec, functions=tuple((given | functions).values()))
-        if "appspec" in options.model_fields_set:
+        if options.is_set("appspec"):
             raise PushRefused(f"there is no {options.appspec} in what is pushed", hint="see what travels: push files")
         ports = [
             (container, port)
