@@ -284,11 +284,9 @@ class Connection(Login):
             data = data.accept()[0]
             data.settimeout(self._options.timeout)
             data = self._wrapped(data) if self._tls else data
-        elif self._tls:
-            yield Wait(data, self._options.timeout)
         if isinstance(data, ssl.SSLSocket):
             try:
-                data.do_handshake()
+                yield from shaking_hands(data, self._options.timeout)
                 check(data, self._options, self.server.where)
             except BaseException:
                 data.close()
@@ -328,6 +326,18 @@ def connecting(address: tuple[Any, ...], family: socket.AddressFamily, timeout: 
         sock.close()
         raise
     return sock
+
+
+def shaking_hands(sock: ssl.SSLSocket, timeout: float) -> Steps[None]:
+    """Carry out the rest of a handshake, the answer to which may be there."""
+    try:
+        sock.settimeout(0)
+        sock.do_handshake()
+    except ssl.SSLWantReadError:
+        yield Wait(sock, timeout)
+        sock.settimeout(timeout)
+        sock.do_handshake()
+    sock.settimeout(timeout)
 
 
 def sending(sock: socket.socket, piece: bytes, timeout: float) -> Steps[None]:

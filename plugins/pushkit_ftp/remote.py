@@ -271,6 +271,7 @@ class FtpRemote(Primitives):
 
     def _send_small(self, directory: str, transfer: Transfer, files: Sequence[Entry], most: int) -> None:
         """Send small files, over as many connections as nobody else waits for, at most ``most``."""
+        self._pool.expect(most)
         rotation = Rotation()
         left = deque(Share(part, transfer) for part in shares(files, most))
 

@@ -37,10 +37,11 @@ from pushkit.testing import (
 )
 from pushkit.testing.given import Given, lying
 from pushkit.testing.plugin import require
-from pushkit_ftp.connection import Connection, connected
+from pushkit_ftp.connection import Connection, connecting
 from pushkit_ftp.digest import Digest, offered
 from pushkit_ftp.handshake import shake_hands, wanted_group
 from pushkit_ftp.replies import Reply
+from pushkit_ftp.steps import Steps
 
 
 @contextmanager
@@ -285,7 +286,7 @@ def test_a_server_far_away_gets_more_connections_and_no_more_than_are_allowed(py
     with remote_on(pyftpd_server) as near:
         assert near.server.round_trip > 0
         near.server.round_trip = 0.004  # whatever else this machine does
-        assert near.server.connections == 2
+        assert near.server.connections == 3
     with FaultProxy((pyftpd_server.host, pyftpd_server.port), delay=0.01) as far:
         with remote_on(pyftpd_server, port=far.port) as remote:
             assert remote.server.round_trip >= 0.01
@@ -358,10 +359,10 @@ class Cut:
         self._server = server
         self._fault = fault
         self._after = after
-        self._connect = connected
+        self._connect = connecting
         self._relays: list[FaultProxy] = []
 
-    def __call__(self, address: tuple[str, int], family: socket.AddressFamily, timeout: float) -> socket.socket:
+    def __call__(self, address: tuple[str, int], family: socket.AddressFamily, timeout: float) -> Steps[socket.socket]:
         if not self.left:
             return self._connect(address, family, timeout)
         self.left -= 1
@@ -388,11 +389,11 @@ def test_a_data_connection_that_ends_in_the_middle_is_no_success(
         remote_on(server, directory.path, timeout=5) as remote,
     ):
         once, always = (Cut(server, fault, 50_000, count) for count in (1, 100))
-        monkeypatch.setattr("pushkit_ftp.connection.connected", once)
+        monkeypatch.setattr("pushkit_ftp.connection.connecting", once)
         remote.write("file", [b"x" * 200_000], 0o644)
         assert (directory.local / "file").stat().st_size == 200_000, "it is sent again"
         assert once.left == 0
-        monkeypatch.setattr("pushkit_ftp.connection.connected", always)
+        monkeypatch.setattr("pushkit_ftp.connection.connecting", always)
         with pytest.raises(RemoteError):
             remote.write("other", [b"x" * 200_000], 0o644)
         for cut in (once, always):
@@ -481,15 +482,15 @@ def test_a_large_file_goes_on_where_the_line_was_cut(
         remote.make_directory("tree", 0o755)
         # All that was sent before arrives: of what is reset nobody knows how much the server had read.
         cut = Cut(server, Fault.CLOSE, 2 << 20, 1)
-        monkeypatch.setattr("pushkit_ftp.connection.connected", cut)
+        monkeypatch.setattr("pushkit_ftp.connection.connecting", cut)
         starts: list[int] = []
-        store = Connection.store
+        storing = Connection.storing
 
-        def noted(connection: Connection, *arguments: Any) -> list[Reply]:
+        def noted(connection: Connection, *arguments: Any) -> Steps[list[Reply]]:
             starts.append(arguments[4])
-            return store(connection, *arguments)
+            return storing(connection, *arguments)
 
-        monkeypatch.setattr(Connection, "store", noted)
+        monkeypatch.setattr(Connection, "storing", noted)
         remote.put("tree", given)
         cut.stop()
         assert cut.left == 0
