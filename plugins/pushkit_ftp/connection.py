@@ -50,6 +50,7 @@ class Connection(Login):
     def __init__(self, server: Server) -> None:
         super().__init__(server)
         self._port: tuple[int, float] | None = None
+        self._data: socket.socket | None = None
         self._session: ssl.SSLSession | None = None
         self._since = time.monotonic()
 
@@ -57,6 +58,16 @@ class Connection(Login):
     def stale(self) -> bool:
         """Whether it is of no use any more, though it may have been when it was used last."""
         return super().stale or (self._tls and time.monotonic() - self._since > OLD)
+
+    def cut(self) -> None:
+        """End it while another thread uses it, which is told that, and hangs up.
+
+        What is closed in the hands of another may be something else by the time at which that one reads it.
+        """
+        for sock in (self.sock, self._data):
+            if sock:
+                with suppress(OSError):
+                    socket.socket.shutdown(sock, socket.SHUT_RDWR)  # an SSLSocket would forget that it is one
 
     # Data.
 
@@ -193,6 +204,7 @@ class Connection(Login):
         the server says otherwise is heard later.
         """
         with closing(dialled) as data, self.speaking():
+            self._data = data
             data.settimeout(self._options.timeout)
             if content is not None:
                 with suppress(OSError):
@@ -204,6 +216,7 @@ class Connection(Login):
                 return
             # Now: one that the server has cut since cannot be wrapped.
             with self._wrapped(data) as sock:
+                self._data = sock
                 self.send(commands)
                 sock.settimeout(0)
                 with suppress(OSError):  # it waits for the server; if it failed, that shows when it goes on
@@ -281,9 +294,9 @@ class Connection(Login):
     def _accepting(self, data: socket.socket) -> Steps[socket.socket]:
         """The data connection once the server has taken it up."""
         if self._options.mode == "active":
-            data = data.accept()[0]
+            data = self._data = data.accept()[0]
             data.settimeout(self._options.timeout)
-            data = self._wrapped(data) if self._tls else data
+            data = self._data = self._wrapped(data) if self._tls else data
         if isinstance(data, ssl.SSLSocket):
             try:
                 yield from shaking_hands(data, self._options.timeout)

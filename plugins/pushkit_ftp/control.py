@@ -19,8 +19,8 @@ from pushkit_ftp.steps import Steps, Wait
 AHEAD = 32
 #: The most that is sent in one record of TLS, in bytes.
 RECORD = 1000
-#: The most that a line of an answer may have, in bytes, and what is taken of them at once.
-LINE, PIECE = 64 * 1024, 16 * 1024
+#: The most that a line of an answer may have, in bytes, and all of its lines; and what is taken of them at once.
+LINE, LINES, PIECE = 64 * 1024, 1024 * 1024, 16 * 1024
 #: The digits that an answer begins with.
 CODE = re.compile(r"[1-5]\d\d(?:[ -]|$)")
 #: The last line of an answer, or one of its others that looks like it.
@@ -95,7 +95,7 @@ class Control:
     def expecting(self, count: int) -> Steps[None]:
         """Until about so many answers are there, or all that there will be; `answer` waits for what is missing."""
         assert self.sock
-        while len(LAST.findall(self._heard)) < count:
+        while len(self._heard) < LINE and len(LAST.findall(self._heard)) < count:
             yield Wait(self.sock, self.server.options.timeout)
             if not self._hear():
                 return
@@ -105,9 +105,12 @@ class Control:
         line = self._line()
         if line[3:4] != "-" or not line[:3].isdigit():
             return line
-        lines = [line]
+        lines, size = [line], 0
         while lines[-1][:3] != line[:3] or lines[-1][3:4] == "-":
             lines.append(self._line())
+            size += len(lines[-1]) + 1
+            if size > LINES:
+                raise RemoteLost(f"{self.server.where}: the server gives an answer without an end")
         return "\n".join(lines)
 
     def _line(self) -> str:

@@ -211,19 +211,36 @@ class Primitives(Remote):
             for item in items:
                 work(item)
             return
+        failed = threading.Event()
+
+        def one(item: T) -> None:
+            if not failed.is_set():  # each would wait as long for a server that is silent
+                try:
+                    work(item)
+                except BaseException:
+                    failed.set()
+                    raise
+
         with ThreadPoolExecutor(self._worth(len(items)), thread_name_prefix="ftp") as threads:
-            done = [threads.submit(work, item) for item in items]
+            done = [threads.submit(one, item) for item in items]
         errors = [error for each in done if isinstance(error := each.exception(), Exception)]
         if errors:
             raise leading(ExceptionGroup("", errors))
 
 
 def leading(group: ExceptionGroup[Exception]) -> Exception:
-    """Of several failures, where all are the remote's, the one that says most; else all of them."""
-    errors = [error for error in group.exceptions if isinstance(error, RemoteError)]
+    """Of several failures, where all are the target's, the one that says most; else all of them."""
+    errors = [error for error in group.exceptions if isinstance(error, TargetError)]
     if len(errors) < len(group.exceptions):
         return group if len(group.exceptions) > 1 else group.exceptions[0]
-    return next((error for error in errors if not isinstance(error, RemoteLost)), errors[0])
+    return min(errors, key=says_little)
+
+
+def says_little(error: TargetError) -> int:
+    """How little an error says of what went wrong: that a connection was lost says less than why, and more than that
+    there was no other.
+    """
+    return 2 if not isinstance(error, RemoteError) else int(isinstance(error, RemoteLost))
 
 
 def absolute(path: str, home: str) -> str:

@@ -6,6 +6,7 @@ import select
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 
 from pushkit.files import RemoteLost
 from pushkit_ftp.steps import Steps, Wait
@@ -40,7 +41,7 @@ class Rotation:
             self._find_ready()
             ready, self._ready = self._ready, []
             for steps in ready:
-                self._go_on(steps, lambda steps=steps: next(steps))
+                self._go_on(steps, partial(next, steps))
         if self.failures:
             raise ExceptionGroup(f"{len(self.failures)} failed", self.failures)
 
@@ -72,7 +73,7 @@ class Rotation:
             now = time.monotonic()
             for number in [number for number, (_, _, end) in self._waiting.items() if end <= now]:
                 steps, _, _ = self._take(number)
-                self._go_on(steps, lambda steps=steps: steps.throw(TimeoutError("timed out")))
+                self._go_on(steps, partial(steps.throw, TimeoutError("timed out")))
 
     def _take(self, number: int) -> tuple[Steps[None], Wait, float]:
         self._poll.unregister(number)

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -418,6 +418,110 @@ def test_a_control_connection_that_breaks_is_made_anew_for_what_may_be_done_twic
             with pytest.raises(PushkitError) as caught:
                 remote.stat("dir")
             assert caught.value.exit_code == 7
+
+
+# Nobody waits for ever
+
+
+def test_who_uses_a_connection_or_waits_for_one_is_told_when_push_hangs_up(
+    pyftpd_server: FtpServer, fault_proxy: Callable[[str, int], FaultProxy]
+) -> None:
+    proxy = fault_proxy(pyftpd_server.host, pyftpd_server.port)
+    told: list[RemoteLost] = []
+
+    def ask() -> None:
+        try:
+            remote.stat("nothing")
+        except RemoteLost as error:
+            told.append(error)
+
+    with remote_on(pyftpd_server, port=proxy.port, connections=1) as remote:
+        proxy.cut(Fault.SILENCE)
+        threads = [threading.Thread(target=ask, daemon=True) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        deadline = time.monotonic() + 20
+        while len(remote._pool._waiting) < 2 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        start = time.monotonic()
+        remote.close()
+        for thread in threads:
+            thread.join(20)
+        proxy.heal()
+    assert len(told) == 3, "an answer may take 60 seconds"
+    assert time.monotonic() - start < 20
+
+
+@pytest.mark.parametrize("kind", ["vsftpd", "pyftpd"])
+def test_a_silent_server_is_waited_for_once_and_not_for_each_file_or_directory(
+    kind: str, request: pytest.FixtureRequest, fault_proxy: Callable[[str, int], FaultProxy]
+) -> None:
+    server: FtpServer = request.getfixturevalue(f"{kind}_server")
+    proxy = fault_proxy(server.host, server.port)
+    given = Given()
+    for number in range(200):
+        given.file(f"file {number}", bytes(number))
+    patience = {"timeout": 2, "connect_timeout": 2}
+    with (
+        server.new_directory() as directory,
+        remote_on(server, directory.path, port=proxy.port, connections=4, **patience) as remote,
+    ):
+        remote.put("", given)
+        proxy.heal()
+        remote.put("", given)
+        proxy.cut(Fault.SILENCE, proxy.carried[Way.UP] // 2)
+        start = time.monotonic()
+        with pytest.raises(RemoteLost, match="no answer in time"):
+            remote.put("", given)
+        proxy.heal()
+        remote.renew()
+        proxy.cut(Fault.SILENCE)
+        with pytest.raises(TargetError):
+            remote.kinds([f"{number}/file" for number in range(100)])
+        seconds = time.monotonic() - start
+        proxy.heal()
+    # One after the other they would take a hundred times as long as one.
+    assert seconds < 60
+
+
+def test_small_files_go_on_over_another_connection_when_one_is_cut(
+    vsftpd_server: FtpServer, fault_proxy: Callable[[str, int], FaultProxy]
+) -> None:
+    proxy = fault_proxy(vsftpd_server.host, vsftpd_server.port)
+    given = Given()
+    for number in range(100):
+        given.file(f"{number}", bytes(number * 400))
+    with (
+        vsftpd_server.new_directory() as directory,
+        remote_on(vsftpd_server, directory.path, port=proxy.port, connections=3) as remote,
+    ):
+        remote.put("", given)
+        proxy.heal()
+        remote.put("", given)
+        given.finished.clear()
+        proxy.cut(Fault.RESET, proxy.carried[Way.UP] // 2, once=True)
+        remote.put("", given)
+        assert proxy.broken.is_set()
+        assert {path.name: path.stat().st_size for path in directory.local.iterdir()} == {
+            str(number): number * 400 for number in range(100)
+        }
+        assert sorted(given.finished) == sorted(str(number) for number in range(100))
+        assert given.failed == []
+
+
+def test_an_answer_without_an_end_is_not_listened_to_for_ever() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(1) as pool:
+
+        def babble() -> None:
+            sock, _ = listener.accept()
+            with sock, suppress(OSError):
+                while True:
+                    sock.sendall(b"220-" + b"x" * 60 + b"\r\n")
+
+        pool.submit(babble)
+        server = PlainServer(listener.getsockname()[1])
+        with pytest.raises(TargetError, match="without an end"), remote_on(server):  # type: ignore[arg-type]
+            pass
 
 
 def test_nothing_stays_of_a_connection(pyftpd_server: FtpServer) -> None:
