@@ -103,6 +103,23 @@ class Place:
         lines = [self.server.named(line.rstrip("\r")) for line in content.decode("latin-1").split("\n")]
         return fact_stats(lines) if facts else list_stats(lines, full)
 
+    def listing(self, path: str) -> Sequence[str]:
+        """The commands in whose answers a directory's content is, for a server that `Server.states` it.
+
+        None of it comes over a data connection, and many are asked at once. But who may write into the directory can
+        give a file a name with line breaks in it, which makes one answer look like several: it is only for push's own.
+        """
+        return self.command("CWD", path), "STAT -a"
+
+    def listed(self, answers: Sequence[Reply], path: str) -> Sequence[Stat] | None:
+        """What the answers to `listing` tell; None where they do not. Raises `RemoteMissing`."""
+        entered, told = answers
+        if entered.code == 550:
+            raise error_of(entered, self.full(path), RemoteMissing)
+        if not (entered.good and told.code == 213 and len(told.lines) > 1):
+            return None
+        return list_stats([self.server.named(line) for line in told.lines[1:-1]], self.full(path))
+
     def enters(self, connection: Connection, path: str) -> bool:
         """Whether there is a directory that this user may enter."""
         return connection.ask(self.command("CWD", path))[0].good

@@ -28,6 +28,8 @@ from pushkit_ftp.steps import through
 T = TypeVar("T")
 #: A connection more is worth its login from so many exchanges on; so many bytes of a file count for one.
 WORTH, EXCHANGE = 8, 256 * 1024
+#: How many are opened at once to a server far away: to look at what is there takes some dozens of exchanges.
+LOOKING = 4
 
 
 class Primitives(Remote):
@@ -40,12 +42,16 @@ class Primitives(Remote):
         with self._pool.one():
             # Who logs in learns where.
             self.root = absolute(server.options.path, server.home)
+        if server.is_far:
+            self._pool.expect(LOOKING)
         self.capabilities = Capabilities(resumes=server.can_resume, digests=self._tells)
         self._place = Place(server, self.root)
         #: Of the files that were sent, the sizes that the server then gave for them.
         self._arrived: dict[str, int] = {}
         #: The directories that were made over this connection and not renamed, which nothing else can be.
         self._made: set[str] = set()
+        #: The directories right below the root in which nobody but push keeps anything.
+        self._own: set[str] = set()
 
     @property
     def _tells(self) -> bool:

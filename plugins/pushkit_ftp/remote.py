@@ -27,6 +27,7 @@ from pushkit.files import (
     RemoveDirectory,
     Rename,
     SetMode,
+    Stat,
     Transfer,
     Write,
     pieces,
@@ -63,7 +64,8 @@ class FtpRemote(Primitives):
 
         There is nothing ``pointed`` without symlinks.
         """
-        look = Look(self, self._each)
+        self._own |= {path.partition("/")[0] for path in trees} - {""}
+        look = Look(self, self._lists)
         for path in (*looked, *listed, *trees):
             look.at(path)
         for path in listed:
@@ -81,6 +83,29 @@ class FtpRemote(Primitives):
             look.date(dict(zip(files, self._do(lambda connection: connection.ask(*commands)), strict=True)))
         gone = set(files) - contents.keys()
         return {path: Found(stat, contents.get(path, b"")) for path, stat in look.found.items() if path not in gone}
+
+    def _lists(self, directories: Sequence[str]) -> dict[str, Sequence[Stat]]:
+        """What directories hold, of those that are there: push's own in one go where the server answers so."""
+        found: dict[str, Sequence[Stat]] = {}
+        own = [path for path in directories if path.partition("/")[0] in self._own] if self.server.states else []
+        left = [path for path in directories if path not in own]
+        for batch in batches(own):
+            answers = self._answers([self._place.listing(path) for path in batch], again=True)
+            for path, answer in zip(batch, answers, strict=True):
+                with suppress(RemoteMissing):
+                    listed = self._place.listed(answer, path)
+                    if listed is None:
+                        self.server.tells = False
+                        left.append(path)
+                    else:
+                        found[path] = listed
+
+        def one(path: str) -> None:
+            with suppress(RemoteMissing):
+                found[path] = self.list(path)
+
+        self._each(left, one)
+        return found
 
     def kinds(self, paths: Sequence[str]) -> dict[str, Kind | None]:
         """What lies at ``paths``: each directory above them is listed once, several at a time."""
@@ -248,6 +273,7 @@ class FtpRemote(Primitives):
         waiting = dict(wanted)
 
         def made(path: str) -> None:
+            self._made.add(path)
             if waiting.pop(path, None) is not None:
                 with transfer.step(below[path]):
                     pass
@@ -379,29 +405,30 @@ class FtpRemote(Primitives):
 
     def remove_tree(self, path: str) -> None:
         """Remove what is there, and all in it."""
-        if path not in self._made:
-            stat = self.stat(path)
-            if stat is None:
+        if path in self._made:
+            if self._removed([each for each in self._made if within(each, path)]):
                 return
-            if stat.kind is not Kind.DIRECTORY:
-                self.remove(path)
-                return
+        elif (stat := self.stat(path)) is None:
+            return
+        elif stat.kind is not Kind.DIRECTORY:
+            self.remove(path)
+            return
         directories, files = [path], []
-        for directory in directories:  # grows as it goes: a tree may be deeper than Python's stack
-            try:
-                children = self.list(directory)
-            except RemoteMissing:
-                if directory == path:
-                    return
-                raise
-            for child in children:
-                below = f"{directory}/{safe_name(child.name)}"
-                if child.kind is Kind.DIRECTORY:
-                    if child.mode & 0o700 != 0o700:
-                        self.set_mode(below, 0o700)
-                    directories.append(below)
-                else:
-                    files.append(below)
+        level = [path]
+        while level:  # a tree may be deeper than Python's stack
+            listed, level = self._lists(level), []
+            if path not in listed and directories == [path]:
+                return
+            for directory, children in listed.items():
+                for child in children:
+                    below = f"{directory}/{safe_name(child.name)}"
+                    if child.kind is Kind.DIRECTORY:
+                        if child.mode & 0o700 != 0o700:
+                            self.set_mode(below, 0o700)
+                        level.append(below)
+                    else:
+                        files.append(below)
+            directories += level
         verbs = [*(("DELE", each) for each in files), *(("RMD", each) for each in reversed(directories))]
         commands = [self._place.command(*each) for each in verbs]
         replies = self._do(lambda connection: connection.ask(*commands))
@@ -409,10 +436,22 @@ class FtpRemote(Primitives):
             with suppress(RemoteMissing):  # somebody else was at it as well
                 self._check(reply, each)
 
+    def _removed(self, made: Sequence[str]) -> bool:
+        """Whether directories that this push has made are gone, since nothing was left in any."""
+        deepest = sorted(made, key=depth, reverse=True)
+        replies = self._do(lambda connection: connection.ask(*(self._place.command("RMD", each) for each in deepest)))
+        self._made.difference_update(made)
+        return all(reply.good for reply in replies)
+
     def rename(self, old: str, new: str) -> None:
         """As any remote; what was made lies elsewhere now."""
-        self._made.discard(old)
+        self._forget(old)
         super().rename(old, new)
+
+    def _forget(self, old: str) -> None:
+        """What was made at ``old`` and below lies elsewhere now."""
+        if old in self._made:
+            self._made.difference_update([each for each in self._made if within(each, old)])
 
     def _perform_batch(
         self, batch: Sequence[Independent], reported: Callable[[Step], AbstractContextManager[None]]
@@ -436,7 +475,7 @@ class FtpRemote(Primitives):
     def _commands(self, operation: Independent) -> Sequence[str]:
         match operation:
             case Rename(old, new):
-                self._made.discard(old)
+                self._forget(old)
                 return self._place.command("RNFR", old), self._place.command("RNTO", new)
             case Remove(path):
                 return (self._place.command("DELE", path),)
@@ -509,6 +548,11 @@ def about(operation: Operation) -> Iterator[None]:
 def depth(path: str) -> int:
     """How many directories lead to ``path``, the root's own being one more than none."""
     return path.count("/") + bool(path)
+
+
+def within(path: str, directory: str) -> bool:
+    """Whether a path is a directory, or lies below it."""
+    return path == directory or path.startswith(f"{directory}/")
 
 
 def shares(files: Sequence[Entry], workers: int) -> Iterator[Sequence[Entry]]:
