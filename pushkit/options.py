@@ -161,7 +161,7 @@ def schema_of(options: type[Options], template: str = DEFINITION) -> dict[str, A
             f"{options.__module__} has an option that nothing can explain, {field}",
             hint="this is for its authors: push plugins --check",
         )
-    return _schema(options, template)
+    return dict(_schema(options, template))
 
 
 @cache

@@ -29,14 +29,7 @@ LASTS, RENEWED = 3600, 900
 
 
 #: What stands in the Pushfile: the options are those of a plugin, which is not known before.
-STORE = Meta(
-    extra_json_schema={
-        "anyOf": [
-            {"type": "string"},
-            {"type": "object", "properties": {"url": {"type": "string"}}, "required": ["url"]},
-        ]
-    }
-)
+STORE = Meta(extra_json_schema={"anyOf": [{"type": "string"}, {"type": "object", "required": ["url"]}]})
 
 
 class StoreOptions(Options):
