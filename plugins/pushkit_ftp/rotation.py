@@ -71,9 +71,11 @@ class Rotation:
         self._ready += [self._take(number)[0] for number in tuple(self._waiting) if number in found]
         if not found and left <= 0:
             now = time.monotonic()
-            for number in [number for number, (_, _, end) in self._waiting.items() if end <= now]:
-                steps, _, _ = self._take(number)
-                self._go_on(steps, partial(steps.throw, TimeoutError("timed out")))
+            late = [number for number, (_, _, end) in self._waiting.items() if end <= now]
+            for number in late:
+                if number in self._waiting:  # with the first one all may be given up
+                    steps, _, _ = self._take(number)
+                    self._go_on(steps, partial(steps.throw, TimeoutError("timed out")))
 
     def _take(self, number: int) -> tuple[Steps[None], Wait, float]:
         self._poll.unregister(number)

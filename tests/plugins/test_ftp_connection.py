@@ -143,7 +143,7 @@ def test_a_server_that_wants_keys_of_another_group_is_asked_for_them_once(
     with (
         FaultProxy((vsftpd_server.host, vsftpd_server.port), delay=0.02) as far,
         vsftpd_server.new_directory() as directory,
-        remote_on(vsftpd_server, directory.path, port=far.port) as remote,
+        remote_on(vsftpd_server, directory.path, port=far.port, connections=1) as remote,
     ):
         remote.renew()
         remote.write("file", [b"x"], 0o644)
@@ -461,7 +461,7 @@ def test_a_silent_server_is_waited_for_once_and_not_for_each_file_or_directory(
     given = Given()
     for number in range(200):
         given.file(f"file {number}", bytes(number))
-    patience = {"timeout": 2, "connect_timeout": 2}
+    patience: dict[str, Any] = {"timeout": 2, "connect_timeout": 2}
     with (
         server.new_directory() as directory,
         remote_on(server, directory.path, port=proxy.port, connections=4, **patience) as remote,
