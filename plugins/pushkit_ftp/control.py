@@ -20,6 +20,8 @@ AHEAD = 32
 RECORD = 1000
 #: The most that a line of an answer may have, in bytes, and what is taken of them at once.
 LINE, PIECE = 64 * 1024, 16 * 1024
+#: The most lines that an answer may have.
+LINES = 1000
 #: The digits that an answer begins with.
 CODE = re.compile(r"[1-5]\d\d(?:[ -]|$)")
 
@@ -96,6 +98,8 @@ class Control:
             return line
         lines = [line]
         while lines[-1][:3] != line[:3] or lines[-1][3:4] == "-":
+            if len(lines) == LINES:
+                raise RemoteLost(f"{self.server.where}: the server gives an answer without an end")
             lines.append(self._line())
         return "\n".join(lines)
 

@@ -188,7 +188,7 @@ def resolved(
         jumps=ways,
         command=expanded(command, tokens),
         timeout=float(patience)
-        if patience.isdigit() and int(patience) and "connect_timeout" not in options.model_fields_set
+        if patience.isdecimal() and int(patience) and "connect_timeout" not in options.model_fields_set
         else options.connect_timeout,
         keepalive=number(found, "serveraliveinterval") or KEEPALIVE,
         hashes=one("hashknownhosts") == "yes",
@@ -226,7 +226,7 @@ def home_of(file: Path) -> Path:
 def number(found: Configuration, keyword: str) -> int:
     """The number that a keyword has, 0 where it has none."""
     value = found.get(keyword, ["0"])[0]
-    return int(value) if value.isdigit() else 0
+    return int(value) if value.isdecimal() else 0
 
 
 def expanded(text: str, tokens: dict[str, str]) -> str:
