@@ -85,7 +85,7 @@ def _list_stats(lines: Iterable[str], where: str) -> Iterator[Stat]:
             # The first line decides which it is.
             parsers = [parser]
             kind = KINDS.get(stat.S_IFMT(found.st_mode))
-            size = int(found.st_size or 0) if kind is Kind.FILE else 0
+            size = max(0, int(found.st_size or 0)) if kind is Kind.FILE else 0
             yield Stat(found._st_name, kind, found.st_mode & 0o777, size, found.st_mtime or 0.0)
             break
         else:

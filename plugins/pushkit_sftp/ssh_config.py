@@ -162,7 +162,7 @@ def read(address: Address, file: Path) -> Configuration:
             )
     except FileNotFoundError:
         return {}
-    except (OSError, paramiko.SSHException, ImportError) as error:
+    except (OSError, ValueError, paramiko.SSHException, ImportError) as error:
         raise TargetError(
             f"{file} cannot be used: {error}", hint="mend it, or install ssh, which knows more than this program does"
         ) from error

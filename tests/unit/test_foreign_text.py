@@ -10,7 +10,6 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -69,10 +68,10 @@ LOG = (
 )
 
 
-def run_in(directory: Path, **flags: object) -> Run:
+def run_in(directory: Path) -> Run:
     """What a host source gets of the world."""
     target = Target("web", "sftp")
-    made = Run(
+    return Run(
         project=Project("blog", directory / "Pushfile", directory, ".", (), "web", {"web": target}),
         target=target,
         emit=lambda event: None,
@@ -82,7 +81,6 @@ def run_in(directory: Path, **flags: object) -> Run:
         redact=Redactor(),
         environment={"PATH": "/usr/bin:/bin"},
     )
-    return replace(made, **flags) if flags else made
 
 
 @contextmanager
