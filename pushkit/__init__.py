@@ -76,10 +76,11 @@ if TYPE_CHECKING:
         Target,
     )
     from pushkit.observer import Observer
-    from pushkit.options import Options, Public
+    from pushkit.options import Options, checks, public
     from pushkit.packing import Archive, pack
     from pushkit.process import Command
     from pushkit.quotation import excerpt
+    from pushkit.secret import Secret
     from pushkit.secrets.source import Lookup, SecretSource
     from pushkit.snapshot import Snapshot
     from pushkit.strategy import (
@@ -163,9 +164,10 @@ _MODULES = {
         "Target",
     ),
     "observer": ("Observer",),
-    "options": ("Options", "Public"),
+    "options": ("Options", "checks", "public"),
     "packing": ("Archive", "pack"),
     "process": ("Command",),
+    "secret": ("Secret",),
     "secrets.source": ("Lookup", "SecretSource"),
     "snapshot": ("Snapshot",),
     "strategy": (
@@ -221,7 +223,6 @@ __all__ = [
     "Preparable",
     "Problem",
     "Project",
-    "Public",
     "PushFailed",
     "PushFinished",
     "PushRefused",
@@ -238,6 +239,7 @@ __all__ = [
     "RolledBack",
     "Run",
     "ScriptFailed",
+    "Secret",
     "SecretError",
     "SecretSource",
     "Severity",
@@ -260,12 +262,14 @@ __all__ = [
     "Verifiable",
     "Warned",
     "__version__",
+    "checks",
     "command_options",
     "command_run",
     "command_target",
     "excerpt",
     "hookimpl",
     "pack",
+    "public",
 ]
 
 

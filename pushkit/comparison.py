@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from difflib import unified_diff
+
+from msgspec import Struct
 
 from pushkit.errors import TargetError
 from pushkit.model import Action, Entry, Kind, Step
@@ -24,8 +25,7 @@ SECRET_NAME = re.compile(
 SECRET_TEXT = re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY").search
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Struct, frozen=True):
     """One path that differs. ``text`` is a unified diff of it, a line each; ``note`` says why there is none."""
 
     step: Step

@@ -1,26 +1,25 @@
-"""What happens during a push, as frozen dataclasses, and the one place that all of it passes through."""
+"""What happens during a push, as frozen structs, and the one place that all of it passes through."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Hashable, Iterator, Mapping
-from dataclasses import dataclass, fields, is_dataclass, replace
-from functools import cache
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import PurePath
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, Protocol, TypeVar
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from pushkit.model import Commit, Hold, Plan, Receipt, Release, Step
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(Struct, frozen=True):
     """The base of all events. ``target`` is the name of the target it happened on."""
 
     target: str
 
 
-@dataclass(frozen=True, slots=True)
-class SnapshotTaken(Event):
+class SnapshotTaken(Event, frozen=True):
     """The project directory is frozen. ``size`` is in bytes, ``revision`` is short."""
 
     files: int
@@ -29,15 +28,13 @@ class SnapshotTaken(Event):
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class PlanReady(Event):
+class PlanReady(Event, frozen=True):
     """The strategy said what it would do."""
 
     plan: Plan
 
 
-@dataclass(frozen=True, slots=True)
-class PushStarted(Event):
+class PushStarted(Event, frozen=True):
     """The plan is carried out by ``who``, whose turn it is: the first step begins.
 
     ``live`` is the id of the release that is live yet. ``commits`` are what is new since then, the newest first, as far
@@ -51,39 +48,34 @@ class PushStarted(Event):
     more: int
 
 
-@dataclass(frozen=True, slots=True)
-class StepStarted(Event):
+class StepStarted(Event, frozen=True):
     """A step began."""
 
     step: Step
 
 
-@dataclass(frozen=True, slots=True)
-class StepProgress(Event):
+class StepProgress(Event, frozen=True):
     """``size`` more bytes of a step have travelled."""
 
     step: Step
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class StepFinished(Event):
+class StepFinished(Event, frozen=True):
     """A step is done."""
 
     step: Step
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class StepFailed(Event):
+class StepFailed(Event, frozen=True):
     """A step failed. ``error`` is one line."""
 
     step: Step
     error: str
 
 
-@dataclass(frozen=True, slots=True)
-class StepsPassed(Event):
+class StepsPassed(Event, frozen=True):
     """Small steps that were begun and are done, one after the other, in ``seconds`` altogether.
 
     Only listeners that say that they take ``many`` get it; all others get what it stands for, see `Emitter`.
@@ -107,8 +99,7 @@ class StepsPassed(Event):
             yield StepFinished(self.target, step, seconds)
 
 
-@dataclass(frozen=True, slots=True)
-class HostChanged(Event):
+class HostChanged(Event, frozen=True):
     """A host of many is in another state: one of `pushkit.fleet.State`, or what a service calls it.
 
     ``reason`` and ``batch`` may be empty.
@@ -120,62 +111,54 @@ class HostChanged(Event):
     batch: str
 
 
-@dataclass(frozen=True, slots=True)
-class Output(Event):
+class Output(Event, frozen=True):
     """One line that a command printed, without its line end. ``source`` names the command or the host."""
 
     source: str
     line: str
 
 
-@dataclass(frozen=True, slots=True)
-class Note(Event):
+class Note(Event, frozen=True):
     """Something a person may want to know."""
 
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class Warned(Event):
+class Warned(Event, frozen=True):
     """Something a person should know. The push goes on."""
 
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class PushFinished(Event):
+class PushFinished(Event, frozen=True):
     """The push of ``who`` is over, well or not."""
 
     receipt: Receipt
     who: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class RolledBack(Event):
+class RolledBack(Event, frozen=True):
     """An earlier release is live again."""
 
     release: Release
     who: str
 
 
-@dataclass(frozen=True, slots=True)
-class Switched(Event):
+class Switched(Event, frozen=True):
     """A release that was prepared, or live before, is live."""
 
     release: Release
     who: str
 
 
-@dataclass(frozen=True, slots=True)
-class Resumed(Event):
+class Resumed(Event, frozen=True):
     """A push that had died is complete."""
 
     release: Release
     who: str
 
 
-@dataclass(frozen=True, slots=True)
-class Joined(Event):
+class Joined(Event, frozen=True):
     """One host was brought to what is live on the others."""
 
     release: Release
@@ -183,8 +166,7 @@ class Joined(Event):
     who: str
 
 
-@dataclass(frozen=True, slots=True)
-class CommandFailed(Event):
+class CommandFailed(Event, frozen=True):
     """``command``, which was to change what is live, did not succeed: rollback, switch, resume or join."""
 
     command: str
@@ -192,16 +174,14 @@ class CommandFailed(Event):
     who: str
 
 
-@dataclass(frozen=True, slots=True)
-class Held(Event):
+class Held(Event, frozen=True):
     """Nobody may push, until the hold is released."""
 
     why: str
     who: str
 
 
-@dataclass(frozen=True, slots=True)
-class Released(Event):
+class Released(Event, frozen=True):
     """The hold is over; None when there was none."""
 
     hold: Hold | None
@@ -282,17 +262,11 @@ def redacted(value: T, redact: Callable[[str], str]) -> T:
     elif isinstance(value, PurePath):
         text = redact(str(value))
         new = value if text == str(value) else type(value)(text)
-    elif names := _names(cast("Hashable", type(value))):
+    elif isinstance(value, Struct):
         changes = {}
-        for name in names:
+        for name in value.__struct_fields__:
             old = getattr(value, name)
             if (changed := redacted(old, redact)) is not old:
                 changes[name] = changed
-        new = replace(value, **changes) if changes else value  # type: ignore[type-var]
+        new = replace(value, **changes) if changes else value
     return new  # type: ignore[no-any-return]
-
-
-@cache
-def _names(kind: Any) -> tuple[str, ...]:
-    """The names of a dataclass's fields; of all else none. An event may hold a hundred thousand values."""
-    return tuple(each.name for each in fields(kind)) if is_dataclass(kind) else ()

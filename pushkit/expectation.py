@@ -9,7 +9,7 @@ from typing import Any
 Schema = Mapping[str, Any]
 
 PUBLIC = "x-public"
-"""The key that marks the schema of a `pushkit.Public` option; its value says what to write in place of a reference."""
+"""The key that marks the schema of a `pushkit.public` option; its value says what to write in place of a reference."""
 
 _FORMATS = {
     "path": "a path",
@@ -98,7 +98,7 @@ def choices(schema: Schema) -> list[Any]:
 
 
 def is_secret(schema: Schema, root: Schema) -> bool:
-    """Whether ``schema`` is that of a `pydantic.SecretStr`, or of what may be one."""
+    """Whether ``schema`` is that of a `pushkit.Secret`, or of what may be one."""
     schema = resolved(schema, root)
     return schema.get("format") == "password" or any(is_secret(branch, root) for branch in _branches(schema))
 

@@ -7,14 +7,14 @@ import signal
 import sys
 from collections import deque
 from contextlib import suppress
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from pushkit import reader
 from pushkit.reader import LENGTH, READY
 
 
-@dataclass(slots=True, eq=False)
-class Job:
+class Job(Struct, eq=False):
     """A request for a `reader`: its kind and content, whether a helper has it, and the answer once there is one."""
 
     kind: bytes

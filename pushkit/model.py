@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from msgspec import Struct, field
 
 
 class Kind(StrEnum):
@@ -35,8 +36,7 @@ class Entry(NamedTuple):
     link: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Revision:
+class Revision(Struct, frozen=True):
     """Where a snapshot came from.
 
     ``commit`` is the full git commit id, empty outside git. ``dirty`` is true when what travels may differ
@@ -70,8 +70,7 @@ class Action(StrEnum):
     REVERT = "revert"
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Struct, frozen=True):
     """One action on one subject, with its reason. ``size`` is the bytes that would travel."""
 
     action: Action
@@ -80,8 +79,7 @@ class Step:
     size: int = 0
 
 
-@dataclass(frozen=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """The steps that a push would take on one target, in order.
 
     ``round_trips`` are those that planning took and those that the push will take, where that is known.
@@ -117,8 +115,7 @@ class Plan:
         return sum(step.action in actions for step in self.steps)
 
 
-@dataclass(frozen=True, slots=True)
-class Release:
+class Release(Struct, frozen=True):
     """What a push leaves on a target. ``digest`` is its manifest's sha256 in hex; ``created`` is in UTC."""
 
     id: str
@@ -127,16 +124,14 @@ class Release:
     creator: str
 
 
-@dataclass(frozen=True, slots=True)
-class Commit:
+class Commit(Struct, frozen=True):
     """A commit of git: its short id, and the first line of its message."""
 
     id: str
     subject: str
 
 
-@dataclass(frozen=True, slots=True)
-class Hold:
+class Hold(Struct, frozen=True):
     """Pushes to a target are frozen: by whom (``user@host``), since when (ISO 8601, UTC) and why."""
 
     who: str
@@ -144,8 +139,7 @@ class Hold:
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """A place in the queue of a target: a ticket that has not ended.
 
     ``why`` is what it was taken for: ``push``, ``rollback``, ``switch`` or ``resume``. ``who`` is ``user@host``, and
@@ -164,8 +158,7 @@ class Place:
     died: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Status:
+class Status(Struct, frozen=True):
     """What a target says of itself, all of one moment.
 
     ``live`` is the id of the live release, empty when there is none; ``since`` and ``who`` say when and by whom it was
@@ -186,8 +179,7 @@ class Status:
     pool: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Phase:
+class Phase(Struct, frozen=True):
     """A part of a push that took time: it ``began`` so many seconds after the command, and took ``seconds``.
 
     ``host`` is empty where there is one.
@@ -199,8 +191,7 @@ class Phase:
     host: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class LogEntry:
+class LogEntry(Struct, frozen=True):
     """How one push to a target ended.
 
     ``number`` is its ticket's, ``why`` what that was taken for, ``who`` by whom. ``release`` is what it was about and
@@ -231,8 +222,7 @@ class Outcome(StrEnum):
     INTERRUPTED = "interrupted"
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(Struct, frozen=True):
     """The outcome of a push, built by the engine from the events of its steps.
 
     ``release`` is what was left on the target, absent when nothing was. ``live`` is the id of the release
@@ -258,8 +248,7 @@ class Severity(StrEnum):
     ERROR = "error"
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """One thing that ``push check`` saw: about what, what it is, and what to do about it."""
 
     severity: Severity
@@ -268,8 +257,7 @@ class Finding:
     hint: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Host:
+class Host(Struct, frozen=True):
     """A machine. ``user`` is empty and ``port`` 0 where nothing was said. ``pool`` and ``zone`` are its source's words.
 
     ``name`` is a name or an address; of IPv6 without brackets.
@@ -292,8 +280,7 @@ class Host:
         return f"[{self.name}]" if ":" in self.name else self.name
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(Struct, frozen=True):
     """One named place to push to.
 
     ``table`` is the target's table in the Pushfile without the keys that every target has, its references
@@ -307,8 +294,7 @@ class Target:
     include: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Notify:
+class Notify(Struct, frozen=True):
     """Who is told of pushes: a ``[notify.NAME]`` table, its references unresolved, without ``observer``."""
 
     name: str
@@ -316,8 +302,7 @@ class Notify:
     table: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Project:
+class Project(Struct, frozen=True):
     """What a Pushfile describes.
 
     ``pushfile`` is its absolute path and ``root`` the directory it lies in. ``source`` is a directory

@@ -8,9 +8,10 @@ import shutil
 import stat
 import zipfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal
+
+from msgspec import Struct
 
 from pushkit.archive import PIECE, Part, tar
 from pushkit.errors import SnapshotError, TargetError
@@ -25,8 +26,7 @@ TYPES = {Kind.FILE: stat.S_IFREG, Kind.DIRECTORY: stat.S_IFDIR, Kind.SYMLINK: st
 MSDOS_DIRECTORY = 0x10
 
 
-@dataclass(frozen=True, slots=True)
-class Archive:
+class Archive(Struct, frozen=True):
     """A packed snapshot: the file, its bytes, and their sha256, 32 bytes."""
 
     path: Path

@@ -14,9 +14,10 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
+
+from msgspec import Struct
 
 from pushkit.errors import Interrupted, TargetError, TimedOut
 
@@ -37,8 +38,7 @@ def anywhere(text: str, limit: int, ended: bool) -> int:
     return limit
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(Struct, frozen=True):
     """A command as a value.
 
     ``argv`` is run without a shell, in ``directory``, with exactly the environment ``environment``, whose ``PATH``

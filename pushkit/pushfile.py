@@ -101,7 +101,7 @@ def options(project: Project, target: Target, resolver: Resolver, *, lazily: boo
 
 def plain_secrets(target: Target) -> list[str]:
     """The options of ``target`` that are secrets and stand in the Pushfile, for everybody to read."""
-    from pushkit.options import schema_of  # noqa: PLC0415  (pydantic, only for those who need it)
+    from pushkit.options import schema_of  # noqa: PLC0415  (only for those who need it)
 
     schema = schema_of(registry.strategy(target.strategy).Options)
     secret = [name for name, part in schema.get("properties", {}).items() if expectation.is_secret(part, schema)]

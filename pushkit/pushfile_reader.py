@@ -86,7 +86,7 @@ class Reader:
             self._options(place, registry.observer(notify.observer).Options, notify.table)
 
     def _options(self, place: toml_lines.Path, model: type[Options], raw: Mapping[str, Any]) -> None:
-        from pushkit.options import schema_of  # noqa: PLC0415  (pydantic, only for those who need it)
+        from pushkit.options import schema_of  # noqa: PLC0415  (only for those who need it)
         from pushkit.validation import validate  # noqa: PLC0415
 
         table = references.replaced(

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 import pluggy
+from msgspec import Struct
 
 from pushkit import __version__, hookspecs, plugin_api
 from pushkit.errors import PluginError
@@ -29,8 +29,7 @@ if TYPE_CHECKING:
     from pushkit.traffic import Traffic
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Plugin:
+class Plugin(Struct, frozen=True, order=True):
     """One entry point, by its ``name`` in the group ``pushkit.`` + ``group``. ``module`` is the object it names."""
 
     group: str
@@ -84,7 +83,7 @@ def names(group: str) -> Sequence[Plugin]:
 
 def strategy(name: str) -> type[Strategy[Any]]:
     """The strategy's class. Raises `PluginError` when it is unknown, ambiguous or broken."""
-    from pushkit.strategy import Strategy  # noqa: PLC0415  (pydantic, only for those who need it)
+    from pushkit.strategy import Strategy  # noqa: PLC0415  (only for those who need it)
 
     result: type[Strategy[Any]] = _result("strategies", name, "pushkit_strategy", _no_subclass(Strategy, name))
     return result
@@ -92,7 +91,7 @@ def strategy(name: str) -> type[Strategy[Any]]:
 
 def observer(name: str) -> type[Observer[Any]]:
     """The observer's class. Raises `PluginError` when it is unknown, ambiguous or broken."""
-    from pushkit.observer import Observer  # noqa: PLC0415  (pydantic, only for those who need it)
+    from pushkit.observer import Observer  # noqa: PLC0415  (only for those who need it)
 
     result: type[Observer[Any]] = _result("observers", name, "pushkit_observer", _no_subclass(Observer, name))
     return result
@@ -103,7 +102,7 @@ def explained(group: str, name: str) -> type[Any]:
 
     A push does without: schemas of many options take as long as all else that is loaded. Raises `PluginError`.
     """
-    from pushkit.options import without_schema  # noqa: PLC0415  (pydantic, only for those who need it)
+    from pushkit.options import without_schema  # noqa: PLC0415  (only for those who need it)
 
     kind: type[Any] = strategy(name) if group == "strategies" else observer(name)
     if field := without_schema(kind.Options):
@@ -135,7 +134,7 @@ def traffic(name: str) -> Traffic:
 
 def store(name: str) -> type[Store[Any]]:
     """The store's class. Raises `PluginError` when it is unknown, ambiguous or broken."""
-    from pushkit.store import Store  # noqa: PLC0415  (pydantic, only for those who need it)
+    from pushkit.store import Store  # noqa: PLC0415  (only for those who need it)
 
     result: type[Store[Any]] = _result("stores", name, "pushkit_store", _no_subclass(Store, name))
     return result
@@ -293,7 +292,7 @@ def _guarded(plugin: Plugin, what: str, act: Callable[[], Any]) -> Any:
 
 def _no_subclass(base: type, name: str) -> Callable[[Any], str]:
     """A check that a plugin gives a complete subclass of ``base`` that is called ``name``."""
-    from pushkit.options import Options  # noqa: PLC0415  (pydantic, only for those who need it)
+    from pushkit.options import Options  # noqa: PLC0415  (only for those who need it)
 
     def check(result: Any) -> str:
         if not (isinstance(result, type) and issubclass(result, base)):

@@ -6,9 +6,10 @@ import os
 import re
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, BinaryIO, NamedTuple
+
+from msgspec import Struct
 
 from pushkit.errors import SnapshotError, UsageError
 from pushkit.ignore import GITIGNORE, PROTECTED, Rule, Rules, State, parse, patterns
@@ -21,8 +22,7 @@ from pushkit.worktree import Worktree, open_file, read_file, read_ignore_file
 GIT = re.compile(r"git:([^:]*)(?::(.*))?", re.DOTALL).fullmatch
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(Struct, frozen=True):
     """What a walk needs, and what a snapshot needs after it.
 
     ``settle`` is called after a whole walk, with what raises when the user asks to stop: it completes the entries and

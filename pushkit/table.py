@@ -34,7 +34,7 @@ class Table(NamedTuple):
 
     def options(self) -> Options:
         """What the table describes, every reference in it resolved."""
-        from pushkit.validation import secret_fields, validate  # noqa: PLC0415  (pydantic, only for those who need it)
+        from pushkit.validation import secret_fields, validate  # noqa: PLC0415  (only for those who need it)
 
         findings: list[Finding] = []
 
@@ -136,7 +136,7 @@ class Table(NamedTuple):
 
     def is_secret(self, path: toml_lines.Path) -> bool:
         """Whether the option at ``path`` is one for a secret."""
-        from pushkit.options import schema_of  # noqa: PLC0415  (pydantic, only for those who need it)
+        from pushkit.options import schema_of  # noqa: PLC0415  (only for those who need it)
 
         schema = schema_of(self.model)
         part = expectation.at(schema, path, schema)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple, Protocol, TypeVar
+
+from msgspec import Struct
 
 from pushkit.ignore import GITIGNORE, PUSHIGNORE, Rules, State, Verdict
 from pushkit.model import Entry
@@ -49,8 +50,7 @@ class Run(NamedTuple):
     stop: int
 
 
-@dataclass(slots=True)
-class Frame:
+class Frame(Struct):
     """A directory that is under way.
 
     ``states`` says how its directories stand where not as it does, and ``stops`` how many entries there are up to

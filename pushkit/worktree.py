@@ -8,10 +8,11 @@ import stat
 from array import array
 from collections.abc import Callable, Collection, Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import compress, repeat
 from typing import BinaryIO
+
+from msgspec import Struct
 
 from pushkit.crew import Crew
 from pushkit.errors import SnapshotChanged, SnapshotError
@@ -81,8 +82,7 @@ class Directory:
         return {self.names[at]: mode for at, mode in self.others.items()}
 
 
-@dataclass(slots=True)
-class Content:
+class Content(Struct):
     """What travels of one directory: files by fields, ``keys`` as in `reader.Columns`; everything else by its place."""
 
     directory: str

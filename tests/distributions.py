@@ -11,8 +11,11 @@ from pathlib import Path
 from pushkit import registry
 
 STRATEGY = """
-from pushkit import Options, Plan, Release, Snapshot, Strategy, hookimpl
-from pydantic import Field, SecretStr, field_validator
+from typing import Annotated
+
+from msgspec import Meta
+
+from pushkit import Options, Plan, Release, Secret, Snapshot, Strategy, checks, hookimpl, public
 
 
 class {name}Options(Options):

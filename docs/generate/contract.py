@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import typing
 from collections.abc import Sequence
-from dataclasses import fields
 
 from markdown_text import code, documented, prose, table
 from pushkit import errors, events, registry
@@ -54,17 +53,16 @@ def event_page() -> str:
     parts = [
         "# Events",
         (
-            "What observers and reporters hear of, each a frozen dataclass of `pushkit`. Every event has `target`, the "
-            "name of the target it happened on. With `--json`, [a line](../json.md) has the name in brackets."
+            "What observers and reporters hear of, each a frozen `msgspec.Struct` of `pushkit`. Every event has "
+            "`target`, the name of the target it happened on. With `--json`, [a line](../json.md) has the name in "
+            "brackets."
         ),
     ]
     for kind in kinds():
-        own = [each.name for each in fields(kind) if each.name != "target"]
+        own = [name for name in kind.__struct_fields__ if name != "target"]
         # One that stands for others is none of the lines that programs read.
         parts.append(f"## {kind.__name__}" + f" ({event_name(kind)})" * (kind is not events.StepsPassed))
-        # A dataclass without words of its own has its signature for them.
-        words = "" if (kind.__doc__ or "").startswith(f"{kind.__name__}(") else kind.__doc__
-        parts.append(prose(documented(words, f"the event {kind.__name__}")))
+        parts.append(prose(documented(kind.__doc__, f"the event {kind.__name__}")))
         hints = typing.get_type_hints(kind)
         parts.append(table(("field", "type"), [(code(name), code(shown(hints[name]))) for name in own]))
     return "\n\n".join(parts) + "\n"

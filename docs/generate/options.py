@@ -12,6 +12,7 @@ from markdown_text import code, documented, prose, table
 from pushkit import registry
 from pushkit.cli.explain import Option, described, options_of
 from pushkit.cli.schema import installed_schema
+from pushkit.options import schema_of
 
 HEAD = ("option", "is", "for")
 
@@ -58,7 +59,7 @@ def row(name: str, option: Option) -> tuple[str, str, str]:
 
 def options(kind: Any) -> Mapping[str, Option]:
     """The options of a class of `pushkit.Options`, those of its tables too, by their dotted names."""
-    return {option.name: option for option in options_of(kind.model_json_schema())}
+    return {option.name: option for option in options_of(schema_of(kind))}
 
 
 def strategies() -> str:
@@ -82,7 +83,7 @@ def observers() -> str:
 def plugin(name: str, kind: Any) -> str:
     """The section of a strategy or an observer."""
     summary = documented(kind.__doc__, name)
-    return f"## {name}\n\n{prose(summary)}\n\n" + rows(name, kind.Options.model_json_schema())
+    return f"## {name}\n\n{prose(summary)}\n\n" + rows(name, schema_of(kind.Options))
 
 
 def sources() -> str:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
+
+from msgspec import Struct
 
 from pushkit import PluginError, Run, TargetError
 from pushkit_aws.options import AwsOptions
@@ -21,8 +22,7 @@ CONNECT_TIMEOUT = 10
 ATTEMPTS = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(Struct, frozen=True):
     """Who asks: ``name`` in words. ``check`` raises `Interrupted` once the user asked to stop.
 
     Paths in options are relative to ``root``. ``excerpt`` cuts what a server says, and hides secrets in it.
@@ -131,7 +131,7 @@ class Clients:
         )
         if self._session is None:
             keys = {
-                name: value.get_secret_value()
+                name: value.reveal()
                 for name, value in (
                     ("aws_secret_access_key", options.secret_access_key),
                     ("aws_session_token", options.session_token),

@@ -9,8 +9,10 @@ Auto Scaling group, ``healthy=yes``. ``address`` is ``private`` (as by default),
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from pushkit import Run, TargetError, hookimpl
 from pushkit.fleet import Host, HostSource, parse
@@ -30,8 +32,7 @@ KNOWN = ("tag:NAME", "group", "healthy", "address", "user", "port", "pool", *WOR
 BATCH = 100
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(Struct, frozen=True):
     """Which instances, and what of them. ``words`` are the rest of the argument."""
 
     tags: Mapping[str, str]

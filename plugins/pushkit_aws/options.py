@@ -3,30 +3,30 @@
 from __future__ import annotations
 
 from ipaddress import ip_address
-from typing import Literal, Self
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from msgspec import Meta
 
-from pushkit import Options
+from pushkit import Options, Secret, checks
 
 
 class AwsOptions(Options):
     """Options of every strategy on AWS. What is missing, AWS's own configuration and environment say."""
 
-    region: str = Field(default="", description="The region; by default the profile's or `AWS_REGION`.")
-    profile: str = Field(default="", description="The profile of `~/.aws/config`, for keys, SSO or a role.")
-    access_key_id: str = Field(default="", description="An access key, instead of what boto3 finds.")
-    secret_access_key: SecretStr | None = Field(default=None, description="The secret of the access key.")
-    session_token: SecretStr | None = Field(default=None, description="The token of a temporary access key.")
-    endpoint_url: str = Field(default="", description="Another service that speaks the same protocol.")
-    tls: Literal["verified", "none"] = Field(
-        default="verified", description="`none` allows an `endpoint_url` with `http://`."
+    region: Annotated[str, Meta(description="The region; by default the profile's or `AWS_REGION`.")] = ""
+    profile: Annotated[str, Meta(description="The profile of `~/.aws/config`, for keys, SSO or a role.")] = ""
+    access_key_id: Annotated[str, Meta(description="An access key, instead of what boto3 finds.")] = ""
+    secret_access_key: Annotated[Secret | None, Meta(description="The secret of the access key.")] = None
+    session_token: Annotated[Secret | None, Meta(description="The token of a temporary access key.")] = None
+    endpoint_url: Annotated[str, Meta(description="Another service that speaks the same protocol.")] = ""
+    tls: Annotated[Literal["verified", "none"], Meta(description="`none` allows an `endpoint_url` with `http://`.")] = (
+        "verified"
     )
-    ca_file: str = Field(default="", description="Certificates of authorities to trust, instead of boto3's.")
-    timeout: float = Field(default=60, gt=0, le=3600, description="Seconds that the service may be silent.")
+    ca_file: Annotated[str, Meta(description="Certificates of authorities to trust, instead of boto3's.")] = ""
+    timeout: Annotated[float, Meta(gt=0, le=3600, description="Seconds that the service may be silent.")] = 60
 
-    @field_validator("endpoint_url")
+    @checks("endpoint_url")
     @classmethod
     def _endpoint(cls, value: str) -> str:
         if value:
@@ -40,8 +40,8 @@ class AwsOptions(Options):
             _ = parts.port  # raises ValueError for what is no port
         return value
 
-    @model_validator(mode="after")
-    def _who(self) -> Self:
+    @checks()
+    def _who(self) -> None:
         if bool(self.access_key_id) != bool(self.secret_access_key):
             raise ValueError("`access_key_id` and `secret_access_key` belong together")
         if self.session_token and not self.access_key_id:
@@ -51,7 +51,6 @@ class AwsOptions(Options):
         clear = urlsplit(self.endpoint_url).scheme == "http"
         if clear and self.tls != "none" and not _here(urlsplit(self.endpoint_url).hostname or ""):
             raise ValueError('`endpoint_url` has no TLS; write https://, or `tls = "none"`')
-        return self
 
 
 def _here(host: str) -> bool:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
+
+from msgspec import Struct
 
 from pushkit import Interrupted, Lookup, SecretError, TargetError, excerpt
 from pushkit_aws.clients import Caller, Clients
@@ -17,8 +18,7 @@ from pushkit_aws.words import AwsError
 MISSING = {"ResourceNotFoundException", "ParameterNotFound", "ParameterVersionNotFound", "InvalidParameterException"}
 
 
-@dataclass(frozen=True, slots=True)
-class Secret:
+class Secret(Struct, frozen=True):
     """``source`` is the name of the secret source, ``key`` that of a JSON object, empty for all of its text.
 
     ``words`` are what follows the question mark. Neither ``#`` nor ``?`` can be in a name.

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import ValidationError
-
 from pushkit_aws.options import AwsOptions
 
 #: The words of an argument that say where AWS is asked and by whom, with the options that they are.
@@ -16,8 +14,4 @@ WORDS = {"region": "region", "profile": "profile", "endpoint": "endpoint_url"}
 def options_of(words: Mapping[str, str]) -> AwsOptions:
     """The options that ``words`` of an argument are. Raises ValueError that says which cannot be."""
     values: dict[str, Any] = {WORDS[name]: value for name, value in words.items() if name in WORDS}
-    try:
-        return AwsOptions(**values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise ValueError(str(first["msg"]).removeprefix("Value error, ")) from None
+    return AwsOptions.of(values)

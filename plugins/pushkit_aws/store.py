@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import Field
+from msgspec import Meta
 
 from pushkit import Run, Step, hookimpl
 from pushkit.fleet import Store
@@ -18,7 +18,7 @@ from pushkit_aws.s3.upload import Upload
 class S3StoreOptions(AwsOptions):
     """Options of a store in a bucket."""
 
-    path_style: bool = Field(default=False, description="The bucket stands in the path of URLs, not in their host.")
+    path_style: Annotated[bool, Meta(description="The bucket stands in the path of URLs, not in their host.")] = False
 
 
 class S3Store(Store[S3StoreOptions]):

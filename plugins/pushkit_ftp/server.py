@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from functools import cached_property
+
+from msgspec import Struct, field
 
 from pushkit.files import RemoteError
 from pushkit_ftp.digest import Digest
@@ -18,8 +18,7 @@ FAR, NEARBY, FARAWAY = 0.005, 2, 16
 UNKNOWN = {500, 501, 502, 503, 504}
 
 
-@dataclass
-class Server:
+class Server(Struct):
     """One server, shared by all connections to it.
 
     ``warn`` tells a person something. What is learned: the ``features`` it names (RFC 2389), in capitals, with
@@ -49,18 +48,18 @@ class Server:
     known: bool = False
     told: set[str] = field(default_factory=set)
 
-    @cached_property
+    @property
     def host(self) -> str:
         """Its name, or its address."""
         return parse_host(self.options.host).host
 
-    @cached_property
+    @property
     def port(self) -> int:
         """Its port."""
         usual = 990 if self.options.tls == "implicit" else 21
         return parse_host(self.options.host).port or self.options.port or usual
 
-    @cached_property
+    @property
     def where(self) -> str:
         """What it is called in messages."""
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"

@@ -41,7 +41,7 @@ class FtpStrategy(FileStrategy[FtpOptions]):
         options = self.options
         context = context_for(options, self.run.project.root)
         if options.password is not None:
-            password = options.password.get_secret_value()
+            password = options.password.reveal()
         else:
             password = self.run.ask(f"password of {options.user} on {parse_host(options.host).host}")
         return FtpRemote(Server(options, context, password, self.run.warn), self.run.cancelled)

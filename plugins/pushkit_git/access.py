@@ -49,7 +49,7 @@ def environment(options: GitOptions, address: Address, root: Path, inherited: Ma
         pairs.append((f"http.{address.url}.sslVerify", "true"))
         pairs += credentials(options, address)
         if options.token:
-            extra |= {"PUSH_GIT_USER": options.user or "git", "PUSH_GIT_TOKEN": options.token.get_secret_value()}
+            extra |= {"PUSH_GIT_USER": options.user or "git", "PUSH_GIT_TOKEN": options.token.reveal()}
     if address.ssh:
         extra |= {"GIT_SSH_COMMAND": ssh(options, root), "GIT_SSH_VARIANT": "ssh"}
     return {**clean(inherited), **extra, **configuration(pairs)}
@@ -61,7 +61,7 @@ def credentials(options: GitOptions, address: Address) -> list[tuple[str, str]]:
         return []
     if options.auth == "bearer":
         # git would send the header to where it is redirected, too.
-        header = f"Authorization: Bearer {options.token.get_secret_value()}"
+        header = f"Authorization: Bearer {options.token.reveal()}"
         return [(f"http.{address.origin}/.extraHeader", header), ("http.followRedirects", "false")]
     name = f"credential.{address.origin}.helper"
     return [(name, ""), (name, HELPER)]

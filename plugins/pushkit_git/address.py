@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://\S+")
 HELPER = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*::\S+")
@@ -17,8 +18,7 @@ SSH = {"ssh", "git+ssh", "ssh+git"}
 WEB = {"http", "https"}
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(Struct, frozen=True):
     """A repository. ``scheme`` is of its URL, ``file`` for a path, empty for the name of a remote of the project's own.
 
     ``url`` is what git is told. ``host`` and ``port`` (0: the usual one) are empty where no host is known.

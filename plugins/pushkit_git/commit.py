@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
+
+from msgspec import Struct
 
 from pushkit import LogEntry, PushRefused, Release, Revision
 from pushkit_git.message import DIGEST, NUMBER, PERSON, REVISION, ROLLBACK, trailers
@@ -15,8 +16,7 @@ WHO = re.compile(r"(?P<name>.*) <.*> (?P<time>\d+) [+-]\d{4}")
 LATEST = 253_402_300_799
 
 
-@dataclass(frozen=True)
-class Commit:
+class Commit(Struct, frozen=True):
     """A commit: its id, its tree's, its first parent's (empty when it has none), who made it when, its message."""
 
     id: str
@@ -57,8 +57,7 @@ class Commit:
         return LogEntry(self.number, self.time, self.release.creator, why, self.id, self.parent, "done")
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
+class Header(Struct, frozen=True):
     """What a commit that is to be made says: who made it, as ``Name <address>``, when, its message, after which one."""
 
     who: str

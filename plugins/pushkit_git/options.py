@@ -4,67 +4,73 @@ from __future__ import annotations
 
 import posixpath
 import re
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from msgspec import Meta
 
-from pushkit import Options, Public
+from pushkit import Options, Secret, checks, public
 from pushkit_git.address import parse
 from pushkit_git.message import FIELDS, check_fields
 
 # git-check-ref-format(1); `@{`, `..` and the rest are looked for apart.
 BRANCH = re.compile(r"(?!-)[^\s\0-\x20\x7f~^:?*\[\\]+")
-URL = Public("the address without it, and `token` for a credential")
+URL = public("the address without it, and `token` for a credential")
 
 
 class GitOptions(Options):
     """Options of the strategy ``git``."""
 
-    remote: Annotated[str, URL] = Field(
-        description="The repository: a URL, `user@host:path`, a path, or the name of a remote of the project's own."
-    )
-    branch: str = Field(default="main", description="The branch that is pushed to; it is made when it is not there.")
-    what: Literal["snapshot", "commit"] = Field(
-        default="snapshot",
-        description="`snapshot` pushes a commit made of the snapshot, with the branch's history before it; "
-        "`commit` the commit that the project is at.",
-    )
-    dir: str = Field(default="", description="A directory of the snapshot that is pushed as if it were all of it.")
-    allow_dirty: bool = Field(
-        default=False, description="Push the commit although files differ from it; they do not travel."
-    )
-    force: bool = Field(
-        default=False,
-        description="Replace the branch's history, as long as the branch is still what push looked at.",
-    )
-    message: str = Field(
-        default="{project} {revision}",
-        description="The message of a commit that is made of a snapshot, with fields: "
-        + ", ".join(f"{{{each}}}" for each in FIELDS)
-        + ".",
-    )
-    author: str = Field(
-        default="",
-        description='Who such a commit is by, "Name <address>"; by default who git says you are, or who pushes.',
-    )
-    user: str = Field(default="", description="The user of `token`; most servers take any.")
-    token: SecretStr | None = Field(default=None, description="A token or password for an `https://` address.")
-    auth: Literal["basic", "bearer"] = Field(
-        default="basic", description="How `token` is sent: as a password, or as `Authorization: Bearer TOKEN`."
-    )
-    key: str = Field(
-        default="", description="A private key for SSH; a relative path starts at the Pushfile's directory."
-    )
-    known_hosts: str = Field(default="", description="The file of known host keys; by default those of ssh.")
-    tls: Literal["verified", "none"] = Field(
-        default="verified", description="`none` allows an address with `http://` or `git://`."
-    )
-    ca_file: str = Field(default="", description="Certificates of authorities to trust, instead of the system's.")
-    timeout: float = Field(
-        default=3600, gt=0, allow_inf_nan=False, description="Seconds that a push may take, with what the server runs."
-    )
+    remote: Annotated[
+        str,
+        URL,
+        Meta(
+            description="The repository: a URL, `user@host:path`, a path, or the name of a remote of the project's own."
+        ),
+    ]
+    branch: Annotated[str, Meta(description="The branch that is pushed to; it is made when it is not there.")] = "main"
+    what: Annotated[
+        Literal["snapshot", "commit"],
+        Meta(
+            description="`snapshot` pushes a commit made of the snapshot, with the branch's history before it; "
+            "`commit` the commit that the project is at."
+        ),
+    ] = "snapshot"
+    dir: Annotated[str, Meta(description="A directory of the snapshot that is pushed as if it were all of it.")] = ""
+    allow_dirty: Annotated[
+        bool, Meta(description="Push the commit although files differ from it; they do not travel.")
+    ] = False
+    force: Annotated[
+        bool, Meta(description="Replace the branch's history, as long as the branch is still what push looked at.")
+    ] = False
+    message: Annotated[
+        str,
+        Meta(
+            description="The message of a commit that is made of a snapshot, with fields: "
+            + ", ".join(f"{{{each}}}" for each in FIELDS)
+            + "."
+        ),
+    ] = "{project} {revision}"
+    author: Annotated[
+        str,
+        Meta(description='Who such a commit is by, "Name <address>"; by default who git says you are, or who pushes.'),
+    ] = ""
+    user: Annotated[str, Meta(description="The user of `token`; most servers take any.")] = ""
+    token: Annotated[Secret | None, Meta(description="A token or password for an `https://` address.")] = None
+    auth: Annotated[
+        Literal["basic", "bearer"],
+        Meta(description="How `token` is sent: as a password, or as `Authorization: Bearer TOKEN`."),
+    ] = "basic"
+    key: Annotated[
+        str, Meta(description="A private key for SSH; a relative path starts at the Pushfile's directory.")
+    ] = ""
+    known_hosts: Annotated[str, Meta(description="The file of known host keys; by default those of ssh.")] = ""
+    tls: Annotated[
+        Literal["verified", "none"], Meta(description="`none` allows an address with `http://` or `git://`.")
+    ] = "verified"
+    ca_file: Annotated[str, Meta(description="Certificates of authorities to trust, instead of the system's.")] = ""
+    timeout: Annotated[float, Meta(gt=0, description="Seconds that a push may take, with what the server runs.")] = 3600
 
-    @field_validator("branch")
+    @checks("branch")
     @classmethod
     def _branch(cls, value: str) -> str:
         parts = value.removeprefix("refs/heads/").split("/")
@@ -73,7 +79,7 @@ class GitOptions(Options):
             raise ValueError("git has no branch of such a name")
         return value.removeprefix("refs/heads/")
 
-    @field_validator("dir")
+    @checks("dir")
     @classmethod
     def _stays_inside(cls, value: str) -> str:
         path = posixpath.normpath(value) if value else ""
@@ -81,20 +87,20 @@ class GitOptions(Options):
             raise ValueError("expected a directory of the project")
         return "" if path == "." else path
 
-    @field_validator("message")
+    @checks("message")
     @classmethod
     def _message(cls, value: str) -> str:
         check_fields(value)
         return value
 
-    @field_validator("author")
+    @checks("author")
     @classmethod
     def _author(cls, value: str) -> str:
         if value and not re.fullmatch(r"[^<>\n\0]*[^<>\s\0] <[^<>\s\0]*>", value):
             raise ValueError('expected "Name <address>"')
         return value
 
-    @field_validator("user")
+    @checks("user")
     @classmethod
     def _user(cls, value: str) -> str:
         # The lines of gitcredentials(7).
@@ -102,15 +108,15 @@ class GitOptions(Options):
             raise ValueError("it cannot hold a colon or a line end")
         return value
 
-    @field_validator("token")
+    @checks("token")
     @classmethod
-    def _token(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and any(character in value.get_secret_value() for character in "\r\n\0"):
+    def _token(cls, value: Secret | None) -> Secret | None:
+        if value is not None and any(character in value.reveal() for character in "\r\n\0"):
             raise ValueError("it has a line end; is there one at the end of a file?")
         return value
 
-    @model_validator(mode="after")
-    def _together(self) -> Self:
+    @checks()
+    def _together(self) -> None:
         try:
             address = parse(self.remote)
         except ValueError as error:
@@ -127,4 +133,3 @@ class GitOptions(Options):
             raise ValueError('`dir` is for `what = "snapshot"`: a commit travels whole')
         if self.what == "snapshot" and self.allow_dirty:
             raise ValueError('`allow_dirty` is for `what = "commit"`: a snapshot holds what differs')
-        return self

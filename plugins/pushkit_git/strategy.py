@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 
@@ -40,8 +39,7 @@ REASONS = {"A": "new", "M": "differs", "T": "another kind of file", "D": "not in
 ACTIONS = {"A": Action.ADD, "M": Action.REPLACE, "T": Action.REPLACE, "D": Action.REMOVE}
 
 
-@dataclass(frozen=True)
-class GitPlan(Plan):
+class GitPlan(Plan, frozen=True):
     """A plan to move the branch from ``live`` to ``commit``. ``whole``: all that the live commit has is here."""
 
     commit: str = ""

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 from urllib.parse import quote, urlsplit
 
+import msgspec
 import requests
-from pydantic import TypeAdapter, ValidationError
+from msgspec.structs import replace
 from requests.auth import AuthBase
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
@@ -148,7 +149,7 @@ class Api:
         )
         if not answer.ok or answer.is_redirect:
             why = refusal(answer)
-            why = why.model_copy(update={"message": self._run.excerpt(why.message, MOST)})
+            why = replace(why, message=self._run.excerpt(why.message, MOST))
             raise Refused(answer.status_code, why, f"{what} {method} {path}")
         return answer.content
 
@@ -227,9 +228,9 @@ class Body:
 def read(kind: type[T] | Any, path: str, content: bytes) -> T:
     """What an answer is, as a ``kind``."""
     try:
-        found: T = TypeAdapter(kind).validate_json(content)
-    except ValidationError as error:
-        where = ".".join(map(str, error.errors()[0]["loc"]))
+        found: T = msgspec.json.decode(content, type=kind)
+    except (ValueError, RecursionError) as error:
+        where = str(error).partition(" - at `$")[2].strip(".`")
         raise Odd(
             f"what answers to {path} is not the Platform API: {where or 'no JSON'} is not as it should be",
             hint="is api_url right, and no proxy between?",
@@ -240,8 +241,8 @@ def read(kind: type[T] | Any, path: str, content: bytes) -> T:
 def refusal(answer: requests.Response) -> Refusal:
     """What an answer says of why not."""
     try:
-        return Refusal.model_validate_json(answer.content)
-    except ValidationError:
+        return msgspec.json.decode(answer.content, type=Refusal)
+    except (ValueError, RecursionError):
         return Refusal()
 
 

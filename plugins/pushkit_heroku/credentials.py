@@ -16,7 +16,7 @@ HINT = f'make one with `heroku authorizations:create`, and write token = "${{env
 
 def token(options: HerokuOptions, run: Run) -> str:
     """The token, hidden from now on. Raises `TargetError` when there is none."""
-    found = options.token.get_secret_value() if options.token else run.environment.get(VARIABLE, "").strip()
+    found = options.token.reveal() if options.token else run.environment.get(VARIABLE, "").strip()
     found = found or of_netrc(options, run)
     if not found:
         raise TargetError("there is no token for Heroku", hint=HINT)

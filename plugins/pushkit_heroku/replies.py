@@ -5,34 +5,32 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from msgspec import Struct
 
 
-class Reply(BaseModel):
+class Reply(Struct, frozen=True, kw_only=True):
     """The base of all: what is not looked at may be anything."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
 
-
-class Named(Reply):
+class Named(Reply, frozen=True, kw_only=True):
     """Something that is spoken of by its name."""
 
     name: str
 
 
-class Identified(Reply):
+class Identified(Reply, frozen=True, kw_only=True):
     """Something that is spoken of by its id."""
 
     id: str
 
 
-class User(Reply):
+class User(Reply, frozen=True, kw_only=True):
     """Who did something."""
 
     email: str
 
 
-class App(Reply):
+class App(Reply, frozen=True, kw_only=True):
     """An app."""
 
     id: str
@@ -42,13 +40,13 @@ class App(Reply):
     maintenance: bool = False
 
 
-class SourceBlob(Reply):
+class SourceBlob(Reply, frozen=True, kw_only=True):
     """What a build is of."""
 
     version: str | None = None
 
 
-class Build(Reply):
+class Build(Reply, frozen=True, kw_only=True):
     """A build: from an archive to a slug, and a release of it."""
 
     id: str
@@ -58,7 +56,7 @@ class Build(Reply):
     source_blob: SourceBlob = SourceBlob()
 
 
-class Release(Reply):
+class Release(Reply, frozen=True, kw_only=True):
     """A release: a slug with config vars and add-ons."""
 
     id: str
@@ -82,27 +80,27 @@ class Release(Reply):
         return self.created_at if self.created_at.tzinfo else self.created_at.replace(tzinfo=UTC)
 
 
-class Slug(Reply):
+class Slug(Reply, frozen=True, kw_only=True):
     """What a build made; ``commit`` is a commit's id, or the version of the build's source."""
 
     id: str
     commit: str | None = None
 
 
-class Blob(Reply):
+class Blob(Reply, frozen=True, kw_only=True):
     """Where an archive is put, and fetched from: both URLs are signed, and so secret."""
 
     get_url: str
     put_url: str
 
 
-class Source(Reply):
+class Source(Reply, frozen=True, kw_only=True):
     """A place for an archive."""
 
     source_blob: Blob
 
 
-class Refusal(Reply):
+class Refusal(Reply, frozen=True, kw_only=True):
     """Why not."""
 
     id: str = ""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cached_property
 
 from pushkit import (
@@ -39,8 +38,7 @@ DEPTH = 50
 BUILDS = 10
 
 
-@dataclass(frozen=True)
-class HerokuPlan(Plan):
+class HerokuPlan(Plan, frozen=True):
     """``create``: the app is made first. ``config``: names of config vars that are set. ``version``: of an archive."""
 
     create: bool = False
@@ -172,7 +170,7 @@ class HerokuStrategy(Strategy[HerokuOptions]):
         """The names of the config vars that are not as the Pushfile has them."""
         wanted = self.options.config
         there = self._platform.config() if wanted and self._app else {}
-        return tuple(name for name, value in wanted.items() if there.get(name) != value.get_secret_value())
+        return tuple(name for name, value in wanted.items() if there.get(name) != value.reveal())
 
     def _plan_build(self, snapshot: Snapshot, steps: list[Step], config: tuple[str, ...]) -> Plan:
         inside = snapshot.within(self.options.dir)
@@ -255,7 +253,7 @@ class HerokuStrategy(Strategy[HerokuOptions]):
             done.append("the app was made")
         if plan.config:
             with self.run.step(next(steps)):
-                values = {name: self.options.config[name].get_secret_value() for name in plan.config}
+                values = {name: self.options.config[name].reveal() for name in plan.config}
                 self._platform.configure(values)
             done.append("config vars were set")
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from pushkit import Archive
 
 PIECE = 1 << 16  # bytes
 
 
-@dataclass(frozen=True)
-class Body:
+class Body(Struct, frozen=True):
     """An archive between ``head`` and ``tail``, both empty where it travels alone."""
 
     archive: Archive

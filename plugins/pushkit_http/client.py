@@ -7,12 +7,14 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.message import Message
 from email.utils import parsedate_to_datetime
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from urllib.parse import urljoin, urlsplit
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from pushkit import Run, TargetError
 from pushkit_http.address import origin, shown
@@ -39,8 +41,7 @@ class Lost(TargetError):
     """The connection failed after something was sent: it is not known what became of it."""
 
 
-@dataclass(frozen=True)
-class Request:
+class Request(Struct, frozen=True):
     """``private`` are the headers that go to the host of ``url`` alone, and not where it redirects to."""
 
     method: str
@@ -50,8 +51,7 @@ class Request:
     body: Body | None = None
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """``content`` is its first mebibyte; ``url`` is where it came from, ``reason`` what stands behind its status."""
 
     status: int

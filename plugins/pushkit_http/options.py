@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from msgspec import Meta, field
 
-from pushkit import Options
+from pushkit import Options, Secret, checks
 from pushkit_http.address import BY_CONTENT, FIELDS, check_fields, checked, names
 
 TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110, section 5.6.2
@@ -18,78 +18,82 @@ LOCATION = "location"
 class StatusOptions(Options):
     """Where the server tells how far it is with what it got."""
 
-    url: str = Field(description="What is asked; `{location}` is where the server's answer says to look.")
-    field: str = Field(default="", description="The field of its JSON, `build.state`; without one, 200 means done.")
-    done: tuple[str, ...] = Field(default=("done", "success"), description="Values of the field that mean done.")
-    failed: tuple[str, ...] = Field(default=("failed", "error"), description="Values that mean failed.")
-    within: float = Field(default=600, gt=0, allow_inf_nan=False, description="Seconds after which it is given up.")
-    every: float = Field(default=2, ge=0.1, le=600, description="Seconds between two questions.")
+    url: Annotated[str, Meta(description="What is asked; `{location}` is where the server's answer says to look.")]
+    field: Annotated[str, Meta(description="The field of its JSON, `build.state`; without one, 200 means done.")] = ""
+    done: Annotated[tuple[str, ...], Meta(description="Values of the field that mean done.")] = ("done", "success")
+    failed: Annotated[tuple[str, ...], Meta(description="Values that mean failed.")] = ("failed", "error")
+    within: Annotated[float, Meta(gt=0, description="Seconds after which it is given up.")] = 600
+    every: Annotated[float, Meta(ge=0.1, le=600, description="Seconds between two questions.")] = 2
 
 
 class HttpOptions(Options):
     """Options of the strategy ``http``."""
 
-    url: str = Field(
-        description="Where the archive is sent, with fields: " + ", ".join(f"{{{each}}}" for each in FIELDS) + "."
-    )
-    method: Literal["PUT", "POST", "multipart"] = Field(
-        default="PUT", description="`multipart` is a POST of a form, with the archive as one of its fields."
-    )
-    archive: Literal["tar.gz", "zip"] = Field(default="tar.gz", description="What the snapshot is packed as.")
-    headers: dict[str, SecretStr] = Field(
-        default_factory=dict, description="More headers, which may be secrets and have fields as the URL has."
-    )
-    token: SecretStr | None = Field(default=None, description="Sent as `Authorization: Bearer TOKEN`.")
-    token_header: str = Field(default="", description="The header that the token is sent in, alone: `PRIVATE-TOKEN`.")
-    user: str = Field(default="", description="The user of basic authentication.")
-    password: SecretStr | None = Field(default=None, description="The password of basic authentication.")
-    form: dict[str, str] = Field(
-        default_factory=dict,
-        description="Metadata: the other fields of a `multipart` form, with fields as the URL has.",
-    )
-    file_field: str = Field(default="file", min_length=1, description="The form's field that is the archive.")
-    replace: bool = Field(default=True, description="Whether what is at the URL may be replaced.")
-    tls: Literal["verified", "none"] = Field(default="verified", description="`none` allows a URL with `http://`.")
-    ca_file: str = Field(default="", description="Certificates of authorities to trust, instead of the system's.")
-    timeout: float = Field(default=60, gt=0, allow_inf_nan=False, description="Seconds that the server may be silent.")
-    retries: int = Field(default=3, ge=0, le=20, description="How often what is safe to repeat is tried again.")
-    status: StatusOptions | None = Field(default=None, description="Wait until the server is done with the archive.")
+    url: Annotated[
+        str,
+        Meta(
+            description="Where the archive is sent, with fields: " + ", ".join(f"{{{each}}}" for each in FIELDS) + "."
+        ),
+    ]
+    method: Annotated[
+        Literal["PUT", "POST", "multipart"],
+        Meta(description="`multipart` is a POST of a form, with the archive as one of its fields."),
+    ] = "PUT"
+    archive: Annotated[Literal["tar.gz", "zip"], Meta(description="What the snapshot is packed as.")] = "tar.gz"
+    headers: Annotated[
+        dict[str, Secret], Meta(description="More headers, which may be secrets and have fields as the URL has.")
+    ] = field(default_factory=dict)
+    token: Annotated[Secret | None, Meta(description="Sent as `Authorization: Bearer TOKEN`.")] = None
+    token_header: Annotated[str, Meta(description="The header that the token is sent in, alone: `PRIVATE-TOKEN`.")] = ""
+    user: Annotated[str, Meta(description="The user of basic authentication.")] = ""
+    password: Annotated[Secret | None, Meta(description="The password of basic authentication.")] = None
+    form: Annotated[
+        dict[str, str],
+        Meta(description="Metadata: the other fields of a `multipart` form, with fields as the URL has."),
+    ] = field(default_factory=dict)
+    file_field: Annotated[str, Meta(min_length=1, description="The form's field that is the archive.")] = "file"
+    replace: Annotated[bool, Meta(description="Whether what is at the URL may be replaced.")] = True
+    tls: Annotated[Literal["verified", "none"], Meta(description="`none` allows a URL with `http://`.")] = "verified"
+    ca_file: Annotated[str, Meta(description="Certificates of authorities to trust, instead of the system's.")] = ""
+    timeout: Annotated[float, Meta(gt=0, description="Seconds that the server may be silent.")] = 60
+    retries: Annotated[int, Meta(ge=0, le=20, description="How often what is safe to repeat is tried again.")] = 3
+    status: Annotated[StatusOptions | None, Meta(description="Wait until the server is done with the archive.")] = None
 
-    @field_validator("headers")
+    @checks("headers")
     @classmethod
-    def _headers(cls, value: dict[str, SecretStr]) -> dict[str, SecretStr]:
+    def _headers(cls, value: dict[str, Secret]) -> dict[str, Secret]:
         for name, content in value.items():
             if not TOKEN.fullmatch(name):
                 raise ValueError(f"{name!r} cannot be the name of a header")
             if name.lower() in OURS:
                 raise ValueError(f"{name} is set by push")
-            _one_line(content.get_secret_value(), name)
-            check_fields(content.get_secret_value())
+            _one_line(content.reveal(), name)
+            check_fields(content.reveal())
         return value
 
-    @field_validator("token", "password")
+    @checks("token", "password")
     @classmethod
-    def _secret(cls, value: SecretStr | None) -> SecretStr | None:
+    def _secret(cls, value: Secret | None) -> Secret | None:
         if value is not None:
-            _one_line(value.get_secret_value(), "it")
+            _one_line(value.reveal(), "it")
         return value
 
-    @field_validator("token_header")
+    @checks("token_header")
     @classmethod
     def _token_header(cls, value: str) -> str:
         if value and not TOKEN.fullmatch(value):
             raise ValueError("expected the name of a header")
         return value
 
-    @field_validator("form")
+    @checks("form")
     @classmethod
     def _form(cls, value: dict[str, str]) -> dict[str, str]:
         for content in value.values():
             check_fields(content)
         return value
 
-    @model_validator(mode="after")
-    def _together(self) -> Self:
+    @checks()
+    def _together(self) -> None:
         checked(self.url, self.tls)
         if self.status:
             try:
@@ -110,7 +114,6 @@ class HttpOptions(Options):
             raise ValueError("`token_header` is the header of `token`, which is missing")
         if not self.replace and self.method != "PUT":
             raise ValueError('`replace = false` is for `method = "PUT"`, which puts the archive at its URL')
-        return self
 
     @property
     def by_content(self) -> bool:

@@ -138,13 +138,13 @@ class HttpStrategy(Strategy[HttpOptions]):
     def _private(self, values: Mapping[str, str]) -> Mapping[str, str]:
         """The headers that are for this server alone: the credentials, and what the Pushfile adds."""
         options = self.options
-        headers = {name: filled(value.get_secret_value(), values) for name, value in options.headers.items()}
+        headers = {name: filled(value.reveal(), values) for name, value in options.headers.items()}
         if options.token and options.token_header:
-            headers[options.token_header] = options.token.get_secret_value()
+            headers[options.token_header] = options.token.reveal()
         elif options.token:
-            headers["Authorization"] = f"Bearer {options.token.get_secret_value()}"
+            headers["Authorization"] = f"Bearer {options.token.reveal()}"
         elif options.password:
-            pair = f"{options.user}:{options.password.get_secret_value()}"
+            pair = f"{options.user}:{options.password.reveal()}"
             headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
         return headers
 

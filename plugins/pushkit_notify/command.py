@@ -12,9 +12,9 @@ from contextlib import suppress
 from functools import partial
 from typing import Annotated, ClassVar
 
-from pydantic import Field, field_validator
+from msgspec import Meta
 
-from pushkit import Observer, Public, TargetError, hookimpl
+from pushkit import Observer, TargetError, checks, hookimpl, public
 from pushkit_notify.message import Message
 from pushkit_notify.notifier import LIMIT, Notifier, NotifierOptions
 
@@ -22,11 +22,13 @@ from pushkit_notify.notifier import LIMIT, Notifier, NotifierOptions
 class CommandOptions(NotifierOptions):
     """The table of a ``command``."""
 
-    run: Annotated[str, Public("the message comes on standard input; a secret can be read from a file there")] = Field(
-        description="The program with its arguments. It runs without a shell, in the Pushfile's directory."
-    )
+    run: Annotated[
+        str,
+        public("the message comes on standard input; a secret can be read from a file there"),
+        Meta(description="The program with its arguments. It runs without a shell, in the Pushfile's directory."),
+    ]
 
-    @field_validator("run")
+    @checks("run")
     @classmethod
     def _run(cls, value: str) -> str:
         if not shlex.split(value):

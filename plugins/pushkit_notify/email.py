@@ -7,11 +7,11 @@ import socket
 import ssl
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
-from typing import ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from msgspec import Meta
 
-from pushkit import Observer, TargetError, hookimpl
+from pushkit import Observer, Secret, TargetError, checks, hookimpl
 from pushkit_notify.message import Message
 from pushkit_notify.notifier import LIMIT, Notifier, NotifierOptions
 
@@ -21,18 +21,18 @@ PORTS = {"starttls": 587, "implicit": 465, "none": 25}
 class EmailOptions(NotifierOptions):
     """The table of an ``email``."""
 
-    host: str = Field(min_length=1, description="The mail server.")
-    port: int = Field(default=0, ge=0, le=65535, description="Its port; 587, or 465 with implicit TLS, when it is 0.")
-    tls: Literal["starttls", "implicit", "none"] = Field(
-        default="starttls", description="How the connection is made safe."
+    host: Annotated[str, Meta(min_length=1, description="The mail server.")]
+    port: Annotated[int, Meta(ge=0, le=65535, description="Its port; 587, or 465 with implicit TLS, when it is 0.")] = 0
+    tls: Annotated[Literal["starttls", "implicit", "none"], Meta(description="How the connection is made safe.")] = (
+        "starttls"
     )
-    ca_file: str = Field(default="", description="Trust the certificates of this file alone.")
-    user: str = Field(default="", description="Who logs in.")
-    password: SecretStr | None = Field(default=None, description="The password of the user.")
-    sender: str = Field(min_length=3, description="Whom the mail is from.")
-    to: list[str] = Field(min_length=1, description="Whom it is for.")
+    ca_file: Annotated[str, Meta(description="Trust the certificates of this file alone.")] = ""
+    user: Annotated[str, Meta(description="Who logs in.")] = ""
+    password: Annotated[Secret | None, Meta(description="The password of the user.")] = None
+    sender: Annotated[str, Meta(min_length=3, description="Whom the mail is from.")]
+    to: Annotated[list[str], Meta(min_length=1, description="Whom it is for.")]
 
-    @field_validator("sender", "to")
+    @checks("sender", "to")
     @classmethod
     def _address(cls, value: str | list[str]) -> str | list[str]:
         for each in [value] if isinstance(value, str) else value:
@@ -40,11 +40,10 @@ class EmailOptions(NotifierOptions):
                 raise ValueError("expected an address, name@example.com")
         return value
 
-    @model_validator(mode="after")
-    def _login(self) -> Self:
+    @checks()
+    def _login(self) -> None:
         if bool(self.user) != (self.password is not None):
             raise ValueError("`user` and `password` go together")
-        return self
 
 
 class Email(Notifier[EmailOptions]):
@@ -59,7 +58,7 @@ class Email(Notifier[EmailOptions]):
         try:
             with self._connected() as server:
                 if options.user and options.password:
-                    server.login(options.user, options.password.get_secret_value())
+                    server.login(options.user, options.password.reveal())
                 refused = server.send_message(self._mail(message))
         except smtplib.SMTPAuthenticationError:
             raise TargetError(f"{options.host} does not take the password of {options.user}") from None

@@ -11,11 +11,11 @@ import socket
 import ssl
 import time
 from collections.abc import Iterator
-from typing import ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from msgspec import Meta
 
-from pushkit import Observer, TargetError, hookimpl
+from pushkit import Observer, Secret, TargetError, checks, hookimpl
 from pushkit_notify.message import Message
 from pushkit_notify.notifier import LIMIT, Notifier, NotifierOptions
 
@@ -34,35 +34,34 @@ REFUSED = ("403", "404", "405", "471", "473", "474", "475", "476", "477")
 class IrcOptions(NotifierOptions):
     """The table of an ``irc``."""
 
-    host: str = Field(min_length=1, description="The server.")
-    port: int = Field(default=6697, ge=1, le=65535, description="Its port.")
-    tls: Literal["implicit", "none"] = Field(default="implicit", description="How the connection is made safe.")
-    ca_file: str = Field(default="", description="Trust the certificates of this file alone.")
-    channel: str = Field(description="The channel.")
-    nick: str = Field(default="push", description="What to be called there.")
-    password: SecretStr | None = Field(default=None, description="The password of the server.")
-    user: str = Field(default="", description="The account to log in to (SASL).")
-    account_password: SecretStr | None = Field(default=None, description="The password of the account.")
+    host: Annotated[str, Meta(min_length=1, description="The server.")]
+    port: Annotated[int, Meta(ge=1, le=65535, description="Its port.")] = 6697
+    tls: Annotated[Literal["implicit", "none"], Meta(description="How the connection is made safe.")] = "implicit"
+    ca_file: Annotated[str, Meta(description="Trust the certificates of this file alone.")] = ""
+    channel: Annotated[str, Meta(description="The channel.")]
+    nick: Annotated[str, Meta(description="What to be called there.")] = "push"
+    password: Annotated[Secret | None, Meta(description="The password of the server.")] = None
+    user: Annotated[str, Meta(description="The account to log in to (SASL).")] = ""
+    account_password: Annotated[Secret | None, Meta(description="The password of the account.")] = None
 
-    @field_validator("channel")
+    @checks("channel")
     @classmethod
     def _channel(cls, value: str) -> str:
         if not CHANNEL.fullmatch(value):
             raise ValueError("expected a channel, #name")
         return value
 
-    @field_validator("nick")
+    @checks("nick")
     @classmethod
     def _nick(cls, value: str) -> str:
         if not NICK.fullmatch(value):
             raise ValueError("expected a nick: letters, digits and -_[]\\`^{|}, not a digit first")
         return value
 
-    @model_validator(mode="after")
-    def _account(self) -> Self:
+    @checks()
+    def _account(self) -> None:
         if bool(self.user) != (self.account_password is not None):
             raise ValueError("`user` and `account_password` go together")
-        return self
 
 
 class Irc(Notifier[IrcOptions]):
@@ -125,7 +124,7 @@ class Talk:
         if account:
             self._write("CAP REQ :sasl")
         if options.password:
-            self._write(f"PASS :{one_line(options.password.get_secret_value())}")
+            self._write(f"PASS :{one_line(options.password.reveal())}")
         self._write(f"NICK {self._nick}")
         self._write(f"USER {options.nick} 0 * :pushes")
         logged_in = not account
@@ -140,7 +139,7 @@ class Talk:
             elif command in NO_MORE:
                 raise TargetError(f"{options.host} does not take {self._nick}: {command}")
             elif account:
-                logged_in = self._log_in(command, words, account.get_secret_value()) or logged_in
+                logged_in = self._log_in(command, words, account.reveal()) or logged_in
 
     def _log_in(self, command: str, words: list[str], password: str) -> bool:
         """Answer what the server says on the way to the account; whether it says that we are there."""

@@ -6,9 +6,9 @@ import json
 import os
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
-from pydantic import Field
+from msgspec import Meta
 
 from pushkit import Observer, hookimpl
 from pushkit_notify.message import Message
@@ -18,7 +18,9 @@ from pushkit_notify.notifier import Notifier, NotifierOptions
 class LogOptions(NotifierOptions):
     """The table of a ``log``."""
 
-    file: Path = Field(description="The file, made when it is not there; relative to the Pushfile, `~` is your home.")
+    file: Annotated[
+        Path, Meta(description="The file, made when it is not there; relative to the Pushfile, `~` is your home.")
+    ]
 
 
 class Log(Notifier[LogOptions]):

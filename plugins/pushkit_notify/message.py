@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from enum import StrEnum
 from string import Formatter
 from typing import Any
+
+from msgspec import Struct, field
 
 from pushkit import Commit
 
@@ -62,8 +63,7 @@ FIELDS = (
 """What a text may have in braces, beside ``commits`` and ``hosts``."""
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(Struct, frozen=True):
     """One thing to tell. What does not belong to it is empty.
 
     ``command`` is the one that failed, when it was not ``push``.

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
-from pydantic import Field, field_validator
+from msgspec import Meta
 
 from pushkit import (
     CommandFailed,
@@ -26,6 +26,7 @@ from pushkit import (
     RolledBack,
     SnapshotTaken,
     Switched,
+    checks,
 )
 from pushkit_notify.message import USUAL, Message, What, problem
 
@@ -45,13 +46,13 @@ LIMIT = 5.0
 class NotifierOptions(Options):
     """What every observer of this package can be told."""
 
-    events: list[What] = Field(default=list(USUAL), description="What to tell of.")
-    targets: list[str] = Field(default=[], description="Tell of these targets only.")
-    text: str = Field(
-        default="", description="What to say instead, with fields in braces, such as `{who} {what} {target}`."
-    )
+    events: Annotated[tuple[What, ...], Meta(description="What to tell of.")] = USUAL
+    targets: Annotated[tuple[str, ...], Meta(description="Tell of these targets only.")] = ()
+    text: Annotated[
+        str, Meta(description="What to say instead, with fields in braces, such as `{who} {what} {target}`.")
+    ] = ""
 
-    @field_validator("text")
+    @checks("text")
     @classmethod
     def _text(cls, value: str) -> str:
         if wrong := problem(value):

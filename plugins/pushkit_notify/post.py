@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Mapping
+from typing import Annotated
 from urllib.parse import unquote, urlsplit
 
-from pydantic import Field, SecretStr, field_validator
+from msgspec import Meta
 
-from pushkit import TargetError
+from pushkit import Secret, TargetError, checks
 from pushkit_notify.notifier import LIMIT, NotifierOptions
 
 
@@ -28,13 +29,13 @@ def problem(url: str) -> str:
 class PostOptions(NotifierOptions):
     """The table of an observer that posts to an address."""
 
-    url: SecretStr = Field(description="Where to post to: an address that is a secret.")
-    ca_file: str = Field(default="", description="Trust the certificates of this file alone.")
+    url: Annotated[Secret, Meta(description="Where to post to: an address that is a secret.")]
+    ca_file: Annotated[str, Meta(description="Trust the certificates of this file alone.")] = ""
 
-    @field_validator("url")
+    @checks("url")
     @classmethod
-    def _url(cls, value: SecretStr) -> SecretStr:
-        url = value.get_secret_value()
+    def _url(cls, value: Secret) -> Secret:
+        url = value.reveal()
         # A reference is looked at again when it is looked up.
         if "${" not in url and (wrong := problem(url)):
             raise ValueError(wrong)
@@ -48,7 +49,7 @@ def post(options: PostOptions, body: bytes, headers: Mapping[str, str]) -> None:
     """
     import requests  # noqa: PLC0415  (only who tells somebody needs it)
 
-    url = options.url.get_secret_value()
+    url = options.url.reveal()
     parts = urlsplit(url)
     host = parts.hostname
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 import socket
 from logging.handlers import SysLogHandler
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
-from pydantic import Field
+from msgspec import Meta
 
 from pushkit import Observer, TargetError, hookimpl
 from pushkit_notify.message import Message, What
@@ -17,7 +17,7 @@ from pushkit_notify.notifier import Notifier, NotifierOptions
 class SyslogOptions(NotifierOptions):
     """The table of a ``syslog``."""
 
-    address: str = Field(default="/dev/log", description="A socket of this machine, or `HOST:PORT` by UDP.")
+    address: Annotated[str, Meta(description="A socket of this machine, or `HOST:PORT` by UDP.")] = "/dev/log"
 
 
 class Syslog(Notifier[SyslogOptions]):

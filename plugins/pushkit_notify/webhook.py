@@ -10,11 +10,11 @@ import hashlib
 import hmac
 import json
 import time
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
-from pydantic import Field, SecretStr
+from msgspec import Meta
 
-from pushkit import Observer, hookimpl
+from pushkit import Observer, Secret, hookimpl
 from pushkit_notify.message import Message
 from pushkit_notify.notifier import Notifier
 from pushkit_notify.post import PostOptions, post
@@ -23,7 +23,7 @@ from pushkit_notify.post import PostOptions, post
 class WebhookOptions(PostOptions):
     """The table of a ``webhook``."""
 
-    key: SecretStr | None = Field(default=None, description="Sign each document with this key.")
+    key: Annotated[Secret | None, Meta(description="Sign each document with this key.")] = None
 
 
 class Webhook(Notifier[WebhookOptions]):
@@ -37,7 +37,7 @@ class Webhook(Notifier[WebhookOptions]):
         document = message.document() | {"text": self.text(message)}
         body = json.dumps(document).encode()
         key = self.options.key
-        signed = {"Push-Signature": signature(key.get_secret_value(), body, int(time.time()))} if key else {}
+        signed = {"Push-Signature": signature(key.reveal(), body, int(time.time()))} if key else {}
         post(self.options, body, signed)
 
 

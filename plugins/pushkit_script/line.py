@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass
 from pathlib import PurePosixPath
+
+from msgspec import Struct
 
 from pushkit_script.options import ScriptOptions, listed
 
 SHELL = "/bin/sh"
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(Struct, frozen=True):
     """A command: its words, and a short name for its output and messages."""
 
     argv: tuple[str, ...]

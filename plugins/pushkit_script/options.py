@@ -5,15 +5,15 @@ from __future__ import annotations
 import posixpath
 import re
 import shlex
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
+from msgspec import Meta, field
 
-from pushkit import Options, Public
+from pushkit import Options, Secret, checks, public
 
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # Every user of the machine can read the arguments of a program while it runs.
-ARGUMENT = Public("set a variable in `environment` to it, and read that in the script, or in `run` with `shell = true`")
+ARGUMENT = public("set a variable in `environment` to it, and read that in the script, or in `run` with `shell = true`")
 
 
 def listed(commands: str | tuple[str, ...]) -> tuple[str, ...]:
@@ -24,59 +24,61 @@ def listed(commands: str | tuple[str, ...]) -> tuple[str, ...]:
 class ScriptOptions(Options):
     """Options of the strategy ``script``: either ``run`` or ``script``, and how to run it."""
 
-    shell: bool = Field(
-        default=False, description="Hand `run` and `rollback` to `/bin/sh -c`, with variables, pipes and all."
-    )
-    run: Annotated[str | tuple[str, ...], ARGUMENT] = Field(
-        default=(),
-        description="A command line, or a list: the first that fails is the last. Each is split into words as a shell "
-        "does; nothing is expanded without `shell`.",
-    )
-    script: Annotated[str, ARGUMENT] = Field(
-        default="",
-        description="A script of the project, relative to the directory that `where` says. Instead of `run`.",
-    )
-    args: Annotated[tuple[str, ...], ARGUMENT] = Field(
-        default=(), description="The arguments of `script`, passed as they are: `$HOME` stays `$HOME`."
-    )
-    rollback: Annotated[str | tuple[str, ...], ARGUMENT] = Field(
-        default=(), description="What `push rollback` runs, as `run`, but in the Pushfile's directory."
-    )
-    where: Literal["snapshot", "project"] = Field(
-        default="snapshot",
-        description="`snapshot` runs in a clean copy of what is pushed, `project` in the Pushfile's directory.",
-    )
-    timeout: float = Field(
-        default=3600, ge=0, allow_inf_nan=False, description="Seconds after which it is ended; 0 lets it run for ever."
-    )
-    environment: dict[str, SecretStr] = Field(
-        default_factory=dict,
-        description="More environment variables, which may be secrets. Its other variables are those of `push`.",
-    )
-    stdin: SecretStr | None = Field(
-        default=None, description="What each command reads on its standard input, which may be a secret."
-    )
-    exit: Literal["push", "script"] = Field(
-        default="push", description="`script` ends `push` with the script's own exit code; otherwise a failure is 8."
-    )
+    shell: Annotated[
+        bool, Meta(description="Hand `run` and `rollback` to `/bin/sh -c`, with variables, pipes and all.")
+    ] = False
+    run: Annotated[
+        str | tuple[str, ...],
+        ARGUMENT,
+        Meta(
+            description="A command line, or a list: the first that fails is the last. Each is split into words "
+            "as a shell "
+            "does; nothing is expanded without `shell`."
+        ),
+    ] = ()
+    script: Annotated[
+        str,
+        ARGUMENT,
+        Meta(description="A script of the project, relative to the directory that `where` says. Instead of `run`."),
+    ] = ""
+    args: Annotated[
+        tuple[str, ...],
+        ARGUMENT,
+        Meta(description="The arguments of `script`, passed as they are: `$HOME` stays `$HOME`."),
+    ] = ()
+    rollback: Annotated[
+        str | tuple[str, ...],
+        ARGUMENT,
+        Meta(description="What `push rollback` runs, as `run`, but in the Pushfile's directory."),
+    ] = ()
+    where: Annotated[
+        Literal["snapshot", "project"],
+        Meta(description="`snapshot` runs in a clean copy of what is pushed, `project` in the Pushfile's directory."),
+    ] = "snapshot"
+    timeout: Annotated[float, Meta(ge=0, description="Seconds after which it is ended; 0 lets it run for ever.")] = 3600
+    environment: Annotated[
+        dict[str, Secret],
+        Meta(description="More environment variables, which may be secrets. Its other variables are those of `push`."),
+    ] = field(default_factory=dict)
+    stdin: Annotated[
+        Secret | None, Meta(description="What each command reads on its standard input, which may be a secret.")
+    ] = None
+    exit: Annotated[
+        Literal["push", "script"],
+        Meta(description="`script` ends `push` with the script's own exit code; otherwise a failure is 8."),
+    ] = "push"
 
-    @field_validator("run", "rollback")
+    @checks("run", "rollback")
     @classmethod
-    def _split(cls, value: str | tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+    def _lines(cls, value: str | tuple[str, ...]) -> tuple[str, ...]:
         lines = tuple(map(_runnable, listed(value)))
-        for text in lines:
-            try:
-                # What a shell gets is in its own language, with comments and here documents.
-                words = text.split() if info.data.get("shell") else shlex.split(text)
-            except ValueError as error:
-                raise ValueError(f"not a command line: {str(error).lower()}") from error
-            if not words and len(lines) > 1:
-                raise ValueError("one of the command lines is empty")
-            if not words:
-                return ()
+        if not any(map(str.strip, lines)) and len(lines) < 2:
+            return ()
+        if not all(map(str.strip, lines)):
+            raise ValueError("one of the command lines is empty")
         return lines
 
-    @field_validator("script")
+    @checks("script")
     @classmethod
     def _stays_inside(cls, value: str) -> str:
         path = posixpath.normpath(value) if value else ""
@@ -84,31 +86,37 @@ class ScriptOptions(Options):
             raise ValueError("expected a file of the project; for any other program use `run`")
         return _runnable(path)
 
-    @field_validator("args")
+    @checks("args")
     @classmethod
     def _arguments(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(map(_runnable, value))
 
-    @field_validator("environment")
+    @checks("environment")
     @classmethod
-    def _variables(cls, value: dict[str, SecretStr]) -> dict[str, SecretStr]:
+    def _variables(cls, value: dict[str, Secret]) -> dict[str, Secret]:
         for name, content in value.items():
             if not VARIABLE.fullmatch(name):
                 raise ValueError(f"{name!r} cannot be the name of a variable: letters, digits and _ make one")
             if name.startswith("PUSH_"):
                 raise ValueError(f"{name}: the names that begin with PUSH_ are set by push")
-            _runnable(content.get_secret_value())
+            _runnable(content.reveal())
         return value
 
-    @model_validator(mode="after")
-    def _one_of_two(self) -> Self:
+    @checks()
+    def _one_of_two(self) -> None:
         if bool(self.run) == bool(self.script):
             raise ValueError("expected either `run` or `script`" + (", found both" if self.run else ""))
         if self.args and not self.script:
             raise ValueError("`args` are the arguments of `script`; write those of `run` behind its command")
         if self.shell and not self.run and not self.rollback:
             raise ValueError("`shell` is for `run`; a script names its shell in its first line")
-        return self
+        # What a shell gets is in its own language, with comments and here documents.
+        for name in () if self.shell else ("run", "rollback"):
+            for text in getattr(self, name):
+                try:
+                    shlex.split(text)
+                except ValueError as error:
+                    raise ValueError(f"`{name}`: not a command line: {str(error).lower()}") from error
 
 
 def _runnable(text: str) -> str:

@@ -110,7 +110,7 @@ class ScriptStrategy(Strategy[ScriptOptions]):
     @property
     def _inherited(self) -> Mapping[str, str]:
         """The environment of push itself, and what the target adds."""
-        added = {name: value.get_secret_value() for name, value in self.options.environment.items()}
+        added = {name: value.reveal() for name, value in self.options.environment.items()}
         return {**self.run.environment, **added}
 
     def _environment(self, directory: Path, release: Release) -> dict[str, str]:
@@ -161,7 +161,7 @@ class ScriptStrategy(Strategy[ScriptOptions]):
 
     def _execute(self, line: Line, directory: Path, environment: Mapping[str, str]) -> None:
         argv = startable(line.argv, directory, environment)
-        given = self.options.stdin.get_secret_value().encode() if self.options.stdin else b""
+        given = self.options.stdin.reveal().encode() if self.options.stdin else b""
         command = Command(argv, directory, environment, line.label, given, timeout=self.options.timeout)
         try:
             code = self.run.execute(command)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from pushkit import TargetError
 from pushkit_sftp.options import Address, SftpOptions, parse_host
@@ -19,14 +20,15 @@ SYSTEM_FILES = ("/etc/ssh/ssh_known_hosts",)
 HOPS = 8
 # Seconds between two signs of life where nothing else is configured.
 KEEPALIVE = 15
+# Seconds that a step of connecting may take where nothing else is configured.
+PATIENCE = 15.0
 #: The variable that names the socket of the agent where nothing else does; `IdentityAgent` may say so, too.
 AGENT = "SSH_AUTH_SOCK"
 # What a shell would not take for a part of a word, and the beginning of an option.
 ACTIVE = re.compile(r"""^-|['`"$\\;&<>|(){}*?\[\]!\s]""")
 
 
-@dataclass(frozen=True)
-class Credentials:
+class Credentials(Struct, frozen=True):
     """What a login may use.
 
     ``key`` is that of the Pushfile, ``keys`` are those of ssh, tried where they exist, and ``certificates`` go with
@@ -43,8 +45,7 @@ class Credentials:
     only: bool = False
 
 
-@dataclass(frozen=True)
-class Destination:
+class Destination(Struct, frozen=True):
     """A server. ``name`` is what known_hosts files call it, ``known_hosts`` are those files, ``pin`` a fingerprint.
 
     It is reached through the servers ``jumps``, the last of which is next to it, or through what ``command`` prints
@@ -166,8 +167,8 @@ def resolved(
     credentials = Credentials(
         user=user,
         key=project / home_of(options.key) if options.key else None,
-        passphrase=options.passphrase.get_secret_value() if options.passphrase else "",
-        password=options.password.get_secret_value() if options.password and not passed else "",
+        passphrase=options.passphrase.reveal() if options.passphrase else "",
+        password=options.password.reveal() if options.password and not passed else "",
         agent=agent_of(found.get("identityagent", [AGENT])[0].strip('"'), tokens) if options.agent else "",
         keys=files("identityfile", tuple(f"~/.ssh/{name}" for name in DEFAULT_KEYS)),
         certificates=files("certificatefile", ()),
@@ -187,9 +188,7 @@ def resolved(
         credentials=credentials,
         jumps=ways,
         command=expanded(command, tokens),
-        timeout=float(patience)
-        if patience.isdecimal() and int(patience) and "connect_timeout" not in options.model_fields_set
-        else options.connect_timeout,
+        timeout=options.connect_timeout or (float(patience) if patience.isdecimal() else 0) or PATIENCE,
         keepalive=number(found, "serveraliveinterval") or KEEPALIVE,
         hashes=one("hashknownhosts") == "yes",
         hop=passed,

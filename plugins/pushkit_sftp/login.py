@@ -6,10 +6,12 @@ import socket
 from base64 import b64decode
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from pushkit import PushRefused, TargetError
 from pushkit_sftp.destination import Credentials, Destination
@@ -26,8 +28,7 @@ class Locked(TargetError):
     """A private key is encrypted, and nobody has said what with."""
 
 
-@dataclass
-class Login:
+class Login(Struct):
     """One attempt to log in: what the server takes, what was tried, and which keys of the agent it was shown.
 
     ``used`` is the file of a key that was tried before the server had said what it takes.

@@ -233,13 +233,13 @@ class OpensshTransport(Transport):
         if before:
             return None
         # No server on the way may ask for one: see `ALWAYS`.
-        return options.password.get_secret_value() if options.password and "PIN" not in question else None
+        return options.password.reveal() if options.password and "PIN" not in question else None
 
     def _passphrase(self, file: str, before: int) -> str | None:
         """What the key in ``file`` is encrypted with; ``before`` so many answers were wrong."""
         options = self._options
         if options.passphrase is not None:
-            return None if before else options.passphrase.get_secret_value()
+            return None if before else options.passphrase.reveal()
         # A key of ssh need not be the right one: where there is a password, it is no reason to ask.
         if self._ask is None or before >= TRIES or (options.password and not options.key):
             return None

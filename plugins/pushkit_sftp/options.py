@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Literal, NamedTuple, Self
+from typing import Annotated, Literal, NamedTuple
 
-from pydantic import ByteSize, Field, SecretStr, field_validator, model_validator
+from msgspec import Meta
 
-from pushkit.files import FileOptions
-from pushkit.fleet import FleetOptions, Host, RolloutOptions, filled
+from pushkit import Secret, checks
+from pushkit.fleet import FleetOptions, Host, Hosts, RolloutOptions, filled
+from pushkit_sftp.pace import Rate
 
 HOST = re.compile(
     r"(?:(?P<user>[^@\s]+)@)?(?:\[(?P<address>[0-9A-Fa-f:.%\w]+)\]|(?P<name>[^:@\[\]/\s]+))(?::(?P<port>\d+))?"
@@ -37,70 +38,87 @@ def parse_host(text: str) -> Address:
     return Address(found["user"] or "", found["address"] or found["name"], int(found["port"] or 0))
 
 
-class SftpOptions(FileOptions, FleetOptions):
+class SftpOptions(FleetOptions):
     """Options of the strategy ``sftp``. A relative ``path`` starts at the directory that the login starts in."""
 
-    host: str = Field(
-        default="",
-        description="The server, or a `Host` of ssh's configuration: HOST, USER@HOST, HOST:PORT; "
-        "an IPv6 address with a port in brackets.",
+    host: Annotated[
+        str,
+        Meta(
+            description="The server, or a `Host` of ssh's configuration: HOST, USER@HOST, HOST:PORT; "
+            "an IPv6 address with a port in brackets."
+        ),
+    ] = ""
+    user: Annotated[str, Meta(description="Who logs in; by default `User` of ssh, or the local user.")] = ""
+    port: (
+        Annotated[int, Meta(ge=1, le=65535, description="The port of the SSH server; by default `Port` of ssh, or 22.")]
+        | None
+    ) = None
+    key: Annotated[
+        Path | None,
+        Meta(
+            description="A private key; a relative path starts at the Pushfile's directory. "
+            "By default those of ssh are tried: `IdentityFile`, or ~/.ssh/id_ed25519, id_ecdsa and id_rsa."
+        ),
+    ] = None
+    passphrase: Annotated[Secret | None, Meta(description="What the private key is encrypted with.")] = None
+    password: Annotated[Secret | None, Meta(description="The password of the user on the server.")] = None
+    agent: Annotated[bool, Meta(description="Whether the keys of the SSH agent are tried.")] = True
+    known_hosts: Annotated[Path | None, Meta(description="The file of known host keys; by default those of ssh.")] = (
+        None
     )
-    user: str = Field(default="", description="Who logs in; by default `User` of ssh, or the local user.")
-    port: int | None = Field(
-        default=None, ge=1, le=65535, description="The port of the SSH server; by default `Port` of ssh, or 22."
-    )
-    key: Path | None = Field(
-        default=None,
-        description="A private key; a relative path starts at the Pushfile's directory. "
-        "By default those of ssh are tried: `IdentityFile`, or ~/.ssh/id_ed25519, id_ecdsa and id_rsa.",
-    )
-    passphrase: SecretStr | None = Field(default=None, description="What the private key is encrypted with.")
-    password: SecretStr | None = Field(default=None, description="The password of the user on the server.")
-    agent: bool = Field(default=True, description="Whether the keys of the SSH agent are tried.")
-    known_hosts: Path | None = Field(
-        default=None,
-        description="The file of known host keys; by default those of ssh.",
-    )
-    jump: str = Field(
-        default="",
-        description='Servers to go through, "HOST,HOST", as `ProxyJump` of ssh has them; "none" for none.',
-    )
-    ssh_config: Path | None = Field(
-        default=None,
-        description="The configuration of ssh; by default ~/.ssh/config and that of the system, /dev/null for none.",
-    )
-    host_key: str = Field(
-        default="",
-        pattern=r"^(SHA256:[A-Za-z0-9+/]{43}=?)?$",
-        description='The fingerprint of the server\'s host key, "SHA256:..."; then known_hosts is not asked.',
-    )
-    transport: Literal["auto", "paramiko", "openssh"] = Field(
-        default="auto",
-        description="What connects: the ssh program of this machine (openssh), or a library that is always there "
-        "(paramiko). auto takes ssh where it is found and can do what the target asks.",
-    )
-    rate_limit: ByteSize | None = Field(
-        default=None,
-        ge=1,
-        description='Bytes a second that are sent at most, such as 500000 or "2 MB"; by default any.',
-    )
-    connect_timeout: float = Field(
-        default=15, gt=0, description="Seconds that each of connecting, key exchange and a login may take."
-    )
+    jump: Annotated[
+        str, Meta(description='Servers to go through, "HOST,HOST", as `ProxyJump` of ssh has them; "none" for none.')
+    ] = ""
+    ssh_config: Annotated[
+        Path | None,
+        Meta(
+            description="The configuration of ssh; by default ~/.ssh/config and that of the system, /dev/null for none."
+        ),
+    ] = None
+    host_key: Annotated[
+        str,
+        Meta(
+            pattern=r"^(SHA256:[A-Za-z0-9+/]{43}=?)?$",
+            description='The fingerprint of the server\'s host key, "SHA256:..."; then known_hosts is not asked.',
+        ),
+    ] = ""
+    transport: Annotated[
+        Literal["auto", "paramiko", "openssh"],
+        Meta(
+            description="What connects: the ssh program of this machine (openssh), or a library that is always there "
+            "(paramiko). auto takes ssh where it is found and can do what the target asks."
+        ),
+    ] = "auto"
+    rate_limit: Annotated[
+        Rate | None,
+        Meta(description='Bytes a second that are sent at most, such as 500000 or "2 MB"; by default any.'),
+    ] = None
+    connect_timeout: (
+        Annotated[
+            float,
+            Meta(
+                gt=0,
+                description="Seconds that each of connecting, key exchange and a login may take; by default "
+                "`ConnectTimeout` of ssh, or 15.",
+            ),
+        ]
+        | None
+    ) = None
 
-    @field_validator("host")
+    @checks("host")
     @classmethod
     def _host_is_one(cls, host: str) -> str:
         if host:
             parse_host(host)
         return host
 
-    @model_validator(mode="after")
-    def _said_once(self) -> Self:
+    @checks()
+    def _said_once(self) -> None:
         if bool(self.host) == self.many:
             raise ValueError("expected either `host` or `hosts`" + (", found both" if self.host else ""))
         if self.many:
-            return self._of_many()
+            self._of_many()
+            return
         if self.lock_host or self.health or self.store or self.rollout != RolloutOptions():
             raise ValueError("`lock_host`, `rollout`, `health` and `store` are for many servers: hosts = [...]")
         address = parse_host(self.host)
@@ -108,14 +126,12 @@ class SftpOptions(FileOptions, FleetOptions):
             raise ValueError(f'`host` says the user is "{address.user}" and `user` says "{self.user}"')
         if address.port and self.port and address.port != self.port:
             raise ValueError(f"`host` says the port is {address.port} and `port` says {self.port}")
-        return self
 
-    def _of_many(self) -> Self:
+    def _of_many(self) -> None:
         if self.layout != "releases":
             raise ValueError('`hosts` is for layout = "releases": a mirror changes file by file')
         if self.host_key:
             raise ValueError("`host_key` is the key of one server; with `hosts`, name them in `known_hosts`")
-        return self
 
     def for_host(self, host: Host) -> SftpOptions:
         """The options of one of many hosts. The library serves many: the ssh program is a process for each."""
@@ -125,16 +141,14 @@ class SftpOptions(FileOptions, FleetOptions):
             name: tuple(filled(each, host) for each in ((said,) if isinstance(said, str) else said))
             for name, said in (("before_switch", self.before_switch), ("after_switch", self.after_switch))
         }
-        return self.model_copy(
-            update={
-                **address,
-                **commands,
-                "hosts": (),
-                "pools": {},
-                "traffic": None,
-                "health": None,
-                "via": "direct",
-                "store": None,
-                "transport": transport,
-            }
+        return self.changed(
+            **address,
+            **commands,
+            hosts=Hosts(),
+            pools={},
+            traffic=None,
+            health=None,
+            via="direct",
+            store=None,
+            transport=transport,
         )

@@ -7,7 +7,8 @@ import posixpath
 import re
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from pushkit.cli.example import toml_text
 from pushkit.cli.vagrantfile import Environment, Push, Value
@@ -18,8 +19,7 @@ SHELLS = {"bash", "dash", "ksh", "sh", "zsh"}
 GONE = "https://builds.example.com"
 
 
-@dataclass
-class Converted:
+class Converted(Struct):
     """A target: its options as TOML, and what is left to do. ``source`` is the directory it was pushed from."""
 
     name: str

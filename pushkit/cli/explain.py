@@ -6,22 +6,23 @@ import inspect
 import json
 import textwrap
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
 from typing import Any
 
 import click
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from pushkit import registry
 from pushkit.cli.settings import Settings, common
 from pushkit.cli.stdout import say
 from pushkit.expectation import Schema, expected, resolved
+from pushkit.options import schema_of
 from pushkit.ui.jsonl import line as json_line
 
 _WIDTH = 88
 
 
-@dataclass(frozen=True, slots=True)
-class Option:
+class Option(Struct, frozen=True):
     """One option of a strategy. ``name`` is dotted within a table, ``default`` is None where there is none."""
 
     name: str
@@ -39,7 +40,7 @@ class Option:
 def command(settings: Settings, strategy: str, observer: bool) -> None:
     """Explain the options of a STRATEGY: what each may be, its default, and what it is for."""
     kind = registry.explained("observers" if observer else "strategies", strategy)
-    options = list(options_of(kind.Options.model_json_schema()))
+    options = list(options_of(schema_of(kind.Options)))
     summary = inspect.cleandoc(kind.__doc__ or "").partition("\n")[0]
     if settings.json:
         say(
@@ -67,7 +68,7 @@ def described(option: Option) -> str:
     """What an option may be, and whether it has to be given."""
     if option.required:
         return f"{option.type}; required"
-    if option.default in (None, "", [], {}):
+    if option.default in (None, "", [], (), {}):
         return option.type
     return f"{option.type}; default {json.dumps(option.default, ensure_ascii=False)}"
 

@@ -18,6 +18,7 @@ from pushkit.cli.settings import Settings, common
 from pushkit.cli.stdout import say
 from pushkit.errors import PluginError, Problem, PushfileError, UsageError
 from pushkit.expectation import at, expected
+from pushkit.options import schema_of
 from pushkit.toml_lines import dotted
 from pushkit.ui.jsonl import line as json_line
 from pushkit.ui.reporter import Lines
@@ -152,7 +153,7 @@ class Draft:
         self.name = name
         self.target = target
         self.strategy = strategy
-        self.options = registry.explained("strategies", strategy).Options.model_json_schema()
+        self.options = schema_of(registry.explained("strategies", strategy).Options)
         self.lines = example.target_lines(strategy, self.options)
 
     def text(self, texts: Mapping[str, str]) -> str:

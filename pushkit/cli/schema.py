@@ -17,6 +17,7 @@ from pushkit.commands import COMMANDS
 from pushkit.errors import PluginError, UsageError
 from pushkit.expectation import PUBLIC
 from pushkit.ignore import GITIGNORE
+from pushkit.options import schema_of
 from pushkit.pushfile_reader import TARGET_NAME
 from pushkit.ui.jsonl import line as json_line
 from pushkit.ui.reporter import Lines
@@ -76,9 +77,9 @@ def installed_schema() -> str:
 def _schemas(group: str, prefix: str) -> Iterator[tuple[str, Schema]]:
     """The options of each plugin of a group, by name, what it refers to under ``prefix``. A broken one is left out."""
     for name in sorted({plugin.name for plugin in registry.names(group)}):
-        template = f"#/$defs/{prefix.format(name=name)}.{{model}}"
+        template = f"#/$defs/{prefix.format(name=name)}.{{name}}"
         try:
-            yield name, registry.explained(group, name).Options.model_json_schema(ref_template=template)
+            yield name, schema_of(registry.explained(group, name).Options, template)
         except PluginError as error:
             Lines(sys.stderr)(f"left out: {error.message}")
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 Value = str | bool | int | list[str]
 
@@ -26,15 +27,13 @@ GATHERED = {"include": "includes", "exclude": "excludes"}
 ESCAPES = {"n": "\n", "t": "\t", "e": "\x1b", "s": " ", "r": "\r"}
 
 
-@dataclass(frozen=True, slots=True)
-class Environment:
+class Environment(Struct, frozen=True):
     """The variable of the environment that a value is taken from."""
 
     name: str
 
 
-@dataclass
-class Push:
+class Push(Struct):
     """One ``config.push.define`` and its options; ``unread`` are the lines that only Ruby can read."""
 
     name: str
@@ -55,8 +54,7 @@ class Push:
         self.options[key] = [*before, *([given] if isinstance(given, str) else given)]
 
 
-@dataclass
-class Vagrantfile:
+class Vagrantfile(Struct):
     """The pushes of a Vagrantfile, and the definitions of others that only Ruby can read, with their lines."""
 
     pushes: list[Push]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from pushkit import manifest
 from pushkit.amount import counted
@@ -19,8 +20,7 @@ from pushkit.model import Entry, Kind, Step
 from pushkit.strategy import Run
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
+class Arrival(Struct, frozen=True):
     """``entries`` that lie whole below ``directory``; how much there is of large ones that were ``begun``, by path."""
 
     directory: str
@@ -28,8 +28,7 @@ class Arrival:
     begun: Mapping[str, int] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Arrivals:
+class Arrivals(Struct, frozen=True):
     """What several pushes that died left, no entry twice.
 
     ``begun`` are large files that had arrived in part: where the longest part of each lies, by its path.

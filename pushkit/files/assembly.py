@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import field
 
 from pushkit.amount import counted
 from pushkit.errors import PushFailed, TargetError
@@ -38,8 +39,7 @@ from pushkit.strategy import Run
 Perform = Callable[[Sequence[Operation], str, Sequence[Operation]], Sequence[Entry]]
 
 
-@dataclass(frozen=True)
-class ReleasesPlan(Plan):
+class ReleasesPlan(Plan, frozen=True):
     """A plan that remembers what it found out; ``was`` is the digest of the live release's manifest."""
 
     survey: Survey | None = None

@@ -10,11 +10,12 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from io import BytesIO
 from secrets import token_hex
 from shlex import quote
 from typing import BinaryIO, NamedTuple
+
+from msgspec import Struct
 
 from pushkit.files.compression import Compression, patch
 from pushkit.files.operation import (
@@ -82,8 +83,7 @@ class Fetch(NamedTuple):
     compression: Compression | None
 
 
-@dataclass(frozen=True, slots=True)
-class Paper:
+class Paper(Struct, frozen=True):
     """Something long that a script reads: its path below the stage, and its content."""
 
     path: str

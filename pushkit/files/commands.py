@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Literal
 
+from msgspec import Struct, field
+
 from pushkit.errors import PushFailed, PushRefused, TimedOut
 from pushkit.model import Action, Step
 from pushkit.process import Command
+from pushkit.secret import Secret
 from pushkit.strategy import Run
 
 if TYPE_CHECKING:
-    from pydantic import SecretStr
-
     from pushkit.files.remote import Remote
 
 When = Literal["before_switch", "after_switch"]
@@ -25,8 +25,7 @@ AFTER: When = "after_switch"
 PLACE = "{release}"
 
 
-@dataclass(frozen=True, slots=True)
-class Commands:
+class Commands(Struct, frozen=True):
     """What runs in a release's directory before and after it goes live, each ended after ``timeout`` seconds.
 
     ``environment`` are more variables of theirs, resolved when they run.
@@ -35,7 +34,7 @@ class Commands:
     before: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
     timeout: float = 300.0
-    environment: Mapping[str, SecretStr] = field(default_factory=dict)
+    environment: Mapping[str, Secret] = field(default_factory=dict)
 
     @property
     def trips(self) -> int:
@@ -63,7 +62,7 @@ class Commands:
         """
         path = f"{remote.root}/{directory}"
         release = directory.rpartition("/")[2]
-        environment = {name: value.get_secret_value() for name, value in self.environment.items()} | {
+        environment = {name: value.reveal() for name, value in self.environment.items()} | {
             "PUSH_TARGET": run.target.name,
             "PUSH_RELEASE": release,
             "PUSH_RELEASE_PATH": path,

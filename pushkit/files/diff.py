@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from pushkit.model import Action, Entry, Kind, Step
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(Struct, frozen=True):
     """What turns one tree into another.
 
     ``steps`` are in walk order, removals last and deepest first; the subject of a directory's step ends in a slash.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import cached_property
+
+from msgspec import Struct
 
 from pushkit.errors import PushRefused
 from pushkit.files.remote import Remote
@@ -26,8 +27,7 @@ def with_ways(paths: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(each for path in paths for each in (*above(path), path)))
 
 
-@dataclass(frozen=True)
-class Ground:
+class Ground(Struct, frozen=True, dict=True):
     """What lies at ``paths``, which have the directories that lead to them among them."""
 
     remote: Remote

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
 from typing import Any
+
+from msgspec import Struct, to_builtins
 
 from pushkit.files.diff import Difference
 from pushkit.files.operation import Operation, Remove, RemoveDirectory, Rename, SetMode, Write
@@ -21,8 +22,7 @@ MAGIC = b"pushkit-journal 1 "
 OPEN = 0o700
 
 
-@dataclass(frozen=True, slots=True)
-class Renaming:
+class Renaming(Struct, frozen=True):
     """One path that is renamed to its place: a file, a symlink, or a whole directory.
 
     ``clears`` are files and symlinks that have to go first, ``emptied`` directories that have to, the deepest first.
@@ -33,8 +33,7 @@ class Renaming:
     emptied: Sequence[str] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Journal:
+class Journal(Struct, frozen=True):
     """What turns the live tree of the release ``previous`` (empty: none) into that of ``release``, in this order.
 
     Directories are ``opened`` to their owner; then come the ``renamings``, the ``removals`` of files and symlinks, and
@@ -93,7 +92,7 @@ class Journal:
 
     def encode(self) -> bytes:
         """The journal as it lies on a target."""
-        body = json.dumps(asdict(self)).encode()
+        body = json.dumps(to_builtins(self)).encode()
         return MAGIC + hashlib.sha256(body).hexdigest().encode() + b"\n" + body
 
 

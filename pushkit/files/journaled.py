@@ -9,8 +9,10 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
-from dataclasses import dataclass, field, replace
 from typing import ClassVar, Generic, TypeVar
+
+from msgspec import field
+from msgspec.structs import replace
 
 from pushkit.amount import counted
 from pushkit.errors import Interrupted, Overtaken, PushFailed, PushRefused, TargetError
@@ -29,8 +31,7 @@ from pushkit.snapshot import Snapshot
 from pushkit.strategy import Run, one_line
 
 
-@dataclass(frozen=True)
-class JournaledPlan(Plan):
+class JournaledPlan(Plan, frozen=True):
     """A plan that remembers what it found out. One without a switch has nothing but one step, which comes first.
 
     ``freed`` is how many bytes go before anything is sent.

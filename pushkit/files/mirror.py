@@ -20,7 +20,6 @@ it when its content is damaged.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from pushkit import manifest
 from pushkit.amount import counted
@@ -63,8 +62,7 @@ LOOK = Look(
 )
 
 
-@dataclass(frozen=True)
-class MirrorPlan(JournaledPlan):
+class MirrorPlan(JournaledPlan, frozen=True):
     """A plan that knows what is live and a push's, and what lies at the paths that change."""
 
     before: Sequence[Entry] = ()

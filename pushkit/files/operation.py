@@ -5,51 +5,45 @@ Paths are as in `Remote`. An operation may bear the step that it carries out, wh
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from pushkit.course import phase
 from pushkit.files.transfer import Transfer
 from pushkit.model import Entry, Kind, Step
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Operation:
+class Operation(Struct, frozen=True, kw_only=True):
     """One thing to do. Performing it raises subclasses of `RemoteError`."""
 
     step: Step | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Independent(Operation, ABC):
+class Independent(Operation, frozen=True, kw_only=True):
     """An operation that may be under way together with others that are about other ``paths``."""
 
     @property
-    @abstractmethod
     def paths(self) -> tuple[str, ...]:
         """What it is about."""
+        raise NotImplementedError
 
 
-@dataclass(frozen=True, slots=True)
-class Guard(Operation, ABC):
+class Guard(Operation, frozen=True):
     """Something must be so at ``path``, or what follows is not done. It changes nothing."""
 
     path: str
 
 
-@dataclass(frozen=True, slots=True)
-class Absent(Guard):
+class Absent(Guard, frozen=True):
     """There must be nothing at ``path``; else `RemoteExists`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Present(Guard):
+class Present(Guard, frozen=True):
     """There must be something at ``path``; else `RemoteMissing`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Fence(Operation):
+class Fence(Operation, frozen=True):
     """The number in the file ``path`` must not be above ``number``, which takes its place; else `RemoteExists`.
 
     No file is as good as 0, and so is one with no number in it.
@@ -59,24 +53,21 @@ class Fence(Operation):
     number: int
 
 
-@dataclass(frozen=True, slots=True)
-class Pointing(Operation):
+class Pointing(Operation, frozen=True):
     """``path`` must be a symlink whose text is ``link``, nothing where that is empty; else `RemoteExists`."""
 
     path: str
     link: str
 
 
-@dataclass(frozen=True, slots=True)
-class Still(Operation):
+class Still(Operation, frozen=True):
     """What lies at ``paths`` must be of the kinds that ``kinds`` gives, as `Remote.kinds` does; else `RemoteExists`."""
 
     paths: Sequence[str]
     kinds: Mapping[str, Kind | None]
 
 
-@dataclass(frozen=True, slots=True)
-class MakeDirectory(Operation):
+class MakeDirectory(Operation, frozen=True):
     """Make one directory, atomically. One that is there is `RemoteExists`, unless it ``may_exist``."""
 
     path: str
@@ -84,16 +75,14 @@ class MakeDirectory(Operation):
     may_exist: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Base:
+class Base(Struct, frozen=True):
     """A file of the remote at ``path``, said to hold ``content``, of which another differs in little."""
 
     path: str
     content: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Write(Operation):
+class Write(Operation, frozen=True):
     """Make a file or replace it; at no moment is half of it there. The parent is there, ``data`` in memory.
 
     Not ``whole``: a new file, of which half may be there for a moment, or for ever where who writes it dies. Who reads
@@ -108,16 +97,14 @@ class Write(Operation):
     base: Base | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Append(Operation):
+class Append(Operation, frozen=True):
     """Add ``data``, a line of text, to a file, which is made where there is none."""
 
     path: str
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Log(Operation):
+class Log(Operation, frozen=True):
     """Add a line to a file, which is made where there is none: the record that ``tell`` gives when its turn comes.
 
     A script is told all of it before it begins, and adds its own `laps`, as the text of `LAPS`: "start", and the name
@@ -128,16 +115,14 @@ class Log(Operation):
     tell: Callable[[], Mapping[str, object]]
 
 
-@dataclass(frozen=True, slots=True)
-class Point(Operation):
+class Point(Operation, frozen=True):
     """Make ``path`` a symlink whose text is ``link``, in place of a file or a symlink and without a gap."""
 
     path: str
     link: str
 
 
-@dataclass(frozen=True, slots=True)
-class Switchable(Operation):
+class Switchable(Operation, frozen=True):
     """The remote must be able to do what `Point` does; else `RemoteError`, and what follows is not done.
 
     It is tried on symlinks at ``path``, which does not stay: there are servers that rename what a symlink leads to.
@@ -146,8 +131,7 @@ class Switchable(Operation):
     path: str
 
 
-@dataclass(frozen=True, slots=True)
-class Rename(Independent):
+class Rename(Independent, frozen=True):
     """Rename, in place of a file or a symlink at ``new``. ``new`` is not a directory.
 
     Where the remote does not replace, what is at ``new`` is first put ``aside``; without that it is an error.
@@ -163,8 +147,7 @@ class Rename(Independent):
         return (self.old, self.new)
 
 
-@dataclass(frozen=True, slots=True)
-class Remove(Independent):
+class Remove(Independent, frozen=True):
     """Remove a file or a symlink, if it is there."""
 
     path: str
@@ -175,8 +158,7 @@ class Remove(Independent):
         return (self.path,)
 
 
-@dataclass(frozen=True, slots=True)
-class RemoveDirectory(Independent):
+class RemoveDirectory(Independent, frozen=True):
     """Remove a directory if it is there and empty; one that holds anything stays."""
 
     path: str
@@ -187,15 +169,13 @@ class RemoveDirectory(Independent):
         return (self.path,)
 
 
-@dataclass(frozen=True, slots=True)
-class RemoveTree(Operation):
+class RemoveTree(Operation, frozen=True):
     """Remove whatever is at ``path``, and all in it; symlinks are not followed. Nothing there is no error."""
 
     path: str
 
 
-@dataclass(frozen=True, slots=True)
-class SetMode(Independent):
+class SetMode(Independent, frozen=True):
     """Set the nine permission bits."""
 
     path: str
@@ -207,16 +187,14 @@ class SetMode(Independent):
         return (self.path,)
 
 
-@dataclass(frozen=True, slots=True)
-class Put(Operation):
+class Put(Operation, frozen=True):
     """Make the entries of ``transfer`` below ``directory``; see `Remote.put`."""
 
     directory: str
     transfer: Transfer
 
 
-@dataclass(frozen=True, slots=True)
-class Listing:
+class Listing(Struct, frozen=True):
     """A manifest on the remote, at ``path``, that lists the entries of an operation in their order, and ``others``.
 
     An operation before it has written it. Names that it lists need not travel once more.
@@ -226,8 +204,7 @@ class Listing:
     others: Sequence[Entry] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Copy(Operation):
+class Copy(Operation, frozen=True):
     """Copy files and symlinks from below ``source`` to below ``directory``; see `Remote.copy`.
 
     With ``link`` files become hard links to those that are there. ``listing`` is as in `Listing`.
@@ -240,8 +217,7 @@ class Copy(Operation):
     listing: Listing | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Verify(Operation):
+class Verify(Operation, frozen=True):
     """Compare the files of ``entries`` with what lies below ``directory``; see `Remote.verify`.
 
     Its result is the entries that are not whole there. When there are any, what follows is not done. ``listing`` is as

@@ -5,8 +5,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass
 from typing import BinaryIO
+
+from msgspec import Struct
 
 from pushkit.files import primitives
 from pushkit.files.errors import RemoteError, RemoteExists, RemoteLost, RemoteMissing
@@ -21,8 +22,7 @@ from pushkit.strategy import Run
 LOG = 64 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Capabilities:
+class Capabilities(Struct, frozen=True):
     """What a remote can do beyond the primitives, and cheaply.
 
     ``copies``: it copies files to files by itself, so that `Remote.copy` sends no content. ``links``: it makes hard

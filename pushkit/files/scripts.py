@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from shlex import join, quote
+
+from msgspec import Struct
 
 from pushkit.files.ranges import UNIT
 from pushkit.files.remote import Capabilities
@@ -78,8 +79,7 @@ FETCH = (
 ALL = "pushkit-all"
 
 
-@dataclass(frozen=True, slots=True)
-class Shell:
+class Shell(Struct, frozen=True):
     """What a remote's shell has: the names that `PROBE` printed, and the directory that it starts in."""
 
     tools: frozenset[str] = frozenset()

@@ -10,7 +10,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from pushkit.errors import PushRefused
 from pushkit.files.merge import order
@@ -21,8 +22,7 @@ from pushkit.model import Entry, Kind
 SHARED = "shared"
 
 
-@dataclass(frozen=True, slots=True)
-class Shared:
+class Shared(Struct, frozen=True):
     """The shared paths of a target, relative to a release; one that ends in a slash is a directory.
 
     A shared path wins: what the project has at it, below it, or as a file where a directory has to lead to it, does not

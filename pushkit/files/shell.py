@@ -7,11 +7,12 @@ import threading
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
-from dataclasses import replace
 from functools import lru_cache
 from shlex import quote
 from sys import intern
 from typing import BinaryIO, NamedTuple
+
+from msgspec.structs import replace
 
 from pushkit import manifest
 from pushkit.archive import members, tar

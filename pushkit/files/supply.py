@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Hashable, Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_hex
 from typing import Any, TypeVar
+
+from msgspec import Struct
 
 from pushkit.errors import PushkitError, TargetError
 from pushkit.once import Once
@@ -17,8 +18,7 @@ ResultT = TypeVar("ResultT")
 PIECE = 1 << 18
 
 
-@dataclass(frozen=True, slots=True)
-class Parcel:
+class Parcel(Struct, frozen=True):
     """Some of a tar stream as it travels, maybe compressed: ``size`` bytes in the file ``path``.
 
     ``length`` is how many bytes it becomes. ``sha256`` is that of the file, in hex.

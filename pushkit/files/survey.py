@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
+
+from msgspec import Struct
 
 from pushkit.errors import PushRefused
 from pushkit.files.known import Known
@@ -23,8 +24,7 @@ LIMIT = 1 << 30
 LONGEST = 256
 
 
-@dataclass(frozen=True)
-class State:
+class State(Struct, frozen=True):
     """Where a layout keeps what it remembers: the directory ``name``, relative to the root."""
 
     name: str
@@ -70,8 +70,7 @@ class State:
         return f"{self.manifests}/{release}"
 
 
-@dataclass(frozen=True)
-class Survey:
+class Survey(Struct, frozen=True, dict=True):
     """What was found. ``found`` is by path; the properties read it with care, for it came from a target."""
 
     root: str
@@ -202,8 +201,7 @@ class Survey:
         return found.content[:LONGEST].decode("ascii", "replace").strip() if found else ""
 
 
-@dataclass(frozen=True)
-class Look:
+class Look(Struct, frozen=True):
     """What a layout wants to know: what lies in ``state``, and at more paths as in `Remote.collect`.
 
     ``live`` is a symlink whose text ends in the id of the live release; that one's manifest is read as well.

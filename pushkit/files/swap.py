@@ -23,7 +23,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 
 from pushkit.amount import counted
 from pushkit.errors import Busy, PushRefused, TargetError
@@ -63,8 +62,7 @@ from pushkit.snapshot import Snapshot
 from pushkit.strategy import Run
 
 
-@dataclass(frozen=True)
-class SwapPlan(JournaledPlan):
+class SwapPlan(JournaledPlan, frozen=True):
     """A plan that knows the retired release whose tree becomes the new one, its ``base``."""
 
     base: str = ""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from sys import intern
 from typing import Any
+
+from msgspec import Struct
 
 from pushkit.model import Release, Revision
 
@@ -29,8 +30,7 @@ SUCCESS = {"push": GOOD, "rollback": ROLLED_BACK, "switch": SWITCHED, "resume": 
 GOOD_ENDS = frozenset({*SUCCESS.values(), PREPARED})
 
 
-@dataclass(frozen=True, slots=True)
-class Ticket:
+class Ticket(Struct, frozen=True):
     """What is known of a ticket.
 
     ``release`` is what it was taken for (None: it never said), ``previous`` the release that was live when it was

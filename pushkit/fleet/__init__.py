@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pushkit.fleet.host import filled, parse
     from pushkit.fleet.options import FleetOptions, RolloutOptions
     from pushkit.fleet.pools import Pools
+    from pushkit.fleet.source import Hosts
     from pushkit.fleet.state import State
     from pushkit.fleet.strategy import Fleet
     from pushkit.host_source import HostSource
@@ -27,6 +28,7 @@ _MODULES = {
     "fleet.host": ("filled", "parse"),
     "fleet.options": ("FleetOptions", "RolloutOptions"),
     "fleet.pools": ("Pools",),
+    "fleet.source": ("Hosts",),
     "fleet.state": ("State",),
     "fleet.strategy": ("Fleet",),
     "host_source": ("HostSource",),
@@ -40,6 +42,7 @@ __all__ = [
     "FleetOptions",
     "Host",
     "HostSource",
+    "Hosts",
     "Pools",
     "RolloutOptions",
     "State",

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import socket
 import time
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import Field, model_validator
+from msgspec import Meta
 
 from pushkit.errors import TargetError
 from pushkit.fleet.host import filled
 from pushkit.model import Host
-from pushkit.options import Options
+from pushkit.options import Options, checks
 from pushkit.strategy import Run
 
 if TYPE_CHECKING:
@@ -26,25 +26,24 @@ SHOWN = 80
 class HealthOptions(Options):
     """How a host is asked whether it does its work: one of ``url``, ``tcp`` and ``command``."""
 
-    url: str = Field(
-        default="", description="What has to answer with a status of 2xx; `{host}`, `{pool}` and `{zone}` are its own."
-    )
-    contains: str = Field(default="", description="What the answer of `url` has to contain.")
-    tcp: int | None = Field(default=None, ge=1, le=65535, description="The port that has to take a connection.")
-    command: str = Field(default="", description="What has to end with 0 on the host, in the live release.")
-    within: float = Field(default=30, gt=0, allow_inf_nan=False, description="Seconds in which it has to become well.")
-    every: float = Field(default=1, ge=0.05, le=600, description="Seconds between two questions.")
-    timeout: float = Field(default=5, gt=0, allow_inf_nan=False, description="Seconds that one answer may take.")
+    url: Annotated[
+        str, Meta(description="What has to answer with a status of 2xx; `{host}`, `{pool}` and `{zone}` are its own.")
+    ] = ""
+    contains: Annotated[str, Meta(description="What the answer of `url` has to contain.")] = ""
+    tcp: Annotated[int, Meta(ge=1, le=65535, description="The port that has to take a connection.")] | None = None
+    command: Annotated[str, Meta(description="What has to end with 0 on the host, in the live release.")] = ""
+    within: Annotated[float, Meta(gt=0, description="Seconds in which it has to become well.")] = 30
+    every: Annotated[float, Meta(ge=0.05, le=600, description="Seconds between two questions.")] = 1
+    timeout: Annotated[float, Meta(gt=0, description="Seconds that one answer may take.")] = 5
 
-    @model_validator(mode="after")
-    def _one_of_three(self) -> Self:
+    @checks()
+    def _one_of_three(self) -> None:
         if sum(map(bool, (self.url, self.tcp, self.command))) != 1:
             raise ValueError("expected one of `url`, `tcp` and `command`")
         if self.url and not self.url.startswith(("http://", "https://")):
             raise ValueError("`url`: expected http:// or https://")
         if self.contains and not self.url:
             raise ValueError("`contains` is for `url`")
-        return self
 
 
 def wait_until_well(options: HealthOptions, host: Host, strategy: Any, run: Run) -> None:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from pushkit.errors import PushFailed, PushkitError, PushRefused, TargetError
 from pushkit.files.strategy import FileStrategy

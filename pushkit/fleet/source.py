@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
 
 from pushkit import registry
 from pushkit.errors import TargetError
@@ -20,6 +21,31 @@ if TYPE_CHECKING:
 NAMED = re.compile(r"([a-z][a-z0-9_-]*):(?!\d{1,5}$)(.+)", re.DOTALL)
 #: A pattern of names: it has a star or a question mark, and no port.
 GLOB = re.compile(r"(?=.*[*?])[A-Za-z0-9_.*?\[\]!-]+")
+
+
+class Hosts(tuple[str, ...]):
+    """Hosts and sources of hosts, as a Pushfile has them: one text is a list of one."""
+
+    __slots__ = ()
+
+    @classmethod
+    def of_option(cls, value: object) -> Hosts:
+        """The hosts that a Pushfile's ``value`` names. Raises ValueError, and TypeError when it is no text or list."""
+        value = [value] if isinstance(value, str) else value
+        if not isinstance(value, (list, tuple)) or not all(isinstance(each, str) for each in value):
+            raise TypeError("no text, and no list of it")
+        for each in value:
+            if wrong := problem(each):
+                raise ValueError(wrong)
+        patterns = [each for each in value if GLOB.fullmatch(each)]
+        if patterns and not any(NAMED.fullmatch(each) for each in value):
+            raise ValueError(f"{patterns[0]!r} chooses among the hosts of a source, and there is none")
+        return cls(value)
+
+    @staticmethod
+    def option_schema() -> Mapping[str, Any]:
+        """The JSON Schema of an option that is one."""
+        return {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
 
 
 def listed(texts: Sequence[str], run: Run) -> list[Host]:

@@ -11,8 +11,7 @@ from copy import copy
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, GetJsonSchemaHandler, SerializeAsAny, model_validator
-from pydantic_core import CoreSchema
+from msgspec import Meta
 
 from pushkit import registry
 from pushkit.amount import amount
@@ -29,17 +28,21 @@ URL = re.compile(r"([a-z][a-z0-9_-]*)://(.*)", re.DOTALL)
 LASTS, RENEWED = 3600, 900
 
 
+#: What stands in the Pushfile: the options are those of a plugin, which is not known before.
+STORE = Meta(extra_json_schema={"anyOf": [{"type": "string"}, {"type": "object", "required": ["url"]}]})
+
+
 class StoreOptions(Options):
     """A store: ``url``, and the ``options`` that its plugin has, which stand beside that in the Pushfile."""
 
-    url: str = Field(description="Where hosts fetch from: s3://BUCKET/PREFIX.")
-    options: SerializeAsAny[Options] = Field(
-        default_factory=Options, description="The options of the store's plugin, which stand beside `url`."
-    )
+    url: str
+    options: Options
 
-    @model_validator(mode="before")
     @classmethod
-    def _of_plugin(cls, given: Any) -> Any:
+    def of_option(cls, given: Any) -> StoreOptions:
+        """The store that a Pushfile's ``given`` is, its ``url`` or a table. Raises ValueError."""
+        if isinstance(given, StoreOptions):
+            return given
         if isinstance(given, str):
             given = {"url": given}
         if not isinstance(given, Mapping) or not isinstance(url := given.get("url"), str):
@@ -57,14 +60,7 @@ class StoreOptions(Options):
                 f"`{'.'.join(map(str, each.path))}`: {each.message}" if each.path else each.message for each in faults
             )
             raise ValueError("; ".join(told))
-        return {"url": url, "options": options}
-
-    @classmethod
-    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        """What stands in the Pushfile: the options are those of a plugin, which is not known here."""
-        handler(schema)
-        table = {"type": "object", "properties": {"url": {"type": "string"}}, "required": ["url"]}
-        return {"anyOf": [{"type": "string"}, table]}
+        return cls(url=url, options=options)
 
     def opened(self, run: Run) -> Store[Any]:
         """The store. Raises `PluginError` where it lacks something."""

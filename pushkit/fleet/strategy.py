@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 
 from pushkit.errors import Busy, Interrupted, Overtaken, PushFailed, PushRefused, TargetError
 from pushkit.files.layout import REASON, release_of
@@ -27,8 +26,7 @@ from pushkit.strategy import one_line
 LEFT = "go on with push resume, or back with push rollback"
 
 
-@dataclass(frozen=True)
-class FleetPlan(Plan):
+class FleetPlan(Plan, frozen=True):
     """A plan for many hosts. ``worst`` is that of the host which would lose the most."""
 
     worst: Plan | None = None

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import shlex
 import time
-from typing import Annotated, Self
+from typing import Annotated
 
-from pydantic import Field, model_validator
+from msgspec import Meta
 
 from pushkit import registry
 from pushkit.errors import TargetError
 from pushkit.fleet.source import NAMED
-from pushkit.options import Options, Public
+from pushkit.options import Options, checks, public
 from pushkit.process import Command
 from pushkit.strategy import Run
 
@@ -22,30 +22,33 @@ SHOWN = 80
 #: Seconds between two looks where the traffic goes.
 PAUSE = 0.2
 
-ONLY_HERE = Public("let the command read it itself")
+ONLY_HERE = public("let the command read it itself")
 
 
 class TrafficOptions(Options):
     """How the traffic is turned from one pool to the other."""
 
-    switch: Annotated[str, ONLY_HERE] = Field(
-        default="", description="The command that turns it, on this machine and without a shell; `{pool}` is where to."
-    )
-    live: Annotated[str, ONLY_HERE] = Field(
-        default="",
-        description="What answers with the name of the pool that has it: a command, or a URL. By default the pool "
-        "of the last push, as the host with the queue remembers it.",
-    )
-    plugin: Annotated[str, ONLY_HERE] = Field(
-        default="", description="A plugin that does both, NAME:ARGUMENT, in the place of `switch` and `live`."
-    )
-    timeout: float = Field(default=60, gt=0, allow_inf_nan=False, description="Seconds that a command may take.")
-    within: float = Field(
-        default=30, gt=0, allow_inf_nan=False, description="Seconds in which `live` has to name the new pool."
-    )
+    switch: Annotated[
+        str,
+        ONLY_HERE,
+        Meta(description="The command that turns it, on this machine and without a shell; `{pool}` is where to."),
+    ] = ""
+    live: Annotated[
+        str,
+        ONLY_HERE,
+        Meta(
+            description="What answers with the name of the pool that has it: a command, or a URL. By default the pool "
+            "of the last push, as the host with the queue remembers it."
+        ),
+    ] = ""
+    plugin: Annotated[
+        str, ONLY_HERE, Meta(description="A plugin that does both, NAME:ARGUMENT, in the place of `switch` and `live`.")
+    ] = ""
+    timeout: Annotated[float, Meta(gt=0, description="Seconds that a command may take.")] = 60
+    within: Annotated[float, Meta(gt=0, description="Seconds in which `live` has to name the new pool.")] = 30
 
-    @model_validator(mode="after")
-    def _one_way(self) -> Self:
+    @checks()
+    def _one_way(self) -> None:
         if bool(self.switch) == bool(self.plugin) or (self.plugin and self.live):
             raise ValueError("expected either `switch`, with or without `live`, or `plugin`")
         if self.plugin and not NAMED.fullmatch(self.plugin):
@@ -55,7 +58,6 @@ class TrafficOptions(Options):
                 shlex.split(command)
             except ValueError as error:
                 raise ValueError(f"`{command}` cannot be split into words: {error}") from None
-        return self
 
 
 def is_url(text: str) -> bool:

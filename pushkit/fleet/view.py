@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from pushkit.amount import counted
 from pushkit.errors import PushRefused, TargetError
@@ -39,7 +40,7 @@ class View(Strategy[Any]):
         self._shown: Member | None = None
         if run.joining:
             # One host is what it is about, which must not fail.
-            options = options.model_copy(update={"rollout": options.rollout.model_copy(update={"max_failures": 0})})
+            options = options.changed(rollout=options.rollout.changed(max_failures=0))
         store = options.store
         self._supply = Stored(run.scratch, store, run) if store else Supply(run.scratch)
         self._rollout = Rollout(run, options, self._listed, lambda host: Member(host, make, run, self._supply))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from statistics import median
+
+from msgspec import Struct
 
 from pushkit.model import LogEntry, Phase, Status
 
@@ -26,8 +27,7 @@ class Verdict(StrEnum):
     OTHER = "ended otherwise"
 
 
-@dataclass(frozen=True)
-class History:
+class History(Struct, frozen=True):
     """A target of a project at the moment ``made``, with the pushes of its log, the newest last."""
 
     project: str

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from pushkit.secrets.name import Name
 
@@ -15,8 +16,7 @@ BLOCK = 128
 FORMAT = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(Struct, frozen=True):
     """The secret ``value`` of ``name``.
 
     ``readers`` are the fingerprints of those whom it is encrypted for. ``seen`` are, by fingerprint, the names of all

@@ -6,7 +6,8 @@ import base64
 import binascii
 import hashlib
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 # Bech32 (BIP 173) as age writes a public key: 32 bytes and a checksum.
 X25519 = re.compile(r"age1[02-9ac-hj-np-z]{58}")
@@ -16,8 +17,7 @@ PRIVATE = ("AGE-SECRET-KEY-", "PRIVATE KEY-----")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]*")
 
 
-@dataclass(frozen=True, slots=True)
-class Recipient:
+class Recipient(Struct, frozen=True):
     """A person or a machine: its ``name`` in the secrets file, and its public ``key`` as age takes it, no comment."""
 
     name: str

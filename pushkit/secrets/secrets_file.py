@@ -18,9 +18,11 @@ import time
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple, Self
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from pushkit import toml_lines
 from pushkit.errors import Busy, Problem, PushfileError, SecretError
@@ -61,8 +63,7 @@ class Version(NamedTuple):
         return hashlib.sha256(self.armored.encode()).hexdigest()[:12]
 
 
-@dataclass(frozen=True, slots=True)
-class SecretsFile:
+class SecretsFile(Struct, frozen=True):
     """What the file at ``path`` says.
 
     ``left`` are, by fingerprint, the names of former recipients. Of a secret there are several versions where two

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
+
+from msgspec import Struct, field
 
 from pushkit.once import Once
 from pushkit.questions import Ask, nobody
@@ -16,8 +17,7 @@ def _nowhere(name: str, value: str) -> None:
     """Hide nothing: nothing is shown either."""
 
 
-@dataclass(frozen=True, slots=True)
-class Lookup:
+class Lookup(Struct, frozen=True):
     """For whom a reference is resolved, and what that may take.
 
     ``root`` is the directory of the Pushfile, ``target`` the name of the target whose table holds the reference, empty

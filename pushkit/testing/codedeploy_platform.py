@@ -6,12 +6,12 @@ import hashlib
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from msgspec import Struct, field
 
-@dataclass
-class Deployment:
+
+class Deployment(Struct):
     """One deployment.
 
     ``info`` is what the API tells of it. ``moves`` is how many events are over on each target, ``failing`` what fails,

@@ -7,16 +7,15 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import time as clock
 from datetime import timedelta
-from typing import Any, ClassVar, get_args
+from typing import Any, ClassVar
 
 import pytest
-from pydantic import BaseModel
 
 from pushkit import capability, registry
 from pushkit.errors import Interrupted, PushRefused, SnapshotChanged, TargetError, UsageError
 from pushkit.events import Event, StepFailed, StepFinished, StepStarted
 from pushkit.model import Action, Release, Severity
-from pushkit.options import without_schema
+from pushkit.options import Options, schema_of, without_schema
 from pushkit.strategy import Checkable
 from pushkit.testing.leftovers import nothing_left_open
 from pushkit.testing.pusher import Pusher
@@ -91,12 +90,12 @@ class StrategyContract:
     def test_every_option_is_explained(self) -> None:
         kind = registry.strategy(self.strategy).Options
         assert without_schema(kind) == "", "each type has a JSON Schema"
-        assert not list(unexplained(kind)), 'each option has a description: Field(description="...")'
+        assert not list(unexplained(kind)), 'each option has a description: Annotated[str, Meta(description="...")]'
 
     def test_a_mistake_in_the_options_is_found_when_the_pushfile_is_loaded(self, pusher: Pusher) -> None:
         kind = pusher.kind.Options
         assert validate(kind, pusher.table, pusher.table)[1] == (), "the options of the specimen are right"
-        for name in [*(field.alias or each for each, field in kind.model_fields.items()), "no-such-option"]:
+        for name in [*schema_of(kind)["properties"], "no-such-option"]:
             # A time is what no option is.
             table = {**pusher.table, name: clock(12)}
             places = [fault.path[:1] for fault in validate(kind, table, table)[1]]
@@ -323,19 +322,10 @@ def told(events: Sequence[Event], kind: type[StepStarted | StepFinished | StepFa
     return Counter((step.action, step.subject) for step in steps)
 
 
-def unexplained(options: type[BaseModel], name: str = "") -> Iterator[str]:
-    """The options without a description, at any depth."""
-    for each, field in options.model_fields.items():
-        place = f"{name}{field.alias or each}"
-        if not field.description:
-            yield place
-        for kind in parts(field.annotation):
-            if isinstance(kind, type) and issubclass(kind, BaseModel):
-                yield from unexplained(kind, f"{place}.")
-
-
-def parts(annotation: Any) -> Iterator[Any]:
-    """A type, and all that it is made of."""
-    yield annotation
-    for each in get_args(annotation):
-        yield from parts(each)
+def unexplained(options: type[Options]) -> Iterator[str]:
+    """The options without a description, those of the tables in them too, whose class stands before theirs."""
+    schema = schema_of(options)
+    for kind, part in {"": schema, **schema.get("$defs", {})}.items():
+        for name, option in part.get("properties", {}).items():
+            if not option.get("description"):
+                yield f"{kind}.{name}" if kind else name

@@ -14,18 +14,18 @@ import threading
 import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler
 from typing import Any
+
+from msgspec import Struct, field
 
 from pushkit.testing.listener import HttpServer
 
 WHO = {"id": str(uuid.UUID(int=7)), "email": "ann@example.com"}
 
 
-@dataclass
-class Making:
+class Making(Struct):
     """How builds go: what they print, whether they are ``good``, what the release phase prints and how it ends.
 
     Each waits for ``go`` in the middle; ``begun`` is set when it has printed its first line.

@@ -5,15 +5,15 @@ from __future__ import annotations
 import ssl
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 from typing import Any
+
+from msgspec import Struct, field
 
 from pushkit.testing.listener import HttpServer
 
 
-@dataclass(frozen=True)
-class Received:
+class Received(Struct, frozen=True):
     """One request. The names of its headers are in lower case."""
 
     method: str
@@ -22,8 +22,7 @@ class Received:
     body: bytes
 
 
-@dataclass(frozen=True)
-class Reply:
+class Reply(Struct, frozen=True):
     """What is answered. ``before`` is called first; ``unread``: before the body of the request.
 
     ``reason`` is what stands behind the status, None for what is usual.

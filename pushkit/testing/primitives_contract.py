@@ -6,10 +6,10 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from msgspec import Struct
 
 from pushkit.files import Remote, RemoteError, RemoteExists, RemoteMissing, Remove, RemoveDirectory, Rename
 from pushkit.files.operation import MakeDirectory, Write
@@ -19,8 +19,7 @@ from pushkit.testing.given import Given, lying
 NAMES = ("ünï", "-rf", "a b", "it's", "[x]?", ".hidden", "%41", "\u65e5\u672c")
 
 
-@dataclass(frozen=True)
-class RemoteSpecimen:
+class RemoteSpecimen(Struct, frozen=True):
     """A directory to test a remote on, which is there and empty.
 
     ``open`` connects to it, each time anew. ``local`` is the same directory on this machine, where it is on it: what

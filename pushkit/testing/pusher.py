@@ -152,7 +152,7 @@ class Pusher:
         return None
 
     def _options(self, changes: Mapping[str, Any]) -> Any:
-        return self.kind.Options.model_validate({**self.table, **changes})
+        return self.kind.Options.of({**self.table, **changes})
 
     def _told(self, event: Event) -> None:
         self.events.append(event)

@@ -12,9 +12,10 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
+
+from msgspec import Struct
 
 from pushkit.errors import TargetError
 from pushkit.testing.account import Account
@@ -22,8 +23,7 @@ from pushkit.testing.keypair import KeyPair, known_host
 from pushkit.testing.processes import end_tree, find_program
 
 
-@dataclass(frozen=True, slots=True)
-class ServerDirectory:
+class ServerDirectory(Struct, frozen=True):
     """A directory of a server: ``path`` is its name for those who log in, ``local`` the same one on this machine."""
 
     path: str

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Struct
 
-@dataclass(frozen=True)
-class Specimen:
+
+class Specimen(Struct, frozen=True):
     """A target to test a strategy on, where nothing was pushed yet.
 
     ``options`` is its table without ``strategy``. ``live`` reads back what is live, past the strategy: the content of

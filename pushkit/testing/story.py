@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 
 import pytest
+from msgspec import Struct, field
 
 from pushkit.errors import PushkitError
 from pushkit.events import Event, Output
@@ -15,8 +15,7 @@ from pushkit.testing.pusher import Pusher
 from pushkit.testing.specimen import Specimen
 
 
-@dataclass
-class Story:
+class Story(Struct):
     """Two pushes to a target, the second after a change, and a rollback; and what could be seen meanwhile.
 
     ``looks`` are the states of the target: at first, planned, pushed, planned again, changed and planned. ``live`` is

@@ -7,9 +7,11 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import fields, is_dataclass
 from datetime import datetime
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from pushkit.events import Event, StepFinished, StepProgress
 from pushkit.model import Plan, Step
@@ -42,7 +44,7 @@ class JsonLines:
             event = StepProgress(event.target, event.step, size)
         elif isinstance(event, StepFinished):
             self._travelled.pop(event.step, None)
-        values = {each.name: getattr(event, each.name) for each in fields(event)}
+        values = asdict(event)
         self._write(line(event_name(type(event)), **values))
 
     def aside(self) -> AbstractContextManager[None]:
@@ -77,8 +79,8 @@ def plain(value: Any) -> Any:  # noqa: PLR0911  (one a kind)
         return plain(value._asdict())
     if isinstance(value, (tuple, list)):
         return [plain(item) for item in value]
-    if is_dataclass(value):
+    if isinstance(value, Struct):
         # A strategy keeps what its own push needs in a plan of its own class: that is nobody else's.
-        shown = fields(Plan) if isinstance(value, Plan) else fields(value)
-        return {each.name: plain(getattr(value, each.name)) for each in shown}
+        shown = Plan if isinstance(value, Plan) else value
+        return {name: plain(getattr(value, name)) for name in shown.__struct_fields__}
     return str(value)

@@ -21,14 +21,16 @@ import time
 import warnings
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field, SecretStr
-from pushkit import Action, Finding, Options, Plan, Release, Severity, Step, Strategy, TargetError, hookimpl
+from msgspec import Meta
+
+from pushkit import Action, Finding, Options, Plan, Release, Secret, Severity, Step, Strategy, TargetError, hookimpl
 
 
 class AcmeOptions(Options):
-    do: str = Field(default="well", description="What to do.")
-    secret: SecretStr = Field(default=SecretStr(""), description="Not to be seen.")
+    do: Annotated[str, Meta(description="What to do.")] = "well"
+    secret: Annotated[Secret, Meta(description="Not to be seen.")] = Secret("")
 
 
 class AcmeStrategy(Strategy[AcmeOptions]):
@@ -57,7 +59,7 @@ class AcmeStrategy(Strategy[AcmeOptions]):
         return Plan(self.run.target.name, steps, live="000001-acme")
 
     def push(self, plan, snapshot):
-        do, secret = self.options.do, self.options.secret.get_secret_value()
+        do, secret = self.options.do, self.options.secret.reveal()
         if do == "bug":
             raise ValueError(f"boom {secret}")
         if do == "stray":

@@ -17,23 +17,23 @@ from pushkit.cli.settings import Settings
 from pushkit.errors import PluginError
 
 OPTIONS = """
-    port: int = Field(default=22, ge=1, le=65535, description="The port.")
-    host: str = Field(description="Where it goes.")
-    ratio: float | None = Field(default=None, gt=0, description="A share.")
-    layout: __import__("typing").Literal["releases", "mirror"] = Field(default="releases", description="How it lies.")
-    password: SecretStr | None = Field(default=None, description="The password.")
-    hosts: tuple[str, ...] = Field(default=(), description="Many.")
-    pair: tuple[int, str] = Field(default=(1, "a"), description="Two.")
-    labels: dict[str, str] = Field(default_factory=dict, description="Names.")
-    key: __import__("pathlib").Path = Field(default=None, description="A file.")
-    code: str = Field(default="", pattern="^x", max_length=3, description="A code.")
-    health: "Health | None" = Field(default=None, description="A check.")
-    tags: list = Field(default=[], min_length=1, description="Tags.")
+    port: Annotated[int, Meta(ge=1, le=65535, description="The port.")] = 22
+    host: Annotated[str, Meta(description="Where it goes.")]
+    ratio: Annotated[float, Meta(gt=0, description="A share.")] | None = None
+    layout: Annotated[__import__("typing").Literal["releases", "mirror"], Meta(description="How it lies.")] = "releases"
+    password: Annotated[Secret | None, Meta(description="The password.")] = None
+    hosts: Annotated[tuple[str, ...], Meta(description="Many.")] = ()
+    pair: Annotated[tuple[int, str], Meta(description="Two.")] = (1, "a")
+    labels: Annotated[dict[str, str], Meta(description="Names.")] = {}
+    key: Annotated[__import__("pathlib").Path | None, Meta(description="A file.")] = None
+    code: Annotated[str, Meta(pattern="^x", max_length=3, description="A code.")] = ""
+    health: Annotated[Health | None, Meta(description="A check.")] = None
+    tags: Annotated[tuple, Meta(min_length=1, description="Tags.")] = ()
 """
 HEALTH = """
 class Health(Options):
-    url: str = Field(min_length=1, description="What is asked.")
-    within: float = Field(default=30, description="Seconds.")
+    url: Annotated[str, Meta(min_length=1, description="What is asked.")]
+    within: Annotated[float, Meta(description="Seconds.")] = 30
 """
 
 
@@ -60,7 +60,7 @@ def test_options_are_explained_in_plain_words_those_required_first() -> None:
         "host  (text; required)",
         "port  (a whole number from 1 to 65535; default 22)",
         "ratio  (a number above 0)",
-        'layout  ("releases" or "mirror"; default "releases")',
+        'layout  ("mirror" or "releases"; default "releases")',
         "password  (secret text)",
         "hosts  (a list, each item text)",
         'pair  (a list of 2 items: a whole number, text; default [1, "a"])',
@@ -91,7 +91,9 @@ def test_options_as_json() -> None:
 @pytest.mark.parametrize("name", [p.name for p in registry.names("strategies") if p.distribution == "pushkit"])
 def test_every_option_of_a_built_in_has_a_type_and_help(name: str) -> None:
     options = json.loads(run(name, "--json"))["options"]
-    assert {option["name"].partition(".")[0] for option in options} == set(registry.strategy(name).Options.model_fields)
+    assert {option["name"].partition(".")[0] for option in options} == set(
+        registry.strategy(name).Options.__struct_encode_fields__
+    )
     for option in options:
         assert option["help"], option["name"]
         assert option["type"] != "a value", option["name"]

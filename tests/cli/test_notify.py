@@ -14,13 +14,12 @@ from distributions import install
 LISTENER = """
 import json, time
 from pathlib import Path
-from pydantic import Field, SecretStr
 from pushkit import Observer, Options, hookimpl
 
 class ChatOptions(Options):
-    file: str = Field(description="Where to write.")
-    do: str = Field(default="well", description="What to do.")
-    token: SecretStr = Field(default=SecretStr("none"), description="Not to be seen.")
+    file: Annotated[str, Meta(description="Where to write.")]
+    do: Annotated[str, Meta(description="What to do.")] = "well"
+    token: Annotated[Secret, Meta(description="Not to be seen.")] = Secret("none")
 
 class Chat(Observer[ChatOptions]):
     name = "chat"
@@ -29,11 +28,11 @@ class Chat(Observer[ChatOptions]):
     def __init__(self, options, project):
         super().__init__(options, project)
         if options.do == "born wrong":
-            raise ValueError("no connection with " + options.token.get_secret_value())
+            raise ValueError("no connection with " + options.token.reveal())
 
     def hear(self, event):
         if self.options.do == "raise":
-            raise ValueError("no connection with " + self.options.token.get_secret_value())
+            raise ValueError("no connection with " + self.options.token.reveal())
         if self.options.do == "hang":
             time.sleep(600)
         if self.options.do == "exit":

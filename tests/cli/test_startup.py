@@ -16,7 +16,7 @@ print("\\n".join(sorted(sys.modules)), file=sys.stderr)
 sys.exit(code)
 """
 
-HEAVY = {"pydantic", "pydantic_core", "rich", "paramiko", "pluggy", "pathspec", "importlib.metadata", "asyncio"}
+HEAVY = {"msgspec", "dataclasses", "rich", "paramiko", "pluggy", "pathspec", "importlib.metadata", "asyncio"}
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["-h"], ["-v", "--version"]], ids=" ".join)

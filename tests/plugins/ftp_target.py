@@ -34,9 +34,9 @@ def remote_on(
     server: FtpServer, path: str = "site", *, warnings: list[str] | None = None, **more: Any
 ) -> Iterator[FtpRemote]:
     """A connected remote on `server`; what it warns of is added to ``warnings``."""
-    options = FtpOptions(**table(server, path, **more))
+    options = FtpOptions.of(table(server, path, **more))
     told = [] if warnings is None else warnings
-    password = options.password.get_secret_value() if options.password else ""
+    password = options.password.reveal() if options.password else ""
     known = Server(options, context_for(options, Path("/nowhere")), password, told.append)
     remote = FtpRemote(known, threading.Event())
     try:

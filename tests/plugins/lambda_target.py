@@ -131,7 +131,7 @@ class Pusher:
             wait=self.wait,
             repair=self.repair,
         )
-        made: Strategy[Any] = CodeDeployStrategy.of(CodeDeployOptions(**table), run)
+        made: Strategy[Any] = CodeDeployStrategy.of(CodeDeployOptions.of(table), run)
         self._opened.append(made)
         made.connect()
         return made

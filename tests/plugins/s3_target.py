@@ -103,7 +103,7 @@ class Pusher:
             environment={},
             **self.flags,  # type: ignore[arg-type]
         )
-        return S3Strategy(S3Options(**self.options), run)
+        return S3Strategy(S3Options.of(self.options), run)
 
     def snapshot(self) -> Snapshot:
         strategy = self.strategy()

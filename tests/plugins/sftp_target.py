@@ -44,7 +44,7 @@ def remote_on(
     **more: Any,
 ) -> Iterator[Remote]:
     """A connected remote on `server`; somebody may set ``cancelled``, and answers what they ``ask``."""
-    options = SftpOptions(**table(server, path, **more))
+    options = SftpOptions.of(table(server, path, **more))
     remote = open_remote(options, Path("/nowhere"), server.user, cancelled or threading.Event(), ask=ask)
     try:
         yield remote

@@ -102,7 +102,7 @@ class Pusher:
             environment={},
             wait=self.wait,
         )
-        made = CodeDeployStrategy(CodeDeployOptions(**table), run)
+        made = CodeDeployStrategy(CodeDeployOptions.of(table), run)
         made.connect()
         return made
 

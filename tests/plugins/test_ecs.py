@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
 
 from plugins.lambda_target import Pusher, client, stop_at
 from pushkit import Action, Interrupted, PushFailed, PushfileError, PushRefused, TargetError
@@ -247,5 +246,5 @@ def test_rollback_deploys_the_definition_before_and_blue_green_waits_for_somebod
     ],
 )
 def test_options_that_cannot_be_are_told(table: dict[str, Any], said: str) -> None:
-    with pytest.raises(ValidationError, match=said):
-        CodeDeployOptions(platform="ecs", **table)
+    with pytest.raises(ValueError, match=said):
+        CodeDeployOptions.of({"platform": "ecs", **table})

@@ -21,7 +21,7 @@ from typing import Any
 
 import pytest
 import trustme
-from pydantic import ValidationError
+from msgspec import ValidationError
 
 from pushkit import Interrupted, Plan, Project, PushFailed, PushRefused, Release, Run, Severity, Target, TargetError
 from pushkit.events import Event, Note, StepFailed, StepProgress
@@ -59,7 +59,7 @@ class Pusher:
             environment={},
             repair=self.repair,
         )
-        return HttpStrategy(HttpOptions(**table), run)
+        return HttpStrategy(HttpOptions.of(table), run)
 
     def plan(self, url: str, **options: Any) -> Plan:
         strategy = self.strategy(url, **options)
@@ -532,6 +532,6 @@ def test_without_tls_only_when_it_is_asked_for(pusher: Pusher) -> None:
 )
 def test_wrong_options_are_refused_in_words(options: dict[str, Any], words: str) -> None:
     with pytest.raises(ValidationError) as caught:
-        HttpOptions(**{"url": "https://h/x", **options})
+        HttpOptions.of({"url": "https://h/x", **options})
     assert words in str(caught.value)
     assert "s3cr3t" not in str(caught.value)

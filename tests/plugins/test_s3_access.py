@@ -70,7 +70,7 @@ def clients(options: S3Options, root: Path) -> Clients:
 
 
 def found(home: Path, environment: dict[str, str], **options: Any) -> Access | None:
-    given = S3Options.model_validate({"bucket": "bench", "mode": "site", **options})
+    given = S3Options.of({"bucket": "bench", "mode": "site", **options})
     return plain(clients(given, home), given, environment, home)
 
 
@@ -93,7 +93,7 @@ def test_objects_are_looked_for_where_boto3_sends_them(
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     keys = {"access_key_id": "AKIAX", "secret_access_key": "s3cr3t"}
-    options = S3Options.model_validate({"bucket": bucket, "mode": "site", "path_style": path_style, **where, **keys})
+    options = S3Options.of({"bucket": bucket, "mode": "site", "path_style": path_style, **where, **keys})
     client = clients(options, tmp_path).client("s3")
     sent: list[Any] = []
 
@@ -203,7 +203,7 @@ def test_the_region_is_the_same_with_boto3_and_without(
     access = found(tmp_path, {**PAIR, **variables})
     assert access
     assert access.region == region
-    assert clients(S3Options.model_validate({"bucket": "bench"}), tmp_path).region("s3") == region
+    assert clients(S3Options.of({"bucket": "bench"}), tmp_path).region("s3") == region
 
 
 def test_the_authorities_are_those_of_the_target_first(tmp_path: Path) -> None:

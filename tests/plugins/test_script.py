@@ -69,7 +69,7 @@ class Pusher:
             redact=Redactor(),
             environment=self.environment,
         )
-        return ScriptStrategy(ScriptOptions(**options), run)
+        return ScriptStrategy(ScriptOptions.of(options), run)
 
     def push(self, **options: Any) -> Release:
         strategy = self.strategy(**options)

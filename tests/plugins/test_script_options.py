@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
+from msgspec import ValidationError
 
 from pushkit import PushfileError, hookimpl
+from pushkit.options import schema_of
 from pushkit.pushfile import parse
 from pushkit_script import pushkit_strategy
 from pushkit_script.options import ScriptOptions
@@ -17,7 +18,7 @@ from pushkit_script.strategy import ScriptStrategy
 
 def refusal(**options: Any) -> str:
     with pytest.raises(ValidationError) as caught:
-        ScriptOptions(**options)
+        ScriptOptions.of(options)
     return str(caught.value)
 
 
@@ -85,7 +86,7 @@ def test_what_only_looks_like_a_reference_is_allowed_on_a_command_line(tmp_path:
 
 
 def test_every_option_is_described() -> None:
-    assert all(field.description for field in ScriptOptions.model_fields.values())
+    assert all(part["description"] for part in schema_of(ScriptOptions)["properties"].values())
 
 
 def test_the_module_is_a_plugin() -> None:

@@ -330,7 +330,7 @@ def test_an_account_that_answers_no_command_has_no_shell(tmp_path: Path) -> None
     directory = tmp_path / "sshd"
     directory.mkdir()
     with Hanging(directory) as server:
-        options = SftpOptions.model_validate(table(server))
+        options = SftpOptions.of(table(server))
         there = destination(options, tmp_path, server.user)
         transport = connected(there, options, tmp_path, server.user)
         try:

@@ -6,7 +6,6 @@ import subprocess
 import sys
 
 import pytest
-from pydantic import ValidationError
 
 from pushkit_sftp.host_keys import names_host
 from pushkit_sftp.options import Address, SftpOptions, parse_host
@@ -31,41 +30,39 @@ def test_a_host_may_carry_user_and_port(text: str, expected: Address) -> None:
 
 @pytest.mark.parametrize("text", ["web 1", "web1:port", "web1:99999", "@web1", "sftp://web1/srv", "a@b@c", "web1:"])
 def test_what_is_no_host_is_refused(text: str) -> None:
-    with pytest.raises(ValidationError, match="expected a host such as"):
+    with pytest.raises(ValueError, match="expected a host such as"):
         SftpOptions(host=text, path="site")
 
 
 def test_one_host_or_many_are_wanted_and_not_both() -> None:
-    with pytest.raises(ValidationError, match="expected either `host` or `hosts`"):
+    with pytest.raises(ValueError, match="expected either `host` or `hosts`"):
         SftpOptions(path="site")
-    with pytest.raises(ValidationError, match="found both"):
-        SftpOptions(host="web1", hosts=("web2",), path="site")
-    with pytest.raises(ValidationError, match="are for many servers"):
+    with pytest.raises(ValueError, match="found both"):
+        SftpOptions.of({"host": "web1", "hosts": ["web2"], "path": "site"})
+    with pytest.raises(ValueError, match="are for many servers"):
         SftpOptions(host="web1", lock_host="web1", path="site")
-    with pytest.raises(ValidationError, match="layout"):
-        SftpOptions(hosts=("web2",), layout="mirror", path="site")
+    with pytest.raises(ValueError, match="layout"):
+        SftpOptions.of({"hosts": ["web2"], "layout": "mirror", "path": "site"})
 
 
 def test_the_parts_of_an_address_may_stand_apart_but_not_differ() -> None:
     SftpOptions(host="ada@web1:2222", user="ada", port=2222, path="site")
-    with pytest.raises(ValidationError, match='`user` says "bob"'):
+    with pytest.raises(ValueError, match='`user` says "bob"'):
         SftpOptions(host="ada@web1", user="bob", path="site")
-    with pytest.raises(ValidationError, match="`port` says 23"):
+    with pytest.raises(ValueError, match="`port` says 23"):
         SftpOptions(host="web1:22", port=23, path="site")
 
 
 def test_secrets_are_not_shown() -> None:
-    options = SftpOptions.model_validate(
-        {"host": "web1", "path": "site", "password": "hunter2", "passphrase": "sesame"}
-    )
+    options = SftpOptions.of({"host": "web1", "path": "site", "password": "hunter2", "passphrase": "sesame"})
     assert "hunter2" not in repr(options)
     assert "sesame" not in repr(options)
 
 
 def test_a_fingerprint_is_one() -> None:
-    SftpOptions(host="web1", path="site", host_key="SHA256:" + "A" * 43)
-    with pytest.raises(ValidationError, match="host_key"):
-        SftpOptions(host="web1", path="site", host_key="MD5:00:11")
+    SftpOptions.of({"host": "web1", "path": "site", "host_key": "SHA256:" + "A" * 43})
+    with pytest.raises(ValueError, match="host_key"):
+        SftpOptions.of({"host": "web1", "path": "site", "host_key": "MD5:00:11"})
 
 
 @pytest.mark.parametrize(

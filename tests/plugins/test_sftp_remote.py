@@ -7,11 +7,11 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
 import pytest
+from msgspec.structs import replace
 
 from plugins.sftp_target import remote_on
 from pushkit import Entry, Interrupted, Kind, Step, TargetError

@@ -6,10 +6,10 @@ import os
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from pushkit import Action, Command, Interrupted, PushFailed, PushRefused, TimedOut
 from pushkit.events import Event, Output, StepFinished, StepStarted, Warned

@@ -79,8 +79,11 @@ BROKEN = {
         {"test_a_plan_and_a_release_say_what_they_are"},
     ),
     "an option of an option that nobody explains": (
-        "    path: str = Field(",
-        "    more: dict[str, tuple[Inner, ...]] = Field(default={}, description='More.')\n    path: str = Field(",
+        "    path: Annotated[str, Meta(",
+        (
+            "    more: Annotated[dict[str, tuple[Inner, ...]], Meta(description='More.')] = {}\n"
+            "    path: Annotated[str, Meta("
+        ),
         {"test_every_option_is_explained"},
     ),
     "an error of another kind": (
@@ -102,8 +105,8 @@ BROKEN = {
         {"test_every_option_is_explained"},
     ),
     "an option that takes anything": (
-        "    path: str = Field(",
-        "    other: object = Field(default=None, description='Anything.')\n    path: str = Field(",
+        "    path: Annotated[str, Meta(",
+        "    other: Annotated[object, Meta(description='Anything.')] = None\n    path: Annotated[str, Meta(",
         {"test_a_mistake_in_the_options_is_found_when_the_pushfile_is_loaded"},
     ),
 }
@@ -113,7 +116,7 @@ def failed(site: Path, name: str, source: str, monkeypatch: pytest.MonkeyPatch) 
     """The names of the tests of the contract that fail for this strategy."""
     files = project(name)
     hook = files[f"pushkit_{name}/__init__.py"].replace(f"pushkit_{name}.strategy", f"{name}_strategy")
-    begin = "KEPT = []\nfrom pydantic import BaseModel\nclass Inner(BaseModel):\n    size: int = 0\n"
+    begin = "KEPT = []\nfrom msgspec import Struct\nclass Inner(Struct):\n    size: int = 0\n"
     modules = {f"pushkit_{name}": hook, f"{name}_strategy": begin + source}
     install(site, f"pushkit-{name}", modules, {f"strategies:{name}": f"pushkit_{name}"})
     tests = files["tests/test_contract.py"].replace(f"pushkit_{name}.strategy", f"{name}_strategy")
@@ -140,10 +143,10 @@ def test_who_breaks_a_promise_is_told_which(
     site: Path, what: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     old, new, tests = BROKEN[what]
-    secret = "    token: SecretStr = Field(default=SecretStr('s3cr3t-t0ken'), description='A token.')\n"
+    secret = "    token: Annotated[Secret, Meta(description='A token.')] = Secret('s3cr3t-t0ken')\n"
     name = "broken" + str(list(BROKEN).index(what))
     source = project(name)[f"pushkit_{name}/strategy.py"]
     assert source.count(old) == 1
-    source = source.replace(old, new).replace("import Field\n", "import Field, SecretStr\n")
-    source = source.replace("    path: str", f"{secret}    path: str")
+    source = source.replace(old, new).replace("Release, Snapshot", "Release, Secret, Snapshot")
+    source = source.replace("    path: Annotated[str", f"{secret}    path: Annotated[str")
     assert failed(site, name, source, monkeypatch) >= tests

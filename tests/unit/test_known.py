@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
+from msgspec.structs import force_setattr
 
 from pushkit import manifest
 from pushkit.files.batch import Batch
@@ -127,7 +128,7 @@ def test_a_target_cannot_name_what_it_was_not_asked_about(remote: LocalShell, mo
 
 
 def tools_without(remote: LocalShell, *names: str) -> None:
-    object.__setattr__(remote.shell, "tools", remote.shell.tools - set(names))
+    force_setattr(remote.shell, "tools", remote.shell.tools - set(names))
 
 
 @pytest.mark.parametrize("patching", [True, False])

@@ -10,13 +10,14 @@ import pytest
 from distributions import importable, install, strategy
 from pushkit import expectation, registry
 from pushkit.errors import Problem, PushfileError
+from pushkit.options import schema_of
 from pushkit.pushfile import parse
 
 MODULE = """
 from typing import Annotated
-from pushkit import Public
+from pushkit import public
 
-ARGV = Public("write it to a file")
+ARGV = public("write it to a file")
 
 
 class Hook(__import__("pushkit").Options):
@@ -25,7 +26,7 @@ class Hook(__import__("pushkit").Options):
 
 """
 OPTIONS = """
-    title: Annotated[str, Public("name it here")] = ""
+    title: Annotated[str, public("name it here")] = ""
     flags: Annotated[dict[str, str], ARGV] = {}
     hooks: list[Hook] = []
     token: str = ""
@@ -71,6 +72,6 @@ def test_other_options_take_references_and_public_ones_take_text(options: str, t
 
 
 def test_that_no_reference_is_allowed_is_part_of_what_is_explained() -> None:
-    schema = registry.strategy("tell").Options.model_json_schema()
+    schema = schema_of(registry.strategy("tell").Options)
     assert expectation.expected(schema["properties"]["title"], schema) == "text, no references"
     assert expectation.expected(schema["properties"]["token"], schema) == "text"

@@ -11,10 +11,10 @@ import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from copy import copy
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from pushkit import Action, Busy, Interrupted, PushFailed, PushRefused, TargetError
 from pushkit.errors import Overtaken

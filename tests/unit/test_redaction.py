@@ -11,7 +11,6 @@ import shlex
 import subprocess
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote, quote_plus
@@ -149,8 +148,7 @@ class Place(NamedTuple):
     number: int
 
 
-@dataclass(frozen=True, slots=True)
-class Odd(Event):
+class Odd(Event, frozen=True):
     """An event of a plugin."""
 
     what: Any

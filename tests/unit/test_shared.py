@@ -10,7 +10,7 @@ import pytest
 
 from pushkit import Entry, Kind, PushRefused
 from pushkit.events import Warned
-from pushkit.files.options import apart
+from pushkit.files.options import FileOptions
 from pushkit.files.place import STATE
 from pushkit.files.releases import Releases
 from pushkit.files.shared import Shared
@@ -46,18 +46,22 @@ def host(tmp_path: Path) -> Host:
 # Names.
 
 
+def shared(*names: str) -> Sequence[str]:
+    return FileOptions.of({"path": "x", "shared": list(names)}).shared
+
+
 @pytest.mark.parametrize("name", ["/etc", "../up", "a/../b", "", "/", ".", "a//b", "a\0b", "a\\b", "a\nb", "a/./b"])
 def test_what_is_no_path_within_a_release_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match="is no path within a release"):
-        apart([name])
+        shared(name)
 
 
 def test_paths_that_are_one_or_lie_in_each_other_are_refused() -> None:
     with pytest.raises(ValueError, match="is there twice"):
-        apart(["a", "b", "a/"])
+        shared("a", "b", "a/")
     with pytest.raises(ValueError, match="'a/b' lies in 'a'"):
-        apart(["a/b", "a"])
-    assert apart(["a", "ab/", "b/a"]) == ("a", "ab/", "b/a")
+        shared("a/b", "a")
+    assert shared("a", "ab/", "b/a") == ("a", "ab/", "b/a")
 
 
 def test_the_entries_of_a_release_stay_in_walk_order() -> None:
@@ -259,4 +263,4 @@ def test_a_log_that_leads_outside_is_refused(host: Host, tmp_path: Path) -> None
 
 def test_all_that_is_wrong_with_shared_is_said_at_once() -> None:
     with pytest.raises(ValueError, match=r"'/abs' is no path.*'\.\./up' is no path.*'a/b' lies in 'a'"):
-        apart(["/abs", "../up", "a", "a/b"])
+        shared("/abs", "../up", "a", "a/b")

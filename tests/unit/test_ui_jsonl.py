@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -37,8 +36,7 @@ def test_an_event_is_a_line_with_a_version_a_name_and_its_fields() -> None:
 
 
 def test_a_plan_of_a_strategys_own_class_shows_what_every_plan_has() -> None:
-    @dataclass(frozen=True)
-    class OwnPlan(Plan):
+    class OwnPlan(Plan, frozen=True):
         handle: object = None
 
     (found,) = written(PlanReady("web", OwnPlan("web", (STEP,), 3, "000001", handle=object())))
@@ -65,8 +63,7 @@ def test_bytes_of_a_step_are_summed_up_to_a_line_a_second() -> None:
 
 
 def test_an_event_of_a_strategys_own_is_written_whatever_it_holds() -> None:
-    @dataclass(frozen=True, slots=True)
-    class HostVanished(Event):
+    class HostVanished(Event, frozen=True):
         where: Path
         seen: frozenset[int]
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal
+
+from msgspec import Struct, field
 
 from pushkit import Problem
 
@@ -20,8 +21,7 @@ class Behavior(StrEnum):
     RETAIN = "RETAIN"
 
 
-@dataclass(frozen=True, slots=True)
-class File:
+class File(Struct, frozen=True):
     """What is copied, a path in the bundle, and the directory that it goes to. ``source`` ``/`` is everything."""
 
     source: str
@@ -29,8 +29,7 @@ class File:
     line: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Hook:
+class Hook(Struct, frozen=True):
     """A script of a lifecycle event: its path in the bundle, seconds until it is ended, the user that it runs as."""
 
     location: str
@@ -39,8 +38,7 @@ class Hook:
     line: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class AccessEntry:
+class AccessEntry(Struct, frozen=True):
     """One entry of an access control list. ``kind`` is user, group, mask or other; ``rights`` are like ``r-x``."""
 
     default: bool
@@ -52,8 +50,7 @@ class AccessEntry:
         return f"{'default:' * self.default}{self.kind}:{self.name}:{self.rights}"
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
+class Context(Struct, frozen=True):
     """An SELinux context. ``range`` is like ``s0-s3:c0.c5``; it and ``user`` may be empty."""
 
     type: str
@@ -61,8 +58,7 @@ class Context:
     range: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Permission:
+class Permission(Struct, frozen=True):
     """What the files and directories of this deployment below ``object`` get that match ``pattern`` and no ``excepts``.
 
     ``mode`` is in octal digits; it, ``owner`` and ``group`` may be empty.
@@ -80,8 +76,7 @@ class Permission:
     line: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Resource:
+class Resource(Struct, frozen=True):
     """What a Lambda or ECS deployment is about. ``properties`` have the names that AWS documents."""
 
     name: str
@@ -90,8 +85,7 @@ class Resource:
     line: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Function:
+class Function(Struct, frozen=True):
     """The Lambda function, a name or an ARN, that validates a deployment at a lifecycle event."""
 
     event: str
@@ -99,8 +93,7 @@ class Function:
     line: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class AppSpec:
+class AppSpec(Struct, frozen=True):
     """A valid AppSpec.
 
     ``os``, ``files``, ``hooks`` (scripts by event, in order), ``permissions`` and ``file_exists_behavior`` (None where

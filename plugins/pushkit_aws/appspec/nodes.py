@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from pushkit import PluginError, Problem
 
@@ -19,8 +20,7 @@ _SCALARS = {f"tag:yaml.org,2002:{kind}" for kind in ("int", "float", "bool", "nu
 _MERGE = "tag:yaml.org,2002:merge"
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(Struct, frozen=True):
     """A value with its line, 1 for the first.
 
     ``value`` is None, a bool, an int, a float, a str, a list of nodes, or a dict of nodes by text. ``raw`` is how a

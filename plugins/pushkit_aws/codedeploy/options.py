@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from itertools import pairwise
-from typing import Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from msgspec import Meta, field
 
+from pushkit import checks
 from pushkit_aws.appspec import SCRIPTED, Platform
 from pushkit_aws.function.check import CheckOptions
 from pushkit_aws.options import AwsOptions
@@ -40,80 +41,90 @@ NEEDED: dict[Platform, tuple[str, ...]] = {
 class CodeDeployOptions(AwsOptions):
     """Options of the strategy ``codedeploy``."""
 
-    platform: Platform = Field(default="server", description="What is deployed to: servers, a function, a service.")
-    application: str = Field(default="", pattern=NAME, description="The application, which is there already.")
-    deployment_group: str = Field(default="", pattern=NAME, description="Its deployment group.")
-    bucket: str = Field(default="", description="The bucket that the bundle is put into; a function may do without.")
-    key: str = Field(
-        default="{project}/{digest}.zip", description="The bundle's key, with fields as those of the strategy `s3`."
+    platform: Annotated[Platform, Meta(description="What is deployed to: servers, a function, a service.")] = "server"
+    application: Annotated[str, Meta(pattern=NAME, description="The application, which is there already.")] = ""
+    deployment_group: Annotated[str, Meta(pattern=NAME, description="Its deployment group.")] = ""
+    bucket: Annotated[str, Meta(description="The bucket that the bundle is put into; a function may do without.")] = ""
+    key: Annotated[str, Meta(description="The bundle's key, with fields as those of the strategy `s3`.")] = (
+        "{project}/{digest}.zip"
     )
-    path_style: bool = Field(default=False, description="The bucket stands in the path of URLs, not in their host.")
-    s3_endpoint_url: str = Field(default="", description="Another store that speaks S3, for the bundle.")
-    appspec: str = Field(
-        default="appspec.yml", description="The AppSpec, at the top of what is pushed; a service may do without."
+    path_style: Annotated[bool, Meta(description="The bucket stands in the path of URLs, not in their host.")] = False
+    s3_endpoint_url: Annotated[str, Meta(description="Another store that speaks S3, for the bundle.")] = ""
+    appspec: Annotated[
+        str, Meta(description="The AppSpec, at the top of what is pushed; a service may do without.")
+    ] = "appspec.yml"
+    deployment_config: Annotated[
+        str, Meta(description="How many at once, or how the traffic is shifted; by default that of the group.")
+    ] = ""
+    file_exists: Annotated[
+        Literal["", "DISALLOW", "OVERWRITE", "RETAIN"],
+        Meta(description="What becomes of files in the way that no deployment put there; by default DISALLOW."),
+    ] = ""
+    ignore_stop_failures: Annotated[
+        bool, Meta(description="Go on where ApplicationStop, of the revision before, fails.")
+    ] = False
+    auto_rollback: Annotated[
+        bool, Meta(description="Deploy the last good revision when this one fails or an alarm stops it.")
+    ] = False
+    alarms: Annotated[tuple[str, ...], Meta(description="CloudWatch alarms that stop it, instead of the group's.")] = ()
+    replacement_tags: Annotated[
+        dict[str, str], Meta(description="Blue/green: the tags of the servers that are to get the traffic.")
+    ] = field(default_factory=dict)
+    replacement_groups: Annotated[
+        tuple[str, ...],
+        Meta(description="Blue/green: the Auto Scaling groups of the servers that are to get the traffic."),
+    ] = ()
+    at_ready: Annotated[
+        Literal["continue", "wait"],
+        Meta(
+            description="Blue/green, when the new servers are ready: move the traffic now, or wait for somebody "
+            "who does."
+        ),
+    ] = "continue"
+    function: Annotated[str, Meta(max_length=140, description="Of `lambda`: the function, which is there already.")] = (
+        ""
     )
-    deployment_config: str = Field(
-        default="", description="How many at once, or how the traffic is shifted; by default that of the group."
-    )
-    file_exists: Literal["", "DISALLOW", "OVERWRITE", "RETAIN"] = Field(
-        default="", description="What becomes of files in the way that no deployment put there; by default DISALLOW."
-    )
-    ignore_stop_failures: bool = Field(
-        default=False, description="Go on where ApplicationStop, of the revision before, fails."
-    )
-    auto_rollback: bool = Field(
-        default=False, description="Deploy the last good revision when this one fails or an alarm stops it."
-    )
-    alarms: tuple[str, ...] = Field(default=(), description="CloudWatch alarms that stop it, instead of the group's.")
-    replacement_tags: dict[str, str] = Field(
-        default_factory=dict, description="Blue/green: the tags of the servers that are to get the traffic."
-    )
-    replacement_groups: tuple[str, ...] = Field(
-        default=(), description="Blue/green: the Auto Scaling groups of the servers that are to get the traffic."
-    )
-    at_ready: Literal["continue", "wait"] = Field(
-        default="continue",
-        description="Blue/green, when the new servers are ready: move the traffic now, or wait for somebody who does.",
-    )
-    function: str = Field(default="", max_length=140, description="Of `lambda`: the function, which is there already.")
-    alias: str = Field(
-        default="live",
-        max_length=128,
-        pattern=r"^[a-zA-Z0-9_-]*[a-zA-Z_-][a-zA-Z0-9_-]*$",
-        description="Of `lambda`: the alias that has the traffic; it is made when it is not there.",
-    )
-    hooks: dict[str, str] = Field(
-        default_factory=dict, description="Of `lambda` and `ecs`: functions that validate the deployment, by event."
-    )
-    shift: tuple[str, ...] = Field(
-        default=(),
-        description="Of `lambda` without a group: the shares of the traffic that it gets one after the other, `10%`.",
-    )
-    pause: float = Field(
-        default=60, ge=0, le=86400, description="Of `lambda` without a group: seconds that each share is looked at."
-    )
-    check: CheckOptions | None = Field(
-        default=None, description="Of `lambda` without a group: what has to be well after each share."
-    )
-    task_definition: str = Field(
-        default="", description="Of `ecs`: the task definition, a file of JSON, or one that is registered, `web:7`."
-    )
-    images: dict[str, str] = Field(
-        default_factory=dict, description="Of `ecs`: images by container, with {project}, {revision} and {commit}."
-    )
-    container: str = Field(
-        default="", description="Of `ecs`: the container that gets the traffic; by default the sole."
-    )
-    port: int | None = Field(default=None, ge=1, le=65535, description="Of `ecs`: its port; by default the sole one.")
-    on_interrupt: Literal["stop", "leave"] = Field(
-        default="stop", description="What Ctrl-C does to a deployment under way."
-    )
-    within: float = Field(
-        default=3600, gt=0, allow_inf_nan=False, description="Seconds after which it is followed no longer."
-    )
-    every: float = Field(default=5, ge=0.05, le=600, description="Seconds between two looks.")
+    alias: Annotated[
+        str,
+        Meta(
+            max_length=128,
+            pattern=r"^[a-zA-Z0-9_-]*[a-zA-Z_-][a-zA-Z0-9_-]*$",
+            description="Of `lambda`: the alias that has the traffic; it is made when it is not there.",
+        ),
+    ] = "live"
+    hooks: Annotated[
+        dict[str, str], Meta(description="Of `lambda` and `ecs`: functions that validate the deployment, by event.")
+    ] = field(default_factory=dict)
+    shift: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Of `lambda` without a group: the shares of the traffic that it gets one after the "
+            "other, `10%`."
+        ),
+    ] = ()
+    pause: Annotated[
+        float, Meta(ge=0, le=86400, description="Of `lambda` without a group: seconds that each share is looked at.")
+    ] = 60
+    check: Annotated[
+        CheckOptions | None, Meta(description="Of `lambda` without a group: what has to be well after each share.")
+    ] = None
+    task_definition: Annotated[
+        str, Meta(description="Of `ecs`: the task definition, a file of JSON, or one that is registered, `web:7`.")
+    ] = ""
+    images: Annotated[
+        dict[str, str], Meta(description="Of `ecs`: images by container, with {project}, {revision} and {commit}.")
+    ] = field(default_factory=dict)
+    container: Annotated[
+        str, Meta(description="Of `ecs`: the container that gets the traffic; by default the sole.")
+    ] = ""
+    port: Annotated[int, Meta(ge=1, le=65535, description="Of `ecs`: its port; by default the sole one.")] | None = None
+    on_interrupt: Annotated[
+        Literal["stop", "leave"], Meta(description="What Ctrl-C does to a deployment under way.")
+    ] = "stop"
+    within: Annotated[float, Meta(gt=0, description="Seconds after which it is followed no longer.")] = 3600
+    every: Annotated[float, Meta(ge=0.05, le=600, description="Seconds between two looks.")] = 5
 
-    @field_validator("shift")
+    @checks("shift")
     @classmethod
     def _shares(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         shares = []
@@ -126,10 +137,10 @@ class CodeDeployOptions(AwsOptions):
             raise ValueError("each share has to be larger than the one before")
         return value
 
-    @model_validator(mode="after")
-    def _of_platform(self) -> Self:
+    @checks()
+    def _of_platform(self) -> None:
         for name, platforms in OF.items():
-            if self.platform not in platforms and self._is_set(name):
+            if self.platform not in platforms and self.is_set(name):
                 raise ValueError(f'`{name}` is for `platform = "{platforms[0]}"`')
         if bool(self.application) != bool(self.deployment_group):
             raise ValueError("`application` and `deployment_group` belong together")
@@ -140,16 +151,12 @@ class CodeDeployOptions(AwsOptions):
             raise ValueError(f"`hooks`: {strange[0]} is none of {', '.join(SCRIPTED[self.platform])}")
         if self.platform == "lambda":
             for name in BY_PUSH if self.application else BY_GROUP:
-                if self._is_set(name):
+                if self.is_set(name):
                     why = "CodeDeploy shifts the traffic" if self.application else "needs `application`"
                     raise ValueError(f"`{name}`: " + why)
         if self.bucket:
             # Says at once what is wrong with the bucket or the key.
             self.for_s3()
-        return self
-
-    def _is_set(self, name: str) -> bool:
-        return bool(getattr(self, name) != type(self).model_fields[name].get_default(call_default_factory=True))
 
     @property
     def shares(self) -> tuple[float, ...]:

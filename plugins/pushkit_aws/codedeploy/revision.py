@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct
 
 from pushkit_aws.s3.bundle import Version
 
 
-@dataclass(frozen=True, slots=True)
-class Bundled:
+class Bundled(Struct, frozen=True):
     """A bundle; ``version`` is empty in a bucket without versions, ``etag`` has no quotes."""
 
     bucket: str
@@ -34,12 +34,17 @@ class Bundled:
         return self.key.rpartition("/")[2].partition(".")[0][:64]
 
 
-@dataclass(frozen=True, slots=True)
-class Content:
+class Content(Struct, frozen=True, eq=False):
     """An AppSpec of Lambda or ECS, known by its ``sha256`` in hex. ``text`` is empty where an answer leaves it out."""
 
     sha256: str
-    text: str = field(default="", compare=False)
+    text: str = ""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Content) and self.sha256 == other.sha256
+
+    def __hash__(self) -> int:
+        return hash(self.sha256)
 
     @property
     def location(self) -> dict[str, Any]:

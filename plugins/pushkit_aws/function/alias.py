@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 #: A description may be as long (API reference, UpdateAlias), in characters.
 LONGEST = 256
@@ -14,8 +15,7 @@ DEPTH = 10
 BEFORE = re.compile(r"; before: (\d+(?:, \d+)*)$", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class Alias:
+class Alias(Struct, frozen=True):
     """An alias as it is: ``shares`` are the versions that have a part of the traffic beside ``version``, in percent.
 
     ``revision`` changes with it: an update that names another is refused.

@@ -5,14 +5,14 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Mapping
-from typing import Annotated, Self
+from typing import Annotated
 
-from pydantic import Field, model_validator
+from msgspec import Meta
 
-from pushkit import Command, Options, Public, Run, TargetError
+from pushkit import Command, Options, Run, TargetError, checks, public
 from pushkit_aws.clients import Clients, heard
 
-ONLY_HERE = Public("let the command read it itself")
+ONLY_HERE = public("let the command read it itself")
 #: CloudWatch describes as many alarms at once (API reference, DescribeAlarms).
 MOST_ALARMS = 100
 
@@ -20,19 +20,22 @@ MOST_ALARMS = 100
 class CheckOptions(Options):
     """What is asked after each share of the traffic: all that is given has to be well."""
 
-    command: Annotated[str, ONLY_HERE] = Field(
-        default="",
-        description="A command on this machine, without a shell, that has to end with 0; `{function}`, `{alias}`, "
-        "`{version}` and `{share}` stand in it.",
-    )
-    url: str = Field(default="", description="What has to answer with a status of 2xx.")
-    alarms: tuple[str, ...] = Field(
-        default=(), max_length=MOST_ALARMS, description="Alarms of CloudWatch, none of which may go off."
-    )
-    timeout: float = Field(default=60, gt=0, le=3600, description="Seconds that the command or the URL may take.")
+    command: Annotated[
+        str,
+        ONLY_HERE,
+        Meta(
+            description="A command on this machine, without a shell, that has to end with 0; `{function}`, `{alias}`, "
+            "`{version}` and `{share}` stand in it."
+        ),
+    ] = ""
+    url: Annotated[str, Meta(description="What has to answer with a status of 2xx.")] = ""
+    alarms: Annotated[
+        tuple[str, ...], Meta(max_length=MOST_ALARMS, description="Alarms of CloudWatch, none of which may go off.")
+    ] = ()
+    timeout: Annotated[float, Meta(gt=0, le=3600, description="Seconds that the command or the URL may take.")] = 60
 
-    @model_validator(mode="after")
-    def _something(self) -> Self:
+    @checks()
+    def _something(self) -> None:
         if not (self.command or self.url or self.alarms):
             raise ValueError("expected `command`, `url` or `alarms`")
         if self.url and not self.url.startswith(("http://", "https://")):
@@ -41,7 +44,6 @@ class CheckOptions(Options):
             shlex.split(self.command)
         except ValueError as error:
             raise ValueError(f"`command` cannot be split into words: {error}") from None
-        return self
 
 
 class Check:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 import click
+from msgspec.structs import replace
 
 from pushkit import Project, PushRefused, Target, UsageError, command_options, command_target
 from pushkit_aws.appspec import Platform

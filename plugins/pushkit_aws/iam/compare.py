@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from pushkit import UsageError
 from pushkit_aws.iam.policies import Policy
@@ -14,8 +15,7 @@ from pushkit_aws.iam.policies import Policy
 Right = tuple[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(Struct, frozen=True):
     """``missing`` are actions with resources that are needed and not allowed; ``too_much`` what is allowed and not
     needed; ``unclear`` what cannot be judged, in words."""
 
@@ -24,8 +24,7 @@ class Comparison:
     unclear: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Given:
+class Given(Struct, frozen=True):
     """What a policy document allows and denies, as pairs of an action and a resource; patterns with ``*`` and ``?``."""
 
     allowed: tuple[Right, ...]

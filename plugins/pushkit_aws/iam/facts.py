@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from pushkit_aws.appspec import Platform
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(Struct, frozen=True):
     """A target of CodeDeploy, by the names that its ARNs are made of.
 
     ``account`` has twelve digits, ``partition`` is ``aws``, ``aws-cn`` or ``aws-us-gov``. Keys of bundles begin with

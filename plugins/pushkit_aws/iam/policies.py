@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from pushkit_aws.iam.facts import Facts
 
 
-@dataclass(frozen=True, slots=True)
-class Statement:
+class Statement(Struct, frozen=True):
     """What is allowed on what, and why."""
 
     sid: str
@@ -18,8 +18,7 @@ class Statement:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
+class Policy(Struct, frozen=True):
     """A policy. ``trusts`` is the service that may take its role, empty for a user's. ``managed`` are policies of AWS's
     own that the role has instead of or beside its statements, by ARN."""
 

@@ -9,9 +9,10 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
+
+from msgspec import Struct
 
 from pushkit import TargetError
 from pushkit_aws.appspec import AppSpecError
@@ -24,8 +25,7 @@ CHUNK = 1 << 20
 Check = Callable[[], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(Struct, frozen=True):
     """One member of an archive: ``open`` reads a file, ``link`` is a symlink's text, neither is a directory's."""
 
     name: str

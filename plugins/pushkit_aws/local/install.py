@@ -9,9 +9,10 @@ import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
+
+from msgspec import Struct
 
 from pushkit import Action, Run, Step, TargetError
 from pushkit_aws.appspec import AppSpec, Behavior
@@ -22,8 +23,7 @@ from pushkit_aws.local.root import Root
 from pushkit_aws.local.state import State
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
+class Prepared(Struct, frozen=True):
     """An Install that was computed: what goes first, in order, then what is done."""
 
     removals: tuple[str, ...]

@@ -5,23 +5,22 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from pushkit_aws.appspec import AppSpec, Behavior, Permission
 from pushkit_aws.local.matching import matches
 from pushkit_aws.local.root import Root, normal
 
 
-@dataclass(frozen=True, slots=True)
-class MakeDirectory:
+class MakeDirectory(Struct, frozen=True):
     """Make a directory."""
 
     destination: str
 
 
-@dataclass(frozen=True, slots=True)
-class Copy:
+class Copy(Struct, frozen=True):
     """Copy a file or a symlink of the bundle. ``source`` is on this machine, ``size`` in bytes."""
 
     source: str
@@ -30,16 +29,14 @@ class Copy:
     replaces: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Grant:
+class Grant(Struct, frozen=True):
     """Give ``paths``, that this deployment made, what a permission says."""
 
     permission: Permission
     paths: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Instructions:
+class Instructions(Struct, frozen=True):
     """All of an Install, in order. Paths are within the root.
 
     ``in_the_way`` exist although no deployment put them there, ``retained`` likewise and they stay. ``problems`` are

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from pushkit import UsageError
 from pushkit_aws.appspec import Behavior
@@ -14,8 +15,7 @@ AGENT_STATE = Path("/opt/codedeploy-agent/deployment-root")
 DEFAULT_GROUP = "default-local-deployment-group"
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """The options of ``push codedeploy local``, valid and complete.
 
     ``location`` is the bundle, of the kind ``kind``: directory, tar, tgz or zip. ``root`` is the directory that is

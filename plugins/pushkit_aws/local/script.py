@@ -10,9 +10,10 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
+
+from msgspec import Struct
 
 from pushkit_aws.local.streams import TICK, Reader
 
@@ -40,8 +41,7 @@ class ScriptError(Exception):
         self.hint = hint
 
 
-@dataclass(frozen=True, slots=True)
-class Script:
+class Script(Struct, frozen=True):
     """A script as a value. ``runas`` is a user, empty for who runs this. ``timeout`` is in seconds."""
 
     path: Path

@@ -11,9 +11,10 @@ import configparser
 import re
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from pushkit_aws.clients import Clients
 from pushkit_aws.s3.options import S3Options
@@ -33,8 +34,7 @@ REGIONS = re.compile(r"(?:us-(?:east|west)|af|ap|ca|eu|il|me|mx|sa)-?[a-z]*-\d")
 ENDPOINT = re.compile(r"https?://(?:[a-z0-9.-]+|\[[0-9a-f:]+\])(?::\d+)?(?:/[\w.~-]+)*/?", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class Access:
+class Access(Struct, frozen=True):
     """``base`` is the URL that keys are added to. ``keys`` gives what is valid at this moment.
 
     ``authorities`` is a file of certificates; empty for those that the system trusts.
@@ -110,8 +110,8 @@ def _base(options: S3Options, region: str) -> str:
 def _keys(options: S3Options, environment: Mapping[str, str], stored: Mapping[str, str]) -> Keys | None:
     """The first of where boto3 looks: what the target says, the environment, the file of credentials."""
     if options.access_key_id and options.secret_access_key:
-        token = options.session_token.get_secret_value() if options.session_token else ""
-        return Keys(options.access_key_id, options.secret_access_key.get_secret_value(), token)
+        token = options.session_token.reveal() if options.session_token else ""
+        return Keys(options.access_key_id, options.secret_access_key.reveal(), token)
     pair = [environment.get(name, "") for name in NAMES.values()]
     token = environment.get(TOKEN, "")
     if not any(pair):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+
+from msgspec import Struct
 
 from pushkit import Archive, PushRefused, Release, Revision, Run, Snapshot, Step
 from pushkit_aws.clients import Clients
@@ -19,8 +20,7 @@ VERSIONS = 20
 TYPES = {"zip": "application/zip", "tar.gz": "application/gzip"}
 
 
-@dataclass(frozen=True)
-class Version:
+class Version(Struct, frozen=True):
     """The bundle as it lies there. ``version`` is empty in a bucket without versions.
 
     ``origin`` is the version that a rollback copied it from, else its own.

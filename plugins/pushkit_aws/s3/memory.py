@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import gzip
 import io
-import json
 import zlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+import msgspec
+from msgspec import Meta, Struct, field
 
 from pushkit import Release, Revision, TargetError
 
@@ -28,18 +27,16 @@ MOST = 256 << 20
 LOG = 50
 
 
-class Pushed(BaseModel):
+class Pushed(Struct, frozen=True):
     """One push, as it is remembered."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True, strict=False)
-
-    id: str = Field(max_length=200)
+    id: Annotated[str, Meta(max_length=200)]
     created: datetime
-    person: str = Field(default="", max_length=500)
-    commit: str = Field(default="", max_length=100)
+    person: Annotated[str, Meta(max_length=500)] = ""
+    commit: Annotated[str, Meta(max_length=100)] = ""
     dirty: bool = False
-    digest: str = Field(default="", max_length=100)
-    previous: str = Field(default="", max_length=200)
+    digest: Annotated[str, Meta(max_length=100)] = ""
+    previous: Annotated[str, Meta(max_length=200)] = ""
 
     @property
     def release(self) -> Release:
@@ -47,20 +44,23 @@ class Pushed(BaseModel):
         return Release(self.id, Revision(self.commit, self.dirty, self.digest), self.created, self.person)
 
 
-class Remembered(BaseModel):
-    """Either object. ``objects`` are fingerprint and ETag by key, the ETag empty while it is pending."""
+class Format(Struct, frozen=True):
+    """The number of the format that an object is in."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    format: int
+
+
+class Remembered(Struct, frozen=True):
+    """Either object. ``objects`` are fingerprint and ETag by key, the ETag empty while it is pending."""
 
     format: int
     push: Pushed
     objects: dict[str, tuple[str, str]]
-    removed: list[str] = Field(default_factory=list)
-    log: list[Pushed] = Field(default_factory=list)
+    removed: Sequence[str] = ()
+    log: Sequence[Pushed] = ()
 
 
-@dataclass(frozen=True)
-class Memory:
+class Memory(Struct, frozen=True):
     """What was read: None where there is nothing."""
 
     manifest: Remembered | None = None
@@ -87,7 +87,7 @@ def encode(what: Remembered) -> bytes:
     """The object's content: JSON, compressed, the same bytes for the same push."""
     out = io.BytesIO()
     with gzip.GzipFile("", "wb", 6, out, mtime=0) as stream:
-        stream.write(what.model_dump_json().encode())
+        stream.write(msgspec.json.encode(what))
     return out.getvalue()
 
 
@@ -98,12 +98,10 @@ def decode(content: bytes, key: str) -> Remembered:
         text = unpacker.decompress(content, MOST)
         if not unpacker.eof:
             raise ValueError("too long, or cut off")
-        data: Any = json.loads(text)
-        number = data.get("format") if isinstance(data, dict) else None
-        if isinstance(number, int) and number > FORMAT:
+        if msgspec.json.decode(text, type=Format).format > FORMAT:
             raise TargetError(f"{key} was written by a newer push", hint="upgrade pushkit")
-        return Remembered.model_validate(data)
-    except (ValueError, zlib.error, RecursionError, ValidationError) as error:
+        return msgspec.json.decode(text, type=Remembered)
+    except (ValueError, zlib.error, RecursionError) as error:
         raise TargetError(
             f"{key} is damaged: what the last push put there is not known",
             hint="remove it: then all is compared anew, and what the project lost since stays",

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from msgspec import Meta, field
 
+from pushkit import checks
 from pushkit_aws.options import AwsOptions
 
 FIELD = re.compile(r"\{(\w*)\}")
@@ -25,60 +26,61 @@ SITE = {
 class S3Options(AwsOptions):
     """Options of the strategy ``s3``."""
 
-    bucket: str = Field(description="The bucket, which is there already.")
-    mode: Literal["bundle", "site"] = Field(
-        default="bundle", description="`bundle`: one archive at one key. `site`: an object for each file."
+    bucket: Annotated[str, Meta(description="The bucket, which is there already.")]
+    mode: Annotated[
+        Literal["bundle", "site"],
+        Meta(description="`bundle`: one archive at one key. `site`: an object for each file."),
+    ] = "bundle"
+    path_style: Annotated[bool, Meta(description="The bucket stands in the path of URLs, not in their host.")] = False
+    key: Annotated[
+        str, Meta(description="Of a bundle: its key, with fields: " + ", ".join(f"{{{each}}}" for each in FIELDS) + ".")
+    ] = "{project}.zip"
+    archive: Annotated[
+        Literal["", "tar.gz", "zip"],
+        Meta(description="What the snapshot is packed as; by default as the key ends, else a zip."),
+    ] = ""
+    pipeline: Annotated[str, Meta(description="Of a bundle: the pipeline of CodePipeline that is followed.")] = ""
+    pipeline_start: Annotated[bool, Meta(description="Start the pipeline; by default its source sees the bundle.")] = (
+        False
     )
-    path_style: bool = Field(default=False, description="The bucket stands in the path of URLs, not in their host.")
-    key: str = Field(
-        default="{project}.zip",
-        description="Of a bundle: its key, with fields: " + ", ".join(f"{{{each}}}" for each in FIELDS) + ".",
+    pipeline_within: Annotated[float, Meta(gt=0, description="Seconds after which the pipeline is given up.")] = 1800
+    prefix: Annotated[str, Meta(description="Of a site: what its keys begin with, `blog/`.")] = ""
+    pages: Annotated[tuple[str, ...], Meta(description="Patterns of what is sent last, since it names the rest.")] = (
+        "*.html",
+        "*.htm",
     )
-    archive: Literal["", "tar.gz", "zip"] = Field(
-        default="", description="What the snapshot is packed as; by default as the key ends, else a zip."
+    cache: Annotated[dict[str, str], Meta(description="`Cache-Control` by pattern; the first that matches counts.")] = (
+        field(default_factory=dict)
     )
-    pipeline: str = Field(default="", description="Of a bundle: the pipeline of CodePipeline that is followed.")
-    pipeline_start: bool = Field(
-        default=False, description="Start the pipeline; by default its source sees the bundle."
-    )
-    pipeline_within: float = Field(
-        default=1800, gt=0, allow_inf_nan=False, description="Seconds after which the pipeline is given up."
-    )
-    prefix: str = Field(default="", description="Of a site: what its keys begin with, `blog/`.")
-    pages: tuple[str, ...] = Field(
-        default=("*.html", "*.htm"), description="Patterns of what is sent last, since it names the rest."
-    )
-    cache: dict[str, str] = Field(
-        default_factory=dict, description="`Cache-Control` by pattern; the first that matches counts."
-    )
-    types: dict[str, str] = Field(
-        default_factory=dict, description="`Content-Type` by pattern, before what push knows of endings."
-    )
-    compress: tuple[str, ...] = Field(
-        default=(), description="Patterns of what is sent compressed, where that is smaller."
-    )
-    compression: Literal["gzip", "brotli"] = Field(
-        default="gzip", description="What compresses; `brotli` is for sites over HTTPS, where every browser knows it."
-    )
-    redirects: dict[str, str] = Field(
-        default_factory=dict, description="Keys that lead elsewhere: `/path` of this site, or a URL."
-    )
-    remove: bool = Field(default=True, description="What a push put there and the project lost is removed.")
-    distribution: str = Field(default="", description="The id of the CloudFront distribution to invalidate.")
-    origin_path: str = Field(default="", description="The distribution's origin path, which its URLs lack.")
-    most_paths: int = Field(
-        default=100, ge=1, le=3000, description="With more paths to invalidate, whole directories are."
-    )
-    connections: int = Field(default=16, ge=1, le=64, description="How many objects are sent at once.")
+    types: Annotated[
+        dict[str, str], Meta(description="`Content-Type` by pattern, before what push knows of endings.")
+    ] = field(default_factory=dict)
+    compress: Annotated[
+        tuple[str, ...], Meta(description="Patterns of what is sent compressed, where that is smaller.")
+    ] = ()
+    compression: Annotated[
+        Literal["gzip", "brotli"],
+        Meta(description="What compresses; `brotli` is for sites over HTTPS, where every browser knows it."),
+    ] = "gzip"
+    redirects: Annotated[
+        dict[str, str], Meta(description="Keys that lead elsewhere: `/path` of this site, or a URL.")
+    ] = field(default_factory=dict)
+    remove: Annotated[bool, Meta(description="What a push put there and the project lost is removed.")] = True
+    distribution: Annotated[str, Meta(description="The id of the CloudFront distribution to invalidate.")] = ""
+    origin_path: Annotated[str, Meta(description="The distribution's origin path, which its URLs lack.")] = ""
+    most_paths: Annotated[
+        int, Meta(ge=1, le=3000, description="With more paths to invalidate, whole directories are.")
+    ] = 100
+    connections: Annotated[int, Meta(ge=1, le=64, description="How many objects are sent at once.")] = 16
 
-    @field_validator("bucket")
+    @checks("bucket")
     @classmethod
     def _bucket(cls, value: str) -> str:
         if not BUCKET.fullmatch(value):
             raise ValueError("expected the name of a bucket, 3 to 63 of a-z, 0-9, - and .")
         return value
 
-    @field_validator("key")
+    @checks("key")
     @classmethod
     def _key(cls, value: str) -> str:
         for name in FIELD.findall(value):
@@ -86,18 +88,18 @@ class S3Options(AwsOptions):
                 raise ValueError(f"{{{name}}} is no field: there are {', '.join(f'{{{each}}}' for each in FIELDS)}")
         return checked_key(value)
 
-    @field_validator("prefix")
+    @checks("prefix")
     @classmethod
     def _prefix(cls, value: str) -> str:
         value = value.strip("/")
         return checked_key(value) + "/" if value else ""
 
-    @field_validator("origin_path")
+    @checks("origin_path")
     @classmethod
     def _origin_path(cls, value: str) -> str:
         return value.strip("/")
 
-    @field_validator("cache", "types")
+    @checks("cache", "types")
     @classmethod
     def _headers(cls, value: dict[str, str]) -> dict[str, str]:
         for header in value.values():
@@ -105,7 +107,7 @@ class S3Options(AwsOptions):
                 raise ValueError(f"{header!r} cannot stand in a header")
         return value
 
-    @field_validator("redirects")
+    @checks("redirects")
     @classmethod
     def _redirects(cls, value: dict[str, str]) -> dict[str, str]:
         for key, goal in value.items():
@@ -114,9 +116,9 @@ class S3Options(AwsOptions):
                 raise ValueError(f"{goal!r} is neither a path, /new.html, nor a URL")
         return value
 
-    @model_validator(mode="after")
-    def _together(self) -> Self:
-        strange = sorted(self.model_fields_set & (BUNDLE if self.mode == "site" else SITE))
+    @checks()
+    def _together(self) -> None:
+        strange = sorted(filter(self.is_set, BUNDLE if self.mode == "site" else SITE))
         if strange:
             other = "bundle" if self.mode == "site" else "site"
             raise ValueError(f'`{strange[0]}` is for `mode = "{other}"`')
@@ -124,7 +126,6 @@ class S3Options(AwsOptions):
             raise ValueError("`pipeline_start` is about a `pipeline`, which is missing")
         if self.origin_path and not self.distribution:
             raise ValueError("`origin_path` is of a `distribution`, which is missing")
-        return self
 
     @property
     def packing(self) -> Literal["tar.gz", "zip"]:

@@ -8,10 +8,11 @@ import io
 import posixpath
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase, translate
 from functools import cache
 from mimetypes import MimeTypes
+
+from msgspec import Struct
 
 from pushkit import Entry, Kind, Snapshot, SnapshotError
 from pushkit_aws.s3.options import S3Options
@@ -46,8 +47,7 @@ KNOWN = MimeTypes().types_map[1] | TYPES
 UNKNOWN = "application/octet-stream"
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(Struct, frozen=True):
     """An object as it should be. ``entry`` is the file it is of, None for a redirect.
 
     ``encoding`` is what it is compressed by where that makes it smaller, ``gzip`` or ``br``, empty for not at all.

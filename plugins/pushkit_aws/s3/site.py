@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
+
+from msgspec import field
 
 from pushkit import Action, Plan, PushRefused, Release, Run, Snapshot, Step, TargetError
 from pushkit_aws.clients import Clients
@@ -18,8 +19,7 @@ from pushkit_aws.s3.rules import Wanted, in_order, wanted
 SHOWN = 5
 
 
-@dataclass(frozen=True)
-class SitePlan(Plan):
+class SitePlan(Plan, frozen=True):
     """What `Site.push` needs: ``send`` are the objects with their steps, ``etags`` those of what stays."""
 
     send: tuple[tuple[Wanted, Step], ...] = ()

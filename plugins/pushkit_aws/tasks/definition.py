@@ -6,8 +6,9 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from pushkit import Problem, PushfileError, PushRefused, excerpt
 
@@ -25,8 +26,7 @@ class DefinitionError(PushfileError):
     """Every problem of a task definition. Exit code 3, like a Pushfile's."""
 
 
-@dataclass(frozen=True, slots=True)
-class Definition:
+class Definition(Struct, frozen=True):
     """``request`` is what RegisterTaskDefinition takes, valid by the service's own model."""
 
     request: Mapping[str, Any]

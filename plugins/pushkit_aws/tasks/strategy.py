@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
+
+from msgspec.structs import replace
 
 from pushkit import (
     Action,
@@ -27,8 +28,7 @@ from pushkit_aws.words import AwsError
 SERVICE = "ecs"
 
 
-@dataclass(frozen=True)
-class TaskPlan(Plan):
+class TaskPlan(Plan, frozen=True):
     """``arn`` is the definition's where it is registered already; ``spec`` the AppSpec of its deployment."""
 
     arn: str = ""
@@ -133,7 +133,7 @@ class TaskStrategy(GroupStrategy):
             spec = load(snapshot.read(entry), options.appspec, "ecs")
             given = {each.event: each for each in spec.functions}
             return replace(spec, functions=tuple((given | functions).values()))
-        if "appspec" in options.model_fields_set:
+        if options.is_set("appspec"):
             raise PushRefused(f"there is no {options.appspec} in what is pushed", hint="see what travels: push files")
         ports = [
             (container, port)

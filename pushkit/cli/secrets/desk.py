@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import click
+from msgspec import Struct
 
 from pushkit import pushfile
 from pushkit.cli.context import conversation, target_names
@@ -36,8 +36,7 @@ for_target = click.option(
 )
 
 
-@dataclass(frozen=True)
-class Desk:
+class Desk(Struct, frozen=True):
     """The secrets file of the project in the directory ``root``, who is asked, and how it is told.
 
     ``confirm`` asks for a yes, and raises `PushRefused` when there is nobody to give it.

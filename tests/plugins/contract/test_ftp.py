@@ -42,8 +42,8 @@ class TestFtp(StrategyContract):
 def on(request: pytest.FixtureRequest, name: str) -> RemoteSpecimen:
     server: FtpServer = request.getfixturevalue(f"{name}_server")
     directory: ServerDirectory = request.getfixturevalue(f"{name}_directory")
-    options = FtpOptions(**table(server, directory.path))
-    password = options.password.get_secret_value() if options.password else ""
+    options = FtpOptions.of(table(server, directory.path))
+    password = options.password.reveal() if options.password else ""
     known = Server(options, context_for(options, Path("/nowhere")), password, lambda _: None)
     # pyftpdlib has no SITE CHMOD that this user may use.
     return RemoteSpecimen(

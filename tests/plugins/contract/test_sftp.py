@@ -50,7 +50,7 @@ NAMES = ("new\nline", "latin-1 \udce9", "ünï", "-rf", " ", "back\\slash", "\"q
 
 
 def remote_on(server: SshServer, directory: ServerDirectory) -> RemoteSpecimen:
-    options = SftpOptions(**table(server, directory.path))
+    options = SftpOptions.of(table(server, directory.path))
 
     def connected() -> Remote:
         return open_remote(options, Path("/nowhere"), server.user, threading.Event())
