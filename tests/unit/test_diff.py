@@ -51,6 +51,12 @@ def test_each_change_has_its_reason() -> None:
     assert [entry.path for entry in found.keep] == [entry.path for entry in found.modes] == ["mode"]
 
 
+def test_a_symlink_has_no_mode_that_could_differ() -> None:
+    (before, after) = (Entry("a", Kind.SYMLINK, mode, link="b") for mode in (0o777, 0o755))
+    found = difference([before], [after])
+    assert (found.steps, found.send, found.modes, found.keep) == ((), (), (), (after,))
+
+
 def test_removals_come_deepest_first() -> None:
     before = [directory("a"), directory("a/b"), file("a/b/c"), directory("a-b"), file("a-b/c")]
     removed = [step.subject.rstrip("/") for step in difference(before, []).steps]

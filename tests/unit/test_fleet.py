@@ -23,6 +23,7 @@ from pushkit import PluginError, Project, Run, Target, TargetError
 from pushkit.files.supply import Supply
 from pushkit.fleet import traffic
 from pushkit.fleet.batches import batches
+from pushkit.fleet.batches import problem as problem_of_batches
 from pushkit.fleet.file import read
 from pushkit.fleet.health import HealthOptions, by_url
 from pushkit.fleet.host import expanded, filled, in_order, parse
@@ -124,6 +125,24 @@ def test_batches_grow_as_they_are_written() -> None:
     assert [len(each) for each in batches(range(100), ["1", "10%", "25%", "100%"])] == [1, 9, 15, 75]
     assert [len(each) for each in batches(range(3), ["1", "10%", "25%", "100%"])] == [1, 2]
     assert [len(each) for each in batches(range(10), ["4"])] == [4, 6]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "wrong"),
+    [
+        (["1", "10%", "100%"], ""),
+        (["101", "999999"], ""),
+        (["1", "101%"], "'101%'"),
+        (["0"], "'0'"),
+        (["0%"], "'0%'"),
+        (["1000000"], "'1000000'"),
+        ([""], "''"),
+        (["all"], "'all'"),
+        ([], "expected at least one batch"),
+    ],
+)
+def test_a_batch_is_a_number_of_hosts_or_a_share_of_them(sizes: list[str], wrong: str) -> None:
+    assert problem_of_batches(sizes).partition(" is no batch")[0] == wrong
 
 
 def test_the_first_batch_has_a_canary_of_each_pool() -> None:

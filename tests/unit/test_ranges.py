@@ -65,6 +65,12 @@ def test_what_travels_is_what_differs(here: list[str], there: list[str], data: s
     assert all(before.end < after.start for before, after in pairwise(found))
 
 
+def test_nine_tenths_of_a_file_are_a_part_of_it_and_more_are_all_of_it() -> None:
+    here = [bytes([number]) for number in range(10)]
+    assert changed(here[:1], here, 10 * UNIT) == [Range(UNIT, 10 * UNIT)]
+    assert changed([], here, 10 * UNIT) is None
+
+
 def stage(transfer: Given) -> list[object]:
     return [MakeDirectory("stage"), MakeDirectory("stage/tree"), Write("first", b"1"), Put("stage/tree", transfer)]
 
