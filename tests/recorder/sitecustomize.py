@@ -1,4 +1,4 @@
-"""What Python imports at its start, where this directory is on PYTHONPATH: each place that makes an error is written down.
+"""What Python imports at its start where this directory is on PYTHONPATH: where errors are made is written down.
 
 A test that reaches a message may do so in a process of its own, which may be killed a moment later: a place is written
 as soon as it is reached, to the file that ``PUSHKIT_TESTS_REACHED`` names, a line ``FILE:LINE`` each.
