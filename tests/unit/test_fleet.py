@@ -290,7 +290,7 @@ from pushkit import hookimpl
 
 def turn(argument, pool, run):
     file = run.scratch / argument
-    if pool:
+    if pool and argument != "stuck":
         file.write_text(pool)
     return file.read_text() if file.exists() else ""
 
@@ -312,6 +312,9 @@ def test_traffic_is_asked_and_turned_by_commands_or_a_plugin(run: Run, tmp_path:
             assert traffic.ask(options, run) == ""
             traffic.turn(options, "green", run)
             assert (traffic.ask(options, run), live.read_text().strip()) == ("green", "green")
+        (tmp_path / "stuck").write_text("blue")
+        with pytest.raises(TargetError, match="the traffic does not go to green"):
+            traffic.turn(TrafficOptions(plugin="acme:stuck"), "green", run)
         with pytest.raises(PluginError, match='no traffic plugin "none"'):
             traffic.ask(TrafficOptions(plugin="none:x"), run)
     with pytest.raises(TargetError, match="turned to blue, and goes to green"):
