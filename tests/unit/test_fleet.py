@@ -100,7 +100,7 @@ def test_ranges_are_expanded() -> None:
             list(expanded(text))
 
 
-@given(st.lists(st.from_regex(r"[a-z]{1,8}", fullmatch=True), min_size=1, max_size=20), st.randoms())
+@given(st.lists(st.text("abcxyz", min_size=1, max_size=8), min_size=1, max_size=20), st.randoms())
 def test_the_order_is_that_of_the_set_and_not_of_the_list(names: list[str], random: object) -> None:
     hosts = [parse(name) for name in names]
     again = list(hosts)
