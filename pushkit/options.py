@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from copy import copy
-from functools import cache
+from functools import cache, partial
 from pathlib import PurePath
 from typing import Any, NamedTuple, Self, TypeVar, dataclass_transform
 
@@ -58,6 +58,10 @@ class OptionsKind(StructMeta):
     def __new__(mcls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **config: Any) -> Any:
         """The new class."""
         config = {"frozen": True, "kw_only": True, "forbid_unknown_fields": True, **config}
+        for key in namespace.get("__annotations__", ()):
+            if hasattr(type(default := namespace.get(key)), "of_option"):
+                # A schema shows defaults, which are of its own types.
+                namespace[key] = field(default_factory=partial(_same, default))
         return super().__new__(mcls, name, bases, namespace, **config)
 
 
@@ -230,6 +234,10 @@ def _explained(kind: type) -> dict[str, Any]:
     if issubclass(kind, PurePath):
         return {"type": "string", "format": "path"}
     raise TypeError(f"{kind.__module__}.{kind.__qualname__} has no option_schema")
+
+
+def _same(value: Any) -> Any:
+    return value
 
 
 def _first_line(error: Exception) -> str:

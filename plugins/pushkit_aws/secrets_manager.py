@@ -26,9 +26,9 @@ def secret(argument: str, lookup: Lookup) -> str:
 def text(wanted: Secret, clients: Clients) -> str:
     """The text of a secret. Raises `SecretError` for bytes that are none."""
     stage = {"VersionStage": wanted.words["stage"]} if "stage" in wanted.words else {}
-    found: dict[str, Any] = clients.call(SERVICE, "reveal", SecretId=wanted.name, **stage)
-    if "Secreting" in found:
-        return str(found["Secreting"])
+    found: dict[str, Any] = clients.call(SERVICE, "get_secret_value", SecretId=wanted.name, **stage)
+    if "SecretString" in found:
+        return str(found["SecretString"])
     try:
         return bytes(found.get("SecretBinary", b"")).decode()
     except UnicodeDecodeError:

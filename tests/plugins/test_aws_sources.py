@@ -188,9 +188,9 @@ def test_a_secret_of_secrets_manager_is_text_or_a_key_of_it_and_asked_for_once(
 ) -> None:
     manager = client("secretsmanager", vault.url)
     text = json.dumps({"user": "ann", "password": "s3cret of ann", "port": 2121})
-    made = manager.create_secret(Name=vault.name, Secreting=text)
+    made = manager.create_secret(Name=vault.name, SecretString=text)
     assert vault.ask("aws-sm", vault.name) == text
-    manager.put_secret_value(SecretId=vault.name, Secreting='{"password": "another"}')
+    manager.put_secret_value(SecretId=vault.name, SecretString='{"password": "another"}')
     # One command has one answer, whatever refers to it, and whatever happens meanwhile.
     assert vault.ask("aws-sm", f"{vault.name}#password") == "s3cret of ann"
     assert vault.ask("aws-sm", f"{vault.name}#port") == "2121"
@@ -230,9 +230,9 @@ def test_what_is_no_secret_is_told_and_no_value(vault: Vault, source: str, argum
     manager = client("secretsmanager", vault.url)
     for name, text in (("text", "s3cret text"), ("json", '{"list": ["s3cret"]}')):
         try:
-            manager.create_secret(Name=name, Secreting=text)
+            manager.create_secret(Name=name, SecretString=text)
         except manager.exceptions.ResourceExistsException:
-            manager.put_secret_value(SecretId=name, Secreting=text)
+            manager.put_secret_value(SecretId=name, SecretString=text)
     with pytest.raises(SecretError) as caught:
         vault.ask(source, argument)
     assert said in caught.value.message
@@ -254,7 +254,7 @@ def test_who_cannot_be_asked_is_told(vault: Vault, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_push_has_the_secrets_and_shows_none(vault: Vault, tmp_path: Path) -> None:
-    client("secretsmanager", vault.url).create_secret(Name=vault.name, Secreting='{"token": "t0ken of ann"}')
+    client("secretsmanager", vault.url).create_secret(Name=vault.name, SecretString='{"token": "t0ken of ann"}')
     client("ssm", vault.url).put_parameter(Name=f"/{vault.name}", Value="w0rd of ann", Type="SecureString")
     (tmp_path / "Pushfile").write_text(
         '[target.x]\nstrategy = "script"\nrun = "./run"\n'

@@ -43,6 +43,10 @@ class Content(Struct, frozen=True, eq=False):
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Content) and self.sha256 == other.sha256
 
+    def __ne__(self, other: object) -> bool:
+        # A struct has one of its own, which knows nothing of the method above.
+        return not self == other
+
     def __hash__(self) -> int:
         return hash(self.sha256)
 
