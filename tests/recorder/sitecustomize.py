@@ -72,4 +72,4 @@ def watch(errors: Any) -> None:
 
 
 if FILE in os.environ:
-    sys.meta_path.insert(0, Finder())  # type: ignore[arg-type]
+    sys.meta_path.insert(0, Finder())
