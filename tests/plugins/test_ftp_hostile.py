@@ -66,7 +66,7 @@ class Scripted:
                         else:
                             while there.recv(1 << 16):
                                 pass
-                    answer = self._answers.get("end", "226 that was all")
+                    answer = self._answers.get("end") or "226 that was all"
                 sock.sendall(answer.encode() + b"\r\n")
                 verb = heard.readline().split(b" ")[0].strip().decode()
                 if not verb:
