@@ -48,6 +48,8 @@ def without(*names: str, **changes: Any) -> dict[str, Any]:
 def test_a_record_is_as_every_version_writes_it() -> None:
     assert json.loads(WHOLE.record()) == RECORD
     assert WHOLE.record().endswith(b"}\n")
+    names = ("ticket.json", "hb", "switching", "end", "end/outcome.json")
+    assert (tickets.RECORD, tickets.HEARTBEAT, tickets.SWITCHING, tickets.END, tickets.OUTCOME) == names
 
 
 def test_a_ticket_is_read_from_the_names_that_every_version_gives_its_parts() -> None:
@@ -78,7 +80,7 @@ def test_what_is_not_there_is_not_so() -> None:
         (without("machine", "process"), {"machine": "", "process": 0}),
         (without("after_switch"), {"after": False}),
         (without("who", "since"), {"who": "ada@lovelace", "since": NOW}),
-        (without("why"), {}),
+        (without("why"), {"why": "push"}),
         (without(previous=""), {"previous": ""}),
     ],
 )
