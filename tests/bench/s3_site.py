@@ -135,7 +135,8 @@ def main() -> None:
     for workload, target in TARGETS.items():
         costs = {tool: [each[workload][tool] for each in found] for tool in ("push", *OTHERS)}
         for tool in OTHERS:
-            print(f"  {Ratios.of(costs['push'], costs[tool]).line(f'push, {workload}', f'{tool} sync', target)}")
+            aim = target if tool == "aws" else 1.0
+            print(f"  {Ratios.of(costs['push'], costs[tool]).line(f'push, {workload}', f'{tool} sync', aim)}")
         peaks = (f"{tool} {max(cost.megabytes for cost in of):.0f} MB" for tool, of in costs.items())
         print(f"    memory: {', '.join(peaks)}")
 

@@ -14,7 +14,9 @@ from distributions import install
 LISTENER = """
 import json, time
 from pathlib import Path
-from pushkit import Observer, Options, hookimpl
+from typing import Annotated
+from msgspec import Meta
+from pushkit import Observer, Options, Secret, hookimpl
 
 class ChatOptions(Options):
     file: Annotated[str, Meta(description="Where to write.")]
