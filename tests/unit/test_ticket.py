@@ -49,7 +49,7 @@ def test_a_record_is_as_every_version_writes_it() -> None:
     assert json.loads(WHOLE.record()) == RECORD
     assert WHOLE.record().endswith(b"}\n")
     names = ("ticket.json", "hb", "switching", "end", "end/outcome.json")
-    assert (tickets.RECORD, tickets.HEARTBEAT, tickets.SWITCHING, tickets.END, tickets.OUTCOME) == names
+    assert names == (tickets.RECORD, tickets.HEARTBEAT, tickets.SWITCHING, tickets.END, tickets.OUTCOME)
 
 
 def test_a_ticket_is_read_from_the_names_that_every_version_gives_its_parts() -> None:
