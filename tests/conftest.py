@@ -23,7 +23,9 @@ def pytest_configure(config: pytest.Config) -> None:
     if sitecustomize.FILE not in os.environ:
         directory = tempfile.TemporaryDirectory(prefix="pushkit-reached-")
         config.add_cleanup(directory.cleanup)
-        os.environ[sitecustomize.FILE] = str(Path(directory.name, "places"))
+        places = Path(directory.name, "places")
+        places.touch()
+        os.environ[sitecustomize.FILE] = str(places)
         here = str(Path(sitecustomize.__file__).parent)
         os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (here, os.environ.get("PYTHONPATH", ""))))
 
@@ -31,7 +33,9 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """A run of all tests that leaves too many messages unreached has failed."""
     config = session.config
-    chosen = config.option.keyword or config.option.markexpr or getattr(config.option, "lf", False)
+    chosen = (
+        config.option.keyword or config.option.markexpr or config.option.collectonly or config.getoption("lf", False)
+    )
     if (
         hasattr(config, "workerinput")
         or exitstatus != pytest.ExitCode.OK
