@@ -116,7 +116,7 @@ class Index:
             for directory, block in self._known.items()
             if directory not in self._blocks and os.path.isdir(os.path.join(self._root, directory))
         }
-        write(self._file, MAGIC, pack(self._root, others | self._blocks))
+        write(self._file, MAGIC, *pack(self._root, others | self._blocks))
 
 
 def pieces(data: bytes, size: int) -> list[bytes]:
@@ -124,12 +124,12 @@ def pieces(data: bytes, size: int) -> list[bytes]:
     return [data[at : at + size] for at in range(0, len(data), size)]
 
 
-def pack(root: bytes, blocks: dict[bytes, Block]) -> bytes:
-    """The body of the file."""
+def pack(root: bytes, blocks: dict[bytes, Block]) -> list[bytes]:
+    """The body of the file, in pieces: they are there, and all of them may be many megabytes."""
     parts = [LENGTHS.pack(len(root), 0, 0), root]
     for directory, block in blocks.items():
         parts += LENGTHS.pack(len(directory), len(block.names), len(block.digests) // DIGEST), directory, *block
-    return b"".join(parts)
+    return parts
 
 
 def unpack(root: bytes, body: bytes) -> dict[bytes, Block]:
@@ -176,14 +176,17 @@ def read(file: Path, magic: bytes) -> bytes:
     return body if start == magic + hashlib.sha256(body).digest() else b""
 
 
-def write(file: Path, magic: bytes, body: bytes) -> None:
+def write(file: Path, magic: bytes, *body: bytes) -> None:
     """Write a cache file, whole or not at all, for its owner only."""
+    digest = hashlib.sha256()
+    for piece in body:
+        digest.update(piece)
     temporary = file.with_name(f"{file.name}.{os.getpid()}")
     with suppress(OSError):
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
             with open(temporary, "xb", opener=private) as out:
-                out.writelines((magic, hashlib.sha256(body).digest(), body))
+                out.writelines((magic, digest.digest(), *body))
             os.replace(temporary, file)
         finally:
             temporary.unlink(missing_ok=True)

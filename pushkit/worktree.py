@@ -30,6 +30,8 @@ PUSH_AGAIN = "something is writing to the project: push again when it is done"
 
 #: Makes an entry without the price of a named tuple's own constructor: there may be a hundred thousand.
 new_entry = partial(tuple.__new__, Entry)
+#: All permissions: each number is there once, however many files have it.
+MODES = tuple(range(0o1000))
 #: Stands for a file whose digest is not known yet.
 UNREAD = Entry("", Kind.FILE, 0)
 
@@ -97,7 +99,8 @@ class Content(Struct):
     def files(self) -> list[Entry]:
         """The entries of the fields."""
         sizes = array("q", self.keys)[::FIELDS].tolist()
-        fields = zip(self.paths, repeat(Kind.FILE), self.permissions, sizes, self.digests, repeat(""))
+        modes = map(MODES.__getitem__, self.permissions)
+        fields = zip(self.paths, repeat(Kind.FILE), modes, sizes, self.digests, repeat(""))
         return list(map(new_entry, fields))
 
     def place(self, files: list[Entry]) -> None:

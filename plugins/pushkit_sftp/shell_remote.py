@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from pushkit import Finding, Interrupted, Severity
 from pushkit.files import Shell, ShellRemote, ShellResult
-from pushkit_sftp.channel import nothing, run
+from pushkit_sftp.channel import WAITING, nothing, run
 from pushkit_sftp.command import stream
 from pushkit_sftp.remote import SftpRemote
 from pushkit_sftp.transport import Transport
@@ -48,6 +48,10 @@ class SftpShellRemote(ShellRemote, SftpRemote):
             for tool, there, result in missing
             if not there
         ]
+
+    def expect(self, count: int) -> None:
+        """Begin to open channels for them."""
+        self.transport.prepare(WAITING, count)
 
     def run_script(
         self, script: str, stdin: Iterable[bytes], failed: Callable[[bytes], bool], patience: float

@@ -87,7 +87,7 @@ class Transport(ABC):
         self.round_trip = 0.0
         #: Whether programs are started ahead of their use.
         self.ahead = True
-        self._spares: dict[bytes, Spare] = {}
+        self._spares: dict[bytes, list[Spare]] = {}
         self._lock = threading.Lock()
         #: Whether a channel was opened at all, and whether the server has had room for each.
         self._carried, self._roomy = False, True
@@ -118,17 +118,23 @@ class Transport(ABC):
             channel.pace = self.pace
             return channel
 
-    def prepare(self, command: bytes) -> None:
-        """Begin to start a program that `take` will ask for: that takes the server a round trip or two."""
+    def prepare(self, command: bytes, count: int = 1) -> None:
+        """Begin to start a program that `take` will ask for, ``count`` times: it takes the server a round trip or two.
+
+        Those that were prepared before are among them.
+        """
         # Dropbear now and then ends a session that begins while another one ends.
         with self._lock:
-            if self.ahead and self._roomy and command not in self._spares and "OpenSSH" in self.greeting:
-                self._spares[command] = Spare(lambda: self._opened(command, PATIENCE))
+            if self.ahead and self._roomy and "OpenSSH" in self.greeting:
+                spares = self._spares.setdefault(command, [])
+                for _ in range(count - len(spares)):
+                    spares.append(Spare(lambda: self._opened(command, PATIENCE)))
 
     def take(self, command: bytes, within: float = PATIENCE) -> Channel:
         """A program, as `open`: the one that `prepare` has started, where it is there."""
         with self._lock:
-            spare = self._spares.pop(command, None)
+            spares = self._spares.get(command)
+            spare = spares.pop(0) if spares else None
         return (spare and spare.take()) or self.open(command, within)
 
     def close(self) -> None:
@@ -140,7 +146,7 @@ class Transport(ABC):
 
     def _give_up_spares(self) -> list[Spare]:
         with self._lock:
-            spares, self._spares = list(self._spares.values()), {}
+            spares, self._spares = [spare for some in self._spares.values() for spare in some], {}
         for spare in spares:
             spare.give_up()
         return spares

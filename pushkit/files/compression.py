@@ -106,13 +106,13 @@ def chosen(tools: Collection[str], round_trip: float, size: int, sample: Callabl
         found = GZIP
     else:
         return None
-    return found if shrinks(sample()) else None
+    return found if shrunk(sample()) <= GAIN else None
 
 
 @lru_cache(maxsize=2)
-def shrinks(sample: bytes) -> bool:
-    """Whether ``sample`` can be compressed, as what was compressed before cannot. All of a fleet have one."""
-    return len(zlib.compress(sample, 1)) <= GAIN * len(sample)
+def shrunk(sample: bytes) -> float:
+    """What part of ``sample`` is left when it is compressed, about 1 where it was before. All of a fleet have one."""
+    return len(zlib.compress(sample, 1)) / max(1, len(sample))
 
 
 def length(entries: Sequence[Entry]) -> int:

@@ -8,6 +8,7 @@ from functools import cached_property
 from msgspec import Struct
 
 from pushkit.errors import PushRefused
+from pushkit.files.merge import Merge, at, order
 from pushkit.files.remote import Remote
 from pushkit.files.stat import above
 from pushkit.model import Entry, Kind
@@ -46,12 +47,12 @@ class Ground(Struct, frozen=True, dict=True):
 
     def check_ways(self, before: Sequence[Entry], after: Sequence[Entry]) -> None:
         """Refuse to go through anything that is no directory, unless ``before`` says that it is ours and it goes."""
-        ours = {(entry.path, entry.kind) for entry in before}
-        ways = {way for path in self.paths for way in above(path)}
-        for way in sorted(ways):
-            kind = self.kinds.get(way, Kind.DIRECTORY)
-            if kind is not Kind.DIRECTORY and (way, kind) not in ours:
-                self.refuse(way, kind, after)
+        kinds = {way: self.kinds.get(way, Kind.DIRECTORY) for path in self.paths for way in above(path)}
+        if others := {way: kind for way, kind in kinds.items() if kind is not Kind.DIRECTORY}:
+            ours = {(entry.path, entry.kind) for entry in before}
+            for way, kind in sorted(others.items()):
+                if (way, kind) not in ours:
+                    self.refuse(way, kind, after)
 
     def refuse(self, path: str, kind: Kind | None, after: Sequence[Entry]) -> None:
         """Raise the error that says that something lies where a directory should."""
@@ -61,16 +62,27 @@ class Ground(Struct, frozen=True, dict=True):
             hint="push writes through nothing that it did not make: move it away",
         )
 
-    def present(self, entries: Sequence[Entry]) -> list[Entry]:
-        """Those of ``entries`` that are not known to be gone, or to be something else by now."""
-        looked = set(self.paths)
-        gone = {path for path in looked if path not in self.kinds}
-        return [
+    def present(self, found: Merge) -> Merge:
+        """``found`` without what is known to be gone from here, or to be something else by now: that is new.
+
+        The paths are those that differ, and the directories that lead to them.
+        """
+        gone = {path for path in self.paths if path not in self.kinds}
+        # What both have was not looked at, but where it leads to something that differs: without that it is gone too.
+        leading = {way for path in self.paths for way in above(path)}
+        leading |= {entry.path for entry in found.gone if entry.kind is Kind.DIRECTORY}
+        same, lost = list(found.same), list[Entry]()
+        for path in leading:
+            if self.kinds.get(path, "") is not Kind.DIRECTORY:
+                below = at(same, path)
+                lost += same[below]
+                del same[below]
+        left = [
             entry
-            for entry in entries
-            if (entry.path not in looked or self.kinds.get(entry.path, "") is entry.kind)
-            and not any(way in gone for way in above(entry.path))
+            for entry in found.gone
+            if self.kinds.get(entry.path, "") is entry.kind and gone.isdisjoint(above(entry.path))
         ]
+        return Merge(same, left, sorted([*found.new, *lost], key=order) if lost else found.new)
 
     def compared(self, entries: Sequence[Entry], *, by_size: bool = False) -> list[Entry]:
         """Those of ``entries`` that lie here as what they are; of others' content nothing is known.

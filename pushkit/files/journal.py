@@ -10,6 +10,7 @@ from typing import Any
 from msgspec import Struct, to_builtins
 
 from pushkit.files.diff import Difference
+from pushkit.files.merge import Merge, find, order
 from pushkit.files.operation import Operation, Remove, RemoveDirectory, Rename, SetMode, Write
 from pushkit.files.stat import above
 from pushkit.files.survey import State
@@ -129,17 +130,16 @@ def read(record: Mapping[str, Any]) -> Journal:
 
 def journal(
     releases: tuple[str, str],
-    before: Sequence[Entry],
-    after: Sequence[Entry],
+    merged: Merge,
     found: Difference,
     there: Collection[str],
 ) -> Journal:
-    """What turns ``before``, which is live and ours, into ``after``; ``found`` is their difference.
+    """What turns that which is live and ours into what is to be, as ``merged`` has them; ``found`` is their difference.
 
     ``releases`` are the id of the new release and that of the one before it.
     ``there`` are the paths where anything lies, as far as they were looked at.
     """
-    was = {entry.path: entry for entry in before}
+    was = {entry.path: entry for entry in merged.gone}
     # The deepest first, as the steps are.
     gone = [path for step in found.steps if step.action is Action.REMOVE for path in [step.subject.rstrip("/")]]
     files = [path for path in gone if was[path].kind is not Kind.DIRECTORY]
@@ -169,25 +169,29 @@ def journal(
         renamings.append(Renaming(path, clears, emptied))
     touched = [*(each.path for each in renamings), *gone, *(entry.path for entry in found.modes)]
     ways = {way for path in touched for way in above(path)}
-    closed = [e for e in before if e.kind is Kind.DIRECTORY and e.path in ways and e.mode & OPEN != OPEN]
+    # Of what stays as it is only these are looked at: there may be a hundred thousand more.
+    staying = [entry for way in ways if way not in was for entry in find(merged.same, way) if closed(entry)]
+    changing = [was[way] for way in ways if way in was and closed(was[way])]
+    opened = {entry.path: entry for entry in sorted([*staying, *changing], key=order)}
     changed = {entry.path for entry in found.modes}
-    opened = {entry.path for entry in closed}
-    modes = [
-        (entry.path, entry.mode)
-        for entry in reversed(after)
-        if entry.path in changed
-        or (
-            entry.kind is Kind.DIRECTORY and entry.mode & OPEN != OPEN and (entry.path in whole or entry.path in opened)
-        )
+    late = [
+        entry
+        for entry in merged.new
+        if entry.path in changed or (closed(entry) and (entry.path in whole or entry.path in opened))
     ]
     return Journal(
         *releases,
-        [(entry.path, entry.mode | OPEN) for entry in closed],
+        [(entry.path, entry.mode | OPEN) for entry in opened.values()],
         renamings,
         [path for path in files if path not in cleared],
         [path for path in directories if path not in cleared],
-        modes,
+        [(entry.path, entry.mode) for entry in sorted([*staying, *late], key=order, reverse=True)],
     )
+
+
+def closed(entry: Entry) -> bool:
+    """Whether it is a directory in which its owner could not change anything."""
+    return entry.kind is Kind.DIRECTORY and entry.mode & OPEN != OPEN
 
 
 def concluding(state: State, release: str) -> list[Operation]:

@@ -43,7 +43,7 @@ def recorded(release: str, survey: Survey, warnings: list[str]) -> bytes | None:
     if not is_there(release, survey, warnings):
         return None
     if STATE.manifest(release) in survey.found:
-        return survey.take(STATE.manifest(release))
+        return survey.take(release)
     warnings.append(f"the manifest of the live release {release} is missing: every file is sent")
     return None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from bisect import insort
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -11,8 +11,6 @@ from pushkit import manifest
 from pushkit.manifest import HEAD
 from pushkit.model import Entry, Kind
 
-#: So many entries are put in their places one by one.
-FEW = 1000
 #: The bytes that are compared at once, at first and at most.
 LEAST, MOST = 256, 1 << 20
 
@@ -67,17 +65,17 @@ def merge(before: bytes, after: bytes, entries: Sequence[Entry]) -> Merge:
     return found
 
 
-def remembered(before: bytes, after: bytes, entries: Sequence[Entry]) -> list[Entry]:
-    """The entries of the manifest ``before``, in their order; those that are among ``entries`` are shared with them.
+def at(entries: Sequence[Entry], path: str) -> slice:
+    """Where in ``entries``, which are in the order of a snapshot, ``path`` and what lies below it are."""
+    key = order_of(path)
+    start = bisect_left(entries, key, key=order)
+    return slice(start, bisect_right(entries, key, start, key=lambda entry: order(entry)[: len(key)]))
 
-    ``after`` is the manifest of ``entries``. Raises ValueError as `merge` does.
-    """
-    found = merge(before, after, entries)
-    if len(found.gone) > FEW:
-        return sorted([*found.same, *found.gone], key=order)
-    for entry in found.gone:
-        insort(found.same, entry, key=order)
-    return found.same
+
+def find(entries: Sequence[Entry], path: str) -> Sequence[Entry]:
+    """The entry at ``path``, if it is among ``entries``, which are in the order of a snapshot."""
+    start = bisect_left(entries, order_of(path), key=order)
+    return [entry for entry in entries[start : start + 1] if entry.path == path]
 
 
 def common(before: bytes, theirs: int, after: bytes, mine: int) -> int:
@@ -127,7 +125,12 @@ def record_end(data: bytes, start: int) -> int:
 
 def order(entry: Entry) -> list[bytes]:
     """The key by which the entries of a snapshot are sorted."""
-    return os.fsencode(entry.path).split(b"/")
+    return order_of(entry.path)
+
+
+def order_of(path: str) -> list[bytes]:
+    """The key by which the entry at ``path`` is sorted."""
+    return os.fsencode(path).split(b"/")
 
 
 def check_order(last: Entry | None, entry: Entry) -> None:

@@ -20,6 +20,9 @@ it when its content is damaged.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from msgspec import field
 
 from pushkit import manifest
 from pushkit.amount import counted
@@ -27,12 +30,12 @@ from pushkit.errors import PushRefused
 from pushkit.files import journal as journals
 from pushkit.files.actual import findings
 from pushkit.files.arrival import Arrivals, arrived
-from pushkit.files.diff import Difference, difference
+from pushkit.files.diff import difference
 from pushkit.files.errors import RemoteExists
-from pushkit.files.ground import Ground, as_unknown, reach, with_ways
+from pushkit.files.ground import Ground, as_unknown, with_ways
 from pushkit.files.journal import concluding
 from pushkit.files.journaled import Journaled, JournaledPlan
-from pushkit.files.merge import remembered
+from pushkit.files.merge import Merge, find, merge, order
 from pushkit.files.operation import (
     Base,
     Operation,
@@ -56,6 +59,8 @@ from pushkit.model import Action, Entry, Finding, Kind, Release, Severity, Step
 from pushkit.snapshot import Snapshot
 from pushkit.strategy import Run
 
+T = TypeVar("T")
+
 #: What this layout looks at.
 LOOK = Look(
     STATE, trees=(STATE.live, STATE.journal, STATE.manifests), looked=(STATE.incoming, STATE.manifests, *others(STATE))
@@ -63,9 +68,9 @@ LOOK = Look(
 
 
 class MirrorPlan(JournaledPlan, frozen=True):
-    """A plan that knows what is live and a push's, and what lies at the paths that change."""
+    """A plan that knows what is live and a push's, as `Merge.gone`, and what lies at the paths that change."""
 
-    before: Sequence[Entry] = ()
+    merged: Merge = field(default_factory=lambda: Merge([], [], []))
     ground: Ground | None = None
 
 
@@ -95,12 +100,12 @@ class Mirror(Journaled[MirrorPlan]):
         if STATE.journal in survey.found:
             warnings.append("a push changes what is live at this moment, or died while it did")
             return False
-        return self._remembered(survey, warnings) is not None
+        return self._remembered(survey, warnings, manifest.decode) is not None
 
     def changes(self, snapshot: Snapshot) -> Sequence[Step]:
         """How ``snapshot`` differs from what is live, by the manifest of that."""
         warnings: list[str] = []
-        before = self._remembered(self.look(), warnings) or []
+        before = self._remembered(self.look(), warnings, manifest.decode) or []
         for warning in warnings:
             self._run.warn(warning)
         self._shown = {entry.path: entry.path for entry in before if entry.kind is Kind.FILE}
@@ -111,7 +116,7 @@ class Mirror(Journaled[MirrorPlan]):
         survey = self.look()
         root = self._remote.root
         warnings: list[str] = []
-        pushed = self._remembered(survey, warnings)
+        pushed = self._remembered(survey, warnings, manifest.decode)
         if not pushed:
             return [Finding(Severity.ERROR, root, warning, "push again") for warning in warnings] or [
                 Finding(Severity.OK, root, "nothing was pushed to it yet")
@@ -141,12 +146,12 @@ class Mirror(Journaled[MirrorPlan]):
         if same and not self._run.repair and manifest.claims(same.content, snapshot.digest):
             return MirrorPlan(name, self._leftovers(survey), snapshot.files, live, (), self._round_trips(0), survey)
         warnings: list[str] = []
-        before, ground = self._before(survey, snapshot, warnings)
-        found = difference(before, snapshot.entries)
+        merged, ground = self._merged(survey, snapshot, warnings)
+        found = difference(merged.gone, merged.new, merged.same)
         kept = sum(entry.kind is Kind.FILE for entry in found.keep)
         if live and not found.steps and not warnings:  # those tell of records that have to be written anew
             return MirrorPlan(name, self._leftovers(survey), kept, live, (), self._round_trips(0), survey)
-        ground.check_emptied(before, snapshot.entries)
+        ground.check_emptied(merged.gone, merged.new)
         how = "by sha256" if self._remote.capabilities.digests else "by size"
         count = sum(entry.kind is Kind.FILE for entry in found.send)
         steps = (
@@ -157,30 +162,30 @@ class Mirror(Journaled[MirrorPlan]):
         if survey.hold:
             warnings.append(f"pushes are held by {survey.hold.who} since {survey.hold.when}: {survey.hold.why}")
         trips = self._round_trips()
-        return MirrorPlan(name, steps, kept, live, tuple(warnings), trips, survey, found, 0, before, ground)
+        return MirrorPlan(name, steps, kept, live, tuple(warnings), trips, survey, found, 0, merged, ground)
 
-    def _before(self, survey: Survey, snapshot: Snapshot, warnings: list[str]) -> tuple[Sequence[Entry], Ground]:
-        """What is live and a push's, and what else lies at the paths that become those of ``snapshot``."""
+    def _merged(self, survey: Survey, snapshot: Snapshot, warnings: list[str]) -> tuple[Merge, Ground]:
+        """How what is live and a push's differs from ``snapshot``, and what lies at the paths that differ.
+
+        What lies there already of what is new is among what is gone as well.
+        """
         after = snapshot.entries
-        known = self._remembered(survey, warnings, snapshot)
+        known = self._remembered(survey, warnings, lambda content: merge(content, snapshot.manifest, after))
         if known is None or self._run.repair:
-            wanted = with_ways(entry.path for entry in (*(known or ()), *after))
-        else:
-            wanted = reach(known, after)
-        ground = Ground(self._remote, wanted)
-        ground.check_ways(known or (), after)
-        if known is None:
-            before = ground.compared(after)
-        elif self._run.repair:
-            if not self._remote.capabilities.digests:
+            before = [*known.same, *known.gone] if known else []
+            ground = Ground(self._remote, with_ways(entry.path for entry in (*before, *after)))
+            ground.check_ways(before, after)
+            if known and not self._remote.capabilities.digests:
                 warnings.append("this server cannot compare contents: every file is sent again")
-            before = ground.compared(known)
+            found = Merge([], ground.compared(before if known else after), list(after))
         else:
-            before = ground.present(known)
-        before = [*before, *ground.directories(before, after)]
-        if strange := ground.in_the_way(before, after):
+            ground = Ground(self._remote, with_ways(entry.path for entry in (*known.gone, *known.new)))
+            ground.check_ways([*known.same, *known.gone], after)
+            found = ground.present(known)
+        before = [*found.gone, *ground.directories(found.gone, found.new)]
+        if strange := ground.in_the_way(before, found.new):
             before += self._adopted(ground, strange, after)
-        return before, ground
+        return found._replace(gone=before), ground
 
     def _adopted(self, ground: Ground, strange: Sequence[Entry], after: Sequence[Entry]) -> list[Entry]:
         """``strange`` as they lie there, taken over. Raises `PushRefused` when they may not be."""
@@ -203,14 +208,13 @@ class Mirror(Journaled[MirrorPlan]):
         alike = [entry for entry in strange if ground.kinds[entry.path] is entry.kind]
         return [*ground.compared(alike), *(as_unknown(e, ground.kinds[e.path]) for e in strange if e not in alike)]
 
-    def _remembered(self, survey: Survey, warnings: list[str], snapshot: Snapshot | None = None) -> list[Entry] | None:
-        """The entries of the last push; None when they are lost. With a ``snapshot`` those that it has are its own."""
+    def _remembered(self, survey: Survey, warnings: list[str], read: Callable[[bytes], T]) -> T | None:
+        """What ``read`` makes of the manifest of the last push, an empty one before the first; None when it is lost."""
         live = self.live(survey)
         if not live and not any(ticket.outcome == GOOD for ticket in survey.tickets):
-            return []
+            return read(manifest.encode(()))
         try:
-            content = survey.found[STATE.manifest(live)].content
-            return remembered(content, snapshot.manifest, snapshot.entries) if snapshot else manifest.decode(content)
+            return read(survey.manifest(live))
         except (KeyError, ValueError) as error:
             what = "missing" if isinstance(error, KeyError) else f"damaged ({error})"
             warnings.append(
@@ -230,10 +234,11 @@ class Mirror(Journaled[MirrorPlan]):
 
     def _base(self, plan: MirrorPlan, survey: Survey, snapshot: Snapshot) -> Base | None:
         """The manifest of the live release, of which the new one differs in little, unless more is sent than both."""
-        there = survey.found.get(STATE.manifest(plan.live))
-        if not there or sum(entry.size for entry in plan.difference.send) > len(snapshot.manifest):
+        if STATE.manifest(plan.live) not in survey.found or sum(entry.size for entry in plan.difference.send) > len(
+            snapshot.manifest
+        ):
             return None
-        return Base(STATE.manifest(plan.live), there.content)
+        return Base(STATE.manifest(plan.live), survey.manifest(plan.live))
 
     def rollback(self, wanted: str = "") -> Release:
         """Refuse: earlier releases are not kept."""
@@ -255,11 +260,10 @@ class Mirror(Journaled[MirrorPlan]):
         found = plan.difference
         steps = {step.subject.rstrip("/"): step for step in found.steps if step.action is not Action.REMOVE}
         verify, switch = plan.steps[-2:]
-        after = snapshot.entries
         arrivals = arrived(self._remote, survey, TREE, found.send)
         arrivals.tell(self._run, steps)
-        written = journals.journal((release, plan.live), plan.before, after, found, plan.ground.kinds)
-        transfer = self._transfer(found, steps, snapshot, arrivals)
+        written = journals.journal((release, plan.live), plan.merged, found, plan.ground.kinds)
+        transfer = self._transfer(plan, steps, snapshot, arrivals)
         verifying = Verify(tree, found.send, step=verify)
         operations: list[Operation] = [
             *first,
@@ -289,15 +293,16 @@ class Mirror(Journaled[MirrorPlan]):
             if step.action is Action.REMOVE or path in modes
         }
 
-    def _transfer(self, found: Difference, steps: dict[str, Step], snapshot: Snapshot, arrivals: Arrivals) -> Transfer:
-        there = arrivals.paths
-        sent = {entry.path for entry in found.send}
-        ways = {way for path in sent for way in above(path)}
+    def _transfer(self, plan: MirrorPlan, steps: dict[str, Step], snapshot: Snapshot, arrivals: Arrivals) -> Transfer:
+        found, there = plan.difference, arrivals.paths
+        new = {entry.path: entry for entry in plan.merged.new}
+        sent = [entry for entry in found.send if entry.path not in there]
+        ways = {way for entry in found.send for way in above(entry.path)}.difference(entry.path for entry in sent)
+        leading = [entry for way in ways for entry in ([new[way]] if way in new else find(plan.merged.same, way))]
         # Directories are made writable first, so that read-only ones can be filled.
         entries = [
             entry._replace(mode=entry.mode | journals.OPEN) if entry.kind is Kind.DIRECTORY else entry
-            for entry in snapshot.entries
-            if entry.path in ways or (entry.path in sent and entry.path not in there)
+            for entry in sorted([*sent, *leading], key=order)
         ]
         modes = {entry.path for entry in found.modes}
         told = {path: step for path, step in steps.items() if path not in modes and path not in there}

@@ -19,8 +19,9 @@ from pushkit.archive import members, tar
 from pushkit.errors import Interrupted, TimedOut
 from pushkit.files import scripts
 from pushkit.files.batch import Batch, Fetch, expected, names
-from pushkit.files.compression import FAR, Compression, chosen, length, sampled
+from pushkit.files.compression import FAR, Compression, chosen, length, sampled, shrunk
 from pushkit.files.errors import RemoteDenied, RemoteError, RemoteExists, RemoteFull, RemoteMissing, not_switchable
+from pushkit.files.lanes import LANES, Lanes, side_by_side
 from pushkit.files.large import Large, apart
 from pushkit.files.operation import Copy, Operation, Put, SetMode, Still, Switchable, Verify, Write
 from pushkit.files.remote import Remote
@@ -112,6 +113,10 @@ class ShellRemote(Remote):
         """Keep what ``script`` printed in the root until it is asked for: once, for it grows old."""
         self._foreseen = (script, output)
 
+    def expect(self, count: int) -> None:
+        """So many scripts are about to be run at once, or soon after each other."""
+        del count
+
     @abstractmethod
     def run_script(
         self, script: str, stdin: Iterable[bytes], failed: Callable[[bytes], bool], patience: float
@@ -195,6 +200,8 @@ class ShellRemote(Remote):
         for at, operation in enumerate(operations):
             if isinstance(operation, Put) and (large := self._apart(operation.transfer)):
                 return self._perform_apart(operations, at, large, reported, stage)
+            if isinstance(operation, Put) and (small := self._side_by_side(operation.transfer)):
+                return self._perform_side_by_side(operations, at, small, reported, stage)
         batch = Batch(operations, self.root, stage, self.shell, self._fetch(operations))
         if batch.early:
             # The state lies there before: what it needs may be a name that is not to be part of a script.
@@ -281,6 +288,40 @@ class ShellRemote(Remote):
             raise
         modes = [SetMode(f"{put.directory}/{entry.path}", entry.mode) for entry in large]
         return self.perform([*modes, *operations[at + 1 :]], reported, stage)
+
+    def _side_by_side(self, transfer: Transfer) -> Sequence[Entry]:
+        """Those that are sent in lanes."""
+        entries = transfer.entries
+        size = length(entries)
+        # Who gains nothing by them however little it shrinks is spared the look.
+        if not side_by_side(transfer, size, self.round_trip):
+            return ()
+        if self.compression(entries, transfer.look):
+            size = int(size * shrunk(sampled(entries, transfer.look)))
+        return side_by_side(transfer, size, self.round_trip)
+
+    def _perform_side_by_side(
+        self,
+        operations: Sequence[Operation],
+        at: int,
+        small: Sequence[Entry],
+        reported: Callable[[Step], AbstractContextManager[None]],
+        stage: str,
+    ) -> Sequence[Entry]:
+        """As `perform`, where the files of the `Put` at ``at`` that are ``small`` are sent in lanes."""
+        put = operations[at]
+        assert isinstance(put, Put)
+        self.expect(LANES + 1)
+        # Directories come first: what is in them may come in any order then.
+        names = {entry.path for entry in small}
+        rest = put.transfer.only([entry for entry in put.transfer.entries if entry.path not in names])
+        self.perform([*operations[:at], Put(put.directory, rest, step=put.step)], reported, stage)
+        try:
+            Lanes(self, put.directory, put.transfer).send(small)
+        except RemoteError as error:
+            error.operation = put
+            raise
+        return self.perform(operations[at + 1 :], reported, stage)
 
     def _fetch(self, operations: Sequence[Operation]) -> Fetch | None:
         """How the target fetches what it is to put; None where it is sent."""

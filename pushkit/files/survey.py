@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 
 from msgspec import Struct
@@ -70,12 +70,23 @@ class State(Struct, frozen=True):
         return f"{self.manifests}/{release}"
 
 
+def as_it_is(path: str, content: bytes) -> bytes:
+    """``content``."""
+    del path
+    return content
+
+
 class Survey(Struct, frozen=True, dict=True):
-    """What was found. ``found`` is by path; the properties read it with care, for it came from a target."""
+    """What was found. ``found`` is by path; the properties read it with care, for it came from a target.
+
+    Of a manifest there may be the head line alone, which ``complete`` makes a whole one of: it is long, and most who
+    look want to know its digest.
+    """
 
     root: str
     state: State
     found: dict[str, Found]
+    complete: Callable[[str, bytes], bytes] = as_it_is
 
     @property
     def exists(self) -> bool:
@@ -138,7 +149,7 @@ class Survey(Struct, frozen=True, dict=True):
         """What this is once ``ticket`` has ended, which left the directory ``made``. Nobody has looked again."""
         # What is there otherwise is not copied: there are many such surveys in a fleet.
         self.found[made] = Found(Stat(made.rpartition("/")[2], Kind.DIRECTORY, 0, 0))
-        after = Survey(self.root, self.state, self.found)
+        after = Survey(self.root, self.state, self.found, self.complete)
         after.__dict__["tickets"] = [*self.tickets, ticket]
         return after
 
@@ -157,14 +168,20 @@ class Survey(Struct, frozen=True, dict=True):
 
     def entries(self, release: str) -> list[Entry]:
         """What a release holds, by its manifest. Raises ValueError when that is missing or damaged."""
-        found = self.found.get(self.state.manifest(release))
-        if found is None:
+        if self.state.manifest(release) not in self.found:
             raise ValueError("its manifest is missing")
-        return decode(found.content)
+        return decode(self.manifest(release))
 
-    def take(self, path: str) -> bytes:
-        """The content of a file, which is let go of: a manifest is large, and a survey lives as long as its plan."""
+    def manifest(self, release: str) -> bytes:
+        """The manifest of a release. Raises KeyError when it is missing, and `RemoteError`."""
+        path = self.state.manifest(release)
         content = self.found[path].content
+        return self.complete(path, content) if len(content) == HEAD else content
+
+    def take(self, release: str) -> bytes:
+        """The same, which is let go of: it is large, and a survey lives as long as its plan."""
+        content = self.manifest(release)
+        path = self.state.manifest(release)
         self.found[path] = self.found[path]._replace(content=b"")
         return content
 
@@ -224,15 +241,17 @@ class Look(Struct, frozen=True):
             known=(self.state.manifests, digests),
             limit=LIMIT,
         )
-        if known and remote.capabilities.scripts:
-            for path in [each for each in found if each.startswith(f"{self.state.manifests}/")]:
-                content = found[path].content
-                if len(content) > HEAD:
-                    known.keep(content)
-                elif content:
-                    whole = known.content(digest(content)) or remote.read(path, LIMIT)
-                    found[path] = found[path]._replace(content=whole)
-        return Survey(remote.root, self.state, found)
+        if known is None or not remote.capabilities.scripts:
+            return Survey(remote.root, self.state, found)
+        for path in [each for each in found if each.startswith(f"{self.state.manifests}/")]:
+            if len(found[path].content) > HEAD:
+                known.keep(found[path].content)
+        return Survey(
+            remote.root,
+            self.state,
+            found,
+            lambda path, head: known.content(digest(head)) or remote.read(path, LIMIT),
+        )
 
     def script(self, known: Known) -> str:
         """The same as a shell script, which a remote may run before it is asked: see `ShellRemote.foresee`."""

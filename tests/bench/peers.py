@@ -86,6 +86,12 @@ class Peers:
         assert name == "vagrant push"
         return self._vagrant(target)
 
+    def log_in(self, *, matched: bool = False) -> Cost:
+        """Only log in, and run nothing: what nobody who starts the ssh program can be faster than."""
+        login = self._login
+        where = f"{login.user}@{login.host}"
+        return measure(["ssh", "-p", str(login.port), *login.options(matched=matched), where, "true"])
+
     def _rclone(self, target: Path) -> Cost:
         login = self._login
         options = {

@@ -10,6 +10,10 @@ MEGABYTES = 120
 COLUMNS = ("workload", "transport", "against", "defaults", "same crypto", "target", f"memory, target {MEGABYTES} MB")
 
 
+#: What is measured in the place of a push where the login is much of it.
+FLOOR = "`ssh HOST true`"
+
+
 class Report:
     """The rows of a table."""
 
@@ -21,10 +25,7 @@ class Report:
         target: Target | None,
     ) -> None:  # fmt: skip
         """Tell of one peer; ours and theirs are with defaults, and with the same crypto."""
-        usual, matched = (
-            Ratios.of(mine.costs, other.costs) if mine and other and not mine.failed and not other.failed else None
-            for mine, other in zip(ours, theirs, strict=True)
-        )
+        usual, matched = ratios(ours, theirs)
         peer = theirs[0].name
         wanted = None if target is None else target[transport == "paramiko"]
         if usual:
@@ -37,7 +38,23 @@ class Report:
         told = (str(usual or "failed"), str(matched or ""))
         self._rows.append((title, transport, peer, *told, reached, memory))
 
+    def add_floor(self, title: str, floor: tuple[Side, Side | None], theirs: tuple[Side, Side | None]) -> None:
+        """Tell what a login alone is beside one peer."""
+        usual, matched = ratios(floor, theirs)
+        if usual:
+            print(f"  {usual.line(FLOOR, theirs[0].name, None)}", flush=True)
+        self._rows.append((title, FLOOR, theirs[0].name, str(usual or "failed"), str(matched or ""), "", ""))
+
     def table(self) -> str:
         """All rows, in Markdown."""
         rule = ("---",) * len(COLUMNS)
         return "\n".join(f"| {' | '.join(row)} |" for row in (COLUMNS, rule, *self._rows))
+
+
+def ratios(ours: tuple[Side, Side | None], theirs: tuple[Side, Side | None]) -> tuple[Ratios | None, Ratios | None]:
+    """Those with defaults, and with the same crypto; none of a side that is not there or failed."""
+    usual, matched = (
+        Ratios.of(mine.costs, other.costs) if mine and other and not mine.failed and not other.failed else None
+        for mine, other in zip(ours, theirs, strict=True)
+    )
+    return usual, matched

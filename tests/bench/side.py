@@ -14,7 +14,8 @@ class Side:
     """Pushes by ``run``, which is given where to and what it pushed to before, and sees that all arrived.
 
     Where to is the same directory each time, or with ``fresh`` a new one, below ``files``. ``lasting`` is whether the
-    one before is of use to the next. ``found_at`` tells where the files are that were pushed to a directory.
+    one before is of use to the next. ``found_at`` tells where the files are that were pushed to a directory, None where
+    nothing is.
     """
 
     def __init__(
@@ -25,7 +26,7 @@ class Side:
         *,
         fresh: bool,
         lasting: bool = False,
-        found_at: Callable[[Path], Path] = lambda target: target,
+        found_at: Callable[[Path], Path] | None = lambda target: target,
     ) -> None:
         self.name = name
         self.costs: list[Cost] = []
@@ -46,7 +47,7 @@ class Side:
         target = self._place.with_name(f"{self._place.name}-{self._number}")
         try:
             cost = self._run(target, self._before)
-            if missing := tree.missing(self._found_at(target)):
+            if self._found_at and (missing := tree.missing(self._found_at(target))):
                 raise Failed(missing)
         except (Failed, OSError) as error:
             print(f"  {self.name}: failed: {error}", flush=True)

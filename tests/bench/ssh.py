@@ -8,6 +8,9 @@ the round before left. Each command is measured from the start of its process to
 files have arrived. A push compares every file that it sent by sha256, and switches at once; nobody else does. The
 shell of the server's account reads no files at its start, which would count once for each command that is run there.
 
+Where little is sent, a login that runs nothing is measured in the same rounds (`ssh HOST true`): what is below that
+ratio nobody can reach who starts the ssh program.
+
 Everybody runs with the algorithms that are usual for it ("defaults"), and once more all with the same ("same crypto").
 Nothing fails because of a target: whether it is met is printed. A peer that is not installed is named and left out.
 Workloads that do not fit the memory or the disk are scaled down, and the output says so.
@@ -43,6 +46,8 @@ from pushkit.testing import Sshd
 
 #: Seconds after which a file that was written is not hashed once more.
 SETTLED = 3.0
+#: Sides by their name, and whether they have the same crypto as all.
+Sides = dict[tuple[str, bool], Side]
 
 
 class Bench:
@@ -81,14 +86,15 @@ class Bench:
         ours = {(each, matched): self._ours(workload, place, login, each, matched)
                 for each in self._transports for matched in cryptos
                 if not (matched and each == "paramiko")}  # fmt: skip
-        theirs: dict[tuple[str, bool], Side] = {}
+        theirs: Sides = {}
         for peer in workload.peers:
             if not shutil.which(program_of(peer)):
                 print(f"  {program_of(peer)}: not installed", flush=True)
                 continue
             for matched in cryptos if chooses(peer) else (False,):
                 theirs[peer, matched] = self._theirs(workload, place, login, peer, matched)
-        sides = [side for matched in cryptos for both in (ours, theirs)
+        floor = {("", matched): self._floor(place, login, matched) for matched in cryptos if workload.has_floor}
+        sides = [side for matched in cryptos for both in (ours, floor, theirs)
                  for (_, its), side in both.items() if its == matched]  # fmt: skip
         first = workload.change is Change.FIRST
         for number in range(-1 if first else -2, min(self._pairs, workload.most_pairs)):
@@ -102,6 +108,9 @@ class Bench:
                     side.costs.clear()
         for side in sides:
             side.remove()
+        self._tell(workload, title, ours, floor, theirs)
+
+    def _tell(self, workload: Workload, title: str, ours: Sides, floor: Sides, theirs: Sides) -> None:
         for transport in self._transports:
             usual, matched_one = ours[transport, False], ours.get((transport, True))
             # The library has one choice: that one.
@@ -110,6 +119,10 @@ class Bench:
             for peer, target in workload.peers.items():
                 if other := theirs.get((peer, False)):
                     self.report.add(title, transport or "default", mine, (other, theirs.get((peer, True))), target)
+        for peer in workload.peers if floor else ():
+            if other := theirs.get((peer, False)):
+                both = floor["", False], floor.get(("", True))
+                self.report.add_floor(title, both, (other, theirs.get((peer, True))))
 
     def _ours(self, workload: Workload, place: Path, login: Login, transport: str, matched: bool) -> Side:
         push = Push(place, login, place / "tree", transport=transport, layout=workload.layout, matched=matched)
@@ -121,6 +134,11 @@ class Bench:
             fresh=first,
             found_at=push.arrived,
         )
+
+    def _floor(self, place: Path, login: Login, matched: bool) -> Side:
+        peers = Peers(place, login, place / "tree")
+        name = f"ssh HOST true{', same crypto' * matched}"
+        return Side(name, place, lambda *_: peers.log_in(matched=matched), fresh=False, found_at=None)
 
     def _theirs(self, workload: Workload, place: Path, login: Login, peer: str, matched: bool) -> Side:
         peers = Peers(place, login, place / "tree")

@@ -64,6 +64,11 @@ class Workload:
         copies = 3 if self.change is Change.FIRST else 7
         return copies * self.amount * (6000 if self.kind is Kind.SMALL else 1)
 
+    @property
+    def has_floor(self) -> bool:
+        """Whether the login is much of what it takes."""
+        return self.change in {Change.NONE, Change.TEN}
+
     def scaled(self, scale: float) -> int:
         """The amount at a scale, 1 for all of it."""
         least = LEAST_FILES if self.kind is Kind.SMALL else LEAST_BYTES

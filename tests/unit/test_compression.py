@@ -19,7 +19,7 @@ from msgspec.structs import replace
 from pushkit import Entry, Kind, SnapshotChanged
 from pushkit.archive import Part, tar
 from pushkit.files import RemoteError, RemoteFull
-from pushkit.files.compression import FAR, GAIN, GZIP, LEAST, ZSTD, Compression, chosen, length, sampled, shrinks
+from pushkit.files.compression import FAR, GAIN, GZIP, LEAST, ZSTD, Compression, chosen, length, sampled, shrunk
 from pushkit.files.operation import MakeDirectory, Put, Rename, Write
 from pushkit.testing.given import Given, lying, odd_names
 from unit.test_shell import LocalShell, remote
@@ -58,6 +58,10 @@ def test_nothing_is_compressed_where_nothing_undoes_it_or_gzip_would_be_slower(
     tools: set[str], round_trip: float
 ) -> None:
     assert chosen(tools, round_trip, MANY, unasked) is None
+
+
+def shrinks(sample: bytes) -> bool:
+    return shrunk(sample) <= GAIN
 
 
 def test_a_sample_shrinks_when_a_tenth_of_it_goes() -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pushkit import Entry, Kind, manifest
-from pushkit.files.merge import LEAST, merge, order
+from pushkit.files.merge import LEAST, at, find, merge, order
 
 NAMES = st.sampled_from(["a", "b", "a-b", "é", "x\ny", "\udcff", "long" * 40])
 PATHS = st.lists(NAMES, min_size=1, max_size=3).map("/".join)
@@ -29,6 +29,12 @@ def test_a_merge_is_the_difference_of_sets_in_walk_order(before: list[Entry], af
     assert found.same == [entry for entry in after if entry in before]
     assert found.gone == [entry for entry in before if entry not in after]
     assert found.new == [entry for entry in after if entry not in before]
+
+
+@given(TREES, PATHS)
+def test_what_lies_at_a_path_and_below_it_is_one_slice(entries: list[Entry], path: str) -> None:
+    assert entries[at(entries, path)] == [e for e in entries if e.path == path or e.path.startswith(f"{path}/")]
+    assert find(entries, path) == [entry for entry in entries if entry.path == path]
 
 
 @pytest.mark.parametrize("number", [0, 1, 499, 998, 999])

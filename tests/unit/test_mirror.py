@@ -361,6 +361,17 @@ def test_a_file_that_comes_while_the_push_is_under_way_is_not_overwritten(site: 
     assert not site.debris()
 
 
+def test_what_somebody_removed_with_its_directory_is_sent_again_when_that_only_gets_another_mode(site: Site) -> None:
+    site.write("d/sub/kept", "kept")
+    site.write("d-before", "before")
+    site.push()
+    shutil.rmtree(site.path / "d")
+    (site.source / "d").chmod(0o750)
+    site.push()
+    assert (site.path / "d/sub/kept").read_text() == "kept"
+    assert (site.path / "d").stat().st_mode & 0o777 == 0o750
+
+
 def test_what_a_push_put_there_and_somebody_removed_is_sent_again_when_its_directory_is_touched(site: Site) -> None:
     site.write("css/a", "1")
     site.write("css/b", "1")
