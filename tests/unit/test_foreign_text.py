@@ -515,7 +515,7 @@ def test_a_record_of_dns_is_a_host_or_refused(text: str, port: int) -> None:
 
 
 @tried(100)
-@given(mangled(index.pack(b"", {b"": index.Block(b"a\0b", bytes(2 * KEY), bytes(64))})[index.LENGTHS.size :]))
+@given(mangled(b"".join(index.pack(b"", {b"": index.Block(b"a\0b", bytes(2 * KEY), bytes(64))}))[index.LENGTHS.size :]))
 def test_a_stat_cache_that_is_none_is_as_good_as_an_empty_one(body: bytes) -> None:
     with scratch() as root, pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(root / "cache"))
@@ -523,7 +523,7 @@ def test_a_stat_cache_that_is_none_is_as_good_as_an_empty_one(body: bytes) -> No
         project.mkdir()
         there = os.fsencode(os.path.realpath(project))
         file = index.cache_file("index", there)
-        index.write(file, index.MAGIC, index.pack(there, {}) + body)
+        index.write(file, index.MAGIC, *index.pack(there, {}), body)
         found = index.Index(str(project))
         list(found.directories())
         assert len(found.look("", b"a\0b\0c", bytes(3 * KEY))) == 3
