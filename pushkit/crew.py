@@ -12,9 +12,10 @@ import os
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 
 from pushkit import reader
+from pushkit.blocks import of_large
 from pushkit.helper import Helper, Job
 from pushkit.reader import FACTS, SCAN, Columns
 
@@ -49,6 +50,8 @@ class Crew:
         self._waiting: dict[bytes, deque[Job]] = {SCAN: deque(), FACTS: deque()}
         self._helpers: list[Helper] = []
         self._most = processes() - 1
+        #: The digests of the blocks of large files that were read here, by the digest of the whole.
+        self.blocks: Mapping[bytes, Sequence[bytes]] = {}
 
     def expect(self, directories: Iterable[tuple[str, int]]) -> None:
         """The directories that will probably be walked, in that order, and how many files each has."""
@@ -96,7 +99,9 @@ class Crew:
 
         self._cut()
         self._waiting[SCAN].clear()
-        own = reader.Hasher(self._top(), pause)
+        # Who has one processor would wait for them, and may not need them.
+        own = reader.Hasher(self._top(), pause, of_large if self._most else None)
+        self.blocks = own.blocks
         for job in self._files:
             pause()
             while job.answer is None:

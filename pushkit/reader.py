@@ -24,6 +24,17 @@ TYPE_CHECKING = False  # as in typing, which takes longer to import than all of 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from hashlib import _Hash as HASH
+    from typing import Protocol
+
+    class Blocks(Protocol):
+        """Who finds the digests of blocks: see `pushkit.blocks`."""
+
+        def update(self, piece: bytes | memoryview, /) -> None:
+            """Take what comes next."""
+
+        def digests(self) -> list[bytes]:
+            """Those of what was taken."""
+
 
 #: What is in one directory: all names, sorted as bytes, with a NUL between them; for each file its size, mtime and
 #: ctime in nanoseconds and inode, as signed 64-bit numbers (`FIELDS` of them), and its permissions, as unsigned
@@ -163,16 +174,24 @@ def unpack(data: bytes) -> Iterator[Columns | None]:
 class Hasher:
     """Reads files, whose paths count from the open ``directory`` (a descriptor), or the current one.
 
-    ``check`` is called now and then during the reading of a large file, and ends the work by raising.
+    ``check`` is called now and then during the reading of a large file, and ends the work by raising. Whose blocks
+    ``large`` wants, by their size, are in ``blocks`` then, by the digest of the whole.
     """
 
-    def __init__(self, directory: int | None = None, check: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self,
+        directory: int | None = None,
+        check: Callable[[], None] | None = None,
+        large: Callable[[int], Blocks | None] | None = None,
+    ) -> None:
         from hashlib import sha256  # noqa: PLC0415  (who only scans need not load it)
 
         self._sha256 = sha256
         self._directory = directory
         self._check = check
+        self._large = large
         self._buffer = memoryview(bytearray(1 << 18))
+        self.blocks: dict[bytes, list[bytes]] = {}
 
     def facts(self, path: bytes | str) -> tuple[bytes, int, bytes]:
         """The key of a file, its permissions and its sha256. A link is not followed. Raises OSError.
@@ -190,7 +209,11 @@ class Hasher:
             data = os.read(descriptor, size if size < SMALL else SMALL)
             found = self._sha256(data)
             if len(data) < size:
-                self._read_on(descriptor, found, size - len(data))
+                if self._large and (blocks := self._large(size)):
+                    self._read_both(descriptor, found, blocks, data, size - len(data))
+                    self.blocks[found.digest()] = blocks.digests()
+                else:
+                    self._read_on(descriptor, found, size - len(data))
         finally:
             os.close(descriptor)
         return key(look), look.st_mode & 0o777, found.digest()
@@ -219,6 +242,24 @@ class Hasher:
                 self._check()
             found.update(buffer[:got])
             left -= got
+
+    def _read_both(self, descriptor: int, found: HASH, blocks: Blocks, data: bytes, left: int) -> None:
+        """Hash what is left of a large file, and all its blocks beside, of which ``data`` is the first."""
+        from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415  (few projects have large files)
+
+        # Much at a time: to wait for each other takes as long as to hash some 100 KiB.
+        this, other = (memoryview(bytearray(1 << 23)) for _ in range(2))
+        with ThreadPoolExecutor(1, thread_name_prefix="blocks") as pool:
+            beside = pool.submit(blocks.update, data)
+            while left > 0 and (got := os.readv(descriptor, [this[: min(left, len(this))]])):
+                if self._check:
+                    self._check()
+                beside.result()
+                beside = pool.submit(blocks.update, this[:got])
+                found.update(this[:got])
+                left -= got
+                this, other = other, this
+            beside.result()
 
 
 def scan_all(request: bytes) -> bytes:

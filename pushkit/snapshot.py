@@ -6,7 +6,7 @@ import gc
 import hashlib
 import io
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from functools import cached_property
 from typing import Any, BinaryIO, cast
@@ -28,22 +28,25 @@ class Snapshot:
     ``reader`` opens the content of a file entry as an unbuffered stream; `open` checks what it gives.
     ``origin`` gives the git commit (empty outside git) and whether the snapshot may differ from it.
     ``warnings`` are for a person. ``whole`` gives the content of a small file, and a byte of what follows it, faster
-    than ``reader``; what is wrong with that is read once more, and told.
+    than ``reader``; what is wrong with that is read once more, and told. ``blocks`` are the digests of blocks of some
+    large files, see `pushkit.blocks`, by the digest of the whole.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0917
         self,
         entries: Sequence[Entry],
         reader: Callable[[Entry], BinaryIO],
         origin: Callable[[], tuple[str, bool]],
         warnings: Sequence[str] = (),
         whole: Callable[[Entry], bytes] | None = None,
+        blocks: Mapping[bytes, Sequence[bytes]] | None = None,
     ) -> None:
         self.entries = entries
         self.warnings = tuple(warnings)
         self._reader = reader
         self._origin = origin
         self._whole = whole or self._read_whole
+        self._blocks = blocks or {}
 
     @cached_property
     def manifest(self) -> bytes:
@@ -90,7 +93,10 @@ class Snapshot:
         def reader(entry: Entry) -> BinaryIO:
             return self._reader(entry._replace(path=above + entry.path))
 
-        return Snapshot(entries, reader, lambda: (self.revision.commit, self.revision.dirty), self.warnings)
+        def origin() -> tuple[str, bool]:
+            return self.revision.commit, self.revision.dirty
+
+        return Snapshot(entries, reader, origin, self.warnings, blocks=self._blocks)
 
     def open(self, entry: Entry) -> BinaryIO:
         """The content of a file entry, verified as it is read.
@@ -99,6 +105,10 @@ class Snapshot:
         needs the size first may trust ``entry.size``: a file that grew or shrank raises before the end is reported.
         """
         return cast("BinaryIO", Content(entry, self._reader(entry)))
+
+    def blocks(self, entry: Entry) -> Sequence[bytes]:
+        """The sha256 of each block of a file entry, where it is known; else none."""
+        return self._blocks.get(entry.sha256, ())
 
     def read(self, entry: Entry) -> bytes:
         """All of the content of a file entry, verified. For files that memory has room for."""
@@ -118,7 +128,7 @@ class Snapshot:
     def part(self, entry: Entry, start: int, end: int) -> Iterator[bytes]:
         """The bytes of a file entry from ``start`` to before ``end``, in pieces, not verified.
 
-        Raises `SnapshotChanged` when the file ends before.
+        Raises `SnapshotChanged` when the file ends before, or goes on after the last byte that it is to have.
         """
         with closing(self._reader(entry)) as stream:
             try:
@@ -127,12 +137,14 @@ class Snapshot:
                 while left:
                     piece = stream.read(min(left, PIECE))
                     if not piece:
-                        raise SnapshotChanged(f"{entry.path} changed after the project was read", hint=PUSH_AGAIN)
+                        raise changed(entry)
                     left -= len(piece)
                     passed = min(skip, len(piece))
                     skip -= passed
                     if passed < len(piece):
                         yield piece[passed:]
+                if end == entry.size and stream.read(1):
+                    raise changed(entry)
             except OSError as error:
                 raise SnapshotError(f"{entry.path} cannot be read: {error.strerror}", hint=PUSH_AGAIN) from error
 
@@ -164,12 +176,12 @@ class Content(io.RawIOBase):
         while len(data) < min(size, self._left):
             more = self._fetch(size - len(data))
             if not more:
-                raise self._changed()
+                raise changed(self._entry)
             data += more
         self._digest.update(data)
         self._left -= len(data)
         if self._left < 0 or (self._left == 0 and not self._complete(asked=size, got=len(data))):
-            raise self._changed()
+            raise changed(self._entry)
         return data
 
     def readinto(self, buffer: Any) -> int:
@@ -193,8 +205,10 @@ class Content(io.RawIOBase):
         """Whether the end is where it should be, after the right bytes."""
         return (got < asked or not self._fetch(1)) and self._digest.digest() == self._entry.sha256
 
-    def _changed(self) -> SnapshotChanged:
-        return SnapshotChanged(f"{self._entry.path} changed after the project was read", hint=PUSH_AGAIN)
+
+def changed(entry: Entry) -> SnapshotChanged:
+    """The error that names a file entry."""
+    return SnapshotChanged(f"{entry.path} changed after the project was read", hint=PUSH_AGAIN)
 
 
 def take(project: Project, target: Target | None = None, cancelled: threading.Event | None = None) -> Snapshot:
@@ -212,7 +226,8 @@ def take(project: Project, target: Target | None = None, cancelled: threading.Ev
         runs = walk(source.tree, source.rules, check, source.warnings)
         source.settle(check)
         entries = gather(runs)
-    return Snapshot(entries, source.reader, source.origin, (*source.warnings, *links.warnings(entries)), source.whole)
+    warnings = (*source.warnings, *links.warnings(entries))
+    return Snapshot(entries, source.reader, source.origin, warnings, source.whole, source.blocks())
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, BinaryIO, NamedTuple
 
@@ -27,7 +27,7 @@ class Source(Struct, frozen=True):
 
     ``settle`` is called after a whole walk, with what raises when the user asks to stop: it completes the entries and
     keeps what was learnt of the files. ``close`` is called at the end, whatever happened. ``warnings`` grows during
-    the walk.
+    the walk. ``blocks`` gives those of `Snapshot`, after it.
     """
 
     tree: Tree[Any]
@@ -38,6 +38,7 @@ class Source(Struct, frozen=True):
     close: Callable[[], None]
     warnings: list[str]
     whole: Callable[[Entry], bytes] | None = None
+    blocks: Callable[[], Mapping[bytes, Sequence[bytes]]] = dict
 
 
 def open_source(project: Project, target: Target | None, cancelled: threading.Event | None = None) -> Source:
@@ -67,6 +68,7 @@ def open_source(project: Project, target: Target | None, cancelled: threading.Ev
         worktree.close,
         [],
         partial(read_file, directory),
+        lambda: worktree.blocks,
     )
 
 

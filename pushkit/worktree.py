@@ -6,7 +6,7 @@ import errno
 import os
 import stat
 from array import array
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing
 from functools import cached_property, partial
 from itertools import compress, repeat
@@ -214,6 +214,11 @@ class Worktree:
             content.keys = b"".join(all_keys)
         self._index.learn(content.directory, content.names, content.keys, content.digests)
         content.place(content.files())
+
+    @property
+    def blocks(self) -> Mapping[bytes, Sequence[bytes]]:
+        """The digests of the blocks of large files that were read here, by the digest of the whole; after `finish`."""
+        return self._crew.blocks
 
     def close(self) -> None:
         """End what the walk started."""

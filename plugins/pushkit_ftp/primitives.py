@@ -194,7 +194,7 @@ class Primitives(Remote):
     def _workers(self, transfer: Transfer) -> int:
         """How many connections are used for what is to be sent."""
         files = [entry for entry in transfer.entries if entry.kind is Kind.FILE]
-        return self._worth(sum(1 + entry.size // EXCHANGE for entry in files))
+        return max(1, min(len(files), self._worth(sum(1 + entry.size // EXCHANGE for entry in files))))
 
     def _worth(self, exchanges: int) -> int:
         """How many connections are used for so many exchanges: those that are there, and more where that pays."""

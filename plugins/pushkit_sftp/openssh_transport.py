@@ -21,6 +21,7 @@ from pushkit import Interrupted, PushRefused, TargetError
 from pushkit_sftp.destination import Destination, Hop, hops, way
 from pushkit_sftp.multiplexing import Multiplexed
 from pushkit_sftp.options import SftpOptions
+from pushkit_sftp.processor import has_aes
 from pushkit_sftp.prompts import TRIES, Prompts, passphrase_question
 from pushkit_sftp.ssh_config import SYSTEM, USUAL, account_home
 from pushkit_sftp.transport import LOOK, Channel, Transport
@@ -60,6 +61,8 @@ OURS = (
     "RequestTTY=no",
     "Tunnel=no",
 )
+#: The same ciphers as always, in another order: a processor that has AES takes half as long for it as for ssh's first.
+AES_FIRST = "Ciphers ^aes128-gcm@openssh.com"
 #: Seconds for ssh to end when it is told to.
 LAST_SECONDS = 5.0
 #: Bytes of the name of a socket that every system takes, with what ssh appends to it.
@@ -101,10 +104,8 @@ class OpensshTransport(Transport):
         try:
             if there.credentials.key:
                 check_readable(there.credentials.key)
-            (self._directory / "config").write_text(configured(there, options, project), "utf-8", "surrogateescape")
             self._prompts = Prompts(self._directory, self._answer)
-            self._process = self._start(program, self._prompts)
-            self._wait()
+            self._begin(program, self._prompts, AES_FIRST if has_aes() else "")
         except BaseException:
             self.close()
             raise
@@ -117,8 +118,8 @@ class OpensshTransport(Transport):
     @property
     def greeting(self) -> str:
         """Who answered."""
-        software = found_last(r"remote software version (\S+)", self._said())
-        key = found_last(r"Server host key: \S+ (SHA256:\S+)", self._said())
+        software = found_last(r"remote software version (\S+)", self.said())
+        key = found_last(r"Server host key: \S+ (SHA256:\S+)", self.said())
         return f"SSH-2.0-{software}, host key {key}"
 
     @property
@@ -127,7 +128,7 @@ class OpensshTransport(Transport):
         # What knows host keys imports paramiko, and a push does not ask.
         from pushkit_sftp.host_keys import STRONG_RSA, HostKeys  # noqa: PLC0415
 
-        said = self._said()
+        said = self.said()
         shown = found_last(r"Server host key: \S+ (SHA256:\S+)", said)
         bits = next((each.key.rsa_bits for each in HostKeys(self._there).known if each.key.fingerprint == shown), 0)
         found = [f"a host key of {bits} bits RSA"] if 0 < bits < STRONG_RSA else []
@@ -141,7 +142,7 @@ class OpensshTransport(Transport):
         """Other machines that are known to have its host key."""
         from pushkit_sftp.host_keys import HostKeys, told  # noqa: PLC0415  (as above)
 
-        shown = found_last(r"Server host key: \S+ (SHA256:\S+)", self._said())
+        shown = found_last(r"Server host key: \S+ (SHA256:\S+)", self.said())
         return told(HostKeys(self._there).twins(shown))
 
     def _close(self) -> None:
@@ -170,6 +171,20 @@ class OpensshTransport(Transport):
             if isinstance(error, TimeoutError) or not self.lost():
                 raise
             raise EOFError(self._last_words() or "the server is gone") from error
+
+    def _begin(self, program: str, prompts: Prompts, more: str) -> None:
+        """Start the master, and wait for the connection. An old ssh may not know ``more`` that is configured."""
+        lines = [*configured(self._there, self._options, self._project), *([more] if more else []), ""]
+        (self._directory / "config").write_text("\n".join(lines), "utf-8", "surrogateescape")
+        self._process = self._start(program, prompts)
+        try:
+            self._wait()
+        except TargetError:
+            if not more or "Bad SSH2 cipher spec" not in self.said():
+                raise
+            assert self._process.stdin
+            self._process.stdin.close()
+            self._begin(program, prompts, "")
 
     def _start(self, program: str, prompts: Prompts) -> subprocess.Popen[bytes]:
         """Start the master."""
@@ -211,7 +226,7 @@ class OpensshTransport(Transport):
             left -= 0 if self._prompts.asking.is_set() else now - before
             before = now
             if left < 0:
-                if "remote software version" not in self._said():
+                if "remote software version" not in self.said():
                     raise TargetError(
                         f"{self.where}: is open, but no SSH server introduced itself within {self._there.timeout:g} s",
                         hint=REACH,
@@ -251,13 +266,13 @@ class OpensshTransport(Transport):
             pass
         return None
 
-    def _said(self) -> str:
+    def said(self) -> str:
         """What ssh wrote up to now."""
         return self._log.read_bytes().decode("utf-8", "replace") if self._log.exists() else ""
 
     def _last_words(self) -> str:
         """What ssh wrote to a person."""
-        return "; ".join(line for line in map(str.strip, plain(self._said())) if line and not chatter(line))
+        return "; ".join(line for line in map(str.strip, plain(self.said())) if line and not chatter(line))
 
     def _failed(self) -> TargetError:
         """The error that says why there is no connection."""
@@ -305,7 +320,7 @@ class OpensshTransport(Transport):
             return TargetError(f"the key {file} cannot be used: {said}", hint=hint)
         tried = [
             f"key {name} of the agent" if "agent" in more else f"key {name}"
-            for name, more in re.findall(r"Offering public key: (\S+) \S+ \S+(.*)", self._said())
+            for name, more in re.findall(r"Offering public key: (\S+) \S+ \S+(.*)", self.said())
         ]
         if any("assword" in question for question in self._asked) and self._options.password:
             tried.append("password")
@@ -357,8 +372,8 @@ SAYINGS = (
 )  # fmt: skip
 
 
-def configured(there: Destination, options: SftpOptions, project: Path) -> str:
-    """The configuration of an ssh that does what a target asks, and beyond that what the user's own says."""
+def configured(there: Destination, options: SftpOptions, project: Path) -> Sequence[str]:
+    """The lines that configure an ssh which does what a target asks, and beyond that what the user's own says."""
     lines = ["Host *", *ALWAYS, f"ConnectTimeout {max(1, round(there.timeout))}"]
     if options.known_hosts:
         lines += [f"UserKnownHostsFile {quoted(there.known_hosts[0])}", "GlobalKnownHostsFile /dev/null"]
@@ -375,7 +390,7 @@ def configured(there: Destination, options: SftpOptions, project: Path) -> str:
         known = " ".join(quoted(file) for file in there.known_hosts)
         lines += [f"UserKnownHostsFile {known or 'none'}"]
         lines += [f"IdentityFile {quoted(file)}" for file in there.credentials.keys if file.exists()]
-    return "\n".join([*lines, ""])
+    return lines
 
 
 def check_readable(file: Path) -> None:

@@ -9,10 +9,10 @@ from msgspec import Struct, field
 
 from pushkit import manifest
 from pushkit.amount import counted
+from pushkit.blocks import UNIT
 from pushkit.files.batch import DESK
 from pushkit.files.errors import RemoteError
 from pushkit.files.operation import Copy, Operation, Rename
-from pushkit.files.ranges import UNIT
 from pushkit.files.remote import Remote
 from pushkit.files.survey import LIMIT, State, Survey
 from pushkit.files.ticket import RELEASE_ID, number_of

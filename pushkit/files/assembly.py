@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from msgspec import field
 
 from pushkit.amount import counted
+from pushkit.blocks import LARGE
 from pushkit.errors import PushFailed, TargetError
 from pushkit.files.arrival import Arrivals, arrived
 from pushkit.files.diff import Difference
@@ -27,7 +28,6 @@ from pushkit.files.operation import (
     Write,
 )
 from pushkit.files.place import RELEASES, STATE, TREE
-from pushkit.files.ranges import LARGE
 from pushkit.files.remote import Remote
 from pushkit.files.supply import Same, Supply
 from pushkit.files.survey import FORMAT, Survey

@@ -26,6 +26,7 @@ from msgspec import field
 
 from pushkit import manifest
 from pushkit.amount import counted
+from pushkit.blocks import LARGE
 from pushkit.errors import PushRefused
 from pushkit.files import journal as journals
 from pushkit.files.actual import findings
@@ -48,7 +49,6 @@ from pushkit.files.operation import (
 from pushkit.files.place import MIRROR as STATE
 from pushkit.files.place import TREE, others
 from pushkit.files.queue import FEW, KEPT, STALE, expiring
-from pushkit.files.ranges import LARGE
 from pushkit.files.recovery import Recovery
 from pushkit.files.remote import Remote
 from pushkit.files.stat import above

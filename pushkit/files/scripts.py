@@ -12,7 +12,9 @@ from shlex import join, quote
 
 from msgspec import Struct
 
-from pushkit.files.ranges import UNIT
+from pushkit.blocks import UNIT
+from pushkit.files.programs import COPY, python
+from pushkit.files.ranges import Range
 from pushkit.files.remote import Capabilities
 from pushkit.process import Command
 
@@ -43,18 +45,24 @@ LAP = (
     "lap() { { read -r now rest </proc/uptime; } 2>/dev/null || now=$(date +%s 2>/dev/null) || now=0\n"
     'laps="$laps$1 $now "; }\n'
 )
-TOOLS = "tar cp rm chmod grep sed tail tr awk xargs sha256sum shasum openssl df dd mkdir ln readlink cat rmdir setsid"
+TOOLS = (
+    "tar cp rm chmod grep sed tail tr awk xargs sha256sum shasum openssl df dd mkdir ln readlink cat rmdir setsid "
+    "python3"
+)
 #: Of so many bytes, and more, OpenSSL computes digests: up to five times as fast as coreutils, once it has started.
 QUICK = 32 << 20
+#: Bytes that are read at once of what is looked at.
+PIECE = 1 << 16
 OPENSSL = "openssl dgst -sha256 -r"
 #: The word "gzip", compressed by it, as printf is told it. Not every gzip can be asked for its version.
 GZIP = r"\037\213\010\000\000\000\000\000\004\003\113\257\312\054\000\000\362\134\351\072\004\000\000\000"
 PROBE = f"""{HEAD}for tool in {TOOLS}; do
   if command -v "$tool" >/dev/null 2>&1; then echo "$tool"; fi
 done
-# Both are of the coreutils, or neither.
-case $(cp --version 2>/dev/null) in *coreutils*) echo gnu-cp; echo mv-T;;
-*) case $(mv --help 2>&1) in *-T*) echo mv-T;; esac;; esac
+# All of them are of the coreutils, or none.
+case $(cp --version 2>/dev/null) in *coreutils*) echo gnu-cp; echo mv-T; echo dd-whole;;
+*) case $(mv --help 2>&1) in *-T*) echo mv-T;; esac
+if dd if=/dev/null iflag=fullblock >/dev/null 2>&1; then echo dd-whole; fi;; esac
 case $(tar --version 2>/dev/null) in *'GNU tar'*) echo gnu-tar;; esac
 # An option that zstd does not know is an error before its version is told; the shell itself is a file that is there.
 case $(zstd -dcq --patch-from=/bin/sh -V 2>/dev/null) in *[0-9].[0-9]*) echo zstd; echo zstd-patch;;
@@ -110,6 +118,11 @@ class Shell(Struct, frozen=True):
     def summing(self, size: int) -> str:
         """As `sha256`, for files of ``size`` bytes in all."""
         return OPENSSL if self.sha256 and size >= QUICK and "openssl" in self.tools else self.sha256
+
+    @property
+    def quickest(self) -> str:
+        """As `sha256`, where each is of many bytes."""
+        return self.summing(QUICK)
 
     @property
     def patches(self) -> bool:
@@ -283,44 +296,87 @@ def digest_each(directory: str, shell: Shell) -> str:
     return f"{HEAD}cd {quote(directory)}\nexec xargs -0 sh -c {quote(each)} sh 2>/dev/null\n"
 
 
-def digest_blocks(root: str, path: str, block: int, count: int, shell: Shell) -> str:
-    """Print the sha256 of each of the first ``count`` blocks of a file, each ``block`` bytes long: so many `UNIT`s.
+def copied(  # noqa: PLR0917
+    root: str, path: str, new: str, size: int, block: int, finer: int, shell: Shell, *, own: bool
+) -> str:
+    """Copy the file ``path`` to ``new``, as one of ``size`` bytes that nobody else can read, and print its blocks.
 
-    Of one that is not there, or no file, nothing.
+    One of our ``own``, which nobody else needs, is moved. A line for each block of ``block`` bytes: its number, and its
+    sha256 as it lies there then; and where that is not the one of standard input, a line of all that are wanted, those
+    of the pieces of ``finer`` bytes in it, unless so much differs that they are not worth it. Both are so many `UNIT`s.
+    Of a ``path`` that is not there, or no file, nothing is copied or printed.
     """
-    where, units = quote(path), block // UNIT
-    read = f"dd if={where} bs={UNIT} skip=$((n*{units})) count={units} 2>/dev/null"
+    base, to = quote(f"./{path}"), quote(f"./{new}")
+    units, count = block // UNIT, -(-size // block)
+    half, most = count // 2, max(4, count // 4)
+    long = silent(f"dd if=/dev/null of={to} bs=1 seek={size}")
+    if own:
+        take = f"mv -f {base} {to}\nchmod 600 {to}\nshared=1\n{long}"
+    else:
+        # A new file, which may be made of another one's blocks.
+        share = f"cp --reflink=always {base} {to} 2>/dev/null && chmod 600 {to}"
+        share = f"if {share}; then shared=1; else rm -f {to}; fi\n" if "gnu-cp" in shell.tools else ""
+        take = f"shared=\n{share}{long}"
+    copy = silent(f"dd if={base} of={to} bs={UNIT} skip=$((n*{units})) seek=$((n*{units})) count={units} conv=notrunc")
+    look = ""
+    if finer < block:
+        # Where a half differs in much it is not worth it.
+        each = f'sum $((n*{units}+m)) {finer // UNIT}; line="$line $got"; m=$((m+{finer // UNIT}))'
+        look = (
+            f'if [ "$got" != "$1" ] && [ $k -lt {most // 2} ]; then\n'
+            f"k=$((k+1)) m=0; while [ $m -lt {units} ]; do {each}; done\nfi\n"
+        )
+    some = (
+        "some() { k=0; while [ $n -lt $end ]; do\n"
+        f'if [ -z "$shared" ]; then\n{copy}[ $n -lt {count - 1} ] || {{ {long.strip()}; }}\nfi\n'
+        f'sum $((n*{units})) {units}; line="$n $got"\n{look}echo "$line"; shift; n=$((n+1)); done; }}\n'
+    )
     # Two at once: what the second half prints waits in the pipe until the first has been printed.
-    some = f"while [ $n -lt $end ]; do {read} | {shell.sha256}; n=$((n+1)); done"
+    work = (
+        f"{summing(new, shell)}{some}set -- $wanted\n"
+        f'{{ shift {half}; n={half} end={count}; some "$@"; }} | {{ n=0 end={half}; some "$@"; cat; }}\n'
+    )
+    if "python3" in shell.tools:
+        program = python(COPY, f"./{path}", f"./{new}", size, block, finer, most)
+        run = f'said=$( echo "$wanted" | {program} "${{shared:-0}}" )'
+        work = f'if {run}; then echo "$said"; else\n{work}fi\n'
     return (
-        f"{HEAD}cd {quote(root)}\nif [ -L {where} ] || ! [ -f {where} ]; then exit 0; fi\n"
-        f"{{ n={count // 2} end={count}; {some}; }} | {{ n=0 end={count // 2}; {some}; cat; }}\n"
+        f"{HEAD}cd {quote(root)}\nIFS= read -r wanted\nif [ -L {base} ] || ! [ -f {base} ]; then exit 0; fi\n"
+        f"umask 077\n{take}{work}"
     )
 
 
-def base(root: str, path: str, new: str, size: int, shell: Shell, *, own: bool) -> str:
-    """Copy the file ``path`` to ``new``, as one of ``size`` bytes that nobody else can read.
+def summing(path: str, shell: Shell) -> str:
+    """A function that sets ``got`` to the sha256 of `UNIT`s of a file, given the number of the first, and how many."""
+    # By pieces that stay in the cache of a processor.
+    at = UNIT // PIECE
+    read = f"dd if={quote(path)} bs={PIECE} skip=$(($1*{at})) count=$(($2*{at})) 2>/dev/null"
+    return f"sum() {{ got=$( {read} | {shell.quickest} ); got=${{got%% *}}; }}\n"
 
-    One of our ``own``, which nobody else needs, is moved.
+
+def write_parts(root: str, path: str, pieces: Sequence[Range], shell: Shell, undo: str = "") -> str:
+    """Write standard input, which the command ``undo`` decompresses, into a file, as ``pieces`` that follow each other.
+
+    Print a line for each: its first `UNIT`, and the sha256 of what lies there then.
     """
-    copy = "mv -f" if own else "cp --reflink=auto" if "gnu-cp" in shell.tools else "cp"
-    to = quote(f"./{new}")
-    return (
-        f"{HEAD}cd {quote(root)}\numask 077\n{copy} {quote(f'./{path}')} {to}\nchmod 600 {to}\n"
-        f"{silent(f'dd if=/dev/null of={quote(new)} bs=1 seek={size}')}"
-    )
+    listed = " ".join(f"{start // UNIT}:{-(-end // UNIT) - start // UNIT}" for start, end in pieces)
+    each = f"for each in {listed}; do n=${{each%:*}} c=${{each#*:}}\n"
+    to = quote(path)
+    if "dd-whole" in shell.tools:
+        write = silent(f"dd of={to} bs={UNIT} seek=$n count=$c iflag=fullblock conv=notrunc")
+        work = f'{each}{write}echo "$n $c"\ndone\n'
+    else:
+        # dd gathers what comes in pieces of any length to blocks that begin where they should.
+        write = silent(f"dd of={to} ibs={PIECE} obs={UNIT} seek={pieces[0].start // UNIT} conv=notrunc")
+        work = f'{write}{each}echo "$n $c"\ndone\n'
+    # While one is looked at the next arrives.
+    work = f'{{ {work}}} | while read -r n c; do sum $n $c; echo "$n $got"; done\n'
+    return f"{HEAD}cd {quote(root)}\numask 077\n{summing(path, shell)}{f'{undo} | ' if undo else ''}{work}"
 
 
-def write_part(root: str, path: str, start: int, undo: str) -> str:
-    """Write standard input, which the command ``undo`` decompresses, into a file from ``start`` on: so many `UNIT`s."""
-    # dd gathers what comes in pieces of any length to blocks that begin where they should.
-    write = f"dd of={quote(path)} ibs=65536 obs={UNIT} seek={start // UNIT} conv=notrunc"
-    return f"{HEAD}cd {quote(root)}\numask 077\n{silent(write, undo)}"
-
-
-def silent(dd: str, undo: str = "") -> str:
+def silent(dd: str) -> str:
     """The command ``dd``, of whose report nothing is heard unless it fails."""
-    return f'{f"{undo} | " if undo else ""}{{ said=$( {dd} 2>&1 ) || {{ echo "$said" >&2; exit 1; }}; }}\n'
+    return f'said=$( {dd} 2>&1 ) || {{ echo "$said" >&2; exit 1; }}\n'
 
 
 def remove(path: str) -> str:

@@ -279,7 +279,7 @@ class ShellRemote(Remote):
         rest = put.transfer.only([entry for entry in put.transfer.entries if entry.path not in names])
         self.perform([*operations[:at], Put(put.directory, rest, step=put.step)], reported, stage)
         try:
-            Large(self, put.directory, put.transfer).send(large)
+            whole = Large(self, put.directory, put.transfer).send(large)
             if put.transfer.keeps_times:
                 for entry in large:
                     self.set_time(f"{put.directory}/{entry.path}", put.transfer.time(entry))
@@ -287,7 +287,8 @@ class ShellRemote(Remote):
             error.operation = put
             raise
         modes = [SetMode(f"{put.directory}/{entry.path}", entry.mode) for entry in large]
-        return self.perform([*modes, *operations[at + 1 :]], reported, stage)
+        left = [without(each, whole) if isinstance(each, Verify) else each for each in operations[at + 1 :]]
+        return self.perform([*modes, *left], reported, stage)
 
     def _side_by_side(self, transfer: Transfer) -> Sequence[Entry]:
         """Those that are sent in lanes."""
@@ -461,6 +462,14 @@ class ShellRemote(Remote):
 def work(entries: Iterable[Entry]) -> int:
     """How many bytes a script reads that goes through ``entries`` without a word."""
     return sum(entry.size for entry in entries)
+
+
+def without(verify: Verify, whole: Sequence[Entry]) -> Verify:
+    """``verify`` without what is known to be ``whole``."""
+    there = set(whole)
+    entries = [entry for entry in verify.entries if entry not in there]
+    listing = verify.listing and replace(verify.listing, others=(*verify.listing.others, *whole))
+    return replace(verify, entries=entries, listing=listing)
 
 
 def told(path: str, result: ShellResult) -> RemoteError:

@@ -6,19 +6,22 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from copy import copy
+from functools import partial
 from hashlib import sha256
 from io import RawIOBase
 from types import TracebackType
 from typing import BinaryIO, TypeVar
 
+from pushkit.blocks import LARGE, block_of, digests
+from pushkit.files.readahead import read_ahead
 from pushkit.files.supply import Supply
 from pushkit.model import Entry, Kind, Step
-from pushkit.snapshot import Snapshot
+from pushkit.snapshot import Snapshot, changed
 from pushkit.strategy import Run
 
 T = TypeVar("T")
 #: Bytes of a file that is read at once, and of a piece of one that is larger.
-WHOLE = 256 * 1024
+WHOLE, PIECE = 256 * 1024, 1024 * 1024
 #: Small files are reported together: about so many bytes, and so many of them.
 TOGETHER, MANY = 128 * 1024, 64
 
@@ -180,26 +183,52 @@ class Transfer:
                 self._run.progress(step, len(piece))
             yield piece
 
-    def digests(self, entry: Entry, block: int) -> list[bytes]:
+    def digests(self, entry: Entry, block: int) -> Sequence[bytes]:
         """The sha256 of each block of a file entry, ``block`` bytes long. Raises `SnapshotChanged`, as `look` does."""
-        found, digest, left = [], sha256(), block
-        with self.look(entry) as stream:
-            while piece := stream.read(min(left, WHOLE)):
+        return self.known(entry, block) or digests(self._read(entry), block)
+
+    def known(self, entry: Entry, block: int) -> Sequence[bytes]:
+        """As `digests`, where that is known without a look at the file, else none."""
+        return self._snapshot.blocks(entry) if block == block_of(entry.size) else ()
+
+    def finer(self, entry: Entry, start: int, end: int, digest: bytes, block: int) -> Sequence[bytes]:
+        """As `digests`, of the bytes from ``start`` to before ``end`` alone, whose own sha256 is ``digest``."""
+        whole = sha256()
+
+        def read() -> Iterator[bytes]:
+            for piece in self._snapshot.part(entry, start, end):
                 self._run.check()
-                digest.update(piece)
-                left -= len(piece)
-                if not left:
-                    found.append(digest.digest())
-                    digest, left = sha256(), block
-        return [*found, digest.digest()] if left < block else found
+                whole.update(piece)
+                yield piece
+
+        found = digests(read(), block)
+        if whole.digest() != digest:
+            raise changed(entry)
+        return found
+
+    def check(self, entry: Entry) -> None:
+        """Raise `SnapshotChanged` unless a file entry still is what was frozen."""
+        for _ in self._read(entry):
+            pass
+
+    def _read(self, entry: Entry) -> Iterator[bytes]:
+        with self.look(entry) as stream:
+            while piece := stream.read(WHOLE):
+                self._run.check()
+                yield piece
 
     def at_once(self, items: Iterable[T], work: Callable[[T], None], *, workers: int) -> None:
         """Do ``work`` for every item, ``workers`` at a time: see `Run.each`."""
         self._run.each(items, work, workers=workers)
 
     def _pieces(self, entry: Entry) -> Iterator[bytes]:
-        with self.open(entry) as stream:
-            while piece := stream.read(WHOLE):
+        step = self._steps.get(entry.path)
+        with self.look(entry) as stream:
+            several = iter(partial(stream.read, PIECE), b"")
+            for piece in read_ahead(several) if entry.size >= LARGE else several:
+                self._run.check()
+                if step:
+                    self._run.progress(step, len(piece))
                 yield piece
 
     @contextmanager

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import io
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 from pushkit import Entry, Kind, Project, Run, Target
+from pushkit.blocks import digests
 from pushkit.files import pieces
 from pushkit.files.transfer import Passage, Transfer
 from pushkit.secrets.redaction import Redactor
@@ -82,6 +83,12 @@ class Given(Transfer):
 
     def look(self, entry: Entry) -> BinaryIO:
         return io.BytesIO(self._contents[entry.path])
+
+    def known(self, entry: Entry, block: int) -> Sequence[bytes]:
+        return ()
+
+    def finer(self, entry: Entry, start: int, end: int, digest: bytes, block: int) -> Sequence[bytes]:
+        return digests(self.part(entry, start, end), block)
 
     def part(self, entry: Entry, start: int, end: int) -> Iterator[bytes]:
         yield from pieces(io.BytesIO(self._contents[entry.path][start:end]))

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 import socket
 import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from plugins.sftp_target import remote_on, table
 from pushkit import Severity, TargetError
 from pushkit.testing import Account, Dropbear, KeyPair, ServerDirectory, Sshd, can_make_accounts, known_host
 from pushkit.testing.leftovers import nothing_left_open
+from pushkit_sftp import openssh_transport
 from pushkit_sftp.channel import probe
 from pushkit_sftp.destination import destination
 from pushkit_sftp.host_keys import HostKey
@@ -391,6 +394,33 @@ def test_what_is_weak_is_told_and_what_ssh_has_given_up_is_not_taken(tmp_path: P
         remote_on(server, known_hosts=str(tmp_path / "weak/known_hosts")),
     ):
         pass
+
+
+@pytest.mark.parametrize("wanted", ["", "Ciphers aes256-ctr\n"], ids=["nothing said", "the user's own"])
+@pytest.mark.parametrize("program", ["new", "old"])
+def test_a_processor_that_has_aes_prefers_it_unless_the_configuration_of_ssh_says_otherwise(
+    ssh_server: Sshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wanted: str, program: str
+) -> None:
+    monkeypatch.setattr(openssh_transport, "has_aes", lambda: True)
+    configuration = tmp_path / "ssh_config"
+    configuration.write_text(wanted)
+    if program == "old":
+        # Before 8.1 no list could begin so.
+        real = shutil.which("ssh")
+        script = tmp_path / "bin/ssh"
+        script.parent.mkdir()
+        script.write_text(
+            f'#!/bin/sh\nif grep -q "Ciphers ^" "$2"; then echo "Bad SSH2 cipher spec." >&2; exit 255; fi\n'
+            f'exec {real} "$@"\n'
+        )
+        script.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{script.parent}:{os.environ['PATH']}")
+    options = SftpOptions.of(table(ssh_server, transport="openssh", ssh_config=str(configuration)))
+    with closing(connected(destination(options, tmp_path, "me"), options, tmp_path, "me")) as transport:
+        assert isinstance(transport, openssh_transport.OpensshTransport)
+        (used,) = set(re.findall(r"kex: client->server cipher: (\S+)", transport.said()))
+    usual = "aes128-gcm@openssh.com" if program == "new" else "chacha20-poly1305@openssh.com"
+    assert used == ("aes256-ctr" if wanted else usual)
 
 
 def test_machines_that_were_copied_are_told_of(ssh_server: Sshd) -> None:

@@ -13,12 +13,12 @@ import pytest
 from msgspec.structs import force_setattr
 
 from pushkit import manifest
+from pushkit.blocks import LARGE
 from pushkit.files.batch import Batch
 from pushkit.files.known import MOST, Known
 from pushkit.files.large import FAR
 from pushkit.files.operation import Base, Copy, Listing, MakeDirectory, Operation, Put, Verify, Write
 from pushkit.files.place import CURRENT, STATE
-from pushkit.files.ranges import LARGE
 from pushkit.files.scripts import collect
 from pushkit.files.stat import Found
 from pushkit.files.survey import LIMIT
