@@ -71,12 +71,6 @@ def test_the_digests_of_blocks_do_not_depend_on_how_the_file_came(content: bytes
     assert digests((content[at:to] for at, to in pairwise(places)), block) == wanted
 
 
-def test_nine_tenths_of_a_file_are_a_part_of_it_and_more_are_all_of_it() -> None:
-    here = [bytes([number]) for number in range(10)]
-    assert changed(here[:1], here, 10 * UNIT) == [Range(UNIT, 10 * UNIT)]
-    assert changed([], here, 10 * UNIT) is None
-
-
 def stage(transfer: Given) -> list[object]:
     return [MakeDirectory("stage"), MakeDirectory("stage/tree"), Write("first", b"1"), Put("stage/tree", transfer)]
 
