@@ -366,11 +366,12 @@ def sending(sock: socket.socket, piece: bytes, timeout: float) -> Steps[None]:
 
 def port_of(reply: Reply) -> int:
     """The port in the answer to EPSV or PASV, 0 when there is none."""
+    port = 0
     if reply.code == 229 and (found := EPSV.search(reply.text)):
-        return int(found[2])
+        port = int(found[2])
     if reply.code == 227 and (found := PASV.search(reply.text)):
-        return int(found[1]) * 256 + int(found[2])
-    return 0
+        port = int(found[1]) * 256 + int(found[2])
+    return port if port <= 65535 else 0
 
 
 def received(sock: socket.socket, limit: int) -> bytes:

@@ -9,7 +9,7 @@ from pushkit import Kind
 from pushkit.files import RemoteDenied, RemoteError, RemoteExists, RemoteLost, RemoteMissing, Stat
 from pushkit_ftp.connection import Connection, Refused
 from pushkit_ftp.control import AHEAD
-from pushkit_ftp.listing import fact_stat, fact_stats, list_stats, time_text
+from pushkit_ftp.listing import NUMBER, fact_stat, fact_stats, list_stats, time_text
 from pushkit_ftp.replies import Reply, error_of, kind_of
 from pushkit_ftp.server import Server
 from pushkit_ftp.steps import Steps, through
@@ -311,4 +311,4 @@ class Place:
 def size_in(reply: Reply) -> int | None:
     """What the answer to SIZE says, None when there is no file."""
     text = reply.lines[0].strip()
-    return int(text) if reply.code == 213 and text.isdigit() else None
+    return int(text) if reply.code == 213 and NUMBER.fullmatch(text) else None
