@@ -158,12 +158,15 @@ def by_library(archive: bytes, start: int) -> list[Member]:
     try:
         with tarfile.open(fileobj=stream, mode="r:", errors="surrogateescape") as opened:
             for each in opened:
+                # What Python's own reader goes along with: one that it reads for ever, one that is all holes.
+                if each.size < 0 or each.issparse():
+                    raise ValueError(f"{each.name!r} has no size")
                 kind = KINDS.get(each.type)
                 file = opened.extractfile(each) if kind is Kind.FILE else None
                 link = each.linkname if kind is Kind.SYMLINK else ""
                 content = file.read() if file else b""
                 found.append(Member(each.name, kind, each.mode & 0o777, each.size, int(each.mtime), link, content))
-    except tarfile.TarError as error:
+    except (tarfile.TarError, OverflowError, RecursionError) as error:
         raise ValueError(str(error)) from error
     return found
 

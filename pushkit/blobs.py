@@ -223,7 +223,9 @@ def pack(blobs: dict[bytes, Blob]) -> bytes:
 
 
 def unpack(body: bytes) -> dict[bytes, Blob]:
-    """The blobs by name."""
+    """The blobs by name; none when the body is no whole number of them."""
     length = body[0] if body else 0
     size = length + RECORD.size
+    if (len(body) - 1) % size or not length:
+        return {}
     return {body[at : at + length]: Blob(*RECORD.unpack_from(body, at + length)) for at in range(1, len(body), size)}

@@ -7,6 +7,7 @@ Contents are the blobs as they are: no filter, no line ends converted.
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 import threading
 from collections import defaultdict
@@ -20,8 +21,10 @@ from pushkit.capture import NEVER
 from pushkit.errors import SnapshotError
 from pushkit.git import GitFailed, git
 from pushkit.ignore import GITIGNORE
+from pushkit.manifest import UNSAFE
 from pushkit.model import Entry, Kind
 
+RECORD = re.compile("([0-7]{6}) (?:blob|tree|commit) ([0-9a-f]{40}|[0-9a-f]{64})\t(.+)", re.DOTALL)
 DIRECTORY, SYMLINK, SUBMODULE = 0o040000, 0o120000, 0o160000
 
 
@@ -117,10 +120,16 @@ class Gittree:
 
 
 def parse(record: str) -> tuple[str, Item]:
-    """One record of ``ls-tree -z``: ``MODE TYPE ID<TAB>PATH``."""
-    head, _, path = record.partition("\t")
-    mode, _, name = head.split(" ")
-    return path, Item(int(mode, 8), name)
+    """One record of ``ls-tree -z``: ``MODE TYPE ID<TAB>PATH``. Raises `SnapshotError` for what leads out of the tree.
+
+    Nobody keeps a commit that was made by hand from having such paths.
+    """
+    found = RECORD.fullmatch(record)
+    if not found or UNSAFE(found[3]):
+        raise SnapshotError(
+            f"git lists what is no path within a tree: {record[:200]!r}", hint="look at the repository with `git fsck`"
+        )
+    return found[3], Item(int(found[1], 8), found[2])
 
 
 def find_repository(root: str, cancelled: threading.Event = NEVER) -> bytes:

@@ -74,7 +74,7 @@ class Index:
         known = self._known.get(place)
         # The place in the order of the walk, whatever is learnt.
         self._blocks[place] = known or Block(b"", b"", b"")
-        if known is None:
+        if known is None or not known.names:
             return [b""] * (names.count(b"\0") + 1)
         if known.keys == keys and known.names == names:
             return pieces(known.digests, DIGEST)
@@ -133,18 +133,23 @@ def pack(root: bytes, blocks: dict[bytes, Block]) -> list[bytes]:
 
 
 def unpack(root: bytes, body: bytes) -> dict[bytes, Block]:
-    """The blocks by directory; none when the body speaks of another directory."""
+    """The blocks by directory; none when the body speaks of another directory, or is no such body."""
     blocks: dict[bytes, Block] = {}
     at = LENGTHS.size + len(root)
     if body[:at] != LENGTHS.pack(len(root), 0, 0) + root:
         return blocks
     while at < len(body):
+        if at + LENGTHS.size > len(body):
+            return {}
         path, names, count = LENGTHS.unpack_from(body, at)
         at += LENGTHS.size
         ends = list(accumulate((path, names, count * KEY, count * DIGEST), initial=at))
         directory, *block = (body[start:end] for start, end in pairwise(ends))
-        blocks[directory] = Block(*block)
+        found = Block(*block)
         at = ends[-1]
+        if at > len(body) or found.names.count(b"\0") + bool(found.names) != count:
+            return {}
+        blocks[directory] = found
     return blocks
 
 

@@ -29,6 +29,8 @@ KINDS = {kind[0]: kind for kind in Kind}
 MODE = re.compile(r"[fds][0-7]{3}").fullmatch
 SIZE = re.compile(r"0|[1-9][0-9]{0,18}").fullmatch
 SHA256 = re.compile(r"[0-9a-f]{64}").fullmatch
+#: The longest path, in characters: no file system has a longer one (PATH_MAX of Linux).
+LONGEST = 4096
 #: A component that is empty, ``.`` or ``..``, which also covers paths that are absolute.
 UNSAFE = re.compile(r"(?:\A|/)\.{0,2}(?:/|\Z)").search
 RECORD = re.compile(r"(?:[^\0]*\0){4}")
@@ -118,6 +120,8 @@ def check_record(mode: str, path: str, detail: str, sha256: str) -> None:
     """Raise ValueError, with the reason, when the four fields are no entry."""
     if not MODE(mode):
         raise ValueError(f"{path!r}: {mode!r} is no kind and mode")
+    if len(path) > LONGEST:
+        raise ValueError(f"{path[:80]!r}...: a path of {len(path):,} characters is too long")
     if UNSAFE(path):
         raise ValueError(f"{path!r}: not a path inside the tree")
     kind = KINDS[mode[0]]

@@ -127,14 +127,14 @@ def _text(path: Path) -> str:
 
 def _tables(text: str, path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(text)
+        return toml_lines.loads(text)
     except tomllib.TOMLDecodeError as error:
         message = str(error).partition(" (at ")[0]
         at = re.search(r"\(at line (\d+)", str(error))
         line = int(at[1]) if at else text.rstrip().count("\n") + 1
         message = f"not TOML: {message[:1].lower()}{message[1:]}"
-    except RecursionError:
-        line, message = 0, "tables and lists are nested too deeply"
+    except toml_lines.Unfit as error:
+        raise PushfileError(_shown(path), [error.problem(text)]) from None
     raise PushfileError(_shown(path), [Problem(line, "", message)])
 
 

@@ -1,4 +1,4 @@
-"""The line of each key of a TOML document, which `tomllib` does not tell.
+"""TOML as push takes it, and the line of each key, which `tomllib` does not tell.
 
 Written after TOML 1.0 (https://toml.io/en/v1.0.0), for documents that `tomllib` has parsed already: what is
 not valid TOML has no lines here.
@@ -10,9 +10,15 @@ import re
 import tomllib
 from bisect import bisect_left
 from collections.abc import Callable, Mapping
+from typing import Any
+
+from pushkit.errors import Problem
 
 Path = tuple[str | int, ...]
 """Where a value lies: keys, and indices counted from 0 within arrays."""
+
+MOST_LEVELS = 50
+"""How deeply tables and lists may be nested."""
 
 _BLANK = re.compile(r"(?:[ \t\n]|#[^\n]*)*")
 _SPACE = re.compile(r"[ \t]*")
@@ -27,12 +33,56 @@ _STRINGS = (
 )
 
 
+class Unfit(ValueError):
+    """What is TOML, and of no use to anybody, at ``place``."""
+
+    def __init__(self, place: Path, message: str) -> None:
+        super().__init__(message)
+        self.place = place
+        self.message = message
+
+    def problem(self, text: str) -> Problem:
+        """What is wrong with the document ``text``, and where."""
+        return Problem(nearest(locate(text), self.place), dotted(self.place), self.message)
+
+
+def loads(text: str) -> dict[str, Any]:
+    """The tables of a document. Raises `tomllib.TOMLDecodeError`, and `Unfit` for what is too deep or too large."""
+    try:
+        found = tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        raise
+    except RecursionError:
+        raise Unfit((), "tables and lists are nested too deeply") from None
+    except ValueError:
+        # Python reads no integer of so many digits.
+        raise Unfit((), "an integer has more than 64 bits") from None
+    todo: list[tuple[Path, Any]] = [((), found)]
+    while todo:
+        place, value = todo.pop()
+        if len(place) > MOST_LEVELS:
+            raise Unfit(place[:MOST_LEVELS], "tables and lists are nested too deeply")
+        if isinstance(value, dict):
+            todo += [((*place, key), item) for key, item in value.items()]
+        elif isinstance(value, list):
+            todo += [((*place, index), item) for index, item in enumerate(value)]
+        elif isinstance(value, int) and not -(1 << 63) <= value < 1 << 63:
+            raise Unfit(place, "an integer has more than 64 bits")
+        elif isinstance(value, str) and "\0" in value:
+            raise Unfit(place, "a NUL is part of no name, path or command")
+    return found
+
+
 def locate(text: str) -> Mapping[Path, int]:
     """The line, 1 for the first, of every key, array element and table of a valid TOML document.
 
-    A table that several lines mention is where its own header is, else where it is mentioned first.
+    A table that several lines mention is where its own header is, else where it is mentioned first. Nothing has a line
+    in a document that is nested too deeply.
     """
-    return _Scanner(text.replace("\r\n", "\n")).document()
+    try:
+        return _Scanner(text.replace("\r\n", "\n")).document()
+    except RecursionError:
+        return {}
 
 
 def nearest(lines: Mapping[Path, int], path: Path) -> int:

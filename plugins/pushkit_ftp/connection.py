@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 import select
 import socket
 import ssl
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from itertools import chain, islice
 from typing import Any
 
@@ -17,6 +19,7 @@ from pushkit_ftp.certificates import check
 from pushkit_ftp.login import Login
 from pushkit_ftp.replies import Reply, error_of
 from pushkit_ftp.server import Server
+from pushkit_ftp.steps import Steps, Wait, through
 
 #: The first bytes of a file are sent before the server says that it takes them, when they are no more than this.
 EAGER = 32 * 1024
@@ -47,6 +50,7 @@ class Connection(Login):
     def __init__(self, server: Server) -> None:
         super().__init__(server)
         self._port: tuple[int, float] | None = None
+        self._data: socket.socket | None = None
         self._session: ssl.SSLSession | None = None
         self._since = time.monotonic()
 
@@ -55,9 +59,19 @@ class Connection(Login):
         """Whether it is of no use any more, though it may have been when it was used last."""
         return super().stale or (self._tls and time.monotonic() - self._since > OLD)
 
+    def cut(self) -> None:
+        """End it while another thread uses it, which is told that, and hangs up.
+
+        What is closed in the hands of another may be something else by the time at which that one reads it.
+        """
+        for sock in (self.sock, self._data):
+            if sock:
+                with suppress(OSError):
+                    socket.socket.shutdown(sock, socket.SHUT_RDWR)  # an SSLSocket would forget that it is one
+
     # Data.
 
-    def store(  # noqa: PLR0917
+    def storing(  # noqa: PLR0917
         self,
         command: str,
         chunks: Iterable[bytes],
@@ -65,7 +79,7 @@ class Connection(Login):
         then: Sequence[str] = (),
         start: int = 0,
         first: Sequence[str] = (),
-    ) -> list[Reply]:
+    ) -> Steps[list[Reply]]:
         """Send a file; the answers to the commands ``first`` and ``then``. That all of it arrived, only its size tells.
 
         ``chunks`` are what comes after the byte ``start``. Raises `Refused`, `RemoteLost`.
@@ -78,8 +92,10 @@ class Connection(Login):
         # To a server that reads commands when it has done the last one, those that follow go with the first.
         early = [*then, self._port_command] if then and self._ahead and self.server.in_turn else []
         failure: OSError | None = None
-        with self._asked(*first, *resuming, command, *early, content=head[0] if small else None) as data:
+        dialled = yield from self._dialling()
+        with self._asked(dialled, *first, *resuming, command, *early, content=head[0] if small else None) as data:
             sock = data
+            yield from self.expecting(len(first) + len(resuming) + 1)
             said = [self.answer() for _ in first]
             refused = [reply for reply in [self.answer() for _ in resuming] if not reply.good]
             begun = done = self.answer()
@@ -88,23 +104,27 @@ class Connection(Login):
                 done = self.answer()
             elif begun.good:
                 try:
-                    sock = self._accepted(data)
+                    sock = yield from self._accepting(data)
                     for piece in () if small else chain(head, pieces):
-                        sock.sendall(piece)
+                        yield from sending(sock, piece, self._options.timeout)
                     if not small:
                         finish(sock, self._options.timeout)
                 except OSError as error:
                     # Why, the server says: with TLS its "disk full" comes after an end that looks like an attack.
                     failure = error
                     sock.close()
+                yield from self.expecting(1 + len(early))
                 done = self.answer()
             # The data socket stays open until then: to close it with something unread would be a reset.
             sock.close()
+            yield from self.expecting(len(early))
             replies = self._ported([self.answer() for _ in early])
         self._check(refused[0] if refused else done, what)
         if failure:
             raise RemoteLost(f"{what}: the data connection was lost: {failure}", hint="push again") from failure
-        return [*said, *(self.ask_ahead(*then) if then and not early else replies)]
+        if then and not early:
+            replies = yield from self._asking_ahead(*then)
+        return [*said, *replies]
 
     def retrieve(
         self, command: str, what: str, limit: int, first: Sequence[str] = ()
@@ -116,12 +136,12 @@ class Connection(Login):
         early = [self._port_command] if self._ahead and self.server.in_turn else []
         ahead = first if self._options.pipelining else ()
         answers = [] if ahead else self.ask(*first)
-        with self._asked(*ahead, command, *early) as data:
+        with self._asked(through(self._dialling()), *ahead, command, *early) as data:
             answers += [self.answer() for _ in ahead]
             begun = done = self.answer()
             content = b""
             if begun.good:
-                sock = self._accepted(data)
+                sock = through(self._accepting(data))
                 try:
                     content = received(sock, limit + 1)
                 finally:
@@ -135,6 +155,16 @@ class Connection(Login):
     def ask_ahead(self, *commands: str) -> list[Reply]:
         """As `ask`, and for the port of the data connection that comes next as well."""
         return self._ported(self.ask(*commands, self._port_command)) if self._ahead else self.ask(*commands)
+
+    def _asking_ahead(self, *commands: str) -> Steps[list[Reply]]:
+        """As `ask_ahead`, of no more commands than go at once."""
+        if not self._ahead:
+            return self.ask(*commands)
+        asked = [*commands, self._port_command]
+        with self.speaking():
+            self.send(asked)
+            yield from self.expecting(len(asked))
+            return self._ported([self.answer() for _ in asked])
 
     def _ported(self, replies: list[Reply]) -> list[Reply]:
         """The answers without the last one, if there is any, which has the port of the next data connection."""
@@ -167,12 +197,15 @@ class Connection(Login):
         return self.server.epsv or self._family == socket.AF_INET6
 
     @contextmanager
-    def _asked(self, *commands: str, content: bytes | None = None) -> Iterator[socket.socket]:
-        """A data connection for ``commands``, which are sent. Its TLS begins before the server has taken it up.
+    def _asked(self, dialled: socket.socket, *commands: str, content: bytes | None = None) -> Iterator[socket.socket]:
+        """The data connection that was ``dialled``, for ``commands``, which are sent.
 
-        So does what is sent over it, where that is ``content``; what the server says otherwise is heard later.
+        Its TLS begins before the server has taken it up. So does what is sent over it, where that is ``content``; what
+        the server says otherwise is heard later.
         """
-        with self._dialled() as data, self.speaking():
+        with closing(dialled) as data, self.speaking():
+            self._data = data
+            data.settimeout(self._options.timeout)
             if content is not None:
                 with suppress(OSError):
                     data.sendall(content)
@@ -183,6 +216,7 @@ class Connection(Login):
                 return
             # Now: one that the server has cut since cannot be wrapped.
             with self._wrapped(data) as sock:
+                self._data = sock
                 self.send(commands)
                 sock.settimeout(0)
                 with suppress(OSError):  # it waits for the server; if it failed, that shows when it goes on
@@ -191,16 +225,12 @@ class Connection(Login):
                     sock.settimeout(self._options.timeout)
                 yield sock
 
-    @contextmanager
-    def _dialled(self) -> Iterator[socket.socket]:
+    def _dialling(self) -> Steps[socket.socket]:
         """A data connection, or in active mode what will accept it."""
         with self.speaking():
-            data = self._listening() if self._options.mode == "active" else self._passive()
-        data.settimeout(self._options.timeout)
-        try:
-            yield data
-        finally:
-            data.close()
+            if self._options.mode == "active":
+                return self._listening()
+            return (yield from self._passive())
 
     def _listening(self) -> socket.socket:
         """What waits for the server to connect (RFC 959, PORT; RFC 2428, EPRT)."""
@@ -220,27 +250,27 @@ class Connection(Login):
             raise
         return data
 
-    def _passive(self) -> socket.socket:
+    def _passive(self) -> Steps[socket.socket]:
         """Connect where the server says, but to no other host: behind a NAT it does not know its own address."""
         ahead, self._port = self._port, None
         if ahead and time.monotonic() - ahead[1] < FRESH:
             with suppress(OSError):
-                return self._reached(ahead[0])
+                return (yield from self._reaching(ahead[0]))
         if self._extended:
-            (reply,) = self.ask("EPSV")
+            reply = yield from self._asking("EPSV")
             try:
                 if port := port_of(reply):
-                    return self._reached(port)
+                    return (yield from self._reaching(port))
             except OSError:
                 if self._family == socket.AF_INET6:
                     raise
             if self._family == socket.AF_INET6:
                 raise error_of(reply, f"{self.server.where}: EPSV")
-        (reply,) = self.ask("PASV")
+        reply = yield from self._asking("PASV")
         if not (port := port_of(reply)):
             raise error_of(reply, f"{self.server.where}: PASV")
         try:
-            sock = self._reached(port)
+            sock = yield from self._reaching(port)
         except OSError as error:
             raise RemoteLost(
                 f"{self.server.where}: no data connection came about (port {port}: {error})",
@@ -249,21 +279,27 @@ class Connection(Login):
         self.server.epsv = False  # this works, and that did not
         return sock
 
-    def _reached(self, port: int) -> socket.socket:
+    def _asking(self, command: str) -> Steps[Reply]:
+        """The answer to one command."""
+        self.send([command])
+        yield from self.expecting(1)
+        return self.answer()
+
+    def _reaching(self, port: int) -> Steps[socket.socket]:
         """A connection to a port of the host that this one leads to."""
         assert self.sock
         host, _, *more = self.sock.getpeername()
-        return connected((host, port, *more), self._family, self._options.connect_timeout)
+        return (yield from connecting((host, port, *more), self._family, self._options.connect_timeout))
 
-    def _accepted(self, data: socket.socket) -> socket.socket:
+    def _accepting(self, data: socket.socket) -> Steps[socket.socket]:
         """The data connection once the server has taken it up."""
         if self._options.mode == "active":
-            data = data.accept()[0]
+            data = self._data = data.accept()[0]
             data.settimeout(self._options.timeout)
-            data = self._wrapped(data) if self._tls else data
+            data = self._data = self._wrapped(data) if self._tls else data
         if isinstance(data, ssl.SSLSocket):
             try:
-                data.do_handshake()
+                yield from shaking_hands(data, self._options.timeout)
                 check(data, self._options, self.server.where)
             except BaseException:
                 data.close()
@@ -284,27 +320,58 @@ class Connection(Login):
         )
 
 
-def connected(address: tuple[Any, ...], family: socket.AddressFamily, timeout: float) -> socket.socket:
+def connecting(address: tuple[Any, ...], family: socket.AddressFamily, timeout: float) -> Steps[socket.socket]:
     """A connection to an address in numbers, which nobody has to be asked for."""
     sock = socket.socket(family)
     try:
-        sock.settimeout(timeout)
+        sock.settimeout(0)
         # What TLS says in several small pieces is not to wait until the other side has acknowledged the first.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        sock.connect(address)
+        failure = sock.connect_ex(address)
+        if failure == errno.EINPROGRESS:
+            yield Wait(sock, timeout, writing=True)
+            if not select.select([], [sock], [], timeout)[1]:
+                raise TimeoutError("timed out")
+            failure = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if failure:
+            raise OSError(failure, os.strerror(failure))
     except BaseException:
         sock.close()
         raise
     return sock
 
 
+def shaking_hands(sock: ssl.SSLSocket, timeout: float) -> Steps[None]:
+    """Carry out the rest of a handshake, the answer to which may be there."""
+    try:
+        sock.settimeout(0)
+        sock.do_handshake()
+    except ssl.SSLWantReadError:
+        yield Wait(sock, timeout)
+        sock.settimeout(timeout)
+        sock.do_handshake()
+    sock.settimeout(timeout)
+
+
+def sending(sock: socket.socket, piece: bytes, timeout: float) -> Steps[None]:
+    """Send ``piece``; one that is not large, as fast as the other side takes it."""
+    if len(piece) <= EAGER or len(piece) >= PIECE:
+        sock.sendall(piece)
+        return
+    left = memoryview(piece)
+    while left:
+        yield Wait(sock, timeout, writing=True)
+        left = left[sock.send(left[:EAGER]) :]
+
+
 def port_of(reply: Reply) -> int:
     """The port in the answer to EPSV or PASV, 0 when there is none."""
+    port = 0
     if reply.code == 229 and (found := EPSV.search(reply.text)):
-        return int(found[2])
+        port = int(found[2])
     if reply.code == 227 and (found := PASV.search(reply.text)):
-        return int(found[1]) * 256 + int(found[2])
-    return 0
+        port = int(found[1]) * 256 + int(found[2])
+    return port if port <= 65535 else 0
 
 
 def received(sock: socket.socket, limit: int) -> bytes:

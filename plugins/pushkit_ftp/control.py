@@ -13,15 +13,18 @@ from pushkit import excerpt
 from pushkit.files import RemoteLost
 from pushkit_ftp.replies import Reply, error_of
 from pushkit_ftp.server import Server
+from pushkit_ftp.steps import Steps, Wait
 
 #: So many commands are sent before the first is answered; their answers have to fit into the buffers on the way.
 AHEAD = 32
 #: The most that is sent in one record of TLS, in bytes.
 RECORD = 1000
-#: The most that a line of an answer may have, in bytes, and what is taken of them at once.
-LINE, PIECE = 64 * 1024, 16 * 1024
+#: The most that a line of an answer may have, in bytes, and all of its lines; and what is taken of them at once.
+LINE, LINES, PIECE = 64 * 1024, 1024 * 1024, 16 * 1024
 #: The digits that an answer begins with.
 CODE = re.compile(r"[1-5]\d\d(?:[ -]|$)")
+#: The last line of an answer, or one of its others that looks like it.
+LAST = re.compile(rb"^[1-5]\d\d(?: [^\n]*)?\r?\n", re.MULTILINE)
 
 
 class Control:
@@ -89,29 +92,44 @@ class Control:
             raise error_of(reply, self.server.where)
         return reply
 
+    def expecting(self, count: int) -> Steps[None]:
+        """Until about so many answers are there, or all that there will be; `answer` waits for what is missing."""
+        assert self.sock
+        while len(self._heard) < LINE and len(LAST.findall(self._heard)) < count:
+            yield Wait(self.sock, self.server.options.timeout)
+            if not self._hear():
+                return
+
     def lines(self) -> str:
         """The lines of one answer, whatever they say: what begins with no code is no answer of several lines."""
         line = self._line()
         if line[3:4] != "-" or not line[:3].isdigit():
             return line
-        lines = [line]
+        lines, size = [line], 0
         while lines[-1][:3] != line[:3] or lines[-1][3:4] == "-":
             lines.append(self._line())
+            size += len(lines[-1]) + 1
+            if size > LINES:
+                raise RemoteLost(f"{self.server.where}: the server gives an answer without an end")
         return "\n".join(lines)
 
     def _line(self) -> str:
         end = self._heard.find(b"\n")
         while end < 0:
-            assert self.sock
-            piece = self.sock.recv(PIECE)
-            if not piece:
+            if not self._hear():
                 raise EOFError
-            self._heard += piece
             end = self._heard.find(b"\n")
             if end < 0 and len(self._heard) > LINE:
                 raise RemoteLost(f"{self.server.where}: the server says a line without an end")
         line, self._heard = self._heard[:end], self._heard[end + 1 :]
         return line.rstrip(b"\r").decode("latin-1")
+
+    def _hear(self) -> bool:
+        """Take what has come; false when the server has hung up."""
+        assert self.sock
+        piece = self.sock.recv(PIECE)
+        self._heard += piece
+        return bool(piece)
 
     @contextmanager
     def speaking(self) -> Iterator[None]:

@@ -16,6 +16,7 @@ KINDS = {stat.S_IFREG: Kind.FILE, stat.S_IFDIR: Kind.DIRECTORY, stat.S_IFLNK: Ki
 TYPES = {"file": Kind.FILE, "dir": Kind.DIRECTORY}
 #: The modes of what a server gives none for.
 MODES = {Kind.DIRECTORY: 0o755}
+NUMBER = re.compile("[0-9]{1,18}")
 TIME = re.compile(r"\d{14}")
 
 
@@ -47,7 +48,7 @@ def fact_stat(line: str) -> Stat | None:
         name,
         kind,
         int(mode, 8) & 0o777 if re.fullmatch("[0-7]{1,7}", mode) else MODES.get(kind or Kind.FILE, 0o644),
-        int(size) if kind is Kind.FILE and size.isdigit() else 0,
+        int(size) if kind is Kind.FILE and NUMBER.fullmatch(size) else 0,
         time_of(found.get("modify", "")),
     )
 
@@ -79,12 +80,12 @@ def _list_stats(lines: Iterable[str], where: str) -> Iterator[Stat]:
         for parser in tuple(parsers):
             try:
                 found = parser.parse_line(line)
-            except (ParserError, ValueError):
+            except (ParserError, ValueError, OverflowError):
                 continue
             # The first line decides which it is.
             parsers = [parser]
             kind = KINDS.get(stat.S_IFMT(found.st_mode))
-            size = int(found.st_size or 0) if kind is Kind.FILE else 0
+            size = max(0, int(found.st_size or 0)) if kind is Kind.FILE else 0
             yield Stat(found._st_name, kind, found.st_mode & 0o777, size, found.st_mtime or 0.0)
             break
         else:

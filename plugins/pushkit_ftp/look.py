@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from pushkit import Kind
-from pushkit.files import Remote, RemoteMissing, Stat, safe_name
+from pushkit.files import Remote, Stat, safe_name
 from pushkit_ftp.listing import time_of
 from pushkit_ftp.replies import Reply
 
@@ -14,12 +14,12 @@ ZONE, MINUTE = 900, 60
 
 
 class Look:
-    """What was ``found`` up to now, by path. ``each`` does something for several paths at once."""
+    """What was ``found`` up to now, by path. ``lists`` tells what several directories hold, of those that are there."""
 
-    def __init__(self, remote: Remote, each: Callable[[Sequence[str], Callable[[str], object]], None]) -> None:
+    def __init__(self, remote: Remote, lists: Callable[[Sequence[str]], Mapping[str, Sequence[Stat]]]) -> None:
         self.found: dict[str, Stat] = {}
         self._remote = remote
-        self._each = each
+        self._lists = lists
         self._listings: dict[str, Sequence[Stat]] = {}
 
     def at(self, path: str) -> Stat | None:
@@ -45,7 +45,7 @@ class Look:
         while level:
             files += [path for path in level if self.found[path].kind is Kind.FILE]
             directories = [path for path in level if self.found[path].kind is Kind.DIRECTORY]
-            self._each(directories, self._children)
+            self._list(directories)
             level = [path for directory in directories for path in self.below(directory)]
         return files
 
@@ -71,9 +71,11 @@ class Look:
         return next((child for child in self._children(parent) if child.name == name), None)
 
     def _children(self, directory: str) -> Sequence[Stat]:
-        if directory not in self._listings:
-            try:
-                self._listings[directory] = self._remote.list(directory)
-            except RemoteMissing:
-                self._listings[directory] = ()
+        self._list([directory])
         return self._listings[directory]
+
+    def _list(self, directories: Sequence[str]) -> None:
+        """List those that were not yet. What is not there holds nothing."""
+        new = [directory for directory in directories if directory not in self._listings]
+        found = self._lists(new) if new else {}
+        self._listings |= {directory: found.get(directory, ()) for directory in new}

@@ -9,9 +9,10 @@ from pushkit import Kind
 from pushkit.files import RemoteDenied, RemoteError, RemoteExists, RemoteLost, RemoteMissing, Stat
 from pushkit_ftp.connection import Connection, Refused
 from pushkit_ftp.control import AHEAD
-from pushkit_ftp.listing import fact_stat, fact_stats, list_stats, time_text
+from pushkit_ftp.listing import NUMBER, fact_stat, fact_stats, list_stats, time_text
 from pushkit_ftp.replies import Reply, error_of, kind_of
 from pushkit_ftp.server import Server
+from pushkit_ftp.steps import Steps, through
 
 #: The most that a listing may have, in bytes.
 LISTING = 256 * 1024 * 1024
@@ -102,6 +103,23 @@ class Place:
         lines = [self.server.named(line.rstrip("\r")) for line in content.decode("latin-1").split("\n")]
         return fact_stats(lines) if facts else list_stats(lines, full)
 
+    def listing(self, path: str) -> Sequence[str]:
+        """The commands in whose answers a directory's content is, for a server that `Server.states` it.
+
+        None of it comes over a data connection, and many are asked at once. But who may write into the directory can
+        give a file a name with line breaks in it, which makes one answer look like several: it is only for push's own.
+        """
+        return self.command("CWD", path), "STAT -a"
+
+    def listed(self, answers: Sequence[Reply], path: str) -> Sequence[Stat] | None:
+        """What the answers to `listing` tell; None where they do not. Raises `RemoteMissing`."""
+        entered, told = answers
+        if entered.code == 550:
+            raise error_of(entered, self.full(path), RemoteMissing)
+        if not (entered.good and told.code == 213 and len(told.lines) > 1):
+            return None
+        return list_stats([self.server.named(line) for line in told.lines[1:-1]], self.full(path))
+
     def enters(self, connection: Connection, path: str) -> bool:
         """Whether there is a directory that this user may enter."""
         return connection.ask(self.command("CWD", path))[0].good
@@ -125,7 +143,7 @@ class Place:
             raise RemoteLost(f"{full}: {len(content):,} of {size:,} bytes came", hint="push again")
         return content
 
-    def store(
+    def storing(
         self,
         connection: Connection,
         path: str,
@@ -135,7 +153,7 @@ class Place:
         mode: int,
         mtime: float | None = None,
         resume: bool = False,
-    ) -> bool:
+    ) -> Steps[bool]:
         """Send a file, and see that it is there in full: a server may well say so of half of it.
 
         ``content`` gives what comes after so many bytes. A short one is sent once more. With ``resume`` only what is
@@ -150,14 +168,14 @@ class Place:
             commands += [self.chmod(path, mode)] if chmod else []
             commands += [self.touch(path, mtime)] if touch and mtime is not None else []
             try:
-                replies = self._send(connection, "STOR", path, content(start), commands, start=start)
+                replies = yield from self._sending(connection, "STOR", path, content(start), commands, start=start)
             except RemoteError as error:
                 if not start or isinstance(error, RemoteLost):
                     raise
                 # There are servers that say that they go on, and then do not.
                 self.server.resumes = False
                 start = 0
-                replies = self._send(connection, "STOR", path, content(0), commands)
+                replies = yield from self._sending(connection, "STOR", path, content(0), commands)
             if chmod:
                 self.server.heed_mode(replies[1])
             if touch:
@@ -189,16 +207,16 @@ class Place:
         size = self.command("SIZE", path)
         if self.server.in_turn:
             # It does so first, and does not read what is added before it was told what that is.
-            said, then = self._send(connection, "APPE", path, [data], [size], first=[size])
+            said, then = through(self._sending(connection, "APPE", path, [data], [size], first=[size]))
         else:
             (said,) = connection.ask_ahead(size)
-            (then,) = self._send(connection, "APPE", path, [data], [size])
+            (then,) = through(self._sending(connection, "APPE", path, [data], [size]))
         before, after = size_in(said) or 0, self._size(then, path)
         if after != before + len(data):
             whole = f"{before + len(data):,}"
             raise RemoteError(f"{self.full(path)}: {after:,} of {whole} bytes are there", hint="push again")
 
-    def _send(
+    def _sending(
         self,
         connection: Connection,
         verb: str,
@@ -208,9 +226,10 @@ class Place:
         *,
         start: int = 0,
         first: Sequence[str] = (),
-    ) -> Sequence[Reply]:
+    ) -> Steps[Sequence[Reply]]:
         try:
-            return connection.store(self.command(verb, path), content, self.full(path), then, start, first)
+            command = self.command(verb, path)
+            return (yield from connection.storing(command, content, self.full(path), then, start, first))
         except Refused as refused:
             raise self.explained(connection, refused.reply, path, making=True) from None
 
@@ -292,4 +311,4 @@ class Place:
 def size_in(reply: Reply) -> int | None:
     """What the answer to SIZE says, None when there is no file."""
     text = reply.lines[0].strip()
-    return int(text) if reply.code == 213 and text.isdigit() else None
+    return int(text) if reply.code == 213 and NUMBER.fullmatch(text) else None

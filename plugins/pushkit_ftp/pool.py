@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from pushkit import Interrupted, TargetError
+from pushkit.files import RemoteLost
 from pushkit_ftp.connection import Connection
 from pushkit_ftp.login import Crowded, Unwelcome
 from pushkit_ftp.server import Server
@@ -44,25 +45,47 @@ class Pool:
     @contextmanager
     def one(self) -> Iterator[Connection]:
         """A connection. Who waits for one gets it in turn: a sign of life must not wait for the last of many files."""
-        connection = self._take()
+        with self.lent(self.take()) as connection:
+            yield connection
+
+    @contextmanager
+    def lent(self, connection: Connection) -> Iterator[Connection]:
+        """A connection that was taken, and is given back."""
         try:
             yield connection
         finally:
             self._give_back(connection)
 
+    def spare(self) -> Connection | None:
+        """A connection that is there and that nobody waits for, if there is one."""
+        while True:
+            with self._changed:
+                if self._waiting or not self._idle:
+                    return None
+                connection = self._idle.pop()
+                self._used.add(connection)
+            if not connection.stale:
+                return connection
+            self._drop(connection)
+
     def expect(self, count: int) -> None:
         """Begin to open connections until there are ``count``, if the server lets in as many; they will be needed."""
         with self._changed:
-            more = max(0, min(count, self._most) - self._count)
+            more = 0 if self._closed else max(0, min(count, self._most) - self._count)
             self._opening += more
-        for _ in range(more):
-            threading.Thread(target=self._add, name="ftp", daemon=True).start()
+        for number in range(more):
+            try:
+                threading.Thread(target=self._add, name="ftp", daemon=True).start()
+            except RuntimeError:  # there can be no more threads: who needs a connection opens it
+                with self._changed:
+                    self._opening -= more - number
+                    self._changed.notify_all()
+                break
 
     def _add(self) -> None:
         # What is wrong, who needs it meets as well.
         with suppress(TargetError, Interrupted):
-            connection = self._open()
-            if connection:
+            if connection := self._open():
                 self._give_back(connection)
 
     def _give_back(self, connection: Connection) -> None:
@@ -80,28 +103,35 @@ class Pool:
         return self._count
 
     def close(self) -> None:
-        """End all of them, also those that somebody waits for."""
+        """End all of them, also those that are in use: who uses one, or waits for one, is told."""
         with self._changed:
-            connections = [*self._idle, *self._used]
-            self._idle = []
+            idle, self._idle = self._idle, []
+            used = tuple(self._used)
             self._closed = True
-        for connection in connections:
+            self._changed.notify_all()
+        for connection in idle:
             connection.hang_up()
+        for connection in used:
+            connection.cut()
 
-    def _take(self) -> Connection:
+    def take(self) -> Connection:
+        """A connection, which is to be `lent` at once."""
         while True:
             connection = self._idle_one()
             if connection is None:
                 connection = self._open()
             elif connection.stale:
                 # It was idle for too long; nothing was asked of it.
-                connection.hang_up()
-                with self._changed:
-                    self._used.discard(connection)
-                    self._changed.notify_all()  # another may be opened, by who waits for one
+                self._drop(connection)
                 continue
             if connection:
                 return connection
+
+    def _drop(self, connection: Connection) -> None:
+        connection.hang_up()
+        with self._changed:
+            self._used.discard(connection)
+            self._changed.notify_all()  # another may be opened, by who waits for one
 
     def _idle_one(self) -> Connection | None:
         """One that is there; None when another may be opened, and is counted as such."""
@@ -109,16 +139,23 @@ class Pool:
         with self._changed:
             self._waiting.append(turn)
             try:
-                self._changed.wait_for(lambda: self._waiting[0] is turn and (self._idle or self._count < self._most))
+                self._changed.wait_for(
+                    lambda: self._closed or (self._waiting[0] is turn and bool(self._idle or self._count < self._most))
+                )
             finally:
                 self._waiting.remove(turn)
                 self._changed.notify_all()
+            self._check_open()
             if self._idle:
                 connection = self._idle.pop()
                 self._used.add(connection)
                 return connection
             self._opening += 1
             return None
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise RemoteLost(f"{self._server.where}: the connection was lost: push hung up", hint="push again")
 
     @property
     def _count(self) -> int:
@@ -141,6 +178,9 @@ class Pool:
             raise
         with self._changed:
             self._opening -= 1
+            if self._closed:
+                connection.hang_up()
+            self._check_open()
             self._used.add(connection)
             if not self._known:
                 self._known, self._most = True, self._server.connections

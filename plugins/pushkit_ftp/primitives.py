@@ -21,11 +21,15 @@ from pushkit_ftp.connection import Connection
 from pushkit_ftp.place import Place
 from pushkit_ftp.pool import Pool
 from pushkit_ftp.replies import Dropped, Reply
+from pushkit_ftp.rotation import silent
 from pushkit_ftp.server import Server
+from pushkit_ftp.steps import through
 
 T = TypeVar("T")
 #: A connection more is worth its login from so many exchanges on; so many bytes of a file count for one.
 WORTH, EXCHANGE = 8, 256 * 1024
+#: How many are opened at once to a server far away: to look at what is there takes some dozens of exchanges.
+LOOKING = 4
 
 
 class Primitives(Remote):
@@ -38,12 +42,16 @@ class Primitives(Remote):
         with self._pool.one():
             # Who logs in learns where.
             self.root = absolute(server.options.path, server.home)
+        if server.is_far:
+            self._pool.expect(LOOKING)
         self.capabilities = Capabilities(resumes=server.can_resume, digests=self._tells)
         self._place = Place(server, self.root)
         #: Of the files that were sent, the sizes that the server then gave for them.
         self._arrived: dict[str, int] = {}
         #: The directories that were made over this connection and not renamed, which nothing else can be.
         self._made: set[str] = set()
+        #: The directories right below the root in which nobody but push keeps anything.
+        self._own: set[str] = set()
 
     @property
     def _tells(self) -> bool:
@@ -68,7 +76,11 @@ class Primitives(Remote):
         """Make a file, or replace its content."""
         content = list(chunks)  # memory has room for what is written so, and it may have to be sent again
         size = sum(map(len, content))
-        self._over(path, lambda connection: self._place.store(connection, path, lambda _: content, size, mode=mode))
+
+        def store(connection: Connection) -> None:
+            through(self._place.storing(connection, path, lambda _: content, size, mode=mode))
+
+        self._over(path, store)
 
     def _over(self, path: str, store: Callable[[Connection], object]) -> None:
         """Do what stores the file ``path``. There are servers that let nobody write over what is there.
@@ -171,8 +183,7 @@ class Primitives(Remote):
             with self._pool.one() as connection:
                 return work(connection)
         except RemoteLost as error:
-            silent = isinstance(error.__cause__, TimeoutError)
-            if silent or not (again or isinstance(error, Dropped)) or self._cancelled.is_set():
+            if silent(error) or not (again or isinstance(error, Dropped)) or self._cancelled.is_set():
                 raise
             lost = error
         try:
@@ -206,19 +217,36 @@ class Primitives(Remote):
             for item in items:
                 work(item)
             return
+        failed = threading.Event()
+
+        def one(item: T) -> None:
+            if not failed.is_set():  # each would wait as long for a server that is silent
+                try:
+                    work(item)
+                except BaseException:
+                    failed.set()
+                    raise
+
         with ThreadPoolExecutor(self._worth(len(items)), thread_name_prefix="ftp") as threads:
-            done = [threads.submit(work, item) for item in items]
+            done = [threads.submit(one, item) for item in items]
         errors = [error for each in done if isinstance(error := each.exception(), Exception)]
         if errors:
             raise leading(ExceptionGroup("", errors))
 
 
 def leading(group: ExceptionGroup[Exception]) -> Exception:
-    """Of several failures, where all are the remote's, the one that says most; else all of them."""
-    errors = [error for error in group.exceptions if isinstance(error, RemoteError)]
+    """Of several failures, where all are the target's, the one that says most; else all of them."""
+    errors = [error for error in group.exceptions if isinstance(error, TargetError)]
     if len(errors) < len(group.exceptions):
         return group if len(group.exceptions) > 1 else group.exceptions[0]
-    return next((error for error in errors if not isinstance(error, RemoteLost)), errors[0])
+    return min(errors, key=says_little)
+
+
+def says_little(error: TargetError) -> int:
+    """How little an error says of what went wrong: that a connection was lost says less than why, and more than that
+    there was no other.
+    """
+    return 2 if not isinstance(error, RemoteError) else int(isinstance(error, RemoteLost))
 
 
 def absolute(path: str, home: str) -> str:

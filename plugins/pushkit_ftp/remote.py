@@ -9,7 +9,7 @@ from functools import partial
 from itertools import accumulate, groupby
 from typing import TypeVar
 
-from pushkit import Entry, Kind, Step
+from pushkit import Entry, Kind, Step, TargetError
 from pushkit.files import (
     Absent,
     Found,
@@ -27,6 +27,7 @@ from pushkit.files import (
     RemoveDirectory,
     Rename,
     SetMode,
+    Stat,
     Transfer,
     Write,
     pieces,
@@ -38,6 +39,8 @@ from pushkit_ftp.look import Look
 from pushkit_ftp.place import size_in
 from pushkit_ftp.primitives import Primitives, leading
 from pushkit_ftp.replies import Reply
+from pushkit_ftp.rotation import Rotation, silent
+from pushkit_ftp.steps import Steps, through
 
 T = TypeVar("T")
 #: So many files of at most so many bytes are sent over one connection before it is given back.
@@ -61,7 +64,8 @@ class FtpRemote(Primitives):
 
         There is nothing ``pointed`` without symlinks.
         """
-        look = Look(self, self._each)
+        self._own |= {path.partition("/")[0] for path in trees} - {""}
+        look = Look(self, self._lists)
         for path in (*looked, *listed, *trees):
             look.at(path)
         for path in listed:
@@ -79,6 +83,29 @@ class FtpRemote(Primitives):
             look.date(dict(zip(files, self._do(lambda connection: connection.ask(*commands)), strict=True)))
         gone = set(files) - contents.keys()
         return {path: Found(stat, contents.get(path, b"")) for path, stat in look.found.items() if path not in gone}
+
+    def _lists(self, directories: Sequence[str]) -> dict[str, Sequence[Stat]]:
+        """What directories hold, of those that are there: push's own in one go where the server answers so."""
+        found: dict[str, Sequence[Stat]] = {}
+        own = [path for path in directories if path.partition("/")[0] in self._own] if self.server.states else []
+        left = [path for path in directories if path not in own]
+        for batch in batches(own):
+            answers = self._answers([self._place.listing(path) for path in batch], again=True)
+            for path, answer in zip(batch, answers, strict=True):
+                with suppress(RemoteMissing):
+                    listed = self._place.listed(answer, path)
+                    if listed is None:
+                        self.server.tells = False
+                        left.append(path)
+                    else:
+                        found[path] = listed
+
+        def one(path: str) -> None:
+            with suppress(RemoteMissing):
+                found[path] = self.list(path)
+
+        self._each(left, one)
+        return found
 
     def kinds(self, paths: Sequence[str]) -> dict[str, Kind | None]:
         """What lies at ``paths``: each directory above them is listed once, several at a time."""
@@ -246,6 +273,7 @@ class FtpRemote(Primitives):
         waiting = dict(wanted)
 
         def made(path: str) -> None:
+            self._made.add(path)
             if waiting.pop(path, None) is not None:
                 with transfer.step(below[path]):
                     pass
@@ -257,52 +285,91 @@ class FtpRemote(Primitives):
                     self.make_symlink(entry.link, path)
         self._take_up(directory, transfer)
         files = [entry for entry in transfer.entries if entry.kind is Kind.FILE]
+        large = [entry for entry in files if entry.size > SMALL]
+        small = [entry for entry in files if entry.size <= SMALL]
         workers = self._workers(transfer)
+        sending = [partial(self._send_small, directory, transfer, small, workers)] if small else []
+        sending += [partial(self._send_large, directory, transfer, entry) for entry in large]
         try:
-            transfer.at_once(shares(files, workers), partial(self._send, directory, transfer), workers=workers)
+            transfer.at_once(sending, lambda send: send(), workers=min(workers, len(sending)) or 1)
         except ExceptionGroup as group:
             raise leading(group) from None
 
-    def _send(self, directory: str, transfer: Transfer, share: Sequence[Entry]) -> None:
-        """Send one large file, or several small ones over one connection."""
-        first, *others = share
-        if not others and first.size > SMALL:
-            with transfer.step(first):
-                self._send_large(f"{directory}/{first.path}", transfer, first)
-            return
-        left = deque(share)
-        with transfer.passage() as passage:
-            passing: Entry | None = None
+    def _send_small(self, directory: str, transfer: Transfer, files: Sequence[Entry], most: int) -> None:
+        """Send small files, over as many connections as nobody else waits for, at most ``most``."""
+        self._pool.expect(most)
+        rotation = Rotation()
+        left = deque(Share(part, transfer) for part in shares(files, most))
 
-            def begin(entry: Entry) -> None:
-                nonlocal passing
-                if entry is not passing:  # it may be sent over another connection once more
-                    passage.go_by(entry)
-                    passing = entry
-
-            def store(connection: Connection, entry: Entry) -> None:
-                path = f"{directory}/{entry.path}"
-                mtime = transfer.time(entry) if transfer.keeps_times else None
-                content = transfer.passing
-                self._place.store(connection, path, lambda _: content(entry), entry.size, mode=entry.mode, mtime=mtime)
-                self._arrived[path] = entry.size
-
-            def store_all(connection: Connection) -> None:
-                while left:
-                    begin(left[0])
-                    store(connection, left[0])
-                    left.popleft()
-
-            while left:
+        def begin() -> Steps[None] | None:
+            if not left or len(rotation) >= most:
+                return None
+            if (connection := self._pool.spare()) is None:
+                if rotation:
+                    return None
                 try:
-                    self._do(store_all)
-                except RemoteDenied:
-                    # It may be there already: the next ones are sent as they were.
-                    entry = left.popleft()
-                    self._over(f"{directory}/{entry.path}", partial(store, entry=entry))
+                    connection = self._pool.take()
+                except RemoteError:
+                    raise
+                except TargetError as error:
+                    raise (left[0].lost or error) from error
+            return send(connection, left.popleft())
 
-    def _send_large(self, path: str, transfer: Transfer, entry: Entry) -> None:
+        def send(connection: Connection, share: Share) -> Steps[None]:
+            try:
+                with self._pool.lent(connection):
+                    while share.left and not rotation.failures:
+                        yield from self._storing(connection, directory, transfer, share.begin())
+                        share.left.popleft()
+            except RemoteLost as error:
+                if share.lost or silent(error) or self._cancelled.is_set():
+                    share.over(error)
+                    raise
+                share.lost = error
+                left.appendleft(share)
+                self._pool.expect(most)
+            except BaseException as error:
+                share.over(error)
+                raise
+            else:
+                share.over()
+
+        try:
+            rotation.run(begin)
+        except ExceptionGroup as group:
+            raise leading(group) from None
+        finally:
+            for share in left:
+                share.over()
+
+    def _storing(self, connection: Connection, directory: str, transfer: Transfer, entry: Entry) -> Steps[None]:
+        """Send one small file. There are servers that let nobody write over what is there: see `_over`."""
+        path = f"{directory}/{entry.path}"
+        mtime = transfer.time(entry) if transfer.keeps_times else None
+
+        def store() -> Steps[bool]:
+            return self._place.storing(
+                connection, path, lambda _: transfer.passing(entry), entry.size, mode=entry.mode, mtime=mtime
+            )
+
+        try:
+            yield from store()
+        except RemoteDenied:
+            there = self._place.look(connection, path)
+            if there is None or there.kind is not Kind.FILE:
+                raise
+            (reply,) = connection.ask(self._place.command("DELE", path))
+            if not reply.good:
+                raise self._place.explained(connection, reply, path) from None
+            yield from store()
+        self._arrived[path] = entry.size
+
+    def _send_large(self, directory: str, transfer: Transfer, entry: Entry) -> None:
         """Send one file, of which a beginning may be there."""
+        with transfer.step(entry):
+            self._send_alone(f"{directory}/{entry.path}", transfer, entry)
+
+    def _send_alone(self, path: str, transfer: Transfer, entry: Entry) -> None:
         mtime = transfer.time(entry) if transfer.keeps_times else None
         resumes, resumed = True, False
 
@@ -311,8 +378,10 @@ class FtpRemote(Primitives):
                 return transfer.rest(entry, start) if start else transfer.content(entry)
 
             nonlocal resumed
-            store = self._place.store
-            resumed = store(connection, path, content, entry.size, mode=entry.mode, mtime=mtime, resume=resumes)
+            storing = self._place.storing
+            resumed = through(
+                storing(connection, path, content, entry.size, mode=entry.mode, mtime=mtime, resume=resumes)
+            )
 
         self._over(path, store)
         if resumed and not self._right(path, transfer, entry):
@@ -336,29 +405,30 @@ class FtpRemote(Primitives):
 
     def remove_tree(self, path: str) -> None:
         """Remove what is there, and all in it."""
-        if path not in self._made:
-            stat = self.stat(path)
-            if stat is None:
+        if path in self._made:
+            if self._removed([each for each in self._made if within(each, path)]):
                 return
-            if stat.kind is not Kind.DIRECTORY:
-                self.remove(path)
-                return
+        elif (stat := self.stat(path)) is None:
+            return
+        elif stat.kind is not Kind.DIRECTORY:
+            self.remove(path)
+            return
         directories, files = [path], []
-        for directory in directories:  # grows as it goes: a tree may be deeper than Python's stack
-            try:
-                children = self.list(directory)
-            except RemoteMissing:
-                if directory == path:
-                    return
-                raise
-            for child in children:
-                below = f"{directory}/{safe_name(child.name)}"
-                if child.kind is Kind.DIRECTORY:
-                    if child.mode & 0o700 != 0o700:
-                        self.set_mode(below, 0o700)
-                    directories.append(below)
-                else:
-                    files.append(below)
+        level = [path]
+        while level:  # a tree may be deeper than Python's stack
+            listed, level = self._lists(level), []
+            if path not in listed and directories == [path]:
+                return
+            for directory, children in listed.items():
+                for child in children:
+                    below = f"{directory}/{safe_name(child.name)}"
+                    if child.kind is Kind.DIRECTORY:
+                        if child.mode & 0o700 != 0o700:
+                            self.set_mode(below, 0o700)
+                        level.append(below)
+                    else:
+                        files.append(below)
+            directories += level
         verbs = [*(("DELE", each) for each in files), *(("RMD", each) for each in reversed(directories))]
         commands = [self._place.command(*each) for each in verbs]
         replies = self._do(lambda connection: connection.ask(*commands))
@@ -366,10 +436,22 @@ class FtpRemote(Primitives):
             with suppress(RemoteMissing):  # somebody else was at it as well
                 self._check(reply, each)
 
+    def _removed(self, made: Sequence[str]) -> bool:
+        """Whether directories that this push has made are gone, since nothing was left in any."""
+        deepest = sorted(made, key=depth, reverse=True)
+        replies = self._do(lambda connection: connection.ask(*(self._place.command("RMD", each) for each in deepest)))
+        self._made.difference_update(made)
+        return all(reply.good for reply in replies)
+
     def rename(self, old: str, new: str) -> None:
         """As any remote; what was made lies elsewhere now."""
-        self._made.discard(old)
+        self._forget(old)
         super().rename(old, new)
+
+    def _forget(self, old: str) -> None:
+        """What was made at ``old`` and below lies elsewhere now."""
+        if old in self._made:
+            self._made.difference_update([each for each in self._made if within(each, old)])
 
     def _perform_batch(
         self, batch: Sequence[Independent], reported: Callable[[Step], AbstractContextManager[None]]
@@ -393,7 +475,7 @@ class FtpRemote(Primitives):
     def _commands(self, operation: Independent) -> Sequence[str]:
         match operation:
             case Rename(old, new):
-                self._made.discard(old)
+                self._forget(old)
                 return self._place.command("RNFR", old), self._place.command("RNTO", new)
             case Remove(path):
                 return (self._place.command("DELE", path),)
@@ -421,6 +503,31 @@ class FtpRemote(Primitives):
                 self.remove(aside)
 
 
+class Share:
+    """Small files that are sent one after the other; those ``left`` are still to be sent.
+
+    ``lost`` is how a connection ended over which they were sent.
+    """
+
+    def __init__(self, files: Sequence[Entry], transfer: Transfer) -> None:
+        self.left = deque(files)
+        self.lost: RemoteLost | None = None
+        self._passage = transfer.passage()
+        self._passing: Entry | None = None
+
+    def begin(self) -> Entry:
+        """The next file, which is under way from now on."""
+        entry = self.left[0]
+        if entry is not self._passing:  # it may be sent over another connection once more
+            self._passage.go_by(entry)
+            self._passing = entry
+        return entry
+
+    def over(self, error: BaseException | None = None) -> None:
+        """No more of them are sent; ``error`` is why the last one was not."""
+        self._passage.__exit__(type(error) if error else None, error, None)
+
+
 @contextmanager
 def told(operation: Operation, reported: Callable[[Step], AbstractContextManager[None]]) -> Iterator[None]:
     """Report the step of an operation, and say which it was with an error."""
@@ -443,19 +550,21 @@ def depth(path: str) -> int:
     return path.count("/") + bool(path)
 
 
+def within(path: str, directory: str) -> bool:
+    """Whether a path is a directory, or lies below it."""
+    return path == directory or path.startswith(f"{directory}/")
+
+
 def shares(files: Sequence[Entry], workers: int) -> Iterator[Sequence[Entry]]:
-    """``files`` in parts that are sent one after the other: each large one alone, small ones several together.
+    """Small ``files`` in parts that are sent one after the other.
 
     The parts become smaller, so that the workers are through at the same time; and no part is so large that who waits
     for a connection does not get one soon.
     """
-    large = [entry for entry in files if entry.size > SMALL]
-    yield from ([entry] for entry in large)
-    small = [entry for entry in files if entry.size <= SMALL]
     at = 0
-    while at < len(small):
-        count = max(1, min(SHARE, (len(small) - at) // (workers * 2)))
-        yield small[at : at + count]
+    while at < len(files):
+        count = max(1, min(SHARE, (len(files) - at) // (workers * 2)))
+        yield files[at : at + count]
         at += count
 
 

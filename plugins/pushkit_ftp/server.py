@@ -13,18 +13,18 @@ from pushkit_ftp.options import FtpOptions, one_line, parse_host
 from pushkit_ftp.replies import Reply
 
 #: Seconds from which on an answer takes long, and how many connections there are to a server near by, or far away.
-FAR, NEARBY, FARAWAY = 0.005, 2, 16
+FAR, NEARBY, FARAWAY = 0.005, 3, 16
 #: Codes of a server that does not know a command, or not for this user.
 UNKNOWN = {500, 501, 502, 503, 504}
 
 
-class Server(Struct):
+class Server(Struct, dict=True):
     """One server, shared by all connections to it.
 
     ``warn`` tells a person something. What is learned: the ``features`` it names (RFC 2389), in capitals, with
     what follows each; the best ``digest`` of files that it gives; the directory
     ``home`` that a login starts in; ``epsv``, whether that command leads to data connections; ``chmod`` and ``times``,
-    whether it sets modes and times; ``appends`` to files and ``resumes`` them;
+    whether it sets modes and times; ``appends`` to files and ``resumes`` them; ``tells`` what directories hold;
     ``greeting``, who answered; ``protection``, how the connection is
     secured; ``round_trip``, the seconds that an answer takes; ``known``, that there was a login, with a
     password. What a person was ``told``, they are not told again.
@@ -42,6 +42,7 @@ class Server(Struct):
     times: bool = True
     appends: bool = True
     resumes: bool = True
+    tells: bool = True
     greeting: str = ""
     protection: str = "no TLS"
     round_trip: float = 0.0
@@ -85,6 +86,14 @@ class Server(Struct):
         return "vsFTPd" in self.greeting
 
     @property
+    def states(self) -> bool:
+        """Whether it tells what a directory holds in its answer to STAT (RFC 959, 4.1.3), as it does to LIST.
+
+        Others do so too, and have MLSD, which says more.
+        """
+        return self.tells and "vsFTPd" in self.greeting
+
+    @property
     def waits_for_command(self) -> bool:
         """Whether it leaves a data connection alone until it is told what comes on it.
 
@@ -95,7 +104,12 @@ class Server(Struct):
     @property
     def connections(self) -> int:
         """How many connections are used at once, if it lets in as many: who waits for answers can wait for more."""
-        return self.options.connections or (NEARBY if self.round_trip < FAR else FARAWAY)
+        return self.options.connections or (FARAWAY if self.is_far else NEARBY)
+
+    @property
+    def is_far(self) -> bool:
+        """Whether an answer takes long."""
+        return self.round_trip >= FAR
 
     @property
     def has_facts(self) -> bool:

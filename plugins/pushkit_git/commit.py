@@ -14,8 +14,6 @@ from pushkit_git.message import DIGEST, NUMBER, PERSON, REVISION, ROLLBACK, trai
 WHO = re.compile(r"(?P<name>.*) <.*> (?P<time>\d+) [+-]\d{4}")
 #: The last second that a `datetime` can be.
 LATEST = 253_402_300_799
-#: The last second that a `datetime` can be.
-LATEST = 253_402_300_799
 
 
 class Commit(Struct, frozen=True):
@@ -76,8 +74,8 @@ def parse(id: str, text: str) -> Commit:  # noqa: A002  (git's word)
         name, _, value = line.partition(" ")
         fields.setdefault(name, value)
     found = WHO.fullmatch(fields.get("committer", ""))
-    # What somebody's clock wrote there may be no date at all.
-    time = datetime.fromtimestamp(min(int(found["time"]), LATEST) if found else 0, UTC)
+    # What somebody's clock wrote there may be no date at all, and of any length.
+    time = datetime.fromtimestamp(min(int(found["time"][:18]), LATEST) if found else 0, UTC)
     return Commit(id, fields.get("tree", ""), fields.get("parent", ""), found["name"] if found else "", time, message)
 
 

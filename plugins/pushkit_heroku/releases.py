@@ -10,7 +10,7 @@ from pushkit_heroku import replies
 
 # What Heroku writes into a description.
 DEPLOYED = re.compile(r"Deploy ([0-9a-f]{7,40})\b")
-ROLLED_BACK = re.compile(r"Rollback to v(\d+)")
+ROLLED_BACK = re.compile(r"Rollback to v(\d{1,18})")
 
 
 def current(releases: Sequence[replies.Release]) -> replies.Release | None:

@@ -30,7 +30,7 @@ class Syslog(Notifier[SyslogOptions]):
         """Write one line."""
         host, colon, port = self.options.address.rpartition(":")
         # An address of IPv6 stands in brackets.
-        there = (host.strip("[]"), int(port)) if colon and port.isdigit() else self.options.address
+        there = (host.strip("[]"), int(port)) if colon and port.isdecimal() else self.options.address
         failed: list[Exception] = []
         try:
             handler = SysLogHandler(there, SysLogHandler.LOG_USER, socket.SOCK_DGRAM)

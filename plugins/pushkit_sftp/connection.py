@@ -32,6 +32,8 @@ WINDOW = 16 * 1024 * 1024
 MISSED = 3
 #: Seconds after which a thread that waits for a server looks whether there is anything else to do.
 IDLE = 5.0
+#: Bytes after which keys are exchanged anew where a cipher has blocks of 16 bytes: RFC 4344, 3.2, as OpenSSH does.
+KEYS_LAST = 1 << 36
 #: So many bytes are read at once at least, and where they are there, at most.
 AHEAD, MOST = 1 << 11, 1 << 16
 
@@ -77,6 +79,9 @@ def dial(there: Destination, sock: Any, check: Check) -> paramiko.Transport:
             # A second later than its own limits, so that it is those that speak.
             transport.start_client(timeout=timeout + 1)
             shown = transport.get_remote_server_key()
+        if (transport.local_cipher or "").startswith("aes"):
+            # paramiko would in the middle of a large file, and not come to an end where a channel closes meanwhile.
+            transport.packetizer.REKEY_BYTES = KEYS_LAST
         certificate = shown.public_blob.key_blob if shown.public_blob else b""
         check(HostKey(shown.get_name(), shown.asbytes(), certificate))
         line.watch(transport, there.keepalive)

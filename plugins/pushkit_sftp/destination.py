@@ -188,7 +188,7 @@ def resolved(
         credentials=credentials,
         jumps=ways,
         command=expanded(command, tokens),
-        timeout=options.connect_timeout or (float(patience) if patience.isdigit() else 0) or PATIENCE,
+        timeout=options.connect_timeout or (float(patience) if patience.isdecimal() else 0) or PATIENCE,
         keepalive=number(found, "serveraliveinterval") or KEEPALIVE,
         hashes=one("hashknownhosts") == "yes",
         hop=passed,
@@ -225,7 +225,7 @@ def home_of(file: Path) -> Path:
 def number(found: Configuration, keyword: str) -> int:
     """The number that a keyword has, 0 where it has none."""
     value = found.get(keyword, ["0"])[0]
-    return int(value) if value.isdigit() else 0
+    return int(value) if value.isdecimal() else 0
 
 
 def expanded(text: str, tokens: dict[str, str]) -> str:

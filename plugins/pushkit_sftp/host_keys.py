@@ -253,8 +253,10 @@ def names_host(patterns: str, name: str) -> bool:
 
 def matches(pattern: str, name: str) -> bool:
     """Whether a pattern with ``*`` and ``?`` means ``name``."""
-    pattern = re.sub(r"\*+", "*", pattern)
-    return re.fullmatch(re.escape(pattern).replace(r"\*", ".*").replace(r"\?", "."), name) is not None
+    first, *others = (re.escape(part).replace(r"\?", ".") for part in pattern.split("*"))
+    # What is between two stars is looked for once: where it is found first it stays, so that no pattern takes long.
+    last = [".*" + others.pop()] if others else []
+    return re.fullmatch("".join([first, *(f"(?>.*?{part})" for part in others), *last]), name) is not None
 
 
 def hashed_name_is(field: str, name: str) -> bool:

@@ -13,6 +13,7 @@ import subprocess
 import threading
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from glob import glob
 from pathlib import Path
 
 from pushkit import TargetError
@@ -92,8 +93,9 @@ def says_the_same(file: Path, left: int = 4) -> bool:
             named = [Path(each) for each in words[1:]]
             if not left or not all(each.is_absolute() for each in named):
                 return False
-            found = [path for each in named for path in Path("/").glob(str(each).lstrip("/"))]
-            if not all(says_the_same(path, left - 1) for path in found):
+            # As glob(7), where two stars are as good as one.
+            found = [path for each in named for path in glob(str(each))]
+            if not all(says_the_same(Path(path), left - 1) for path in found):
                 return False
         elif is_of_host(keyword, words[1:]):
             return False
@@ -160,7 +162,7 @@ def read(address: Address, file: Path) -> Configuration:
             )
     except FileNotFoundError:
         return {}
-    except (OSError, paramiko.SSHException, ImportError) as error:
+    except (OSError, ValueError, paramiko.SSHException, ImportError) as error:
         raise TargetError(
             f"{file} cannot be used: {error}", hint="mend it, or install ssh, which knows more than this program does"
         ) from error

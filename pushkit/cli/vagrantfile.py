@@ -105,10 +105,11 @@ def _read_block(push: Push, variable: str, lines: Iterator[tuple[int, str, str |
 def _whole(text: str, lines: Iterator[tuple[int, str, str | None]]) -> str:
     """A list to its end, which may be lines below."""
     end = next((end for begin, end in LISTS.items() if text.startswith(begin)), "")
-    while end and end not in text:
+    parts = [text]
+    while end and end not in parts[-1]:
         _, code, _ = next(lines, (0, end, None))
-        text += f" {code}"
-    return text
+        parts.append(code)
+    return " ".join(parts)
 
 
 def value(text: str) -> Value | Environment:  # noqa: PLR0911  (a return for each kind of value)
@@ -128,7 +129,7 @@ def value(text: str) -> Value | Environment:  # noqa: PLR0911  (a return for eac
         return match[1] or match[2] or match[3] or ""
     if match := WORDS.fullmatch(text):
         return (match[1] or match[2] or match[3] or "").split()
-    if match := re.fullmatch(rf"\[\s*((?:{STRING}\s*,?\s*)*)\]", text):
+    if match := re.fullmatch(rf"\[\s*((?:{STRING}\s*(?:,\s*)?)*)\]", text):
         return [_string(each) for each in re.findall(STRING, match[1])]
     if re.fullmatch(rf"{STRING}(?:\s*,\s*{STRING})+", text):
         return [_string(each) for each in re.findall(STRING, text)]

@@ -104,7 +104,7 @@ def decode(data: bytes) -> Journal:
         raise ValueError("the content does not have the digest that the first line gives")
     try:
         found = read(json.loads(body))
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise ValueError(f"no journal: {error}") from error
     for release in (found.release, found.previous):
         if release and not RELEASE_ID.fullmatch(release):
@@ -116,7 +116,7 @@ def decode(data: bytes) -> Journal:
 
 
 def read(record: Mapping[str, Any]) -> Journal:
-    """The journal that a record tells of. Raises KeyError, TypeError, AttributeError or ValueError."""
+    """The journal that a record tells of. Raises KeyError, TypeError, AttributeError, OverflowError or ValueError."""
     return Journal(
         str(record["release"]),
         str(record["previous"]),

@@ -57,6 +57,8 @@ SAYINGS: tuple[tuple[str, type[RemoteError], str], ...] = (
     ("can't cd to", RemoteMissing, "there is no such directory, or it may not be entered"),
 )
 
+#: An amount that a tool prints; a longer one is none.
+NUMBER = re.compile("[0-9]{1,18}")
 LETTERS = {"l": Kind.SYMLINK, "d": Kind.DIRECTORY, "f": Kind.FILE}
 
 
@@ -383,7 +385,7 @@ class ShellRemote(Remote):
             return super().verify(directory, files)
         script = scripts.digest_all(self._full(directory), self.shell, work(files))
         result = self._done(directory, self._run(script, (names(files),), work(files)))
-        return [] if result.stdout.split(b" ", 1)[0].decode() == expected(files) else self._wrong(directory, files)
+        return [] if result.stdout.split(b" ", 1)[0] == expected(files).encode() else self._wrong(directory, files)
 
     def _wrong(self, directory: str, entries: Sequence[Entry]) -> Sequence[Entry]:
         """The files that are not whole, each looked at by itself."""
@@ -410,7 +412,7 @@ class ShellRemote(Remote):
             return free
         if "df" not in self.shell.tools:
             return super().free_space()
-        found = re.search(rb"\s(\d+)\s+\d+%\s", self._run(scripts.free_blocks(self.root)).stdout)
+        found = re.search(rb"\s(\d{1,18})\s+\d+%\s", self._run(scripts.free_blocks(self.root)).stdout)
         return int(found[1]) * 1024 if found else None
 
     def shares_copies(self, path: str) -> bool:
@@ -500,7 +502,7 @@ def collected(output: bytes, root: str, known: Collection[str]) -> tuple[dict[st
     for line in lines.decode("utf-8", "surrogateescape").split("\n"):
         letter, _, path = line.partition(" ")
         if letter == "s":
-            free = int(path) * 1024 if path.isdigit() else free
+            free = int(path) * 1024 if NUMBER.fullmatch(path) else free
         elif letter == "k":
             digest, _, path = path.partition(" ")
             if digest in known:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 from pushkit.files.errors import RemoteError
@@ -45,4 +46,4 @@ def safe_name(name: str) -> str:
 def number_in(content: bytes) -> int:
     """The number in a file of a target, 0 where there is none: a machine that lost its power may leave it empty."""
     text = content.strip()
-    return int(text) if text.isdigit() else 0
+    return int(text) if re.fullmatch(rb"[0-9]{1,18}", text) else 0

@@ -111,7 +111,7 @@ def read_ticket(number: int, parts: Mapping[str, bytes], heartbeat: float) -> Ti
         if (why == "push" and made != number) or (previous and not number_of(previous)):
             return Ticket(number, **state)
         machine, process = intern(str(record.get("machine", ""))), int(record.get("process", 0))
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         return Ticket(number, **state)
     who, since = intern(str(record.get("who", ""))) or release.creator, time_of(record.get("since")) or release.created
     after = bool(record.get("after_switch", False))

@@ -29,11 +29,10 @@ def pushkit_host_source() -> HostSource:
 
 def hosts(argument: str, run: Run) -> Sequence[Host]:
     """The hosts of a file; a relative path starts at the Pushfile's directory."""
-    path = run.project.root / Path(argument).expanduser()
     try:
-        return read(path.read_text(), argument)
-    except (OSError, UnicodeDecodeError) as error:
-        why = getattr(error, "strerror", None) or "it is not UTF-8"
+        return read((run.project.root / Path(argument).expanduser()).read_text(), argument)
+    except (OSError, RuntimeError, ValueError) as error:
+        why = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else getattr(error, "strerror", None) or error
         raise TargetError(f"the hosts of {argument} cannot be read: {why}", hint="check the path in `hosts`") from error
 
 

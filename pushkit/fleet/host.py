@@ -16,7 +16,8 @@ HOST = re.compile(
     r"(?::(?P<port>[0-9]{1,5}))?"
 )
 WORD = re.compile(r"[A-Za-z0-9_.-]{0,64}")
-RANGE = re.compile(r"\[([0-9]+(?:-[0-9]+)?(?:,[0-9]+(?:-[0-9]+)?)*)\]")
+NUMBERS = "[0-9]{1,18}(?:-[0-9]{1,18})?"
+RANGE = re.compile(rf"\[({NUMBERS}(?:,{NUMBERS})*)\]")
 WORDS = re.compile(r"(?<!\$)\{(host|pool|zone)\}")
 #: More hosts than one range or one source may name.
 MANY = 10_000

@@ -257,11 +257,11 @@ def _parsed(file: SecretsFile, text: str) -> SecretsFile:
     """``file`` with what ``text`` says. Raises `PushfileError` with everything that is wrong."""
     text = _each_once(text)
     try:
-        tables = tomllib.loads(text)
+        tables = toml_lines.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise PushfileError(FILE, [_not_toml(text, error)]) from None
-    except RecursionError:
-        raise PushfileError(FILE, [Problem(0, "", "tables are nested too deeply")]) from None
+    except toml_lines.Unfit as error:
+        raise PushfileError(FILE, [error.problem(text)]) from None
     problems = _Problems(text)
     for key, table in tables.items():
         if key not in TABLES:

@@ -16,6 +16,7 @@ ACME = '''
 
 import logging
 import os
+import signal
 import threading
 import time
 import warnings
@@ -52,6 +53,8 @@ class AcmeStrategy(Strategy[AcmeOptions]):
         if self.options.do == "remove":
             gone = tuple(Step(Action.REMOVE, f"old-{n}", "not in the snapshot") for n in range(3))
             return Plan(self.run.target.name, gone, kept=1, live="000001-acme")
+        if self.options.do == "interrupt":
+            os.kill(os.getpid(), signal.SIGINT)
         if self.options.do == "evil":
             steps = (Step(Action.ADD, "a\\x1b[2J\\nb", "new\\x07", 3),)
             return Plan(self.run.target.name, steps, warnings=("w\\x1b]0;t\\x07",))

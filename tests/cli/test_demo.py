@@ -125,6 +125,13 @@ def test_the_demo_keeps_its_hands_off_a_directory_that_is_in_use(tmp_path: Path)
     assert [path.name for path in (tmp_path / "kept").iterdir()] == ["mine"]
 
 
+def test_the_demo_keeps_nothing_where_no_directory_can_be(tmp_path: Path) -> None:
+    (tmp_path / "kept").touch()
+    done = run(tmp_path / "tmp", "--keep", str(tmp_path / "kept/below"))
+    assert done.returncode == 2
+    assert f"{tmp_path}/kept/below: Not a directory" in done.stderr
+
+
 def test_a_page_that_is_not_what_it_should_be_fails_the_demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(demo, "BEFORE", "<h1>Something else</h1>")
     lines: list[str] = []

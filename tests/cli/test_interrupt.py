@@ -140,3 +140,10 @@ def test_a_push_that_was_told_to_ignore_ctrl_c_goes_on(project: Project) -> None
         (project.root / "go-on").touch()
         stdout, _ = process.communicate(timeout=30)
     assert (process.returncode, stdout) == (0, "000002-acme\n")
+
+
+def test_ctrl_c_while_it_is_planned_changes_nothing(project: Project) -> None:
+    project.acme(production="interrupt")
+    done = project.push()
+    assert done.returncode == 130
+    assert done.stderr.splitlines()[-1] == "push: stopped: on production nothing was changed"

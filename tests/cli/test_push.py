@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from cli.project import Project
+from cli.project import PUSH, Project
+from cli.terminal import Terminal
 
 
 def test_a_push_puts_the_project_where_it_runs_and_names_the_release_on_stdout(project: Project) -> None:
@@ -94,6 +95,22 @@ def test_an_unusual_number_of_removals_needs_a_yes_and_names_the_flag(project: P
     assert "--yes" in done.stderr
     assert project.push("--yes").returncode == 0
     assert project.push("production", "--yes").returncode == 0
+
+
+def test_who_says_no_to_an_unusual_number_of_removals_changes_nothing(project: Project) -> None:
+    project.acme(production="remove")
+    with Terminal([PUSH], project.root, project.environment) as terminal:
+        terminal.wait_for("3 of the 4 paths that are live on production would be removed. Go on?")
+        terminal.type("n\n")
+        assert terminal.end()[0] == 6
+        assert "3 removals on production were not confirmed; nothing changed" in terminal.seen
+
+
+def test_the_hosts_of_a_target_that_is_one_cannot_be_listed(project: Project) -> None:
+    done = project.push("hosts", "production")
+    assert done.returncode == 2
+    assert "production is not many hosts" in done.stderr
+    assert "`hosts` in the Pushfile" in done.stderr
 
 
 def test_json_is_events_that_end_with_the_receipt(project: Project) -> None:

@@ -205,6 +205,8 @@ def test_unlock_ends_a_push_that_notices_it_and_says_so_in_the_log(project: Proj
         (["unlock", "1", "--why", " "], 2),
         (["unlock", "0", "--why", "x"], 2),
         (["unlock", "1x", "--why", "x"], 2),
+        (["unlock", "production", "other", "1", "--why", "x"], 2),
+        (["rollback", "production", "1", "2"], 2),
         (["hold"], 2),
         (["hold", "-m", ""], 2),
         (["--wait", "-1"], 2),

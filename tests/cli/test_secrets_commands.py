@@ -177,6 +177,21 @@ def test_a_mistyped_key_is_no_recipient(team: Project) -> None:
     assert "bob" not in ok(team, "secrets", "recipients", "list")
 
 
+def test_a_recipient_has_one_name_and_one_key(team: Project) -> None:
+    bob, other = (age.generate()[1] for _ in range(2))
+    ok(team, "secrets", "recipients", "add", "bob", bob)
+    for words, name, key in [
+        ("bob is a recipient already, with another key", "bob", other),
+        ("this key is bob's already", "eve", bob),
+        ("eve: expected one public key, found several lines", "eve", "Pushfile"),
+        ("/nowhere is neither a public key nor a file that can be read: No such file", "eve", "/nowhere"),
+    ]:
+        assert words in failing(2, team, "secrets", "recipients", "add", name, key)
+    listed = ok(team, "secrets", "recipients", "list")
+    assert bob in listed
+    assert "eve" not in listed
+
+
 def test_the_doctor_tells_of_files_that_are_referred_to_and_of_what_commits_say(team: Project) -> None:
     ok(team, "secrets", "set", "token", given=SECRET)
     ok(team, "secrets", "set", "lines", given="ab\ncd\nef\ngh")
@@ -381,7 +396,48 @@ def test_a_env_file_is_imported_whole_or_not_at_all(team: Project) -> None:
     assert (team.root / "push.secrets.toml").read_bytes() == before
 
 
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, "old.env cannot be read: No such file or directory"),
+        (b"KEY=\xff\n", "old.env is not UTF-8 text"),
+        (b"# nothing\n\nEMPTY=\n", "old.env has no NAME=value"),
+    ],
+)
+def test_what_is_no_env_file_is_told(team: Project, content: bytes | None, words: str) -> None:
+    if content is not None:
+        (team.root / "old.env").write_bytes(content)
+    assert words in failing(2, team, "secrets", "import", "old.env")
+
+
+def test_a_value_that_is_no_text_is_not_kept(team: Project) -> None:
+    assert "standard input is not UTF-8 text" in failing(2, team, "secrets", "set", "token", given="\udcff" * 8)
+
+
+@pytest.mark.parametrize(
+    ("editor", "words"), [("/nowhere/editor", "No such file or directory"), ("vi 'a", "No closing quotation")]
+)
+def test_an_editor_that_is_none_is_told(team: Project, editor: str, words: str) -> None:
+    assert f"the editor {editor} cannot be started: {words}" in failing(3, team, "secrets", "edit", EDITOR=editor)
+
+
 # ---- on a terminal
+
+
+def test_who_says_no_sees_nothing_and_imports_nothing(team: Project) -> None:
+    ok(team, "secrets", "set", "token", given=SECRET)
+    (team.root / "old.env").write_text("token=another-one\n")
+    for line, question, words in [
+        (("get", "token"), "Show token on this screen?", "token was not shown"),
+        (("import", "old.env"), "These are secrets already: token. Change them?", "nothing was imported"),
+    ]:
+        with Terminal([PUSH, "secrets", *line], team.root, team.environment) as terminal:
+            terminal.wait_for(question)
+            terminal.type("n\n")
+            assert terminal.end()[0] == 6
+            assert words in terminal.seen
+            assert SECRET not in terminal.seen
+    assert ok(team, "secrets", "get", "token", "--yes") == f"{SECRET}\n"
 
 
 def test_a_value_is_typed_without_echo(team: Project) -> None:

@@ -224,4 +224,23 @@ def test_the_command_prints_what_a_target_needs_and_what_a_policy_lacks(tmp_path
     assert "missing   s3:PutObject  arn:aws:s3:::bundles/blog/*" in done.stdout
     assert "too much  s3:*  arn:aws:s3:::other/*" in done.stdout
     assert iam("--check", "none.json").returncode == 2
+    done = iam("--account", "12345")
+    assert (done.returncode, "12345 is no account" in done.stderr) == (2, True)
     assert iam("other").returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"{", "mine.json is no JSON"),
+        (b"\xff", "mine.json is no JSON"),
+        (b"[]", "mine.json is no policy document"),
+        (b'{"Policy": {}}', "mine.json is no policy document"),
+        (b'{"Statement": 1}', "mine.json is no policy document"),
+        (b'{"PolicyVersion": {"Document": {"Statement": ["Allow"]}}}', "mine.json is no policy document"),
+        (b'{"Document": {"Document": null}}', "mine.json is no policy document"),
+    ],
+)
+def test_what_is_no_policy_is_told(content: bytes, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        read_policy(content, "mine.json")

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -37,10 +37,11 @@ from pushkit.testing import (
 )
 from pushkit.testing.given import Given, lying
 from pushkit.testing.plugin import require
-from pushkit_ftp.connection import Connection, connected
+from pushkit_ftp.connection import Connection, connecting
 from pushkit_ftp.digest import Digest, offered
 from pushkit_ftp.handshake import shake_hands, wanted_group
 from pushkit_ftp.replies import Reply
+from pushkit_ftp.steps import Steps
 
 
 @contextmanager
@@ -142,7 +143,7 @@ def test_a_server_that_wants_keys_of_another_group_is_asked_for_them_once(
     with (
         FaultProxy((vsftpd_server.host, vsftpd_server.port), delay=0.02) as far,
         vsftpd_server.new_directory() as directory,
-        remote_on(vsftpd_server, directory.path, port=far.port) as remote,
+        remote_on(vsftpd_server, directory.path, port=far.port, connections=1) as remote,
     ):
         remote.renew()
         remote.write("file", [b"x"], 0o644)
@@ -285,7 +286,7 @@ def test_a_server_far_away_gets_more_connections_and_no_more_than_are_allowed(py
     with remote_on(pyftpd_server) as near:
         assert near.server.round_trip > 0
         near.server.round_trip = 0.004  # whatever else this machine does
-        assert near.server.connections == 2
+        assert near.server.connections == 3
     with FaultProxy((pyftpd_server.host, pyftpd_server.port), delay=0.01) as far:
         with remote_on(pyftpd_server, port=far.port) as remote:
             assert remote.server.round_trip >= 0.01
@@ -358,10 +359,10 @@ class Cut:
         self._server = server
         self._fault = fault
         self._after = after
-        self._connect = connected
+        self._connect = connecting
         self._relays: list[FaultProxy] = []
 
-    def __call__(self, address: tuple[str, int], family: socket.AddressFamily, timeout: float) -> socket.socket:
+    def __call__(self, address: tuple[str, int], family: socket.AddressFamily, timeout: float) -> Steps[socket.socket]:
         if not self.left:
             return self._connect(address, family, timeout)
         self.left -= 1
@@ -388,11 +389,11 @@ def test_a_data_connection_that_ends_in_the_middle_is_no_success(
         remote_on(server, directory.path, timeout=5) as remote,
     ):
         once, always = (Cut(server, fault, 50_000, count) for count in (1, 100))
-        monkeypatch.setattr("pushkit_ftp.connection.connected", once)
+        monkeypatch.setattr("pushkit_ftp.connection.connecting", once)
         remote.write("file", [b"x" * 200_000], 0o644)
         assert (directory.local / "file").stat().st_size == 200_000, "it is sent again"
         assert once.left == 0
-        monkeypatch.setattr("pushkit_ftp.connection.connected", always)
+        monkeypatch.setattr("pushkit_ftp.connection.connecting", always)
         with pytest.raises(RemoteError):
             remote.write("other", [b"x" * 200_000], 0o644)
         for cut in (once, always):
@@ -417,6 +418,110 @@ def test_a_control_connection_that_breaks_is_made_anew_for_what_may_be_done_twic
             with pytest.raises(PushkitError) as caught:
                 remote.stat("dir")
             assert caught.value.exit_code == 7
+
+
+# Nobody waits for ever
+
+
+def test_who_uses_a_connection_or_waits_for_one_is_told_when_push_hangs_up(
+    pyftpd_server: FtpServer, fault_proxy: Callable[[str, int], FaultProxy]
+) -> None:
+    proxy = fault_proxy(pyftpd_server.host, pyftpd_server.port)
+    told: list[RemoteLost] = []
+
+    def ask() -> None:
+        try:
+            remote.stat("nothing")
+        except RemoteLost as error:
+            told.append(error)
+
+    with remote_on(pyftpd_server, port=proxy.port, connections=1) as remote:
+        proxy.cut(Fault.SILENCE)
+        threads = [threading.Thread(target=ask, daemon=True) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        deadline = time.monotonic() + 20
+        while len(remote._pool._waiting) < 2 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        start = time.monotonic()
+        remote.close()
+        for thread in threads:
+            thread.join(20)
+        proxy.heal()
+    assert len(told) == 3, "an answer may take 60 seconds"
+    assert time.monotonic() - start < 20
+
+
+@pytest.mark.parametrize("kind", ["vsftpd", "pyftpd"])
+def test_a_silent_server_is_waited_for_once_and_not_for_each_file_or_directory(
+    kind: str, request: pytest.FixtureRequest, fault_proxy: Callable[[str, int], FaultProxy]
+) -> None:
+    server: FtpServer = request.getfixturevalue(f"{kind}_server")
+    proxy = fault_proxy(server.host, server.port)
+    given = Given()
+    for number in range(200):
+        given.file(f"file {number}", bytes(number))
+    patience: dict[str, Any] = {"timeout": 2, "connect_timeout": 2}
+    with (
+        server.new_directory() as directory,
+        remote_on(server, directory.path, port=proxy.port, connections=4, **patience) as remote,
+    ):
+        remote.put("", given)
+        proxy.heal()
+        remote.put("", given)
+        proxy.cut(Fault.SILENCE, proxy.carried[Way.UP] // 2)
+        start = time.monotonic()
+        with pytest.raises(RemoteLost, match="no answer in time"):
+            remote.put("", given)
+        proxy.heal()
+        remote.renew()
+        proxy.cut(Fault.SILENCE)
+        with pytest.raises(TargetError):
+            remote.kinds([f"{number}/file" for number in range(100)])
+        seconds = time.monotonic() - start
+        proxy.heal()
+    # One after the other they would take a hundred times as long as one.
+    assert seconds < 60
+
+
+def test_small_files_go_on_over_another_connection_when_one_is_cut(
+    vsftpd_server: FtpServer, fault_proxy: Callable[[str, int], FaultProxy]
+) -> None:
+    proxy = fault_proxy(vsftpd_server.host, vsftpd_server.port)
+    given = Given()
+    for number in range(100):
+        given.file(f"{number}", bytes(number * 400))
+    with (
+        vsftpd_server.new_directory() as directory,
+        remote_on(vsftpd_server, directory.path, port=proxy.port, connections=3) as remote,
+    ):
+        remote.put("", given)
+        proxy.heal()
+        remote.put("", given)
+        given.finished.clear()
+        proxy.cut(Fault.RESET, proxy.carried[Way.UP] // 2, once=True)
+        remote.put("", given)
+        assert proxy.broken.is_set()
+        assert {path.name: path.stat().st_size for path in directory.local.iterdir()} == {
+            str(number): number * 400 for number in range(100)
+        }
+        assert sorted(given.finished) == sorted(str(number) for number in range(100))
+        assert given.failed == []
+
+
+def test_an_answer_without_an_end_is_not_listened_to_for_ever() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(1) as pool:
+
+        def babble() -> None:
+            sock, _ = listener.accept()
+            with sock, suppress(OSError):
+                while True:
+                    sock.sendall(b"220-" + b"x" * 60 + b"\r\n")
+
+        pool.submit(babble)
+        server = PlainServer(listener.getsockname()[1])
+        with pytest.raises(TargetError, match="without an end"), remote_on(server):  # type: ignore[arg-type]
+            pass
 
 
 def test_nothing_stays_of_a_connection(pyftpd_server: FtpServer) -> None:
@@ -481,15 +586,15 @@ def test_a_large_file_goes_on_where_the_line_was_cut(
         remote.make_directory("tree", 0o755)
         # All that was sent before arrives: of what is reset nobody knows how much the server had read.
         cut = Cut(server, Fault.CLOSE, 2 << 20, 1)
-        monkeypatch.setattr("pushkit_ftp.connection.connected", cut)
+        monkeypatch.setattr("pushkit_ftp.connection.connecting", cut)
         starts: list[int] = []
-        store = Connection.store
+        storing = Connection.storing
 
-        def noted(connection: Connection, *arguments: Any) -> list[Reply]:
+        def noted(connection: Connection, *arguments: Any) -> Steps[list[Reply]]:
             starts.append(arguments[4])
-            return store(connection, *arguments)
+            return storing(connection, *arguments)
 
-        monkeypatch.setattr(Connection, "store", noted)
+        monkeypatch.setattr(Connection, "storing", noted)
         remote.put("tree", given)
         cut.stop()
         assert cut.left == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
@@ -11,8 +12,10 @@ from pathlib import Path
 import pytest
 
 from plugins.ftp_target import remote_on
+from plugins.test_ftp_connection import running
 from pushkit import Kind, Step
 from pushkit.files import (
+    MakeDirectory,
     RemoteDenied,
     RemoteError,
     RemoteFull,
@@ -22,7 +25,7 @@ from pushkit.files import (
     Rename,
     SetMode,
 )
-from pushkit.testing import FtpServer, ServerDirectory
+from pushkit.testing import FtpServer, ServerDirectory, VsFtpd
 from pushkit.testing.given import Given
 from pushkit_ftp.remote import FtpRemote
 
@@ -137,6 +140,53 @@ def test_a_survey_has_contents_and_exact_times(place: tuple[FtpRemote, Path]) ->
     assert beats[0].stat.mtime - beats[1].stat.mtime == 10
     # Who has not said yet that it lives is not taken for dead: a time is never too early.
     assert -1 <= found["state/pushes/1"].stat.mtime - (local / "state/pushes/1").stat().st_mtime <= 120
+
+
+@pytest.mark.parametrize("denied", [{}, {"cmds_denied": "STAT"}])
+def test_push_s_own_directories_are_listed_over_the_control_connection_where_the_server_does_so(
+    denied: dict[str, str], tmp_path: Path
+) -> None:
+    with (
+        running(VsFtpd, tmp_path, settings=denied) as server,
+        server.new_directory() as directory,
+        remote_on(server, directory.path) as remote,
+    ):
+        names = [".hidden", "größe", "with  spaces ", "213 End of status", "-a"]
+        for path in (".own", *(f".own/{name}" for name in names), "theirs"):
+            remote.make_directory(path, 0o700)
+        for name in names:
+            remote.write(f".own/{name}/file", [name.encode()], 0o600)
+        found = remote.collect([".own"], listed=["theirs"], looked=[""], limit=100)
+        files = {f".own/{name}/file": name.encode() for name in names}
+        assert set(found) == {"", ".own", *(f".own/{name}" for name in names), *files, "theirs"}
+        assert {path: found[path].content for path in files} == files
+        assert {found[f".own/{name}"].stat.kind for name in names} == {Kind.DIRECTORY}
+        listed = re.findall(r"FTP command.*LIST", server.log)
+        # Those that others may write to, and for which the server is asked again: a name may look like an answer.
+        assert len(listed) == (2 + 1 + len(names) if denied else 2)
+
+
+def test_what_a_push_made_and_emptied_is_removed_without_a_look(vsftpd_server: FtpServer) -> None:
+    with vsftpd_server.new_directory() as directory, remote_on(vsftpd_server, directory.path) as remote:
+        given = Given()
+        for path in ("deep", "deep/er", "moved"):
+            given.directory(path)
+        given.file("deep/er/file")
+        given.file("moved/file")
+        for stage in ("first", "second"):
+            remote.perform([MakeDirectory(stage), MakeDirectory(f"{stage}/tree")], quiet, stage)
+            remote.put(f"{stage}/tree", given)
+            remote.rename(f"{stage}/tree/deep/er/file", f"{stage}-file")
+            remote.rename(f"{stage}/tree/moved", f"{stage}-moved")
+        (directory.local / "second/tree/left").touch()
+        before = vsftpd_server.log.count("LIST")
+        remote.remove_tree("first")
+        assert vsftpd_server.log.count("LIST") == before
+        remote.remove_tree("second")
+        assert vsftpd_server.log.count("LIST") > before
+        moved = [f"{stage}-{name}" for stage in ("first", "second") for name in ("file", "moved")]
+        assert sorted(os.listdir(directory.local)) == sorted(moved)
+        assert os.listdir(directory.local / "second-moved") == ["file"]
 
 
 def test_a_full_disk_is_told(place: tuple[FtpRemote, Path]) -> None:

@@ -479,6 +479,14 @@ def test_a_status_that_is_not_good_fails_the_push(
         pusher.push(f"{server.url}{PATH}", status=status)
 
 
+@pytest.mark.parametrize("location", ["", "ftp://127.0.0.1/x", "http://127.0.0.1/x", "//[", "/a b", "/é"])
+def test_where_no_status_can_be_asked_for_it_is_told(pusher: Pusher, server: HttpsServer, location: str) -> None:
+    """Not in the clear either, where the push was not."""
+    server.reply("POST", "/builds", Reply(202, {"Location": location} if location else {}))
+    with pytest.raises(PushFailed, match="the server's answer names no location to ask for the status"):
+        pusher.push(f"{server.url}/builds", method="POST", status={"url": "{location}"})
+
+
 def test_a_status_on_another_host_gets_no_credential(pusher: Pusher, server: HttpsServer, other: HttpsServer) -> None:
     other.reply("GET", "/state", Reply(200))
     pusher.push(f"{server.url}{PATH}", token="s3cr3t", status={"url": f"{other.url}/state"})

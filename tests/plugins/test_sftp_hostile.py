@@ -15,7 +15,7 @@ import pytest
 from plugins.sftp_target import remote_on
 from pushkit.files import RemoteError
 from pushkit.testing import Sshd
-from pushkit_sftp import channel, packets, requests, sessions
+from pushkit_sftp import channel, client, packets, requests, sessions
 from pushkit_sftp.channel import run
 from pushkit_sftp.destination import destination
 from pushkit_sftp.options import SftpOptions
@@ -148,6 +148,36 @@ def test_a_packet_that_promises_more_than_it_holds_is_an_error(size: int) -> Non
         return whole[: -size or None] if kind != packets.READDIR else whole[:5] + b"\xff\xff\xff\xff" + whole[9:]
 
     with hostile(answer) as transport, pytest.raises(RemoteError, match="cut off"):
+        names_on(transport)
+
+
+def status(number: int, code: int) -> bytes:
+    return bytes([packets.STATUS]) + struct.pack(">II", number, code) + text(b"") + text(b"")
+
+
+@pytest.mark.parametrize(
+    ("kind", "reply", "words"),
+    [
+        pytest.param(packets.INIT, lambda _: bytes(client.LONGEST + 1), "a packet of an impossible size", id="hello"),
+        pytest.param(packets.INIT, lambda _: status(0, 0), "did not introduce itself", id="no hello"),
+        pytest.param(packets.OPENDIR, lambda _: b"\x65", "a packet of an impossible size", id="too short"),
+        pytest.param(packets.OPENDIR, lambda n: status(n, 0), "an answer of the wrong kind", id="done, and no handle"),
+        pytest.param(
+            packets.OPENDIR, lambda n: b"\x67" + struct.pack(">II", n, 0), "wrong kind", id="data, and no handle"
+        ),
+        pytest.param(packets.OPENDIR, lambda n: status(n + 999, 0), "answered what was not asked", id="another"),
+        pytest.param(
+            packets.OPENDIR, lambda n: status(n, 77), "/srv: the server said: status 77", id="a status of its own"
+        ),
+    ],
+)
+def test_an_answer_that_is_none_is_an_error(kind: int, reply: Callable[[int], bytes], words: str) -> None:
+    good = listing(list)
+
+    def answer(asked: int, number: int) -> bytes:
+        return reply(number) if asked == kind else good(asked, number)
+
+    with hostile(answer) as transport, pytest.raises(RemoteError, match=words):
         names_on(transport)
 
 

@@ -7,11 +7,12 @@ import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
-from pushkit import Action, Command, Interrupted, PushFailed, PushRefused, TimedOut
+from pushkit import Action, Busy, Command, Interrupted, PushFailed, PushRefused, TimedOut
 from pushkit.events import Event, Output, StepFinished, StepStarted, Warned
 from pushkit.files import Capabilities
 from pushkit.files.commands import Commands
@@ -250,6 +251,17 @@ def test_a_rollback_whose_after_switch_fails_stays_rolled_back(host: Host) -> No
     assert {path.name for path in (host.path / "releases").iterdir()} >= {first.id}
 
 
+def test_who_is_ended_while_after_switch_runs_is_told_that_it_is_live(host: Host) -> None:
+    """By a person, say, who takes it for dead."""
+    first = host.push()
+    host.commands(after=[f"mkdir {host.path}/.push/pushes/000002/end"])
+    with pytest.raises(PushFailed, match="is live, but somebody ended push 2 while after_switch ran") as failed:
+        change(host, "two")
+    assert failed.value.hint == "look at it: push status"
+    assert host.live() == {"index.html": "two"}
+    assert {path.name for path in (host.path / "releases").iterdir()} > {first.id}
+
+
 # A push that dies in after_switch.
 
 
@@ -324,6 +336,27 @@ def test_rollback_leaves_a_push_that_died_in_after_switch(host: Host) -> None:
     assert host.live() == {"index.html": "one"}
     assert host.outcomes[number] == "left by a rollback"
     change(host, "three")
+
+
+def test_a_resume_does_not_go_on_with_what_is_not_live_any_more(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody went back while it waited for its turn."""
+    number = died(host)
+    host.commands(after=["echo never"])
+    before = next(each for each in sorted(os.listdir(host.path / "releases")) if not each.startswith(f"{number:06d}"))
+    enter = host.releases.queue.enter
+
+    def late(*arguments: Any) -> Any:
+        host.commands()
+        host.releases.rollback()
+        return enter(*arguments)
+
+    resuming = host.releases
+    monkeypatch.setattr(resuming.queue, "enter", late)
+    with pytest.raises(Busy, match=f"{before} was made live meanwhile; nothing was resumed"):
+        resuming.resume(number)
+    assert host.live() == {"index.html": "one"}
+    assert host.output == []
+    assert not host.releases.look().open_tickets
 
 
 def test_there_is_nothing_to_resume_after_a_good_push(host: Host) -> None:

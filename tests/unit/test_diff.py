@@ -51,6 +51,23 @@ def test_each_change_has_its_reason() -> None:
     assert [entry.path for entry in found.keep] == [entry.path for entry in found.modes] == ["mode"]
 
 
+def test_what_both_have_is_kept_but_for_directories() -> None:
+    found = difference([file("gone")], [file("new")], [directory("a"), file("a/b"), symlink("c", "a")])
+    assert [entry.path for entry in found.keep] == ["a/b", "c"]
+
+
+def test_of_what_was_replaced_only_files_by_files_are_of_use() -> None:
+    before = [file("a", 1), symlink("b", "x"), directory("c"), file("d"), file("e")]
+    after = [file("a", 2), file("b"), file("c"), symlink("d", "x"), file("e", mode=0o755)]
+    assert difference(before, after).replaced == (file("a", 1),)
+
+
+def test_a_symlink_has_no_mode_that_could_differ() -> None:
+    (before, after) = (Entry("a", Kind.SYMLINK, mode, link="b") for mode in (0o777, 0o755))
+    found = difference([before], [after])
+    assert (found.steps, found.send, found.modes, found.keep) == ((), (), (), (after,))
+
+
 def test_removals_come_deepest_first() -> None:
     before = [directory("a"), directory("a/b"), file("a/b/c"), directory("a-b"), file("a-b/c")]
     removed = [step.subject.rstrip("/") for step in difference(before, []).steps]

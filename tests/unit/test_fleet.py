@@ -23,6 +23,7 @@ from pushkit import PluginError, Project, Run, Target, TargetError
 from pushkit.files.supply import Supply
 from pushkit.fleet import traffic
 from pushkit.fleet.batches import batches
+from pushkit.fleet.batches import problem as problem_of_batches
 from pushkit.fleet.file import read
 from pushkit.fleet.health import HealthOptions, by_url
 from pushkit.fleet.host import expanded, filled, in_order, parse
@@ -99,7 +100,7 @@ def test_ranges_are_expanded() -> None:
             list(expanded(text))
 
 
-@given(st.lists(st.from_regex(r"[a-z]{1,8}", fullmatch=True), min_size=1, max_size=20), st.randoms())
+@given(st.lists(st.text("abcxyz", min_size=1, max_size=8), min_size=1, max_size=20), st.randoms())
 def test_the_order_is_that_of_the_set_and_not_of_the_list(names: list[str], random: object) -> None:
     hosts = [parse(name) for name in names]
     again = list(hosts)
@@ -124,6 +125,24 @@ def test_batches_grow_as_they_are_written() -> None:
     assert [len(each) for each in batches(range(100), ["1", "10%", "25%", "100%"])] == [1, 9, 15, 75]
     assert [len(each) for each in batches(range(3), ["1", "10%", "25%", "100%"])] == [1, 2]
     assert [len(each) for each in batches(range(10), ["4"])] == [4, 6]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "wrong"),
+    [
+        (["1", "10%", "100%"], ""),
+        (["101", "999999"], ""),
+        (["1", "101%"], "'101%'"),
+        (["0"], "'0'"),
+        (["0%"], "'0%'"),
+        (["1000000"], "'1000000'"),
+        ([""], "''"),
+        (["all"], "'all'"),
+        ([], "expected at least one batch"),
+    ],
+)
+def test_a_batch_is_a_number_of_hosts_or_a_share_of_them(sizes: list[str], wrong: str) -> None:
+    assert problem_of_batches(sizes).partition(" is no batch")[0] == wrong
 
 
 def test_the_first_batch_has_a_canary_of_each_pool() -> None:
@@ -271,7 +290,7 @@ from pushkit import hookimpl
 
 def turn(argument, pool, run):
     file = run.scratch / argument
-    if pool:
+    if pool and argument != "stuck":
         file.write_text(pool)
     return file.read_text() if file.exists() else ""
 
@@ -293,6 +312,9 @@ def test_traffic_is_asked_and_turned_by_commands_or_a_plugin(run: Run, tmp_path:
             assert traffic.ask(options, run) == ""
             traffic.turn(options, "green", run)
             assert (traffic.ask(options, run), live.read_text().strip()) == ("green", "green")
+        (tmp_path / "stuck").write_text("blue")
+        with pytest.raises(TargetError, match="the traffic does not go to green"):
+            traffic.turn(TrafficOptions(plugin="acme:stuck"), "green", run)
         with pytest.raises(PluginError, match='no traffic plugin "none"'):
             traffic.ask(TrafficOptions(plugin="none:x"), run)
     with pytest.raises(TargetError, match="turned to blue, and goes to green"):

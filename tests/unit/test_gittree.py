@@ -146,6 +146,22 @@ def test_an_unknown_revision_is_an_error_with_a_hint(top: Path, name: str) -> No
     assert "git log" in raised.value.hint
 
 
+@pytest.mark.parametrize("name", ["..", ".", "/etc", "a/../../b"])
+def test_a_commit_that_leads_out_of_its_tree_is_refused(top: Path, name: str) -> None:
+    """Nobody makes one with git, and git takes one all the same."""
+    file = top / "object"
+
+    def made(kind: str, content: bytes) -> str:
+        file.write_bytes(content)
+        return git(top, "hash-object", "-t", kind, "-w", "--literally", file).decode().strip()
+
+    tree = made("tree", b"100644 %s\0%s" % (name.encode(), bytes.fromhex(made("blob", b"x"))))
+    commit = made("commit", f"tree {tree}\nauthor a <b> 0 +0000\ncommitter a <b> 0 +0000\n\nm\n".encode())
+    with pytest.raises(SnapshotError, match="git lists what is no path within a tree") as caught:
+        freeze(top, f"git:{commit}")
+    assert "git fsck" in caught.value.hint
+
+
 def test_a_directory_outside_git_is_an_error_with_a_hint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     with pytest.raises(SnapshotError, match="cannot be read as a git repository") as raised:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 import pytest
 from msgspec import Meta, field
 
+from pushkit.errors import PluginError
 from pushkit.options import Options, checks
 from pushkit.secret import Secret
 from pushkit.validation import Fault, validate
@@ -122,3 +123,19 @@ def test_a_fault_beside_a_reference_is_not_open() -> None:
     table = {"workers": "${env:X}", "limits": {"a": "x", "b": "${env:X}"}, "form": "${env:X}", "checked": [{}]}
     settled = {fault.path for fault in faults(table) if not fault.open}
     assert settled == {("limits", "a"), ("form",), ("checked", 0, "port")}
+
+
+class Unknown:
+    """What nobody can make of what a Pushfile says."""
+
+
+class Strange(Options):
+    """An option of a type that its authors forgot to say more of."""
+
+    up: Unknown | None = None
+
+
+def test_an_option_that_nothing_can_make_is_told_to_its_authors() -> None:
+    with pytest.raises(PluginError, match=r"an option is a .*\.Unknown, which nothing can make") as caught:
+        validate(Strange, {"up": "yes"}, {"up": "yes"})
+    assert "of_option" in caught.value.hint

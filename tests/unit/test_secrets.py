@@ -94,6 +94,13 @@ def test_file_reads_text_relative_to_the_pushfile(tmp_path: Path, monkeypatch: p
     assert error.__suppress_context__, "the decoder's error holds the content"
 
 
+@pytest.mark.parametrize("argument", ["service", "/user", "service/", "/"])
+def test_a_password_of_the_keyring_is_somebodys(tmp_path: Path, argument: str) -> None:
+    error = failure("keyring", argument, tmp_path)
+    assert error.message == f"${{keyring:{argument}}} names no user"
+    assert error.hint == "write ${keyring:SERVICE/USER}"
+
+
 def test_command_runs_without_a_shell_in_the_pushfiles_directory(tmp_path: Path) -> None:
     (tmp_path / "token").write_text("hunter2\n\n")
     assert resolved("command", "cat token", tmp_path) == "hunter2\n"

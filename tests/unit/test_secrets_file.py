@@ -122,6 +122,37 @@ def test_the_program_is_given_no_secret_in_its_arguments(tmp_path: Path, monkeyp
     assert not any("hunter2" in word or keys["alice"] in word for word in seen)
 
 
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [
+        ("exit 1", "age could not encrypt: "),
+        ("echo 'age: error: malformed recipient' >&2; exit 1", "age could not encrypt: error: malformed recipient"),
+        ("sleep 600", "age did not end within 0.5 seconds"),
+        (None, "cannot be started: Permission denied"),
+    ],
+)
+def test_a_program_that_fails_or_hangs_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str | None, words: str
+) -> None:
+    file, _ = made(tmp_path, "alice")
+    directory = tmp_path / "bin"
+    directory.mkdir()
+    (directory / "age").write_text(f"#!/bin/sh\n{script}\n")
+    (directory / "age").chmod(0o755)
+    monkeypatch.setattr(age, "find_spec", lambda name: None)
+    monkeypatch.setattr(age, "LIMIT", 0.5)
+    monkeypatch.setenv("PATH", str(directory), prepend=":")
+    if script is None:
+        # It is found, and its interpreter is none that may be run.
+        (directory / "age").write_text(f"#!{tmp_path}\n")
+    assert words in refusal(lambda: file.with_secret(TOKEN, "hunter2"))
+
+
+def test_a_key_that_only_looks_like_one_is_refused_by_the_library(tmp_path: Path) -> None:
+    file = SecretsFile(tmp_path / FILE).with_recipient(recipient.parse("eve", f"age1{'q' * 58}"))
+    assert "age does not take one of the recipients" in refusal(lambda: file.with_secret(TOKEN, "hunter2"))
+
+
 # ---- what is done to the file
 
 
@@ -304,6 +335,27 @@ def test_a_value_too_short_to_be_hidden_is_refused(tmp_path: Path, value: str) -
     assert "fewer than 4 characters" in refusal(lambda: file.with_secret(TOKEN, value))
 
 
+def test_a_value_too_long_to_be_kept_is_refused_with_the_way_to_keep_it(tmp_path: Path) -> None:
+    file, _ = made(tmp_path, "alice")
+    assert "over 1 MiB / refer to a file: ${file:PATH}" in refusal(
+        lambda: file.with_secret(TOKEN, "é" * (1 << 19) + "x")
+    )
+
+
+def test_who_nobody_could_read_keeps_nothing(tmp_path: Path) -> None:
+    assert "has no recipient / push secrets recipients add" in refusal(
+        lambda: SecretsFile(tmp_path / FILE).with_secret(TOKEN, "hunter2")
+    )
+
+
+def test_a_file_that_is_missing_or_is_none_is_told(tmp_path: Path) -> None:
+    assert "there is no push.secrets.toml beside the Pushfile / push secrets init" in refusal(
+        lambda: SecretsFile.read(tmp_path)
+    )
+    (tmp_path / FILE).mkdir()
+    assert "push.secrets.toml cannot be read: Is a directory" in refusal(lambda: SecretsFile.read(tmp_path))
+
+
 def test_a_target_finds_its_own_secret_before_everybodys_and_none_of_another_target(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -408,6 +460,42 @@ def test_an_identity_that_was_asked_for_and_is_none_is_told(
     file, _ = made(tmp_path, "alice")
     monkeypatch.setenv(variable, text)
     assert words in refusal(lambda: opened(file.with_secret(TOKEN, "hunter2")))
+
+
+def test_a_file_that_was_named_and_is_no_key_is_told(
+    tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, _ = made(tmp_path, "alice")
+    file = file.with_secret(TOKEN, "hunter2")
+    path = tmp_path / "key"
+    monkeypatch.setenv(KEY_FILE, str(path))
+    for content, words in [
+        (b"\xff\xfe", "is not text"),
+        (b"x" * 100_000, "is too long for a private key"),
+        (ssh_key("ssh-ed25519")[0].encode(), "is none of the recipients' keys"),
+    ]:
+        path.write_bytes(content)
+        assert f"PUSH_AGE_KEY_FILE ({path}) {words}" in refusal(lambda: opened(file))
+    # The same file, where somebody's own public key is asked for.
+    mine = Identities(Lookup(tmp_path), ())
+    path.write_bytes(b"\xff\xfe")
+    assert f"PUSH_AGE_KEY_FILE ({path}) cannot be read: it is not text" in refusal(mine.public)
+    path.write_text("AGE-SECRET-KEY-1NONE\n")
+    assert f"PUSH_AGE_KEY_FILE ({path}): this is no private key that age takes" in refusal(mine.public)
+
+
+def test_who_gives_no_passphrase_is_asked_twice_and_told(tmp_path: Path, home: Path) -> None:
+    private, public = ssh_key("ssh-ed25519", "open sesame")
+    (home / ".ssh/id_ed25519").write_text(private)
+    file = SecretsFile(tmp_path / FILE).with_recipient(recipient.parse("me", public)).with_secret(TOKEN, "hunter2")
+    asked: list[str] = []
+
+    def silent(question: str) -> str:
+        asked.append(question)
+        return ""
+
+    assert "it could not be opened" in refusal(lambda: opened(file, lookup=Lookup(tmp_path, "", silent)))
+    assert asked == [f"passphrase of {home}/.ssh/id_ed25519"] * 2
 
 
 def test_a_private_key_is_hidden_from_when_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

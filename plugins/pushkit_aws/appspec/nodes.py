@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from msgspec import Struct
@@ -13,6 +14,7 @@ from pushkit import PluginError, Problem
 MOST_BYTES = 1_000_000
 MOST_NODES = 50_000
 MOST_LEVELS = 50
+MOST_NUMBER = 10**18
 
 _SCALARS = {f"tag:yaml.org,2002:{kind}" for kind in ("int", "float", "bool", "null")}
 _MERGE = "tag:yaml.org,2002:merge"
@@ -55,9 +57,9 @@ def parse(content: bytes) -> Node | None:
     if len(content) > MOST_BYTES:
         raise UnreadableError(0, f"it has {len(content):,} bytes, and no more than {MOST_BYTES:,} are read")
     text = decoded(content)
-    if text.lstrip().startswith("{"):
-        text = checked_json(text)
     try:
+        if text.lstrip().startswith("{"):
+            text = checked_json(text)
         loader = yaml.SafeLoader(text)
         try:
             root = loader.get_single_node()
@@ -117,6 +119,8 @@ class Reading:
             return self._mapping(node, line, level)
         plain = node.style is None
         value = self._loader.construct_object(node) if node.tag in _SCALARS else whole(node.value)
+        if isinstance(value, int) and abs(value) >= MOST_NUMBER:
+            raise UnreadableError(line, "it has a number that is larger than any of an AppSpec")
         return Node(line, value, node.value, plain)
 
     def _mapping(self, node: Any, line: int, level: int) -> Node:
@@ -137,6 +141,11 @@ class Reading:
                 twice.append((key, key_node.start_mark.line + 1))
             found[key] = value
         return Node(line, merged | found, twice=tuple(twice))
+
+
+def number(value: Any) -> Any:
+    """``value``, as a number where it is text of nothing but digits."""
+    return int(value) if isinstance(value, str) and re.fullmatch("[0-9]{1,18}", value) else value
 
 
 def whole(text: str) -> str:

@@ -14,7 +14,7 @@ _CONTEXT_KEYS = ("user", "type", "range", "role")
 _TYPES = ("file", "directory")
 _KINDS = {"u": "user", "user": "user", "g": "group", "group": "group"}
 _KINDS |= {"m": "mask", "mask": "mask", "o": "other", "other": "other"}
-_RANGE = re.compile(r"s(\d+)(?:-s(\d+))?(?::(c\d+(?:\.c\d+)?(?:,c\d+(?:\.c\d+)?)*))?", re.ASCII)
+_RANGE = re.compile(r"s(\d{1,9})(?:-s(\d{1,9}))?(?::(c\d{1,9}(?:\.c\d{1,9})?(?:,c\d{1,9}(?:\.c\d{1,9})?)*))?", re.ASCII)
 
 
 def read_permissions(node: Node | None, report: Report) -> Iterator[Permission]:

@@ -8,7 +8,7 @@ from typing import Any
 from pushkit_aws.appspec.events import SCRIPTED, WITHOUT_SCRIPTS
 from pushkit_aws.appspec.load import check_version
 from pushkit_aws.appspec.model import AppSpec, Function, Platform, Resource
-from pushkit_aws.appspec.nodes import Node
+from pushkit_aws.appspec.nodes import Node, number
 from pushkit_aws.appspec.report import Report, dotted, kind, meant
 
 _TYPES = {"lambda": "AWS::Lambda::Function", "ecs": "AWS::ECS::Service"}
@@ -100,9 +100,7 @@ def _load_balancer(within: Node, node: Node | None, path: str, report: Report) -
 
 def whole(report: Report, node: Node, path: str, least: int, most: int) -> int:
     """A whole number, also one in quotes; a problem and ``least`` where it is none or out of its bounds."""
-    value = node.value
-    if isinstance(value, str) and value.isascii() and value.isdigit():
-        value = int(value)
+    value = number(node.value)
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
         report.problem(node, path, f"is {kind(node)}", f"a whole number from {least} to {most} is expected")
         return least

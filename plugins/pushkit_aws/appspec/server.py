@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping
 from pushkit_aws.appspec.events import SCRIPTED, WITHOUT_SCRIPTS
 from pushkit_aws.appspec.load import check_version
 from pushkit_aws.appspec.model import AppSpec, Behavior, File, Hook
-from pushkit_aws.appspec.nodes import Node
+from pushkit_aws.appspec.nodes import Node, number
 from pushkit_aws.appspec.permissions import read_permissions
 from pushkit_aws.appspec.report import Report, dotted, kind, meant
 
@@ -109,9 +109,7 @@ def _hook(item: Node, path: str, system: str, report: Report) -> Hook:
 def _timeout(node: Node | None, path: str, report: Report) -> int:
     if node is None or node.value is None:
         return MOST_SECONDS
-    value = (
-        int(node.value) if isinstance(node.value, str) and node.value.isascii() and node.value.isdigit() else node.value
-    )
+    value = number(node.value)
     if isinstance(value, bool) or not isinstance(value, int) or value <= 0:
         report.problem(node, path, f"is {kind(node)}", "whole seconds over 0 are expected")
         return MOST_SECONDS

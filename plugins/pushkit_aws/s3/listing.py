@@ -25,7 +25,6 @@ MOST_RANGES = 8
 RANGE = 850
 #: As S3 and most stores have it: the key first, and then the ETag. What is otherwise is read element by element.
 QUICK = re.compile(r"<Contents>\s*<Key>([^<]*)</Key>(?:\s*<(?!ETag|/?Contents)\w+>[^<]*</\w+>)*\s*<ETag>([^<]*)</ETag>")
-CONTENTS = re.compile(r"<Contents>(.*?)</Contents>", re.DOTALL)
 KEY = re.compile(r"<Key>([^<]*)</Key>")
 ETAG = re.compile(r"<ETag>([^<]*)</ETag>")
 TRUNCATED = re.compile(r"<IsTruncated>\s*true\s*<")
@@ -126,7 +125,7 @@ def read(text: str) -> tuple[dict[str, str], str]:
         raise Unlisted
     pairs: list[tuple[str, str]] = QUICK.findall(text)
     if len(pairs) != text.count("<Contents>"):
-        pairs = list(map(_pair, CONTENTS.findall(text)))
+        pairs = list(map(_pair, text.split("<Contents>")[1:]))
     found = {_key(key): _etag(etag) for key, etag in pairs}
     if not TRUNCATED.search(text):
         return found, ""
@@ -136,9 +135,11 @@ def read(text: str) -> tuple[dict[str, str], str]:
     return found, unescape(following[1])
 
 
-def _pair(element: str) -> tuple[str, str]:
+def _pair(text: str) -> tuple[str, str]:
+    """The key and the ETag of what stands up to the next end of an element."""
+    element, end, _ = text.partition("</Contents>")
     key, etag = KEY.search(element), ETAG.search(element)
-    if key is None or etag is None:
+    if not end or key is None or etag is None:
         raise Unlisted
     return key[1], etag[1]
 
