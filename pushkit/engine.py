@@ -405,7 +405,7 @@ class Engine:
         if self._repair:
             comparable(session.strategy)
         plan = session.strategy.plan(snapshot)
-        session.emit(PlanReady(session.target.name, plan))
+        session.emit(PlanReady(session.target.name, plan.told))
         return plan
 
     def _announce(self, session: Session, plan: Plan, snapshot: Snapshot) -> None:

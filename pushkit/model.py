@@ -96,6 +96,11 @@ class Plan(Struct, frozen=True):
     round_trips: tuple[int, int] | None = None
 
     @property
+    def told(self) -> Plan:
+        """What every plan has, for others to hear of: what a strategy extended it with is its own."""
+        return Plan(*(getattr(self, name) for name in Plan.__struct_fields__))
+
+    @property
     def size(self) -> int:
         """Bytes that would travel."""
         return sum(step.size for step in self.steps)

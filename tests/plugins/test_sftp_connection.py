@@ -465,6 +465,20 @@ def test_no_more_is_sent_in_a_second_than_the_limit_lets_through(
     assert (ssh_directory.local / "there").read_bytes() == b"".join(pieces)
 
 
+@pytest.mark.usefixtures("transport")
+def test_a_server_that_wants_other_keys_in_the_middle_of_a_file_gets_them(tmp_path: Path) -> None:
+    class Changing(Sshd):
+        def _configuration(self) -> list[str]:
+            return ["RekeyLimit 1M", *super()._configuration()]
+
+    (tmp_path / "sshd").mkdir()
+    pieces = [os.urandom(1 << 20) for _ in range(24)]
+    with Changing(tmp_path / "sshd") as server, remote_on(server, str(tmp_path / "site")) as remote:
+        remote.make_directory("", 0o755)
+        remote.write("file", pieces, 0o600)
+    assert (tmp_path / "site/file").read_bytes() == b"".join(pieces)
+
+
 @pytest.mark.parametrize("limit", [0, -5, "fast", "0 MB"])
 def test_a_limit_that_is_none_is_refused(ssh_server: Sshd, limit: object) -> None:
     with pytest.raises(ValueError, match="rate_limit"):

@@ -18,9 +18,10 @@ from urllib.parse import quote, quote_plus
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from pushkit.events import Event, Note, redacted
-from pushkit.model import Project, Target
+from pushkit.model import Action, Project, Step, Target
 from pushkit.process import LINE_LIMIT, Lines
 from pushkit.secrets.redaction import Redactor
 from pushkit.strategy import Run
@@ -152,6 +153,19 @@ class Odd(Event, frozen=True):
     """An event of a plugin."""
 
     what: Any
+
+
+@pytest.mark.parametrize("place", [0, 41, 199])
+@pytest.mark.parametrize("field", ["subject", "reason"])
+def test_a_secret_in_one_of_many_steps_is_replaced_and_the_others_are_shared(place: int, field: str) -> None:
+    redact = knowing(db="hunter2")
+    steps = tuple(Step(Action.ADD, f"{number}.txt", "new", 1) for number in range(200))
+    assert redacted(steps, redact) is steps
+    leaking = list(steps)
+    leaking[place] = replace(steps[place], **{field: "of hunter2"})
+    shown = redacted(tuple(leaking), redact)
+    assert getattr(shown[place], field) == "of [secret:db]"
+    assert all(a is b for number, (a, b) in enumerate(zip(shown, steps, strict=True)) if number != place)
 
 
 def test_events_of_plugins_are_redacted_whatever_they_are_made_of() -> None:
