@@ -30,6 +30,7 @@ from pushkit_ftp.options import FtpOptions
 from pushkit_ftp.place import size_in
 from pushkit_ftp.replies import Reply, crowded, error_of
 from pushkit_ftp.server import Server
+from pushkit_ftp.steps import through
 from pushkit_git import commit, words
 from pushkit_git.address import parse as address_of
 from pushkit_heroku import releases, replies
@@ -164,7 +165,7 @@ def test_a_port_that_there_is_not_is_told(said: bytes) -> None:
         connection.sock, connection.broken = ours, False
         theirs.sendall(said * 2)
         with pytest.raises(RemoteError, match="PASV"):
-            connection._passive()
+            through(connection._passive())
 
 
 # SSH.
