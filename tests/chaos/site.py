@@ -99,7 +99,7 @@ class Site:
 
     def start(self, *arguments: str, **environment: str) -> subprocess.Popen[bytes]:
         """Start ``push --json``."""
-        keep = {key: os.environ[key] for key in ("PATH", "PYTHONPATH") if key in os.environ}
+        keep = {key: os.environ[key] for key in ("PATH", "PYTHONPATH", "PUSHKIT_TESTS_REACHED") if key in os.environ}
         return subprocess.Popen(
             [PUSH, "--json", *arguments],
             cwd=self.root,

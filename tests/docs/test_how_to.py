@@ -10,6 +10,7 @@ import pytest
 from cli.project import PUSH
 from docs.blocks import TOP, of
 from pushkit.testing import CertificateAuthority, EmbeddedSsh, FtpServer, ServerDirectory
+from recorder.sitecustomize import recorded
 
 HOW_TO = TOP / "docs/how-to"
 
@@ -22,7 +23,7 @@ class Reader:
         self.root.mkdir()
         (self.root / "index.html").write_text("one\n")
         self._page = page
-        self.environment = {"PATH": f"{Path(PUSH).parent}:/usr/bin:/bin", "HOME": str(base)}
+        self.environment = {**recorded(), "PATH": f"{Path(PUSH).parent}:/usr/bin:/bin", "HOME": str(base)}
         pushfile = next((each.text for each in of(HOW_TO / page) if each.language == "toml"), "")
         for theirs, ours in instead.items():
             assert theirs in pushfile, theirs

@@ -9,6 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from recorder.sitecustomize import recorded
+
 PAGE = Path(__file__).parents[2] / "docs/make.md"
 
 
@@ -23,6 +25,7 @@ def test_the_five_recipes(tmp_path: Path) -> None:
     def make(recipe: str) -> str:
         command = ["make", "-C", str(root), "--no-print-directory", recipe]
         environment = {
+            **recorded(),
             "PATH": os.environ["PATH"],
             "PUSH": str(Path(sys.executable).with_name("push")),
             "HOME": str(tmp_path),

@@ -21,6 +21,7 @@ from pushkit import Action, Busy, Interrupted, PushFailed, PushfileError, PushRe
 from pushkit.testing import CodeDeployServer
 from pushkit_aws.codedeploy.options import CodeDeployOptions
 from pushkit_aws.tasks.definition import RETURNED
+from recorder.sitecustomize import recorded
 
 GROUP = {"application": "blog", "deployment_group": "prod"}
 
@@ -396,7 +397,7 @@ def test_the_command_line_plans_pushes_and_goes_back_and_shows_nothing_of_the_de
     said = {"environment": [{"name": "TOKEN", "value": "of-the-definition"}]}
     lines = [f"{key} = {json.dumps(value)}" for key, value in pusher.options.items()]
     pusher.write("Pushfile", "\n".join(["[target.live]", 'strategy = "codedeploy"', *lines]))
-    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "AWS_EC2_METADATA_DISABLED": "true"}
+    environment = {**recorded(), "PATH": os.environ["PATH"], "HOME": str(tmp_path), "AWS_EC2_METADATA_DISABLED": "true"}
 
     def push(*arguments: str) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(

@@ -20,6 +20,7 @@ from cli.project import PUSH
 from plugins.lambda_target import Lambda, Pusher, stop_at
 from pushkit import Interrupted, PushFailed
 from pushkit.testing import CodeDeployServer
+from recorder.sitecustomize import recorded
 
 #: What changes anything, in the order of a push that shifts by 10% and 50%.
 CHANGES = ("code", "published", "10%", "50%", "all")
@@ -39,7 +40,7 @@ def function(moto: str) -> Lambda:
 @pytest.fixture
 def pusher(tmp_path: Path, service: CodeDeployServer, function: Lambda) -> Iterator[Pusher]:
     made = Pusher(tmp_path, service, platform="lambda", function=function.name, pause=0)
-    made.environment = {"PATH": os.environ["PATH"]}
+    made.environment = {**recorded(), "PATH": os.environ["PATH"]}
     change(made, 1)
     made.push()
     change(made, 2)
@@ -116,7 +117,7 @@ def test_a_push_that_is_killed_leaves_what_was_live_or_says_how_to_go_on(
     table = {**pusher.options, "shift": ["10%", "50%"]}
     lines = [f"{key} = {json.dumps(value)}" for key, value in table.items()]
     pusher.write("Pushfile", "\n".join(["[target.live]", 'strategy = "codedeploy"', *lines]))
-    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "AWS_EC2_METADATA_DISABLED": "true"}
+    environment = {**recorded(), "PATH": os.environ["PATH"], "HOME": str(tmp_path), "AWS_EC2_METADATA_DISABLED": "true"}
 
     def begin(*arguments: str) -> subprocess.Popen[str]:
         return subprocess.Popen(

@@ -21,6 +21,7 @@ from pushkit.testing import Fault, FaultProxy, SeaweedFs, Way
 from pushkit_aws.clients import Clients
 from pushkit_aws.s3 import cdn, listing, memory, objects
 from pushkit_aws.s3.rules import Patterns, content_type, matches
+from recorder.sitecustomize import recorded
 
 
 @pytest.fixture
@@ -155,7 +156,7 @@ def test_removals_can_be_turned_off_and_on_again(pusher: Pusher) -> None:
 def test_an_unusual_number_of_removals_needs_a_yes(pusher: Pusher, tmp_path: Path) -> None:
     lines = [f"{key} = {json.dumps(value)}" for key, value in pusher.options.items()]
     (pusher.root / "Pushfile").write_text("\n".join(["[target.live]", 'strategy = "s3"', *lines]))
-    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "AWS_EC2_METADATA_DISABLED": "true"}
+    environment = {**recorded(), "PATH": os.environ["PATH"], "HOME": str(tmp_path), "AWS_EC2_METADATA_DISABLED": "true"}
 
     def push(*arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

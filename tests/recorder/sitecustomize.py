@@ -37,6 +37,11 @@ class Finder:
         return spec
 
 
+def recorded() -> dict[str, str]:
+    """The variables without which a process that a test starts would write down nothing."""
+    return {name: os.environ[name] for name in (FILE, "PYTHONPATH") if name in os.environ}
+
+
 def watch(errors: Any) -> None:
     """From now on, write down where errors, and what is wrong with a Pushfile, are made. Again is as good as once."""
     if errors.PushkitError.__init__.__module__ != errors.__name__:

@@ -15,6 +15,7 @@ from typing import Any
 
 from pushkit.fleet.host import in_order, parse
 from pushkit.testing import Account, Sshd, known_host
+from recorder.sitecustomize import recorded
 from servers.starter import Started, Starter
 
 COUNT = 6
@@ -92,7 +93,7 @@ class ManySite:
 
     def start(self, *arguments: str) -> Started:
         """Start ``push``."""
-        environment = {"PATH": os.environ["PATH"], "HOME": str(self.home), "LC_ALL": "C.UTF-8"}
+        environment = {**recorded(), "PATH": os.environ["PATH"], "HOME": str(self.home), "LC_ALL": "C.UTF-8"}
         return self._starter.start(arguments, self.root, environment)
 
     def push(self, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 from cli.project import PUSH, hear_ctrl_c
+from recorder.sitecustomize import recorded
 
 IDENTITY = {
     "GIT_AUTHOR_NAME": "Ann",
@@ -40,7 +41,7 @@ class GitSite:
             directory.mkdir()
         self.bare = bare
         self.options: dict[str, object] = {"remote": remote, **options}
-        self.environment = {"PATH": os.environ["PATH"], "HOME": str(self.home), "LC_ALL": "C.UTF-8"}
+        self.environment = {**recorded(), "PATH": os.environ["PATH"], "HOME": str(self.home), "LC_ALL": "C.UTF-8"}
         (self.root / "index.html").write_text("<h1>one</h1>\n")
         (self.root / "css").mkdir()
         (self.root / "css/site.css").write_text("h1 { color: red }\n")

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from recorder.sitecustomize import recorded
 from servers.fleet_site import COUNT, FleetSite, changes, order, text
 
 SICK = {"command": "test ! -e ~/sick", "within": 0.3, "every": 0.1}
@@ -218,7 +219,7 @@ def test_who_asks_to_stop_does_not_wait_for_a_host_that_does_not_answer(site: Fl
         site.write(lock_host=site.servers.all[0].host, connect_timeout=60)
         # A process of its own, with all that Python does at its end.
         log = site.home / "log"
-        environment = {"PATH": os.environ["PATH"], "HOME": str(site.home), "LC_ALL": "C.UTF-8"}
+        environment = {**recorded(), "PATH": os.environ["PATH"], "HOME": str(site.home), "LC_ALL": "C.UTF-8"}
         with log.open("w") as stream:
             push = [str(Path(sys.executable).with_name("push"))]
             process = subprocess.Popen(push, cwd=site.root, env=environment, stdout=stream, stderr=stream)

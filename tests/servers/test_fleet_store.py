@@ -17,6 +17,7 @@ import pytest
 
 from plugins.s3_target import Bucket
 from pushkit.testing import Account, Fault, FaultProxy, SeaweedFs, Way, can_make_accounts, known_host
+from recorder.sitecustomize import recorded
 from servers.any_host import AnyHost
 from servers.fleet_site import ManySite
 from servers.starter import Starter
@@ -223,7 +224,7 @@ def test_without_boto3_the_command_that_brings_it_is_told(site: StoreSite) -> No
     )
     done = subprocess.run(
         [sys.executable, "-c", block], cwd=site.root, capture_output=True, text=True, check=False,
-        env={"PATH": os.environ["PATH"], "HOME": str(site.home)},
+        env={**recorded(), "PATH": os.environ["PATH"], "HOME": str(site.home)},
     )  # fmt: skip
     assert (done.returncode, 'the store "s3" needs boto3' in done.stderr) == (4, True), done.stderr
     assert "pip install 'pushkit[aws]'" in done.stderr

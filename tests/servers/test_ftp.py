@@ -17,6 +17,7 @@ from cli.project import PUSH
 from plugins.ftp_target import table
 from plugins.test_ftp_connection import running
 from pushkit.testing import Fault, FaultProxy, FtpServer, ProFtpdFtp, ServerDirectory, VsFtpd, Way
+from recorder.sitecustomize import recorded
 from servers.test_push import described
 
 FULL = os.environ.get("PUSHKIT_CHAOS") == "full"
@@ -49,7 +50,7 @@ class FtpProject:
     def start(self, *arguments: str, **options: object) -> subprocess.Popen[str]:
         """Start ``push``."""
         self.write(**options)
-        environment = {"PATH": os.environ["PATH"], "HOME": str(self.home), "FTP_PASSWORD": self.password}
+        environment = {**recorded(), "PATH": os.environ["PATH"], "HOME": str(self.home), "FTP_PASSWORD": self.password}
         return subprocess.Popen(
             [PUSH, *arguments], cwd=self.root, env=environment | {"LC_ALL": "C.UTF-8"}, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,

@@ -20,6 +20,7 @@ import pytest
 
 from cli.project import PUSH, hear_ctrl_c
 from pushkit.testing import ProFtpd, ServerDirectory, Sshd, SshServer
+from recorder.sitecustomize import recorded
 
 
 class Project:
@@ -36,7 +37,7 @@ class Project:
             "known_hosts": str(server.known_hosts),
             "path": path,
         }
-        self.environment = {"PATH": os.environ["PATH"], "HOME": str(home), "LC_ALL": "C.UTF-8"}
+        self.environment = {**recorded(), "PATH": os.environ["PATH"], "HOME": str(home), "LC_ALL": "C.UTF-8"}
 
     def push(self, *arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
         """Write the Pushfile, with ``options`` over the usual ones (None: without), and run ``push``."""
@@ -154,7 +155,7 @@ def test_a_host_key_that_was_compared_and_accepted_lets_the_push_go_on(
     assert refused.returncode == 7
     accepting = accepting_command(refused.stderr)
     assert accepting, refused.stderr
-    environment = project.environment | {"PATH": f"{Path(PUSH).parent}:{os.environ['PATH']}"}
+    environment = project.environment | {**recorded(), "PATH": f"{Path(PUSH).parent}:{os.environ['PATH']}"}
     subprocess.run(["sh", "-c", accepting], check=True, env=environment, capture_output=True)
     done = project.push(known_hosts=None)
     assert done.returncode == 0, done.stderr
@@ -456,7 +457,7 @@ def test_the_five_minutes_of_the_readme(tmp_path: Path, ssh_server: Sshd, ssh_di
     (home / ".ssh").mkdir(parents=True, mode=0o700)
     (home / ".ssh/id_ed25519").write_bytes(ssh_server.key.read_bytes())
     (home / ".ssh/id_ed25519").chmod(0o600)
-    environment = {"PATH": f"{Path(PUSH).parent}:{os.environ['PATH']}", "HOME": str(home)}
+    environment = {**recorded(), "PATH": f"{Path(PUSH).parent}:{os.environ['PATH']}", "HOME": str(home)}
 
     def type_in(command: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

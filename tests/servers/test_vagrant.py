@@ -9,6 +9,7 @@ from pathlib import Path
 
 from cli.project import PUSH
 from pushkit.testing import PyFtpd, ServerDirectory
+from recorder.sitecustomize import recorded
 
 VAGRANTFILE = """
 Vagrant.configure("2") do |config|
@@ -43,7 +44,7 @@ def test_a_vagrantfile_is_converted_and_pushed(
     for name, value in {**values, "path": pyftpd_directory.path}.items():
         text = text.replace(f"{{{name}}}", str(value))
     (root / "Vagrantfile").write_text(text)
-    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "FTP_PASSWORD": server.password}
+    environment = {**recorded(), "PATH": os.environ["PATH"], "HOME": str(tmp_path), "FTP_PASSWORD": server.password}
 
     def push(*arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
