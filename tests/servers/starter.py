@@ -61,13 +61,15 @@ class Starter:
     """The process that forks. ``directory`` takes what is printed."""
 
     def __init__(self, directory: Path) -> None:
+        from recorder.sitecustomize import recorded  # not where this file is the program
+
         self._directory = directory
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", __file__, str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
-                env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"},
+                env={**recorded(), "PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"},
                 stdin=subprocess.DEVNULL,
             )
 
