@@ -13,6 +13,7 @@ from cli.project import PUSH
 from plugins.sftp_target import remote_on
 from pushkit import TargetError
 from pushkit.testing import KeyPair, Sshd, known_host
+from recorder.sitecustomize import recorded
 
 
 class Person:
@@ -31,7 +32,7 @@ class Person:
             return subprocess.run(
                 [PUSH, "trust", *arguments],
                 cwd=self.home,
-                env={"PATH": os.environ["PATH"], "HOME": str(self.home), "LC_ALL": "C.UTF-8"},
+                env={**recorded(), "PATH": os.environ["PATH"], "HOME": str(self.home), "LC_ALL": "C.UTF-8"},
                 stdin=theirs if answer else subprocess.DEVNULL,
                 capture_output=True,
                 text=True,
@@ -83,7 +84,7 @@ def test_the_command_that_an_error_names_mends_it(person: Person, ssh_server: Ss
     with pytest.raises(TargetError, match="not known") as caught, remote_on(ssh_server, known_hosts=str(known)):
         pass
     command = caught.value.hint[caught.value.hint.index("push trust") :]
-    environment = {"PATH": f"{Path(PUSH).parent}:{os.environ['PATH']}", "HOME": str(person.home)}
+    environment = {**recorded(), "PATH": f"{Path(PUSH).parent}:{os.environ['PATH']}", "HOME": str(person.home)}
     command += f" --fingerprint {fingerprint(ssh_server, tmp_path)}"
     subprocess.run(["sh", "-c", command], env=environment, check=True, capture_output=True)
     assert len(known.read_text().splitlines()) == 2
