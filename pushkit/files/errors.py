@@ -48,6 +48,9 @@ class RemoteDenied(RemoteError):
 class RemoteFull(RemoteError):
     """No space, or no inodes, or a quota is used up."""
 
+    def __init__(self, message: str, *, hint: str = "make room there, then push again: what arrived stays") -> None:
+        super().__init__(message, hint=hint)
+
 
 class RemoteLost(RemoteError):
     """The connection failed, and how far the remote came is not known. `Remote.renew` may make another."""

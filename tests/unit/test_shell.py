@@ -248,10 +248,11 @@ def test_a_full_disk_is_told_in_plain_words(remote: LocalShell, tmp_path: Path) 
         given = Given()
         for number in range(40):
             given.file(f"file-{number}", bytes(20_000))
-        with pytest.raises(RemoteFull, match="no space left"):
+        with pytest.raises(RemoteFull, match="no space left") as caught:
             remote.put("new", given)
     finally:
         subprocess.run(["umount", small], check=True)
+    assert "make room" in caught.value.hint
 
 
 def test_an_answer_that_is_no_shell_is_no_shell() -> None:
