@@ -21,7 +21,7 @@ from plugins.sftp_target import remote_on, table
 from pushkit import Severity, TargetError
 from pushkit.testing import Account, Dropbear, KeyPair, ServerDirectory, Sshd, can_make_accounts, known_host
 from pushkit.testing.leftovers import nothing_left_open
-from pushkit_sftp import openssh_transport
+from pushkit_sftp import openssh_login, openssh_transport
 from pushkit_sftp.channel import probe
 from pushkit_sftp.destination import destination
 from pushkit_sftp.host_keys import HostKey
@@ -401,7 +401,7 @@ def test_what_is_weak_is_told_and_what_ssh_has_given_up_is_not_taken(tmp_path: P
 def test_a_processor_that_has_aes_prefers_it_unless_the_configuration_of_ssh_says_otherwise(
     ssh_server: Sshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wanted: str, program: str
 ) -> None:
-    monkeypatch.setattr(openssh_transport, "has_aes", lambda: True)
+    monkeypatch.setattr(openssh_login, "has_aes", lambda: True)
     configuration = tmp_path / "ssh_config"
     configuration.write_text(wanted)
     if program == "old":
