@@ -53,7 +53,9 @@ class Push:
         login = self._login
         configuration = self._directory / f"ssh-{self._name}"
         lines = MATCHED if self._matched else ()
-        configuration.write_text("".join(f"{each.replace('=', ' ')}\n" for each in lines))
+        if not configuration.exists():
+            # Another file, be it the same text, is another login.
+            configuration.write_text("".join(f"{each.replace('=', ' ')}\n" for each in lines))
         pushfile = self._directory / f"Pushfile-{self._name}"
         # Old releases are removed in each push, as they are in the long run.
         layout = 'layout = "mirror"' if self._layout == "mirror" else "keep = 2"
