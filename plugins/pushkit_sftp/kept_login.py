@@ -27,7 +27,7 @@ from pathlib import Path
 from msgspec.structs import astuple
 
 from pushkit_sftp.destination import Destination
-from pushkit_sftp.multiplexing import HELLO, VERSION, Control
+from pushkit_sftp.multiplexing import CLOSED, HELLO, VERSION, Control
 from pushkit_sftp.openssh_login import OpensshLogin
 from pushkit_sftp.options import SftpOptions
 from pushkit_sftp.ssh_config import SYSTEM, USUAL
@@ -77,7 +77,9 @@ class Held:
     def close(self) -> None:
         """Let go of it. Never raises."""
         self._control.close()
-        os.close(self._lock)
+        if self._lock != CLOSED:
+            os.close(self._lock)
+            self._lock = CLOSED
 
 
 class KeptLogin:
