@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, suppress
+from contextlib import AbstractContextManager, ExitStack
 from functools import partial
 from typing import Any
 
@@ -12,9 +12,7 @@ from pushkit.files import (
     MakeDirectory,
     Operation,
     Primitive,
-    RemoteDenied,
     RemoteError,
-    RemoteMissing,
     Stat,
     Write,
     procedure_of,
@@ -26,8 +24,6 @@ from pushkit_sftp.requests import explained, replaces
 from pushkit_sftp.trees import decoded, described, encoded
 
 Reported = Callable[[Step], AbstractContextManager[None]]
-#: The most that a file is added to by reading and writing it, in bytes.
-LOG = 64 * 1024 * 1024
 
 
 class Abandoned(RemoteError):
@@ -88,7 +84,7 @@ class Errands:
                 job = requests.write(place, chunks, mode, client)
             case "append", (path, data):
                 place = self._place(path)
-                job = self._append(place, data)
+                job = requests.append(place, data)
             case "make_directory", (path, mode):
                 place = self._place(path)
                 job = requests.make_directory(place, mode)
@@ -143,17 +139,6 @@ class Errands:
 
     def _read_link(self, path: str) -> Job[str]:
         return decoded((yield from requests.read_link(self._place(path))))
-
-    def _append(self, path: bytes, data: bytes) -> Job[None]:
-        """Add to a file; some servers (ProFTPD) let nobody do so, and it is written anew, beside."""
-        client, new = self._client, path + b".new"
-        try:
-            yield from requests.append(path, data)
-        except RemoteDenied:
-            with suppress(RemoteMissing):
-                data = (yield from requests.read(path, LOG, client.reads)) + data
-            yield from requests.write(new, [data], 0o600, client)
-            yield from requests.rename(new, path, replaces=replaces(client))
 
     def _place(self, path: str) -> bytes:
         return encoded(f"{self._root}/{path}" if path else self._root)

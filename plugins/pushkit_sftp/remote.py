@@ -14,6 +14,7 @@ from pushkit.files import (
     Operation,
     Primitive,
     Remote,
+    RemoteDenied,
     RemoteError,
     RemoteFull,
     Stat,
@@ -58,13 +59,13 @@ class SftpRemote(Remote):
         self.where = transport.where
         self.round_trips = 0
         self._sessions = Sessions(transport, cancelled)
-        self.root = absolute(path, home or self._home(said))
+        self.root = absolute(path, home or self._home(said, wanted=not path.startswith("/")))
 
-    def _home(self, said: str) -> str:
-        """Where the login starts. Finds out too what the server can do beyond the protocol."""
+    def _home(self, said: str, *, wanted: bool) -> str:
+        """Where the login starts, if that is ``wanted``. Finds out too what the server can do beyond the protocol."""
         try:
             with self._sessions.one() as client:
-                home = client.run(requests.real(b"."))
+                home = client.run(requests.real(b".")) if wanted else b""
                 copies, links = b"copy-data" in client.extensions, b"hardlink@openssh.com" in client.extensions
                 self.capabilities = Capabilities(copies=copies, links=links)
         except RemoteError as error:
@@ -99,7 +100,10 @@ class SftpRemote(Remote):
 
     def append(self, path: str, data: bytes) -> None:
         """Add to a file; some servers (ProFTPD) let nobody do so, and it is written anew."""
-        self._call("append", path, data)
+        try:
+            self._call("append", path, data)
+        except RemoteDenied:
+            super().append(path, data)
 
     def make_directory(self, path: str, mode: int) -> None:
         """Make one directory."""

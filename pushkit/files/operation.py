@@ -96,6 +96,7 @@ class Write(Operation, frozen=True):
     to hold what it is said to.
     """
 
+    waits: ClassVar[bool] = True
     path: str
     data: bytes
     mode: int = 0o600

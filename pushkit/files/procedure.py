@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from pushkit.files.errors import RemoteError, RemoteExists, RemoteFull, RemoteMissing, not_switchable
+from pushkit.files.errors import RemoteDenied, RemoteError, RemoteExists, RemoteFull, RemoteMissing, not_switchable
 from pushkit.files.operation import (
     Absent,
     Append,
@@ -32,6 +32,9 @@ from pushkit.files.operation import (
 from pushkit.files.stat import number_in
 from pushkit.files.ticket import encoded
 from pushkit.model import Kind
+
+#: The most that a file is added to by reading and writing it, in bytes.
+LOG = 64 * 1024 * 1024
 
 
 class Primitive(NamedTuple):
@@ -68,7 +71,7 @@ def procedure_of(operation: Operation, root: str) -> Procedure | None:  # noqa: 
         case Write(path, data, mode):
             return write(path, data, mode)
         case Append(path, data):
-            return plain(call("append", path, data))
+            return append(path, data)
         case Log(path, tell):
             return log(path, tell)
         case Point(path, link):
@@ -103,7 +106,19 @@ def plain(primitive: Primitive, *accepted: type[RemoteError]) -> Procedure:
 
 def log(path: str, tell: Callable[[], Mapping[str, object]]) -> Procedure:
     """See `Log`."""
-    yield from plain(call("append", path, encoded(tell())))
+    yield from append(path, encoded(tell()))
+
+
+def append(path: str, data: bytes) -> Procedure:
+    """See `Append`. Some servers (ProFTPD) let nobody add to a file, and it is written anew."""
+    (done,) = yield (call("append", path, data),)
+    if not isinstance(done, RemoteDenied):
+        good(done)
+        return
+    (before,) = yield (call("read", path, LOG),)
+    if not isinstance(before, RemoteMissing):
+        data = good(before) + data
+    yield from write(path, data, 0o600)
 
 
 def absent(path: str, root: str) -> Procedure:
@@ -146,9 +161,12 @@ def fence(path: str, number: int, root: str) -> Procedure:
 def write(path: str, data: bytes, mode: int) -> Procedure:
     """See `Write`: beside and renamed, so that no reader sees half of it."""
     (made,) = yield (call("write", f"{path}.new", [data], mode),)
-    if isinstance(made, RemoteError):
+    try:
+        good(made)
+        yield WAIT
+    except RemoteError:
         yield (call("remove", f"{path}.new"),)
-        raise made
+        raise
     yield from rename(f"{path}.new", path, f"{path}.old")
 
 

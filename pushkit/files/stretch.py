@@ -41,9 +41,9 @@ class Stretch:
         if not self.operations:
             return True
         last = self.operations[-1]
-        if operation.waits or isinstance(operation, LOOKING):
-            return isinstance(last, LOOKING)
-        if not isinstance(operation, MAKING) or not isinstance(last, MAKING):
+        if not isinstance(operation, MAKING):
+            return isinstance(last, LOOKING) and (operation.waits or isinstance(operation, LOOKING))
+        if not isinstance(last, MAKING):
             return False
         if isinstance(operation, MakeDirectory) and all(isinstance(each, MakeDirectory) for each in self.operations):
             # Parents come first, also with a server that does as it is told.
