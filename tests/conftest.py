@@ -25,6 +25,9 @@ def pytest_configure(config: pytest.Config) -> None:
         config.add_cleanup(directory.cleanup)
         places = Path(directory.name, "places")
         places.touch()
+        # Some tests are another user for a while.
+        places.parent.chmod(0o711)
+        places.chmod(0o666)
         os.environ[sitecustomize.FILE] = str(places)
         here = str(Path(sitecustomize.__file__).parent)
         os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (here, os.environ.get("PYTHONPATH", ""))))

@@ -185,6 +185,7 @@ def test_sources_are_asked_by_their_names(run: Run) -> None:
     for text, words in {
         "file:none": "cannot be read",
         "command:false": "exit code 1",
+        "command:echo 'web1": "the command `echo 'web1` cannot be split into words: No closing quotation",
         "command:true": "no host",
     }.items():
         with pytest.raises(TargetError, match=words):
