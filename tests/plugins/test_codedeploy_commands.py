@@ -184,7 +184,7 @@ def test_neither_help_nor_a_local_deployment_imports_boto3(shell: Shell) -> None
 def test_without_pyyaml_the_command_that_installs_it_is_told(shell: Shell, tmp_path: Path) -> None:
     (tmp_path / "site").mkdir()
     (tmp_path / "site/yaml.py").write_text("raise ImportError('not here')\n")
-    shell.environment["PYTHONPATH"] = str(tmp_path / "site")
+    shell.environment["PYTHONPATH"] = f"{tmp_path}/site:{shell.environment.get('PYTHONPATH', '')}"
     done = shell.push("validate")
     assert done.returncode == 4
     assert "pip install 'pushkit[aws]'" in done.stderr
