@@ -273,6 +273,16 @@ def test_a_key_that_ssh_does_not_take_is_told_with_the_reason(ssh_server: Sshd, 
 
 
 @pytest.mark.parametrize("transport", ["openssh"], indirect=True)
+def test_a_host_key_that_the_configuration_of_ssh_leaves_out_is_told(ssh_server: Sshd, tmp_path: Path) -> None:
+    (tmp_path / "config").write_text("Host *\n  HostKeyAlgorithms rsa-sha2-512\n")
+    error, _ = refused(ssh_server, ssh_config=str(tmp_path / "config"))
+    where = f"127.0.0.1:{ssh_server.port}"
+    assert error.message.startswith(f"{where}: ssh does not accept the host key: Unable to negotiate with ")
+    assert error.message.endswith("no matching host key type found. Their offer: ssh-ed25519")
+    assert error.hint == f"look at it: push trust {where}; and at ssh's configuration"
+
+
+@pytest.mark.parametrize("transport", ["openssh"], indirect=True)
 def test_a_server_that_introduces_itself_and_lets_nobody_in_is_given_up(ssh_server: Sshd) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         over = threading.Event()
