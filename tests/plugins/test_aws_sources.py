@@ -18,7 +18,7 @@ from pushkit import Interrupted, Lookup, Project, Run, SecretError, Target, Targ
 from pushkit.fleet import Host
 from pushkit.registry import host_source, secret_source
 from pushkit.secrets.redaction import Redactor
-from pushkit.testing import CodeDeployServer
+from pushkit.testing import CodeDeployServer, HttpsServer, Reply
 
 IMAGE = "ami-12c6146b"
 
@@ -149,6 +149,15 @@ def test_what_names_no_host_is_told(cloud: Cloud, words: str, said: str) -> None
     with pytest.raises(TargetError) as caught:
         cloud.hosts(words)
     assert said in caught.value.message
+
+
+def test_what_is_no_service_of_aws_is_told(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pushkit_aws.clients.ATTEMPTS", 1)
+    with HttpsServer(host="127.0.0.1", respond=lambda _: Reply(200, {}, b"<html>hello")) as server:
+        cloud.url = server.url
+        with pytest.raises(TargetError, match=r"^ec2 cannot be used: Unable to parse response") as caught:
+            cloud.hosts("tag:Role=web")
+    assert caught.value.hint == "is endpoint_url right?"
 
 
 def test_push_hosts_lists_instances(cloud: Cloud, tmp_path: Path) -> None:

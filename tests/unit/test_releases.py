@@ -763,9 +763,9 @@ def test_who_gets_another_connection_before_its_turn_is_planned_again(
     site.write("a", "1")
     cut = Releases(Again(site.path), site.run, 5)
     snapshot = site.snapshot()
-    planned = cut.plan(snapshot)
     site.remote.make_directory("", 0o755)
     other = site.enter()
+    planned = cut.plan(snapshot)
     with pytest.raises(Overtaken) as caught:
         cut.push(planned, snapshot)
     assert caught.value.message == "the connection was lost; this push has to be planned again"
