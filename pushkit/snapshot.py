@@ -12,11 +12,11 @@ from functools import cached_property
 from typing import Any, BinaryIO, cast
 
 from pushkit import links, manifest
-from pushkit.errors import Interrupted, SnapshotChanged, SnapshotError
+from pushkit.errors import Interrupted, SnapshotChanged
 from pushkit.model import Entry, Kind, Project, Revision, Target
 from pushkit.source import open_source
 from pushkit.walk import gather, walk
-from pushkit.worktree import PUSH_AGAIN
+from pushkit.worktree import PUSH_AGAIN, unreadable
 
 #: Bytes that are read at once.
 PIECE = 1 << 18
@@ -146,7 +146,7 @@ class Snapshot:
                 if end == entry.size and stream.read(1):
                     raise changed(entry)
             except OSError as error:
-                raise SnapshotError(f"{entry.path} cannot be read: {error.strerror}", hint=PUSH_AGAIN) from error
+                raise unreadable(entry.path, error) from error
 
 
 class Content(io.RawIOBase):
@@ -199,7 +199,7 @@ class Content(io.RawIOBase):
         try:
             return self._stream.read(size)
         except OSError as error:
-            raise SnapshotError(f"{self._entry.path} cannot be read: {error.strerror}", hint=PUSH_AGAIN) from error
+            raise unreadable(self._entry.path, error) from error
 
     def _complete(self, asked: int, got: int) -> bool:
         """Whether the end is where it should be, after the right bytes."""

@@ -196,7 +196,8 @@ class OpensshLogin:
 
             check_host_key(self._there, self._options, self._project, self._local_user)
             return TargetError(
-                f"{where}: ssh does not accept the host key: {words}", hint="look at it: push trust HOST"
+                f"{where}: ssh does not accept the host key: {words}",
+                hint=f"look at it: push trust {where}; and at ssh's configuration",
             )
         if refused := re.search(r"(?:(\S+)@(\S+): )?Permission denied \(([^)]*)\)", words):
             return self._refused(*refused.groups())

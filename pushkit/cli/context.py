@@ -19,7 +19,7 @@ from pushkit.cli.interrupts import Interrupts
 from pushkit.cli.settings import Settings, settings_of
 from pushkit.cli.strays import strays
 from pushkit.commands import COMMANDS
-from pushkit.errors import PushkitError, PushRefused, UsageError
+from pushkit.errors import Interrupted, PushkitError, PushRefused, UsageError
 from pushkit.events import Event, PushFinished
 from pushkit.model import Project
 from pushkit.questions import Ask, nobody
@@ -111,7 +111,11 @@ def conversation(settings: Settings, told: Sequence[Reporter] = ()) -> Iterator[
         if not on_terminal():
             raise PushRefused(f"this needs a yes: {question}", hint="say it beforehand: --yes")
         with interrupts.asking(), aside():
-            return click.confirm(visible(settings.redact(question)), err=True)
+            try:
+                return click.confirm(visible(settings.redact(question)), err=True)
+            except click.Abort:
+                # Whoever knows says what is live.
+                raise Interrupted("stopped") from None
 
     @contextmanager
     def aside() -> Iterator[None]:

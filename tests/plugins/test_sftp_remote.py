@@ -355,6 +355,15 @@ def test_copies_that_fail_together_are_one_failure(place: tuple[Remote, Path]) -
         SftpRemote.copy(remote, "one", "two", entries)
 
 
+def test_what_is_no_file_is_not_copied_as_one(place: tuple[Remote, Path]) -> None:
+    remote, _local = place
+    assert isinstance(remote, SftpRemote)
+    for path in ("one", "one/directory", "two"):
+        remote.make_directory(path, 0o755)
+    with pytest.raises(RemoteError, match=r"/one/directory: this is no file$"):
+        SftpRemote.copy(remote, "one", "two", [Entry("directory", Kind.FILE, 0o644)])
+
+
 def test_who_asks_to_stop_is_heard_between_two_copies(ssh_server: Sshd, ssh_directory: ServerDirectory) -> None:
     cancelled = threading.Event()
     with remote_on(ssh_server, ssh_directory.path, cancelled=cancelled) as remote:
