@@ -245,8 +245,9 @@ def test_a_rollback_whose_after_switch_fails_stays_rolled_back(host: Host) -> No
     first = host.push()
     change(host, "two")
     host.commands(after=["false"])
-    with pytest.raises(PushFailed, match=f"{first.id} is live$"):
+    with pytest.raises(PushFailed, match=f"{first.id} is live, and waits for after_switch") as failed:
         host.releases.rollback()
+    assert failed.value.hint.startswith("mend what is wrong there, then run it again: push resume")
     assert host.live() == {"index.html": "one"}
     assert {path.name for path in (host.path / "releases").iterdir()} >= {first.id}
 
