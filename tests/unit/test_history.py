@@ -64,6 +64,7 @@ def test_good_is_what_is_there_and_was_live_by_its_own_push_or_the_last_switch_t
         ticket(8, "switched", of=1),
         ticket(9, "rolled back", of=1),
         Ticket(10, ended=True, outcome="good"),
+        ticket(11, "good", of=1),
     ]
     good = good_in(survey(tickets, [1, 2, 3, 4, 6]), named(6))
     assert {int(name[:6]): each.number for name, each in good.items()} == {1: 8, 3: 7, 6: 6}
@@ -122,6 +123,8 @@ def test_after_a_push_go_old_releases_what_failed_and_what_waited_to_be_switched
         (4, "its push did not end well"),
     ]
     assert pruned(pruning(there, tickets[-2], named(3), 1, 2)) == [(1, "the newest 1 stay")]
+    only_begun = survey(tickets, [2, 3, 10], [1])
+    assert [number for number, _ in pruned(pruning(only_begun, tickets[-2], named(3), 1))] == [1, 2]
 
 
 def test_after_a_way_back_stays_what_waits_to_be_switched_to() -> None:
