@@ -16,6 +16,7 @@ from pushkit.blocks import UNIT
 from pushkit.events import Note, StepFinished
 from pushkit.files import Capabilities
 from pushkit.files.arrival import arrived, intention
+from pushkit.files.errors import RemoteDenied
 from pushkit.files.operation import Copy, Rename
 from pushkit.files.place import STATE
 from pushkit.files.stat import Found
@@ -171,10 +172,16 @@ class Left(LocalRemote):
         super().__init__(root)
         self.capabilities = capabilities
         self.read_manifests: list[str] = []
+        self.broken = ""
 
     def collect(self, trees: Sequence[str], **more: Any) -> dict[str, Found]:
         self.read_manifests += [path.rpartition("/")[2] for path in trees if path.startswith(STATE.manifests)]
         return super().collect(trees, **more)
+
+    def verify(self, directory: str, entries: Sequence[Entry]) -> Sequence[Entry]:
+        if directory == self.broken:
+            raise RemoteDenied(f"{directory}: permission denied")
+        return super().verify(directory, entries)
 
     def leave(self, number: int, entries: Sequence[Entry], files: dict[str, bytes]) -> None:
         """A push of that number had said that it would send ``entries``, and had sent ``files``."""
@@ -237,6 +244,15 @@ def test_the_last_push_is_asked_first_and_no_other_when_all_is_found(tmp_path: P
     assert remote.read_manifests == [named(3), named(2)]
 
 
+def test_what_a_push_left_that_cannot_be_read_is_as_good_as_nothing(tmp_path: Path) -> None:
+    entries = [file("a", b"a")]
+    remote = Left(tmp_path)
+    remote.leave(1, entries, {"a": b"a"})
+    remote.leave(2, entries, {"a": b"a"})
+    remote.broken = tree_of(2)
+    assert arrived(remote, remote.look(), "tree", entries).found[0].directory == tree_of(1)
+
+
 BIG = bytes(UNIT)
 
 
@@ -281,9 +297,10 @@ def test_where_a_script_sends_what_a_push_meant_is_among_its_papers(tmp_path: Pa
     said, other = manifest.encode([file("a", b"a")]), manifest.encode([file("b", b"b")])
     assert intention(remote, STATE, named(1)) == b""
     stage = tmp_path / STATE.stage(named(1))
-    (stage / "papers-0123abcd").mkdir(parents=True)
-    (stage / "others-0123abcd").mkdir()
+    (stage / "others-0123abcd").mkdir(parents=True)
     (stage / "others-0123abcd/0").write_bytes(other)
+    assert intention(remote, STATE, named(1)) == b""
+    (stage / "papers-0123abcd").mkdir()
     (stage / "papers-0123abcd/0").write_bytes(said[:-1])
     assert intention(remote, STATE, named(1)) == b""
     (stage / "papers-0123abcd/1").write_bytes(said)

@@ -204,6 +204,20 @@ def test_who_does_not_answer_is_tried_twice_and_is_gone_when_nobody_lists_it_any
     assert rollout.summary() == "1 connected, 1 unreachable, 1 gone"
 
 
+def test_who_is_gone_before_it_was_reached_does_not_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fleet = Fleet(tmp_path, "web1", "web2")
+    slept: list[float] = []
+    monkeypatch.setattr(Run, "sleep", lambda run, seconds: (slept.append(seconds), fleet.listed.pop()))
+    fleet.fails("connect", "web2", *[TargetError(LOST)] * 2)
+    fleet.rollout.connect()
+    assert fleet.states == {"web1": "connected", "web2": "gone"}
+    fleet.rollout.check()
+    assert len(slept) == 1
+    # Where all answer, nobody waits.
+    fleet.begin().connect()
+    assert len(slept) == 1
+
+
 def test_a_source_that_cannot_be_asked_again_says_nothing_of_any_host(tmp_path: Path) -> None:
     fleet = Fleet(tmp_path, "web1", "web2", max_failures=1)
     fleet.fails("connect", "web1", *[TargetError(LOST)] * 2)
@@ -261,6 +275,16 @@ def test_one_failure_too_many_stops_all_that_were_not_begun(tmp_path: Path) -> N
     assert fleet.states == {"web1": "failed", "web2": "failed", "web3": "prepared", "web4": "prepared"}
     with pytest.raises(Stopped):
         fleet.rollout.finish()
+
+
+def test_who_failed_before_counts_when_hosts_go_live(tmp_path: Path) -> None:
+    fleet = Fleet(tmp_path, "web1", "web2", "web3", "web4", "web5", max_failures=2, batches=["100%"])
+    fleet.fails("push", "web1", TargetError("no space"))
+    for host in ("web2", "web3", "web4"):
+        fleet.fails("switch", host, PushRefused("held"))
+    with pytest.raises(Stopped, match="^3 of 5 hosts failed: web1: no space; web2, web3: held$"):
+        fleet.up_to("go_live")
+    assert fleet.verbs("switch") == ["web2", "web3"]
 
 
 def test_who_failed_and_is_gone_does_not_count_and_the_others_have_their_turn(tmp_path: Path) -> None:
