@@ -207,7 +207,12 @@ def test_who_does_not_answer_is_tried_twice_and_is_gone_when_nobody_lists_it_any
 def test_who_is_gone_before_it_was_reached_does_not_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fleet = Fleet(tmp_path, "web1", "web2")
     slept: list[float] = []
-    monkeypatch.setattr(Run, "sleep", lambda run, seconds: (slept.append(seconds), fleet.listed.pop()))
+
+    def sleep(run: Run, seconds: float) -> None:
+        slept.append(seconds)
+        fleet.listed.pop()
+
+    monkeypatch.setattr(Run, "sleep", sleep)
     fleet.fails("connect", "web2", *[TargetError(LOST)] * 2)
     fleet.rollout.connect()
     assert fleet.states == {"web1": "connected", "web2": "gone"}
@@ -282,7 +287,7 @@ def test_who_failed_before_counts_when_hosts_go_live(tmp_path: Path) -> None:
     fleet.fails("push", "web1", TargetError("no space"))
     for host in ("web2", "web3", "web4"):
         fleet.fails("switch", host, PushRefused("held"))
-    with pytest.raises(Stopped, match="^3 of 5 hosts failed: web1: no space; web2, web3: held$"):
+    with pytest.raises(Stopped, match=r"^3 of 5 hosts failed: web1: no space; web2, web3: held$"):
         fleet.up_to("go_live")
     assert fleet.verbs("switch") == ["web2", "web3"]
 
