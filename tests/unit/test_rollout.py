@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -383,6 +384,19 @@ def test_only_where_the_new_release_is_live_anything_goes_back_and_failures_are_
     assert fleet.states["web3"] == "rolled back"
 
 
+def test_what_fails_on_the_way_back_is_told_of_every_batch_and_who_is_gone_is_left(tmp_path: Path) -> None:
+    fleet = Fleet(tmp_path, "web1", "web2", "web3", batches=["1", "1", "100%"])
+    fleet.pushed(1, "one")
+    fleet.write("index.html", "two")
+    fleet.begin()
+    fleet.fails("rollback", "web1", TargetError(LOST))
+    fleet.fails("rollback", "web2", TargetError("held"))
+    rollout = fleet.up_to("go_live", 2)
+    rollout.members[2].become(State.GONE)
+    assert rollout.roll_back(fleet.release.id) == f"web2: held; web1: {LOST}"
+    assert fleet.verbs("rollback") == ["web2", "web1"]
+
+
 def test_who_came_meanwhile_is_brought_along(tmp_path: Path) -> None:
     fleet = Fleet(tmp_path, "web1")
     rollout = fleet.up_to("go_live")
@@ -483,9 +497,26 @@ def test_who_stops_instead_of_an_answer_is_no_failure(tmp_path: Path, monkeypatc
         return True
 
     monkeypatch.setattr(fleet.run, "confirm", confirm)
-    with pytest.raises(Interrupted):
+    with pytest.raises(Interrupted, match=r"^stopped$"):
         fleet.up_to("go_live")
     assert fleet.texts == {"web1": "one"}
+
+
+def test_as_many_hosts_are_worked_on_at_once_as_the_pushfile_says(tmp_path: Path) -> None:
+    fleet = Fleet(tmp_path, "web1", "web2", "web3", "web4", parallel=2)
+    fleet.rollout.connect()
+    both, most, under_way = threading.Barrier(2), 0, set[str]()
+
+    def work(member: Member) -> None:
+        nonlocal most
+        under_way.add(member.name)
+        both.wait(10)
+        most = max(most, len(under_way))
+        both.wait(10)
+        under_way.discard(member.name)
+
+    assert not fleet.rollout.together(fleet.rollout.members, work)
+    assert most == 2
 
 
 def members(tmp_path: Path, *hosts: str) -> Sequence[Member]:
