@@ -146,6 +146,7 @@ def error(
         pytest.param(RemoteError, 3, (), True, id="it could not sign"),
         pytest.param(RemoteError, 5, (), True, id="what comes after the ticket failed"),
         pytest.param(RemoteLost, None, (0, 1, 2), True, id="the line was cut after it had heard of its number"),
+        pytest.param(RemoteError, None, (0, 1, 2), True, id="it failed after it had taken the number"),
         pytest.param(RemoteExists, 2, (0, 1), False, id="somebody has the number"),
         pytest.param(RemoteError, 0, (), False, id="it failed before"),
         pytest.param(RemoteError, None, (0, 1), False, id="it failed somewhere"),
