@@ -150,8 +150,16 @@ def test_a_file_is_read_at_once_where_it_can_be_and_closed() -> None:
     stream = Stream(FROZEN)
     with of(stream).open(ENTRY) as content:
         assert content.read() == FROZEN
-        assert stream.asked[0] == len(FROZEN) + 1
+        # That nothing follows is seen without a second look.
+        assert stream.asked == [len(FROZEN) + 1]
     assert stream.closed
+
+
+@pytest.mark.parametrize("most", [3, 100])
+def test_never_more_is_read_than_was_asked_for_and_all_where_that_is_what_there_is(most: int) -> None:
+    content = of(Stream(FROZEN, most=most)).open(ENTRY)
+    assert (content.read(5), content.read(5), content.read(5), content.read(5)) == (b"what ", b"was f", b"rozen", b"")
+    assert of(Stream(FROZEN, most=most)).open(ENTRY).read(len(FROZEN)) == FROZEN
 
 
 def test_what_reads_faster_is_asked_first_and_believed_when_it_is_right() -> None:
