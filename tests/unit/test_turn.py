@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -14,13 +16,15 @@ from pushkit.errors import PushFailed
 from pushkit.events import StepFinished
 from pushkit.files.activation import Activation
 from pushkit.files.commands import Commands
-from pushkit.files.errors import RemoteExists, RemoteLost
+from pushkit.files.errors import RemoteDenied, RemoteError, RemoteExists, RemoteLost
 from pushkit.files.log import read_log
 from pushkit.files.operation import Pointing
 from pushkit.files.place import STATE
 from pushkit.files.releases import Releases
 from pushkit.files.ticket import Ticket
 from pushkit.files.turn import good_release
+from pushkit.model import Entry
+from pushkit_dir.remote import LocalRemote
 from unit.test_history import named, survey, ticket
 from unit.test_live_release import pointing
 from unit.test_releases import Site
@@ -163,6 +167,7 @@ def test_to_an_empty_target_nothing_can_be_switched(tmp_path: Path) -> None:
         (1, "", f"there is no release before {named(1)} on the target: nothing to roll back to"),
         (2, "2", f"{named(2)} is live already"),
         (2, "7", "there is no good release '7' to roll back to"),
+        (1, "7", "there is no good release '7' to roll back to"),
     ],
 )
 def test_there_is_not_always_something_to_roll_back_to(live: int, wanted: str, words: str) -> None:
@@ -172,7 +177,15 @@ def test_there_is_not_always_something_to_roll_back_to(live: int, wanted: str, w
     with pytest.raises(PushRefused, match=f"^{words}$") as caught:
         good_release(found, wanted)
     if wanted == "7":
-        assert caught.value.hint == f"releases to choose from: {named(1)}"
+        assert caught.value.hint == f"releases to choose from: {named(3 - live)}"
+
+
+def test_where_there_is_nothing_to_choose_from_it_is_told() -> None:
+    found = pointing(f"releases/{named(1)}")
+    found.__dict__["tickets"] = [ticket(1)]
+    with pytest.raises(PushRefused, match="no good release '7'") as caught:
+        good_release(found, "7")
+    assert caught.value.hint == "releases to choose from: none"
 
 
 def test_a_rollback_goes_back_to_what_was_before_or_is_named() -> None:
@@ -325,6 +338,7 @@ def test_of_several_that_wait_only_the_one_that_made_what_is_live_is_resumed(
     assert layout.resume(number).id == named(2)
     assert ran == ["resume True"]
     assert outcomes(switching) == ["good", "good", "resumed"]
+    assert switching.releases.look().tickets[-1].switching
     assert first in releases(switching)
 
 
@@ -363,3 +377,170 @@ def test_a_switch_while_somebody_is_there_waits_and_says_so_in_its_ticket(
     assert site.releases.switch(first).id == first
     left = site.releases.look().tickets[-1]
     assert (left.why, left.previous, left.outcome, left.switching) == ("switch", third, "switched", True)
+
+
+def with_commands(site: Site, *, before: tuple[str, ...] = (), after: tuple[str, ...] = ()) -> Releases:
+    return Releases(site.remote, site.run, 5, commands=Commands(before, after), stale=1)
+
+
+class Performing(LocalRemote):
+    """A remote that counts what it is asked for at once, and on which something happens when a ticket is taken."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.performed = 0
+        self.happens: Callable[[str], None] | None = None
+        self.broken = ""
+
+    def perform(self, *given: Any) -> Sequence[Entry]:
+        self.performed += 1
+        return super().perform(*given)
+
+    def make_directory(self, path: str, mode: int) -> None:
+        if self.happens and Path(path).parent.name == "pushes":
+            happens, self.happens = self.happens, None
+            happens(path)
+        super().make_directory(path, mode)
+
+    def rename(self, old: str, new: str) -> None:
+        if self.broken == "before" and new == "current":
+            raise RemoteDenied("current: permission denied")
+        super().rename(old, new)
+        if self.broken == "after" and new == "current":
+            raise RemoteLost("the connection was lost")
+
+
+@pytest.fixture
+def performing(site: Site) -> Performing:
+    """The site's remote, for rollbacks and switches."""
+    remote = Performing(site.path)
+    site.remote = remote
+    site.releases = Releases(remote, site.run, 5)
+    return remote
+
+
+def test_where_nobody_is_and_no_command_runs_all_is_done_at_once(site: Site, performing: Performing) -> None:
+    site.releases.rollback()
+    assert performing.performed == 1
+    site.releases.switch("3")
+    assert performing.performed == 2
+    # `before_switch` is for what goes forward.
+    with_commands(site, before=("false",)).rollback()
+    assert performing.performed == 3
+
+
+def test_commands_run_around_a_switch_in_what_goes_live(site: Site, tmp_path: Path) -> None:
+    seen = tmp_path / "seen"
+    layout = with_commands(
+        site,
+        before=(f"echo before $(cat a) $(cat {site.path}/current/a) >>{seen}",),
+        after=(f"echo after $(cat a) $(cat {site.path}/current/a) >>{seen}",),
+    )
+    layout.switch("1")
+    assert seen.read_text() == "before 1 3\nafter 1 1\n"
+    assert outcomes(site)[-1] == "switched"
+    assert site.releases.look().tickets[-1].after
+
+
+def test_who_lost_its_place_before_its_commands_runs_none(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layout = with_commands(site, before=(f"touch {tmp_path}/seen",))
+    enter = layout.queue.enter
+
+    def late(*given: Any) -> Any:
+        found = enter(*given)
+        site.releases.queue.unlock(found[0].number, "not now")
+        return found
+
+    monkeypatch.setattr(layout.queue, "enter", late)
+    with pytest.raises(Busy, match=r"push 4 lost its place in the queue \(unlocked by ada@lovelace: not now\)"):
+        layout.switch("1")
+    assert not (tmp_path / "seen").exists()
+    assert site.live() == {"a": "3"}
+    assert outcomes(site)[-1] == "unlocked by ada@lovelace: not now"
+
+
+def test_who_died_before_the_end_of_its_commands_is_left_by_a_rollback_and_not_by_a_switch(
+    switching: Switching,
+) -> None:
+    (first,) = releases(switching)
+    left = switching.underway(after=True)
+    (switching.path / STATE.ticket(2) / "switching").mkdir()
+    switching.die(left)
+    switching.point(named(2))
+    layout = Releases(switching.remote, switching.run, 5, stale=1)
+    with pytest.raises(PushRefused, match=r"made .* live, and after_switch has not ended"):
+        layout.switch(first)
+    assert outcomes(switching)[1] == ""
+    layout.rollback(first)
+    assert outcomes(switching) == ["good", "left by a rollback", "gave up waiting", "rolled back"]
+
+
+def test_who_was_faster_is_waited_for(site: Site, performing: Performing) -> None:
+    def faster(path: str) -> None:
+        other = Releases(LocalRemote(site.path), site.run, 5)
+        other.queue.enter(other.look(), lambda number: ticket(number, ""))
+
+    performing.happens = faster
+    with pytest.raises(Busy, match="push 4 by ada@lovelace has it"):
+        site.releases.rollback()
+    assert outcomes(site)[3:] == ["", "gave up waiting"]
+
+
+def test_who_is_held_in_a_moment_is_told_of_the_hold(site: Site, performing: Performing) -> None:
+    performing.happens = lambda path: Releases(LocalRemote(site.path), site.run, 5).queue.hold("the shop is open")
+    with pytest.raises(PushRefused, match=r"are held by ada@lovelace since .*: the shop is open"):
+        site.releases.rollback()
+    assert outcomes(site)[3].startswith("failed: ")
+    assert site.live() == {"a": "3"}
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize(
+    ("broken", "outcome"), [("before", "failed: current: permission denied"), ("after", "rolled back")]
+)
+def test_a_rollback_that_fails_ended_as_what_is_live_then_tells(
+    site: Site, performing: Performing, after: bool, broken: str, outcome: str
+) -> None:
+    performing.broken = broken
+    layout = with_commands(site, after=("true",) if after else ())
+    with pytest.raises(RemoteError):
+        layout.rollback()
+    assert site.live() == {"a": "3" if broken == "before" else "2"}
+    # Where commands have to run yet, it has not ended.
+    assert outcomes(site)[-1] == ("" if after and broken == "after" else outcome)
+
+
+def test_what_is_gone_meanwhile_is_not_resumed(switching: Switching, monkeypatch: pytest.MonkeyPatch) -> None:
+    left = switching.underway(after=True)
+    (switching.path / STATE.ticket(2) / "switching").mkdir()
+    switching.die(left)
+    switching.point(named(2))
+    layout = resuming(switching, "true")
+    enter = layout.queue.enter
+
+    def late(*given: Any) -> Any:
+        (switching.path / "current").unlink()
+        return enter(*given)
+
+    monkeypatch.setattr(layout.queue, "enter", late)
+    with pytest.raises(Busy, match=r"^nothing was made live meanwhile; nothing was resumed$"):
+        layout.resume()
+    assert outcomes(switching)[-1] == "overtaken"
+
+
+def test_a_resume_that_fails_ends_so_and_leaves_live_what_was(switching: Switching) -> None:
+    (first,) = releases(switching)
+    left = switching.underway(after=True)
+    for directory in (STATE.ticket(2), f"releases/{named(2)}"):
+        (switching.path / directory / "switching").mkdir()
+    file = switching.path / STATE.ticket(2) / "ticket.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"previous": first}))
+    switching.die(left)
+    switching.point(named(2))
+    with pytest.raises(PushFailed, match=f"after_switch ended with exit code 1.*; {first} is live again"):
+        resuming(switching, "test -f a").resume()
+    assert switching.live() == {"a": "1"}
+    assert outcomes(switching)[1] == "left to push resume"
+    assert outcomes(switching)[2].startswith("failed: after_switch ended with exit code 1")
