@@ -187,7 +187,7 @@ def test_what_is_not_whole_is_called_off(mirror: Mirror, path: str, text: str, w
     )
     known = {entry.path: entry for entry in mirror.remembered[NEW]}
     # What is there of either tree is a push's; of what content it is, is known where it is the new one's.
-    assert sorted(known) == ["a", "b", "d", "d/x", "gone", "l"]
+    assert list(known) == ["a", "b", "d", "d/x", "gone", "l"]
     assert known["a"] == (file("a", "new a") if path != "a" else Entry("a", Kind.FILE, 0o644, 0, UNKNOWN))
     assert known["b"] == Entry("b", Kind.FILE, 0o644, 0, UNKNOWN)
     assert (known["d/x"], known["l"]) == (file("d/x", "x"), link("l", "/"))
@@ -243,6 +243,8 @@ def test_what_cannot_be_put_in_its_place_is_called_off(mirror: Mirror, path: str
     assert not mirror.recover()
     assert f"cannot be finished ({words})" in mirror.said()
     assert mirror.concluded(NEW)
+    # What nobody put there is nobody's.
+    assert wrong == "gone" or path not in [entry.path for entry in mirror.remembered[NEW]]
 
 
 def test_a_directory_that_is_to_be_emptied_is_in_nobodys_way(mirror: Mirror) -> None:
@@ -253,6 +255,20 @@ def test_a_directory_that_is_to_be_emptied_is_in_nobodys_way(mirror: Mirror) -> 
     mirror.note(Journal(NEW, OLD, [], [*JOURNAL.renamings, Renaming("e", ["e/f"], ["e"])], ["gone"], [], []))
     assert mirror.recover()
     assert mirror.there["e"] == "e"
+
+
+def test_a_directory_takes_the_place_of_a_file_with_what_is_below_it(mirror: Mirror) -> None:
+    (mirror.stage / "tree/b").unlink()
+    (mirror.stage / "tree/b/c").mkdir(parents=True)
+    after = sorted(
+        [each for each in [*AFTER, directory("b"), directory("b/c")] if each != file("b", "new b")],
+        key=lambda entry: entry.path.split("/"),
+    )
+    (mirror.path / STATE.manifest(NEW)).write_bytes(manifest.encode(after))
+    ways = [Renaming("b", ["b"]), *map(Renaming, ("l", "n"))]
+    mirror.note(Journal(NEW, OLD, [], ways, ["gone"], [], [("b/c", 0o555)]))
+    assert mirror.recover()
+    assert (mirror.path / "b/c").stat().st_mode & 0o777 == 0o555
 
 
 @pytest.mark.parametrize(
