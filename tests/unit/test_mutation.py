@@ -94,7 +94,9 @@ def test_a_mutant_knows_where_it_is_and_whether_a_test_has_to_reach_it() -> None
     ]
 
 
-def test_a_mutant_lives_on_when_no_test_reaches_or_notices_it(tmp_path: Path) -> None:
+def test_a_mutant_lives_on_when_no_test_reaches_or_notices_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Nothing is needed here that takes its time to be loaded.
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     tree = tmp_path / "tree"
     tree.mkdir()
     (tree / "module.py").write_text(MODULE)
