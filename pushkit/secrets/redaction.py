@@ -26,18 +26,12 @@ _TELLING = 6
 _UNSAFE = re.compile(r"[^\w@%+=:,./-]", re.ASCII)
 # How many bytes of what it encodes `base64`, `openssl base64` and `xxd -p` write on a line.
 _BASE64_LINES, _HEX_LINE = (57, 48), 30
-# How a shell goes on within a text in quotes, and what HTML and CSV make of a character.
+# How a shell goes on within a text in quotes, and what HTML, forms and CSV make of a character beside what Python does.
 _SPELLINGS = {
     "'": ("'\\''", "'\"'\"'", "&#39;", "&#039;", "&#x27;", "&apos;"),
     '"': ("&quot;", "&#34;", '""'),
-    "&": ("&amp;",),
-    "<": ("&lt;",),
-    ">": ("&gt;",),
     "!": ("'\\!'",),
     " ": ("+",),
-    "\t": ("\\t",),
-    "\n": ("\\n",),
-    "\r": ("\\r",),
 }
 
 

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from pushkit import Action, Busy, Interrupted, PushRefused, Run, Step
 from pushkit.errors import PushFailed
-from pushkit.events import StepFinished
+from pushkit.events import Event, StepFinished, Warned
 from pushkit.files.activation import Activation
 from pushkit.files.commands import Commands
 from pushkit.files.errors import RemoteDenied, RemoteError, RemoteExists, RemoteLost
@@ -544,3 +544,81 @@ def test_a_resume_that_fails_ends_so_and_leaves_live_what_was(switching: Switchi
     assert switching.live() == {"a": "1"}
     assert outcomes(switching)[1] == "left to push resume"
     assert outcomes(switching)[2].startswith("failed: after_switch ended with exit code 1")
+
+
+def warned(site: Site) -> list[str]:
+    return [event.message for event in site.events if isinstance(event, Warned)]
+
+
+def reverted(site: Site) -> list[str]:
+    """What was said of every way back."""
+    steps = [event.step for event in site.events if isinstance(event, StepFinished)]
+    return [step.reason for step in steps if step.action is Action.REVERT]
+
+
+def test_when_before_switch_fails_it_is_told_what_is_live_as_before(site: Site, tmp_path: Path) -> None:
+    third = releases(site)[2]
+    with pytest.raises(PushFailed, match=f"^before_switch ended with exit code 1.*; {third} is live as before$"):
+        with_commands(site, before=("false",)).switch("1")
+    (tmp_path / "fresh").mkdir()
+    fresh = Site(tmp_path / "fresh")
+    fresh.write("a", "1")
+    fresh.releases = with_commands(fresh, before=("false",))
+    with pytest.raises(PushFailed, match=r"; nothing is live, as before$"):
+        fresh.push()
+
+
+def test_when_after_switch_fails_it_is_told_what_is_live_again(site: Site) -> None:
+    first, _, third = releases(site)
+    with pytest.raises(PushFailed, match=f"; {third} is live again$") as caught:
+        with_commands(site, after=("test $(cat a) = 3",)).switch(first)
+    assert "as before" not in caught.value.message
+    assert reverted(site) == [f"from {first} back to {third}"]
+    assert warned(site) == []
+
+
+def test_where_nothing_was_live_before_nothing_is_told_to_run_again(tmp_path: Path) -> None:
+    fresh = Site(tmp_path)
+    fresh.write("a", "1")
+    fresh.releases = with_commands(fresh, after=(f"echo ran >>{tmp_path}/seen; false",))
+    with pytest.raises(PushFailed, match=r"; nothing is live, as before$"):
+        fresh.push()
+    assert (tmp_path / "seen").read_text() == "ran\n"
+    (reason,) = reverted(fresh)
+    assert reason.startswith("from 000001-")
+    assert reason.endswith(" back to nothing")
+    assert warned(fresh) == []
+
+
+def test_who_asks_to_stop_on_the_way_back_still_has_all_of_it(site: Site) -> None:
+    third = releases(site)[2]
+    emit = site.run.emit
+
+    def heard(event: Event) -> None:
+        emit(event)
+        if isinstance(event, StepFinished) and event.step.action is Action.REVERT:
+            site.cancelled.set()
+
+    site.run.emit = heard
+    with pytest.raises(PushFailed, match=f"; {third} is live again$"):
+        with_commands(site, after=(f"cat a >>{site.source}/seen; test $(cat a) = 3",)).switch("1")
+    assert (site.source / "seen").read_text() == "13"
+    assert warned(site) == []
+
+
+@pytest.mark.parametrize(
+    ("error", "hint"), [(PushFailed("it failed", hint="look at it"), "look at it"), (ValueError("it failed"), "")]
+)
+def test_what_to_do_about_a_failure_is_what_its_error_says(
+    site: Site, monkeypatch: pytest.MonkeyPatch, error: Exception, hint: str
+) -> None:
+    layout = with_commands(site, after=("true",))
+
+    def fail(when: str, release: str, *more: object) -> None:
+        if release == releases(site)[0]:
+            raise error
+
+    monkeypatch.setattr(layout._activation, "command", fail)
+    with pytest.raises(PushFailed, match=r"it failed; .* is live again$") as caught:
+        layout.switch("1")
+    assert caught.value.hint == hint
