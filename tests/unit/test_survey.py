@@ -53,6 +53,7 @@ def test_tickets_are_read_from_their_parts_and_those_are_let_go_of() -> None:
             ".push/pushes/12": None,
             ".push/pushes/000007.expired": None,
             ".push/other/000009": None,
+            "000009": None,
         },
         {".push/pushes/000002": 5.0, ".push/pushes/000002/hb": 9.0, ".push/pushes/000010": 7.0},
     )
@@ -64,7 +65,7 @@ def test_tickets_are_read_from_their_parts_and_those_are_let_go_of() -> None:
     assert found.open_tickets == [second, last]
     assert sorted(found.found) == [
         *(".push/other/000009", ".push/pushes/000002", ".push/pushes/000007.expired", ".push/pushes/000010"),
-        ".push/pushes/12",
+        *(".push/pushes/12", "000009"),
     ]
 
 
@@ -209,6 +210,7 @@ def test_a_look_finds_what_a_layout_wants_to_know(tmp_path: Path) -> None:
     assert found.found["current"].link == f"releases/{named(1)}"
     assert found.found[".push/live"].content == b"y"
     assert found.found[".push/log"].content == b""
+    assert found.found[".push/format"].content == b"1"
     assert found.found[f".push/manifests/{named(1)}"].content == b"z"
     assert "shared" not in found.found
     assert ".push/incoming/x/tree" not in found.found
