@@ -372,11 +372,11 @@ def site_ticket(site: Switching, release: str) -> Ticket:
 def test_a_switch_while_somebody_is_there_waits_and_says_so_in_its_ticket(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first, _, third = releases(site)
-    meanwhile(site, monkeypatch, third)
+    first, second, _ = releases(site)
+    meanwhile(site, monkeypatch, second)
     assert site.releases.switch(first).id == first
     left = site.releases.look().tickets[-1]
-    assert (left.why, left.previous, left.outcome, left.switching) == ("switch", third, "switched", True)
+    assert (left.why, left.previous, left.outcome, left.switching) == ("switch", second, "switched", True)
 
 
 def with_commands(site: Site, *, before: tuple[str, ...] = (), after: tuple[str, ...] = ()) -> Releases:
