@@ -622,3 +622,21 @@ def test_what_to_do_about_a_failure_is_what_its_error_says(
     with pytest.raises(PushFailed, match=r"it failed; .* is live again$") as caught:
         layout.switch("1")
     assert caught.value.hint == hint
+
+
+def test_who_was_faster_and_has_ended_is_in_nobodys_way(site: Site, performing: Performing) -> None:
+    def faster(path: str) -> None:
+        other = Releases(LocalRemote(site.path), site.run, 5)
+        held, _ = other.queue.enter(other.look(), lambda number: ticket(number, "", of=3))
+        other.queue.end(held, "switched")
+
+    performing.happens = faster
+    site.releases.rollback()
+    assert site.live() == {"a": "2"}
+    assert outcomes(site)[3:] == ["switched", "rolled back"]
+
+
+def test_where_nothing_is_live_any_more_a_release_may_be_switched_to(site: Site) -> None:
+    (site.path / "current").unlink()
+    site.releases.switch("1")
+    assert turned(site) == f"from nothing to {releases(site)[0]}"
