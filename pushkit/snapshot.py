@@ -8,7 +8,7 @@ import io
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, BinaryIO, cast
 
 from pushkit import links, manifest
@@ -44,7 +44,8 @@ class Snapshot:
         self.entries = entries
         self.warnings = tuple(warnings)
         self._reader = reader
-        self._origin = origin
+        # Also what lies in a directory of it asks: git looks once.
+        self._origin = cache(origin)
         self._whole = whole or self._read_whole
         self._blocks = blocks or {}
 
@@ -93,10 +94,7 @@ class Snapshot:
         def reader(entry: Entry) -> BinaryIO:
             return self._reader(entry._replace(path=above + entry.path))
 
-        def origin() -> tuple[str, bool]:
-            return self.revision.commit, self.revision.dirty
-
-        return Snapshot(entries, reader, origin, self.warnings, blocks=self._blocks)
+        return Snapshot(entries, reader, self._origin, self.warnings, blocks=self._blocks)
 
     def open(self, entry: Entry) -> BinaryIO:
         """The content of a file entry, verified as it is read.
