@@ -68,6 +68,7 @@ case $(tar --version 2>/dev/null) in *'GNU tar'*) echo gnu-tar;; esac
 case $(zstd -dcq --patch-from=/bin/sh -V 2>/dev/null) in *[0-9].[0-9]*) echo zstd; echo zstd-patch;;
 *) case $(zstd -V 2>/dev/null) in *[0-9].[0-9]*) echo zstd;;
 *) case $(printf '{GZIP}' | gzip -dc 2>/dev/null) in gzip) echo gzip;; esac;; esac;; esac
+case $(find /dev/null -printf %f 2>/dev/null) in null) echo find-tells;; esac
 if xargs -0 -r -P 2 true </dev/null >/dev/null 2>&1; then echo xargs-0; echo xargs-P
 elif printf 'a\\0b\\0' | xargs -0 true >/dev/null 2>&1; then echo xargs-0; fi
 echo "home $PWD"
@@ -135,6 +136,11 @@ class Shell(Struct, frozen=True):
         return {"tail", "tr", "awk", "grep", "xargs-0"} <= self.tools
 
     @property
+    def spares(self) -> bool:
+        """Whether it can tell what differs in two trees, and make one of two."""
+        return self.batches and self.copies and self.lists and {"gnu-cp", "find-tells"} <= self.tools
+
+    @property
     def capabilities(self) -> Capabilities:
         """What a remote with this shell can do."""
         return Capabilities(
@@ -144,6 +150,7 @@ class Shell(Struct, frozen=True):
             scripts=self.batches,
             commands=True,
             patches=self.patches,
+            spares=self.spares,
         )
 
 
