@@ -387,8 +387,10 @@ class Batch:
         others = self._paper(f"{number}-but", lines(copy.listing.others))
         desk = f"{self._stage}/{self.desk}"
         caught, left = catch_up(copy, others, desk), lacking(desk)
+        base = quote(f"{self._stage}/spare")
         return (
-            f"{caught}if caught 2>/dev/null; then\n[ ! -e {left} ] || {ended(left)} | {command}\nelse\n{everything}fi\n"
+            f"{caught}if caught 2>/dev/null; then\n[ ! -e {left} ] || {ended(left)} | {command}\n"
+            f"else\nrm -rf {base} 2>/dev/null || :\n{everything}fi\n"
         )
 
     def _with_names(

@@ -254,14 +254,13 @@ def listed(manifest: str, kinds: str, others: str = "", *, first: int = 1, last:
     Those that the file ``others`` has, one a line, are left out, then all before the ``first`` and after the ``last``;
     0 is none. No name may hold a line break.
     """
-    chosen = f'NR%4==1{{k=substr($0,1,1)}} NR%4==2{{p=$0}} NR%4==0&&index("{kinds}",k){{print "./" p}}'
+    some = f"&&++n>={first}{f'&&n<={last}' * bool(last)}" if last or first > 1 else ""
+    within = "" if others else some
+    chosen = f'NR%4==1{{k=substr($0,1,1)}} NR%4==2{{p=$0}} NR%4==0&&index("{kinds}",k){within}{{print "./" p}}'
     command = f"tail -n +2 {manifest} | tr '\\000' '\\n' | awk {quote(chosen)}"
     if others:
         command += f" | grep -vxFf {others}"
-    if last:
-        command += f" | awk {quote(f'NR>={first}&&NR<={last}')}"
-    elif first > 1:
-        command += f" | tail -n +{first}"
+        command += f" | awk {quote(some.removeprefix('&&'))}" if some else ""
     return f"{command} | tr '\\n' '\\000'"
 
 

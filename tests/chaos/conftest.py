@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from chaos.disk import Disk
-from chaos.site import ALL, SITES, Site, server_table
+from chaos.site import ALL, KINDS, Site, server_table
 from pushkit.testing import FaultProxy
 
 
@@ -57,4 +57,4 @@ def site_of(request: pytest.FixtureRequest, root: Path, kind: str, disk: Disk | 
     if disk:
         disk.mount(local)
         local, table = local / "site", table | {"path": f"{table['path']}/site"}
-    return SITES[layout](root, local, copies=way != "sftp_only", **table)
+    return KINDS[layout](root, local, copies=way != "sftp_only", **table)
