@@ -58,6 +58,7 @@ class Spared(Site):
         live, *_, before = sorted((self.path / "releases").iterdir(), reverse=True)
         assert live == (self.path / "current").resolve()
         assert state(live) == state(self.source)
+        assert live.stat().st_mode & 0o777 == 0o755
         for path in self.source.rglob("*"):
             name = path.relative_to(self.source)
             if path.is_file() and not path.is_symlink() and os.path.lexists(before / name):
@@ -172,6 +173,7 @@ def closed(spare: Path) -> None:
     (spare / "back\\slash").chmod(0o600)
     (spare / "deep/er").chmod(0o500)
     (spare / "deep").chmod(0o777)
+    spare.chmod(0o711)
 
 
 def emptied(spare: Path) -> None:
@@ -345,6 +347,26 @@ def test_where_a_spare_cannot_be_made_use_of_all_is_copied(tmp_path: Path, tool:
     assert inodes(site.path / "releases" / made.id).keys() == {*ODD, "a"}
     assert not set(inodes(site.path / "releases" / made.id).values()) & set(was.values())
     assert not site.warnings()
+
+
+@pytest.mark.parametrize("awk", filter(shutil.which, ["mawk", "gawk", "original-awk", "busybox"]))
+def test_any_awk_will_do(tmp_path: Path, awk: str) -> None:
+    found = shutil.which(awk)
+    assert found
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    site = Spared(tmp_path, path=f"{tools}:{os.defpath}")
+    for name in ODD:
+        site.write(name, name.encode("utf-8", "surrogateescape").hex())
+    (site.source / "link").symlink_to("a")
+    site.begin()
+    was = inodes(site.path / SPARE)
+    altered(site.path / SPARE)
+    (tools / "awk").symlink_to(found)
+    site.write("a", "4")
+    made = site.push()
+    site.check()
+    assert inodes(site.path / "releases" / made.id)["-rf"] == was["-rf"]
 
 
 def test_a_file_system_without_hard_links_will_do(tmp_path: Path) -> None:
