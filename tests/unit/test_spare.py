@@ -349,7 +349,7 @@ def test_where_a_spare_cannot_be_made_use_of_all_is_copied(tmp_path: Path, tool:
     assert not site.warnings()
 
 
-@pytest.mark.parametrize("awk", filter(shutil.which, ["mawk", "gawk", "original-awk", "busybox"]))
+@pytest.mark.parametrize("awk", [each for each in ("mawk", "gawk", "original-awk", "busybox") if shutil.which(each)])
 def test_any_awk_will_do(tmp_path: Path, awk: str) -> None:
     found = shutil.which(awk)
     assert found
