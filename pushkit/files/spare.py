@@ -18,10 +18,12 @@ LINES = "tr '\\000\\n' '\\n\\001'"
 #: Prints what lies in a tree: of each path what two have in common that are one. No path holds two slashes in a row.
 TELL = "-printf '%P//%y%m %s %T@ %U %G %l\\0'"
 #: Reads the ``others``, and in the directory ``desk`` the ``records`` of a manifest and what lies ``there``, in the
-#: source; and on its input what lies in the spare. Names in ``lacking`` what is to be copied, in ``gone`` what does not
-#: belong in the new tree, in ``closed`` directories that their owner could not change, and in files such as
-#: ``mode-755`` those that are to have that one, as long as they are filled. Fails where a name has two lines.
-COMPARE = """function name(path, file) { if (index(path, "\\001")) odd = 1; print "./" path >(desk "/" file) }
+#: source; and on its input what lies in the spare, up to a line that is its end. Makes lists of names, and prints how
+#: many there are in all: in ``lacking`` what is to be copied, in ``gone`` what does not belong in the new tree, in
+#: ``closed`` directories that their owner could not change, in such as ``mode-755`` those that are to have that one, as
+#: long as they are filled. Fails where the end is missing, or a name has two lines.
+COMPARE = """function name(path, file) {
+if (index(path, "\\001")) odd = 1; count++; print "./" path >(desk "/list-" file) }
 BEGIN {
 while ((getline <others) > 0) other[$0]
 records = desk "/records"
@@ -32,6 +34,7 @@ if (substr(kind, 1, 1) == "d") directories[path] = "7" substr(kind, 3)
 else if (!(path in other)) wanted[path] }
 there = desk "/there"
 while ((getline <there) > 0) same[$0] }
+$0 == "///" { whole = 1; next }
 { at = index($0, "//"); path = substr($0, 1, at - 1) }
 ($0 in same) && (path in wanted) { delete wanted[path]; next }
 substr($0, at + 2, 1) == "d" {
@@ -39,7 +42,7 @@ mode = substr($0, at + 3) % 1000
 if (mode < 700) name(path, "closed")
 if (path in directories) { if (mode != directories[path]) name(path, "mode-" directories[path]); next } }
 { name(path, "gone") }
-END { for (path in wanted) name(path, "lacking"); exit odd }
+END { for (path in wanted) name(path, "lacking"); print count + 0; exit odd || !whole }
 """
 
 
@@ -47,7 +50,7 @@ def catch_up(copy: Copy, others: str, desk: str) -> str:
     """The function ``caught``: the spare of ``copy`` takes the place of its directory, with all that is in that.
 
     It has what it had as it lies in the source, of all that the listing names but those in the file ``others``, one a
-    line; what it lacks of that is named in the file `lacking`. It has nothing else. Where the function fails the
+    line; what it lacks of that is named in the list `lacking`. It has nothing else. Where the function fails the
     directory is what it was. In any case the spare has gone beside it, like other things that nobody needs any more.
     ``desk`` is a directory for files.
     """
@@ -55,14 +58,19 @@ def catch_up(copy: Copy, others: str, desk: str) -> str:
     return f"""caught() {{
 desk={quote(desk)} tree={quote(copy.directory)} stage={quote(copy.directory.rpartition("/")[0])}
 mv -fT {quote(copy.spare)} "$stage/spare" || return
-{{ tail -n +2 {quote(copy.listing.path)} | {LINES} >"$desk/records"
+{{ tail -n +2 {quote(copy.listing.path)} | {LINES} >"$desk/records" &&
 find {quote(copy.source)} {TELL} | {LINES} >"$desk/there"; }} &
-find "$stage/spare" {TELL} 2>"$desk/said" | {LINES} >"$desk/lies"
-wait
-[ ! -s "$desk/said" ] && awk -v others={others} -v desk="$desk" {quote(COMPARE)} "$desk/lies" || return
-for names in "$desk/closed" "$desk/gone" "$desk"/mode-*; do
-case $names in */closed) set -- chmod u+rwx;; */gone) set -- rm -rf;; *) set -- chmod "${{names##*-}}";; esac
+{{ find "$stage/spare" {TELL} && printf '///\\0'; }} | {LINES} >"$desk/lies" || return
+wait $! || return
+count=$(awk -v others={others} -v desk="$desk" {quote(COMPARE)} "$desk/lies") || return
+# On a full disk a list may have been cut off.
+[ "$count" -eq "$(cat "$desk"/list-* | wc -l)" ] || return
+for list in closed gone mode; do
+case $list in closed) set -- chmod u+rwx;; gone) set -- rm -rf;; esac
+for names in "$desk/list-$list"*; do
+[ $list != mode ] || set -- chmod "${{names##*-}}"
 [ ! -e "$names" ] || {ended('"$names"')} | (cd "$stage/spare" && xargs -0 "$@") || return
+done
 done
 # There are file systems without hard links.
 cp -alT "$tree" "$stage/spare" || cp -aT --remove-destination "$tree" "$stage/spare" || return
@@ -73,8 +81,8 @@ mv -fT "$stage/spare" "$tree" || {{ mv -fT "$stage/sent" "$tree"; return 1; }}
 
 
 def lacking(desk: str) -> str:
-    """The file in the directory ``desk`` that names what is to be copied, quoted; there is none for nothing."""
-    return quote(f"{desk}/lacking")
+    """The list in the directory ``desk`` that names what is to be copied, quoted; there is none for nothing."""
+    return quote(f"{desk}/list-lacking")
 
 
 def ended(lines: str) -> str:

@@ -27,7 +27,7 @@ def disk() -> Iterator[Disk]:
         yield disk
 
 
-@pytest.fixture(params=ALL)
+@pytest.fixture(params=[*ALL, "spares-ssh"])
 def site_on_disk(request: pytest.FixtureRequest, tmp_path: Path, disk: Disk) -> Site:
     """As `site`, its target the directory ``site`` of `disk`."""
     made = site_of(request, tmp_path, request.param, disk)
