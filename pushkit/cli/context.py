@@ -74,6 +74,7 @@ def engine(settings: Settings, project: Project, *, quiet: bool = False) -> Iter
                 cancelled=talk.cancelled,
                 confirm=talk.confirm,
                 ask=talk.ask,
+                attended=talk.attended,
                 environment=dict(os.environ),
                 person=f"{user()}@{socket.gethostname()}",
                 wait=settings.wait,
@@ -89,11 +90,15 @@ def engine(settings: Settings, project: Project, *, quiet: bool = False) -> Iter
 
 
 class Conversation(NamedTuple):
-    """How a command asks a person for a secret and for a yes, and what is set when they want to stop."""
+    """How a command asks a person for a secret and for a yes, and what is set when they want to stop.
+
+    ``attended`` is whether there is one.
+    """
 
     ask: Ask
     confirm: Callable[[str], bool]
     cancelled: threading.Event
+    attended: bool
 
 
 @contextmanager
@@ -115,12 +120,14 @@ def conversation(settings: Settings, told: Sequence[Reporter] = ()) -> Iterator[
                 stack.enter_context(teller.aside())
             yield
 
+    # Who reads events is a program, also where it has a terminal.
+    attended = not settings.json and on_terminal()
+
     def ask(question: str) -> str:
-        # Who reads events is a program, also where it has a terminal.
-        return nobody(question) if settings.json or not on_terminal() else prompt(question)
+        return prompt(question) if attended else nobody(question)
 
     with strays(settings), Interrupts() as interrupts, closing(Prompt(interrupts.cancelled, aside)) as prompt:
-        yield Conversation(ask, confirm, interrupts.cancelled)
+        yield Conversation(ask, confirm, interrupts.cancelled, attended)
 
 
 def tellers(settings: Settings, *, quiet: bool = False) -> tuple[Reporter, ...]:

@@ -19,9 +19,10 @@ import pytest
 
 from plugins.sftp_target import remote_on, table
 from pushkit import Severity, TargetError
+from pushkit.files import RemoteError
 from pushkit.testing import Account, Dropbear, KeyPair, ServerDirectory, Sshd, can_make_accounts, known_host
 from pushkit.testing.leftovers import nothing_left_open
-from pushkit_sftp import openssh_transport
+from pushkit_sftp import openssh_login, openssh_transport
 from pushkit_sftp.channel import probe
 from pushkit_sftp.destination import destination
 from pushkit_sftp.host_keys import HostKey
@@ -342,6 +343,21 @@ def test_an_account_that_answers_no_command_has_no_shell(tmp_path: Path) -> None
             transport.close()
 
 
+def test_a_shell_that_has_begun_to_answer_and_stops_is_not_taken_for_none(tmp_path: Path) -> None:
+    class Slow(Sshd):
+        def _configuration(self) -> list[str]:
+            return [*super()._configuration(), "ForceCommand echo pushkit-shell; echo tar; exec sleep 20"]
+
+    (tmp_path / "slow").mkdir()
+    with Slow(tmp_path / "slow") as server:
+        options = SftpOptions.of(table(server))
+        with (
+            closing(connected(destination(options, tmp_path, "me"), options, tmp_path, "me")) as transport,
+            pytest.raises(RemoteError, match=r"did nothing for 0 s|no answer in time"),
+        ):
+            probe(transport, "echo", 0.3)
+
+
 def test_dropbear_lets_us_in(dropbear_server: Dropbear) -> None:
     with remote_on(dropbear_server) as remote:
         assert remote.capabilities.digests
@@ -401,7 +417,7 @@ def test_what_is_weak_is_told_and_what_ssh_has_given_up_is_not_taken(tmp_path: P
 def test_a_processor_that_has_aes_prefers_it_unless_the_configuration_of_ssh_says_otherwise(
     ssh_server: Sshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wanted: str, program: str
 ) -> None:
-    monkeypatch.setattr(openssh_transport, "has_aes", lambda: True)
+    monkeypatch.setattr(openssh_login, "has_aes", lambda: True)
     configuration = tmp_path / "ssh_config"
     configuration.write_text(wanted)
     if program == "old":
