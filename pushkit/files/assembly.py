@@ -122,9 +122,11 @@ class Assembly:
 
     def _begins(self, plan: ReleasesPlan) -> bool:
         """Whether a release begins as a spare: where that pays, and what is sent has room beside it."""
-        keep, send = plan.difference.keep, plan.difference.send
-        pays = len(keep) >= SEVERAL or sum(entry.size for entry in keep) >= MUCH
-        room = self._free is None or sum(entry.size for entry in send) <= self._free
+        found = plan.difference
+        modes = {entry.path for entry in found.modes}
+        sizes = [entry.size for entry in found.keep if entry.path not in modes]
+        pays = len(sizes) >= SEVERAL or sum(sizes) >= MUCH
+        room = self._free is None or sum(entry.size for entry in found.send) <= self._free
         return pays and room and self._remote.capabilities.spares
 
     def assemble(

@@ -242,7 +242,7 @@ class SparingSite(Site):
     def begin(self) -> None:
         """As there, and so many more that the next one begins so."""
         (self._killer / "spares").mkdir()
-        low = "from pushkit.files import assembly\nassembly.SEVERAL = 0\n"
+        low = "from pushkit.files import assembly\nassembly.SEVERAL = 1\n"
         (self._killer / "spares/sitecustomize.py").write_text(low)
         for _ in range(2):
             super().begin()

@@ -86,7 +86,7 @@ def state(root: Path) -> dict[str, tuple[int, bytes]]:
 @pytest.fixture(autouse=True)
 def low_bar(monkeypatch: pytest.MonkeyPatch) -> None:
     """However small a project is, a spare is worth it."""
-    monkeypatch.setattr(assembly, "SEVERAL", 0)
+    monkeypatch.setattr(assembly, "SEVERAL", 1)
 
 
 @pytest.fixture
@@ -281,6 +281,16 @@ def test_kinds_and_modes_change_while_spares_take_turns(site: Spared) -> None:
         change(number)
         made = site.push()
         assert state(site.path / "releases" / made.id) == state(site.source)
+        site.check()
+    assert not site.warnings()
+
+
+def test_where_all_modes_change_nothing_is_taken_from_a_spare(tmp_path: Path) -> None:
+    site = Spared(tmp_path)
+    site.begin()
+    for mode in (0o600, 0o640, 0o755):
+        (site.source / "a").chmod(mode)
+        site.push()
         site.check()
     assert not site.warnings()
 
