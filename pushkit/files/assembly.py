@@ -22,6 +22,8 @@ from pushkit.files.operation import (
     Operation,
     Put,
     Remove,
+    RemoveTree,
+    Rename,
     SetMode,
     Switchable,
     Verify,
@@ -36,6 +38,8 @@ from pushkit.model import Action, Entry, Kind, Plan, Step
 from pushkit.snapshot import Snapshot
 from pushkit.strategy import Run
 
+#: From so many files, or so many bytes, a look at what lies in a spare takes less time than to copy them.
+SEVERAL, MUCH = 500, 16 << 20
 Perform = Callable[[Sequence[Operation], str, Sequence[Operation]], Sequence[Entry]]
 
 
@@ -72,19 +76,28 @@ class Assembly:
         self._hard_links = hard_links
         self._times = times
         self._supply = supply
+        #: How much room there was, where the remote can tell, and whether that is too little beside a spare.
+        self._free: int | None = None
+        self._short = False
 
     def check_space(self, plan: ReleasesPlan) -> None:
         """Refuse what will not fit: the bytes of all files that are written, be they sent or copied there.
 
-        An estimate: neither directories nor what is lost in half-filled blocks is counted.
+        An estimate: neither directories nor what is lost in half-filled blocks is counted, and a spare, which makes
+        room in any case, is taken to be as large as the live release.
         """
         assert plan.survey
         if not plan.survey.exists:
             return
-        free = self._remote.free_space()
-        sent = sum(entry.size for entry in plan.difference.send)
-        copied = sum(entry.size for entry in self.taken(plan.difference)[1])
-        if free is None or sent + copied <= free or (sent <= free and self._remote.shares_copies(STATE / "format")):
+        self._free = free = self._remote.free_space()
+        found = plan.difference
+        sent = sum(entry.size for entry in found.send)
+        copied = sum(entry.size for entry in self.taken(found)[1])
+        live = sum(entry.size for entry in (*found.keep, *found.replaced)) if STATE.spare in plan.survey.found else 0
+        self._short = free is not None and sent + copied > free
+        if free is None or sent + copied <= free + live:
+            return
+        if sent <= free and self._remote.shares_copies(STATE / "format"):
             return
         parts = f" ({sent:,} sent, {copied:,} copied from the live release)" if copied else ""
         raise TargetError(
@@ -103,6 +116,19 @@ class Assembly:
         copied = [entry for entry in found.keep if not links or entry.path in modes] if can.copies else []
         return linked, copied
 
+    def spends(self, plan: ReleasesPlan, survey: Survey) -> bool:
+        """Whether the spare is there no more once the release is made: it begins as that, or has to make room."""
+        return STATE.spare in survey.found and (self._short or self._begins(plan))
+
+    def _begins(self, plan: ReleasesPlan) -> bool:
+        """Whether a release begins as a spare: where that pays, and what is sent has room beside it."""
+        found = plan.difference
+        modes = {entry.path for entry in found.modes}
+        sizes = [entry.size for entry in found.keep if entry.path not in modes]
+        pays = len(sizes) >= SEVERAL or sum(sizes) >= MUCH
+        room = self._free is None or sum(entry.size for entry in found.send) <= self._free
+        return pays and room and self._remote.capabilities.spares
+
     def assemble(
         self,
         release: str,
@@ -113,9 +139,11 @@ class Assembly:
         first: Sequence[Operation],
         then: Sequence[Operation],
         optional: Sequence[Operation] = (),
+        spare: bool = False,
     ) -> None:
         """Make the release whole in its stage, and verify it; ``first`` comes before that.
 
+        A ``spare`` that is there is gone then: see `spends`.
         ``then`` is done when it is whole, of which what is ``optional`` may fail.
         """
         stage = f"{STATE.incoming}/{release}"
@@ -130,18 +158,22 @@ class Assembly:
         arrivals.tell(self._run, plan.steps_of)
         transfer = self._transfer(plan, snapshot, arrivals)
         written = STATE.manifest(release)
+        begins = spare and self._begins(plan)
+        # Not where it lies: who was taken for dead may be at work in it.
+        clearing = [Rename(STATE.spare, f"{stage}/spare"), RemoveTree(f"{stage}/spare")]
         operations: list[Operation] = [
             *first,
             *preparing(survey),
             *plan.making,
             MakeDirectory(stage, 0o700),
             MakeDirectory(tree, 0o755),
+            *(clearing if spare and not begins else ()),
             Write(written, plan.manifest, base=self._base(plan)),
             Put(tree, transfer),
         ]
         operations += arrivals.linking(tree) if self._remote.capabilities.links else arrivals.moving(tree)
         if keep := steps.get(Action.KEEP):
-            operations += self._keeping(plan, tree, keep, written)
+            operations += self._keeping(plan, tree, keep, written, spare=begins)
         operations.append(Verify(tree, plan.entries, Listing(written), step=steps[Action.VERIFY]))
         operations += [*modes(tree, plan), *then]
         wrong: Sequence[Entry] = ()
@@ -169,12 +201,25 @@ class Assembly:
         content = self._known.content(plan.was)
         return Base(STATE.manifest(plan.live), content) if content else None
 
-    def _keeping(self, plan: ReleasesPlan, tree: str, step: Step, written: str) -> list[Operation]:
-        """The operations that take what is unchanged from the live release; the new manifest is ``written``."""
+    def _keeping(self, plan: ReleasesPlan, tree: str, step: Step, written: str, *, spare: bool) -> list[Operation]:
+        """The operations that take what is unchanged from the live release; the new manifest is ``written``.
+
+        With ``spare`` they take of it from there what can be.
+        """
         source = f"{RELEASES}/{plan.live}"
         linked, copied = self.taken(plan.difference)
+        others = [each for each in plan.difference.send if each.kind is not Kind.DIRECTORY]
+        if spare:
+            # What gets another mode may be one with a file of the live release, which must not.
+            modes = {entry.path for entry in plan.difference.modes}
+            alone = [entry for entry in copied if entry.path in modes]
+            rest = [entry for entry in copied if entry.path not in modes]
+            listing = Listing(written, [*others, *alone])
+            taking = Copy(
+                source, tree, linked or rest, link=bool(linked), listing=listing, spare=STATE.spare, step=step
+            )
+            return [taking, Copy(source, tree, alone)]
         if not linked:
-            others = [each for each in plan.difference.send if each.kind is not Kind.DIRECTORY]
             return [Copy(source, tree, copied, listing=Listing(written, others), step=step)]
         return [Copy(source, tree, linked, link=True, step=step), Copy(source, tree, copied)]
 

@@ -60,6 +60,7 @@ from pushkit.files.scripts import (
     listed,
     untar,
 )
+from pushkit.files.spare import catch_up, ended, lacking
 from pushkit.files.ticket import encoded
 from pushkit.model import Entry, Kind
 
@@ -380,7 +381,17 @@ class Batch:
         up = "/".join([".."] * (copy.source.count("/") + 1))
         command = copy_all(f"{up}/{copy.directory}", self._shell, link=copy.link)
         command = f"(cd {quote(copy.source)} && {command})"
-        return self._with_names(f"{number}", command, copy.entries, "fs", copy.listing) + "\n"
+        everything = self._with_names(f"{number}", command, copy.entries, "fs", copy.listing) + "\n"
+        if not copy.spare or not copy.listing or not self._shell.spares:
+            return everything
+        others = self._paper(f"{number}-but", lines(copy.listing.others))
+        desk = f"{self._stage}/{self.desk}"
+        caught, left = catch_up(copy, others, desk), lacking(desk)
+        base = quote(f"{self._stage}/spare")
+        return (
+            f"{caught}if caught 2>/dev/null; then\n[ ! -e {left} ] || {ended(left)} | {command}\n"
+            f"else\nrm -rf {base} 2>/dev/null || :\n{everything}fi\n"
+        )
 
     def _with_names(
         self,
@@ -433,6 +444,11 @@ def names(entries: Sequence[Entry]) -> bytes:
     """The paths of ``entries`` as ``xargs -0`` reads them. None of them can be taken for an option."""
     paths = [entry.path for entry in entries]
     return ("./" + "\0./".join(paths) + "\0").encode("utf-8", "surrogateescape") if paths else b""
+
+
+def lines(entries: Sequence[Entry]) -> bytes:
+    """The paths of ``entries``, one a line. Who has a line break in its name is two that are none."""
+    return "".join([f"{entry.path}\n" for entry in entries]).encode("utf-8", "surrogateescape")
 
 
 def expected(files: Sequence[Entry]) -> str:

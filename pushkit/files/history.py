@@ -52,11 +52,14 @@ def meant(wanted: str, names: Iterable[str]) -> str:
     return found[0] if found else wanted
 
 
-def pruning(survey: Survey, ticket: Ticket, was_live: str, keep: int, below: int = 0) -> list[Operation]:
+def pruning(
+    survey: Survey, ticket: Ticket, was_live: str, keep: int, below: int = 0, *, spares: bool = False
+) -> list[Operation]:
     """Remove what is neither live nor one of the newest ``keep`` good releases, and what dead pushes left.
 
     ``ticket`` is that of the release that goes live in place of ``was_live``. What a rollback would take stays. It is
-    up to the pushes before the number ``below``, that of ``ticket`` when it is 0, to have left something.
+    up to the pushes before the number ``below``, that of ``ticket`` when it is 0, to have left something. Where a
+    remote ``spares`` a tree, the newest of those that go becomes the spare.
     """
     assert ticket.release
     live = ticket.release.id
@@ -65,6 +68,7 @@ def pruning(survey: Survey, ticket: Ticket, was_live: str, keep: int, below: int
     queued = {each.release.id for each in survey.open_tickets if each.release}
     waiting = {name for name in prepared(survey) if number_of(name) > number_of(live)}
     operations: list[Operation] = []
+    going: list[tuple[str, Step]] = []
     for name in sorted({*survey.names(STATE.incoming), *survey.names(RELEASES)}):
         if not RELEASE_ID.fullmatch(name) or name in stay or number_of(name) >= (below or ticket.number):
             continue
@@ -76,14 +80,21 @@ def pruning(survey: Survey, ticket: Ticket, was_live: str, keep: int, below: int
             reason = "its push did not end well"
         else:
             continue
-        step = Step(Action.PRUNE, name, reason)
-        if name not in survey.names(RELEASES):
+        going.append((name, Step(Action.PRUNE, name, reason)))
+    there = survey.names(RELEASES)
+    spared = next((name for name, _ in reversed(going) if spares and name in there), "")
+    for name, step in going:
+        if name not in there:
             operations += forgetting(name, step)
-            continue
-        # A release that is half gone must not look like one that somebody may go back to.
-        away = f"{STATE.incoming}/{name}"
-        operations += [RemoveTree(away), Rename(f"{RELEASES}/{name}", away, step=step)]
-        operations += forgetting(name)[1:]
+        elif name == spared:
+            operations += sparing(name, step, instead=STATE.spare in survey.found)
+        else:
+            # A release that is half gone must not look like one that somebody may go back to.
+            away = STATE.stage(name)
+            operations += [RemoveTree(away), Rename(f"{RELEASES}/{name}", away, step=step)]
+            operations += forgetting(name)[1:]
+    if STATE.spare in survey.found and not spares:
+        operations.append(RemoveTree(STATE.spare))
     # What has its name was whole, and its push died before it had put away the stage.
     named = {name for name in survey.names(STATE.incoming) if name in stay | waiting and name != live}
     operations += [RemoveTree(f"{STATE.incoming}/{name}") for name in sorted(named & set(survey.names(RELEASES)))]
@@ -104,6 +115,21 @@ def left(survey: Survey, live: str) -> list[str]:
     names = filter(RELEASE_ID.fullmatch, survey.names(STATE.incoming))
     stages = [f"{STATE.incoming}/{name}" for name in names]
     return [*(STATE.ticket(each.number) for each in tickets), *stages, *expired(survey)]
+
+
+def sparing(release: str, step: Step, *, instead: bool) -> list[Operation]:
+    """Make the tree of a release that is not live the spare, ``instead`` of one that is there."""
+    away = STATE.stage(release)
+    # Somebody may be at work in a spare: it is not removed where it lies.
+    return [
+        RemoveTree(away),
+        *([Rename(STATE.spare, away)] if instead else []),
+        Remove(STATE.manifest(release)),
+        Remove(f"{STATE.manifest(release)}.new"),
+        # By this the next push finds it, should this one die before.
+        Rename(f"{RELEASES}/{release}", STATE.spare, step=step),
+        *([RemoveTree(away)] if instead else []),
+    ]
 
 
 def forgetting(release: str, step: Step | None = None) -> list[Operation]:

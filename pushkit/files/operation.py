@@ -216,6 +216,11 @@ class Copy(Operation, frozen=True):
     """Copy files and symlinks from below ``source`` to below ``directory``; see `Remote.copy`.
 
     With ``link`` files become hard links to those that are there. ``listing`` is as in `Listing`.
+
+    ``spare`` is a tree that may have some of them: as large, as old, and with the mode that they have below ``source``.
+    With `Capabilities.spares`, and a ``listing`` of all that is to be in ``directory``, it takes that one's place, with
+    all that is in it and nothing else of its own; only what it lacks is copied. It need not be there, and is gone
+    afterwards.
     """
 
     source: str
@@ -223,6 +228,7 @@ class Copy(Operation, frozen=True):
     entries: Sequence[Entry]
     link: bool = False
     listing: Listing | None = None
+    spare: str = ""
 
 
 class Verify(Operation, frozen=True):

@@ -30,7 +30,7 @@ Deny from all
 
 def look_for(shared: Shared) -> Look:
     """What the layout `releases` looks at."""
-    looked = (STATE.incoming, STATE.manifests, RELEASES, *others(STATE), *shared.looked)
+    looked = (STATE.incoming, STATE.manifests, STATE.spare, RELEASES, *others(STATE), *shared.looked)
     return Look(STATE, listed=(RELEASES,), looked=looked, live=CURRENT)
 
 

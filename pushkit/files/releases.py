@@ -14,6 +14,7 @@
         pushes/000042/{ticket.json,hb,switching,end} the queue
         manifests/000042-20261122T193012Z-4f2a91c
         incoming/000042-20261122T193012Z-4f2a91c/    an upload under way
+        spare/                                       the tree of the release that went last; the next one begins as it
 
 A push is written under ``incoming``, verified, renamed to ``releases``, and becomes live by the rename of a symlink.
 Whatever instant it dies, ``current`` is wholly the old or wholly the new release.
@@ -104,7 +105,13 @@ class Releases(Layout):
         self.queue = Queue(remote, STATE, run, look=self.look, settle=settle, stale=stale)
         self._activation = Activation(remote, run, self.queue, look=self.look, perform=self._perform, commands=commands)
         self._turn = Turn(
-            run, self.queue, self._activation, look=self.look, perform=self._perform, commands=commands, keep=keep
+            run,
+            self.queue,
+            self._activation,
+            look=self.look,
+            perform=self._perform,
+            commands=commands,
+            pruning=self._pruning,
         )
 
     # Looking.
@@ -112,7 +119,7 @@ class Releases(Layout):
     def look(self) -> Survey:
         """What the target holds. Refuses what this layout did not make."""
         found = look_for(self._shared).at(self._remote, self._known)
-        found.check(RELEASES, STATE.incoming, STATE.manifests, STATE.pushes, *self._shared.directories)
+        found.check(RELEASES, STATE.incoming, STATE.manifests, STATE.spare, STATE.pushes, *self._shared.directories)
         check_own(found)
         return found
 
@@ -182,7 +189,7 @@ class Releases(Layout):
             more = [*self._commands.steps(BEFORE)]
             more.append(Step(Action.SWITCH, CURRENT, f"from {live}" if live else "first push"))
             more += self._commands.steps(AFTER)
-            going = pruning(survey, self._describe(survey.last + 1, snapshot, live), live, self._keep)
+            going = self._pruning(survey, self._describe(survey.last + 1, snapshot, live), live)
             steps = (*steps, *more, *(operation.step for operation in going if operation.step))
         trips = self._round_trips(TRIPS + self._commands.trips)
         making = self._shared.missing(survey, snapshot.entries)
@@ -286,7 +293,7 @@ class Releases(Layout):
         made = good_in(survey, plan.live).get(plan.live)
         if made is None or not any(step.action is Action.PRUNE for step in plan.steps):
             return
-        going = pruning(survey, made, plan.live, self._keep, below=self._ticket.number)
+        going = self._pruning(survey, made, plan.live, below=self._ticket.number)
         going.append(RemoveTree(STATE.stage(plan.live)))
         holds = Absent(f"{STATE.ticket(self._ticket.number)}/{END}")
         with self.queue.alive(self._ticket), self._run.step(plan.steps[0]):
@@ -306,6 +313,9 @@ class Releases(Layout):
         """Run `after_switch` again for a push that died before it had ended, and end that push well."""
         return self._turn.resume(number)
 
+    def _pruning(self, survey: Survey, ticket: Ticket, live: str, below: int = 0) -> list[Operation]:
+        return pruning(survey, ticket, live, self._keep, below, spares=self._remote.capabilities.spares)
+
     def _describe(self, number: int, snapshot: Snapshot, live: str) -> Ticket:
         return replace(super()._describe(number, snapshot, live), after=bool(self._commands.after))
 
@@ -323,7 +333,10 @@ class Releases(Layout):
         # Complete, it gets its name; then its ticket still has to hold for it to go live.
         naming = Rename(f"{stage}/{TREE}", f"{RELEASES}/{release.id}")
         first = [*first, *self._activation.vouching(survey)]
-        assemble = partial(self._assembly.assemble, release.id, plan, survey, snapshot, first=first)
+        spare = self._assembly.spends(plan, survey)
+        if spare:
+            del survey.found[STATE.spare]
+        assemble = partial(self._assembly.assemble, release.id, plan, survey, snapshot, first=first, spare=spare)
         holding = self.queue.holding(ticket)
         if self._run.prepare:
             then = [*holding, naming, *self.queue.ending(ticket, PREPARED), away]
@@ -332,7 +345,7 @@ class Releases(Layout):
             return
         step = next(each for each in plan.steps if each.action is Action.SWITCH)
         switching = self._activation.switching(ticket, release.id, plan.live, step)
-        going = pruning(survey, ticket, plan.live, self._keep)
+        going = self._pruning(survey, ticket, plan.live)
         # What is old goes while the ticket holds: somebody who waits may want to go back to it.
         ending = [*going, *self.queue.ending(ticket, GOOD), away]
         after = [] if self._commands.after else ending

@@ -27,7 +27,7 @@ class Capabilities(Struct, frozen=True):
     links. ``digests``: it computes sha256 by itself, so that `Remote.verify` compares content and not only sizes.
     ``scripts``: `Remote.collect` and `Remote.perform` take one round trip each. ``commands``: it runs commands of the
     user's. ``resumes``: `Remote.put` goes on with a large file of which a beginning is there; ``patches``: with one of
-    which any part is.
+    which any part is. ``spares``: a `Copy` in `Remote.perform` takes what it can from a spare.
     """
 
     copies: bool = False
@@ -37,6 +37,7 @@ class Capabilities(Struct, frozen=True):
     commands: bool = False
     resumes: bool = False
     patches: bool = False
+    spares: bool = False
 
 
 class Remote(ABC):

@@ -68,6 +68,7 @@ case $(tar --version 2>/dev/null) in *'GNU tar'*) echo gnu-tar;; esac
 case $(zstd -dcq --patch-from=/bin/sh -V 2>/dev/null) in *[0-9].[0-9]*) echo zstd; echo zstd-patch;;
 *) case $(zstd -V 2>/dev/null) in *[0-9].[0-9]*) echo zstd;;
 *) case $(printf '{GZIP}' | gzip -dc 2>/dev/null) in gzip) echo gzip;; esac;; esac;; esac
+case $(find /dev/null -printf %f 2>/dev/null) in null) echo find-tells;; esac
 if xargs -0 -r -P 2 true </dev/null >/dev/null 2>&1; then echo xargs-0; echo xargs-P
 elif printf 'a\\0b\\0' | xargs -0 true >/dev/null 2>&1; then echo xargs-0; fi
 echo "home $PWD"
@@ -135,6 +136,11 @@ class Shell(Struct, frozen=True):
         return {"tail", "tr", "awk", "grep", "xargs-0"} <= self.tools
 
     @property
+    def spares(self) -> bool:
+        """Whether it can tell what differs in two trees, and make one of two."""
+        return self.batches and self.copies and self.lists and {"gnu-cp", "find-tells"} <= self.tools
+
+    @property
     def capabilities(self) -> Capabilities:
         """What a remote with this shell can do."""
         return Capabilities(
@@ -144,6 +150,7 @@ class Shell(Struct, frozen=True):
             scripts=self.batches,
             commands=True,
             patches=self.patches,
+            spares=self.spares,
         )
 
 
@@ -247,14 +254,13 @@ def listed(manifest: str, kinds: str, others: str = "", *, first: int = 1, last:
     Those that the file ``others`` has, one a line, are left out, then all before the ``first`` and after the ``last``;
     0 is none. No name may hold a line break.
     """
-    chosen = f'NR%4==1{{k=substr($0,1,1)}} NR%4==2{{p=$0}} NR%4==0&&index("{kinds}",k){{print "./" p}}'
+    some = f"&&++n>={first}{f'&&n<={last}' * bool(last)}" if last or first > 1 else ""
+    within = "" if others else some
+    chosen = f'NR%4==1{{k=substr($0,1,1)}} NR%4==2{{p=$0}} NR%4==0&&index("{kinds}",k){within}{{print "./" p}}'
     command = f"tail -n +2 {manifest} | tr '\\000' '\\n' | awk {quote(chosen)}"
     if others:
         command += f" | grep -vxFf {others}"
-    if last:
-        command += f" | awk {quote(f'NR>={first}&&NR<={last}')}"
-    elif first > 1:
-        command += f" | tail -n +{first}"
+        command += f" | awk {quote(some.removeprefix('&&'))}" if some else ""
     return f"{command} | tr '\\n' '\\000'"
 
 

@@ -48,6 +48,11 @@ class State(Struct, frozen=True):
         return self / "incoming"
 
     @property
+    def spare(self) -> str:
+        """The tree of a release that is none any more, which the next one may begin as. It may be damaged."""
+        return self / "spare"
+
+    @property
     def live(self) -> str:
         """The file that names the live release, where no symlink does."""
         return self / "live"

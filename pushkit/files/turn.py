@@ -11,7 +11,7 @@ from pushkit.errors import Busy, PushRefused, TargetError
 from pushkit.files.activation import Activation
 from pushkit.files.commands import BEFORE, Commands
 from pushkit.files.errors import RemoteExists
-from pushkit.files.history import before, good_in, meant, pruning
+from pushkit.files.history import before, good_in, meant
 from pushkit.files.layout import failure
 from pushkit.files.live_release import live_in
 from pushkit.files.operation import Operation, Write
@@ -27,7 +27,10 @@ from pushkit.strategy import Run
 
 
 class Turn:
-    """Turns one target, which ``look`` surveys, to another of its releases; ``keep`` good ones stay."""
+    """Turns one target, which ``look`` surveys, to another of its releases.
+
+    ``pruning`` gives what removes the old ones once the release of a ticket is live in place of another.
+    """
 
     def __init__(
         self,
@@ -38,7 +41,7 @@ class Turn:
         look: Callable[[], Survey],
         perform: Perform,
         commands: Commands,
-        keep: int,
+        pruning: Callable[[Survey, Ticket, str], Sequence[Operation]],
     ) -> None:
         self._run = run
         self._queue = queue
@@ -46,7 +49,7 @@ class Turn:
         self._perform = perform
         self._activation = activation
         self._commands = commands
-        self._keep = keep
+        self._pruning = pruning
 
     def back(self, wanted: str) -> Release:
         """Make ``wanted`` live again, or, where it is empty, the release that was live before the live one."""
@@ -130,7 +133,7 @@ class Turn:
         way = "to" if forward else "back to"
         step = Step(Action.SWITCH, CURRENT, f"from {live or 'nothing'} {way} {release}")
         switching = [*self._activation.vouching(survey), *self._activation.switching(ticket, release, live, step)]
-        then = pruning(survey, ticket, live_in(survey), self._keep) if forward else []
+        then = self._pruning(survey, ticket, live_in(survey)) if forward else []
         return switching, then, [*then, *self._queue.ending(ticket, ticket.success)]
 
     @contextmanager

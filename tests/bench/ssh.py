@@ -4,9 +4,11 @@
 
 In each round everybody sends the same tree, one after the other, and in the next round in the other order; a ratio is
 of two runs of one round. A first push goes to a fresh directory, with nothing cached; in the others everybody has what
-the round before left. Each command is measured from the start of its process to its end, and counts only when all
-files have arrived. A push compares every file that it sent by sha256, and switches at once; nobody else does. The
-shell of the server's account reads no files at its start, which would count once for each command that is run there.
+the round before left, and the first three rounds do not count: after them there are as many releases as are kept, and
+one that went, as there are in the long run. Each command is measured from the start of its process to its end, and
+counts only when all files have arrived. A push compares every file that it sent by sha256, and switches at once; nobody
+else does. The shell of the server's account reads no files at its start, which would count once for each command that
+is run there.
 
 With the transport `kept` a push takes the connection of the round before, as that of a person at a terminal does
 within a minute (`keep_connection`).
@@ -47,6 +49,8 @@ from workload import LINK, WORKLOADS, Change, Workload
 
 from pushkit.testing import Sshd
 
+#: Rounds after which a target is as it is in the long run: there are as many releases as are kept, and one that went.
+SETTLING = 3
 #: Seconds after which a file that was written is not hashed once more.
 SETTLED = 3.0
 #: Sides by their name, and whether they have the same crypto as all.
@@ -100,10 +104,11 @@ class Bench:
         sides = [side for matched in cryptos for both in (ours, floor, theirs)
                  for (_, its), side in both.items() if its == matched]  # fmt: skip
         first = workload.change is Change.FIRST
-        for number in range(-1 if first else -2, min(self._pairs, workload.most_pairs)):
+        begin = -1 if first else -SETTLING
+        for number in range(begin, min(self._pairs, workload.most_pairs)):
             if number == -1 and not first:
                 time.sleep(SETTLED)
-            if number > -2:
+            if number > begin:
                 workload.alter(tree)
             for side in sides if number % 2 else reversed(sides):
                 side.push(tree)

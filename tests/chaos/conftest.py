@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from chaos.disk import Disk
-from chaos.site import ALL, SITES, Site, server_table
+from chaos.site import ALL, KINDS, Site, server_table
 from pushkit.testing import FaultProxy
 
 
@@ -27,7 +27,7 @@ def disk() -> Iterator[Disk]:
         yield disk
 
 
-@pytest.fixture(params=ALL)
+@pytest.fixture(params=[*ALL, "spares-ssh"])
 def site_on_disk(request: pytest.FixtureRequest, tmp_path: Path, disk: Disk) -> Site:
     """As `site`, its target the directory ``site`` of `disk`."""
     made = site_of(request, tmp_path, request.param, disk)
@@ -57,4 +57,4 @@ def site_of(request: pytest.FixtureRequest, root: Path, kind: str, disk: Disk | 
     if disk:
         disk.mount(local)
         local, table = local / "site", table | {"path": f"{table['path']}/site"}
-    return SITES[layout](root, local, copies=way != "sftp_only", **table)
+    return KINDS[layout](root, local, copies=way != "sftp_only", **table)

@@ -66,9 +66,10 @@ class Site:
 
     layout = "releases"
     state = ".push"
-    #: What else lies in the root, and in the state.
+    #: What else lies in the root, and in the state; and what may lie there as well.
     root_has: Collection[str] = ("current", "releases")
     state_has: Collection[str] = ()
+    state_may_have: Collection[str] = ("spare",)
 
     def __init__(self, root: Path, local: Path, *, copies: bool = True, **table: object) -> None:
         self.root = root / "project"
@@ -208,7 +209,7 @@ class Site:
         """After a push that did something, nothing of another is left, and what is remembered is what is there."""
         state = self.local / self.state
         has = {"fence", "format", "incoming", "log", "manifests", "pushes", *self.state_has}
-        assert set(os.listdir(state)) == has
+        assert set(os.listdir(state)).difference(self.state_may_have) == has
         assert os.listdir(state / "incoming") == []
         self._check_live(state)
         for ticket in sorted(os.listdir(state / "pushes")):
@@ -235,12 +236,31 @@ class Site:
             check_manifest(state / "manifests" / release, pages.whole(self.local / "releases" / release))
 
 
+class SparingSite(Site):
+    """A site whose releases begin as the one that went last, as those of large projects do."""
+
+    def begin(self) -> None:
+        """As there, and so many more that the next one begins so."""
+        (self._killer / "spares").mkdir()
+        low = "from pushkit.files import assembly\nassembly.SEVERAL = 1\n"
+        (self._killer / "spares/sitecustomize.py").write_text(low)
+        for _ in range(2):
+            super().begin()
+        assert (self.local / self.state / "spare").is_dir()
+
+    def start(self, *arguments: str, **environment: str) -> subprocess.Popen[bytes]:
+        """As there, however small the project is."""
+        paths = [str(self._killer / "spares"), *filter(None, [os.environ.get("PYTHONPATH")])]
+        return super().start(*arguments, **{"PYTHONPATH": os.pathsep.join(paths), **environment})
+
+
 class MirrorSite(Site):
     """A site whose target is a mirror. One file in it was there before any push."""
 
     layout = "mirror"
     state = ".htpush"
     state_has = (".htaccess", "live")
+    state_may_have = ()
 
     def __init__(self, root: Path, local: Path, **table: Any) -> None:
         # What is there already is not sent, also where the server cannot copy.
@@ -300,6 +320,7 @@ class SwapSite(Site):
     state = ".htswap"
     root_has = ("current",)
     state_has = (".htaccess", "live", "retired")
+    state_may_have = ()
 
     @property
     def live(self) -> int:
@@ -392,6 +413,8 @@ def told(what: str) -> Iterator[None]:
 
 
 SITES = {site.layout: site for site in (Site, MirrorSite, SwapSite)}
+#: These, and what is a layout with something special.
+KINDS = {**SITES, "spares": SparingSite}
 #: The fixture `site`: each layout, pushed to in each way; those that a server has.
 ALL = [f"{layout}-{way}" for layout in SITES for way in ("dir", "ssh", "sftp_only")]
 REMOTE = [each for each in ALL if not each.endswith("dir")]

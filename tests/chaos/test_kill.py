@@ -10,7 +10,7 @@ from typing import Protocol
 import pytest
 
 from chaos.reader import reading
-from chaos.site import ALL, FULL, LOCAL, REMOTE, SEED, SITES, Done, Site, finished, server_table, told
+from chaos.site import ALL, FULL, KINDS, LOCAL, REMOTE, SEED, Done, Site, finished, server_table, told
 from pushkit.testing import Fault, FaultProxy, Sshd, Way
 from pushkit.testing.plugin import require
 
@@ -127,7 +127,7 @@ def test_killed_at_random_moments(site: Site) -> None:
     campaign(site, [death] * KILLS)
 
 
-@pytest.mark.parametrize("site", REMOTE, indirect=True)
+@pytest.mark.parametrize("site", [*REMOTE, "spares-ssh"], indirect=True)
 def test_killed_when_a_random_byte_has_been_sent(site: Site, proxy: FaultProxy) -> None:
     proxy.heal()
     site.advance()
@@ -159,14 +159,14 @@ class Slow(Sshd):
         return [*super()._configuration(), f'SetEnv "PATH={programs}:/usr/bin:/bin"']
 
 
-@pytest.mark.parametrize("layout", SITES)
+@pytest.mark.parametrize("layout", KINDS)
 def test_who_pushes_while_the_server_still_does_what_a_dead_push_told_it(tmp_path: Path, layout: str) -> None:
     require(Sshd)
     generator = random.Random(SEED)
     (tmp_path / "sshd").mkdir()
     with Slow(tmp_path / "sshd") as server, server.new_directory() as directory:
         table = server_table(server, directory.path, tmp_path / "known")
-        site = SITES[layout](tmp_path, directory.local, copies=True, **table)
+        site = KINDS[layout](tmp_path, directory.local, copies=True, **table)
         site.begin()
         for _ in range(KILLS if FULL else 1):
             site.advance()

@@ -68,3 +68,27 @@ def test_a_push_takes_two_round_trips_and_one_with_nothing_to_do_takes_one(
     assert len(phases) >= 7
     assert (ssh_directory.local / "current/d7/7").read_text() == "changed"
     assert (ssh_directory.local / "current/d7/107").read_text() == "107"
+
+    # Of two releases that stay the third push leaves a spare, and the fourth begins as it, in no more.
+    (project.root / "d3/3").write_text("three")
+    third = project.push(keep=1)
+    assert third.returncode == 0, third.stderr
+    spare = ssh_directory.local / ".push/spare"
+    was = (spare / "d9/109").stat()
+    (spare / "d9/cached").write_text("by an application")
+    (spare / "d9/209").unlink()
+    sessions.new()
+    (project.root / "d4/4").write_text("four")
+    fourth = project.push("-v", keep=1)
+    assert "1 round trip to look, 1 to push" in fourth.stderr
+    assert 2 <= len(sessions.new()) <= 3
+    current = (ssh_directory.local / "current").resolve()
+    assert (current / "d9/109").stat() == was
+    assert {path.name: path.read_text() for path in (current / "d4").iterdir()} == {
+        path.name: path.read_text() for path in (project.root / "d4").iterdir()
+    }
+    assert {path.name for path in (current / "d9").iterdir()} == {path.name for path in (project.root / "d9").iterdir()}
+    assert (current / "d3/3").read_text() == "three"
+    assert (current / "d9/209").read_text() == "209"
+    assert "altered" not in fourth.stderr
+    assert sorted(each.name[:6] for each in (ssh_directory.local / "releases").iterdir()) == ["000003", "000004"]
