@@ -143,7 +143,7 @@ class Engine:
         with self._session(name) as session:
             strategy = session.strategy
             findings = list(strategy.check()) if isinstance(strategy, Checkable) else []
-            findings += [plain(name, option) for option in pushfile.plain_secrets(session.target)]
+            findings += [plain(option) for option in pushfile.plain_secrets(session.target)]
             if not any(finding.severity is Severity.ERROR for finding in findings):
                 findings += self._obstacles(session)
             if deep and isinstance(strategy, Verifiable):
@@ -155,16 +155,15 @@ class Engine:
 
     def _obstacles(self, session: Session) -> list[Finding]:
         """What a plan would warn of, and what would keep a push from being planned."""
-        where = session.target.name
         try:
-            snapshot = self.snapshot(where)
+            snapshot = self.snapshot(session.target.name)
             plan = session.strategy.plan(snapshot)
         except (SnapshotError, PushRefused, TargetError) as error:
-            return [Finding(Severity.ERROR, where, error.message, error.hint)]
+            return [Finding(Severity.ERROR, "target", error.message, error.hint)]
         told = dict.fromkeys(
             (*snapshot.warnings, *plan.warnings, *unportable([each.path for each in snapshot.entries]))
         )
-        return [Finding(Severity.WARNING, where, message) for message in told]
+        return [Finding(Severity.WARNING, "snapshot", message) for message in told]
 
     def hosts(self, name: str) -> Sequence[Host]:
         """The hosts of ``name``, in the order of a rollout. Their sources are asked, and none of them."""
@@ -479,11 +478,11 @@ class Engine:
         )
 
 
-def plain(target: str, option: str) -> Finding:
+def plain(option: str) -> Finding:
     """The finding that a secret stands in the Pushfile."""
     return Finding(
         Severity.WARNING,
-        target,
+        "Pushfile",
         f"{option} is written in the Pushfile, where everybody who has the project can read it",
         f'keep it elsewhere, {option} = "${{env:NAME}}", and change it if others may have seen it',
     )

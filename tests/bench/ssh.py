@@ -174,7 +174,12 @@ def options() -> argparse.Namespace:
     names = ", ".join(each.name for each in WORKLOADS)
     parser.add_argument("--pairs", type=int, default=5, help="how many rounds count, after one to warm up")
     parser.add_argument("--only", nargs="+", default=["*"], metavar="WORKLOAD", help=f"names, also with *: {names}")
-    parser.add_argument("--transport", nargs="+", metavar="NAME", help="what `transport` of the target is, in turns; kept: openssh, as a person pushes again")
+    parser.add_argument(
+        "--transport",
+        nargs="+",
+        metavar="NAME",
+        help="what `transport` of the target is, in turns; kept: openssh, as a person pushes again",
+    )
     parser.add_argument("--scale", type=float, default=1.0, help="the part of the files or bytes that is pushed")
     parser.add_argument("--defaults-only", action="store_true", help="leave out the runs with the same crypto")
     parser.add_argument(
