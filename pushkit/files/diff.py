@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from pushkit.files.ground import UNKNOWN
 from pushkit.model import Action, Entry, Kind, Step
 
+#: The digest of a file of ours whose content is not known.
+UNKNOWN = bytes(32)
 #: Why a file is sent that is there with another content, or with one that this remote cannot be asked for.
 DIFFERS, NOT_COMPARED = "content differs", "its content cannot be compared there"
 

@@ -8,13 +8,11 @@ from functools import cached_property
 from msgspec import Struct
 
 from pushkit.errors import PushRefused
+from pushkit.files.diff import UNKNOWN
 from pushkit.files.merge import Merge, at, order
 from pushkit.files.remote import Remote
 from pushkit.files.stat import above
 from pushkit.model import Entry, Kind
-
-#: The digest of a file of ours whose content is not known.
-UNKNOWN = bytes(32)
 
 
 def reach(before: Sequence[Entry], after: Sequence[Entry]) -> list[str]:

@@ -8,7 +8,7 @@ the round before left. Each command is measured from the start of its process to
 files have arrived. A push compares every file that it sent by sha256, and switches at once; nobody else does. The
 shell of the server's account reads no files at its start, which would count once for each command that is run there.
 
-With the transport `kept` a push takes the connection of the round before, as that of a person at a terminal does within a
+With the transport `kept` a push takes the connection of the round before, as a person at a terminal does within a
 minute (`keep_connection`).
 
 Where little is sent, a login that runs nothing is measured in the same rounds (`ssh HOST true`): what is below that

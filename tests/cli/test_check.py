@@ -127,6 +127,17 @@ def test_what_would_keep_a_push_from_being_planned_is_an_error(project: Project)
     assert "warning  production: snapshot: latest is a link that leads out of the project: /etc" in done.stdout
 
 
+def test_a_file_that_may_hold_a_secret_by_its_name_is_warned_of_before_it_travels(project: Project) -> None:
+    for number in range(7):
+        (project.root / f"key{number}.pem").write_text("x")
+    (project.root / ".env").write_text("TOKEN=x")
+    done = project.push("check")
+    assert done.returncode == 0, done.stderr
+    assert "snapshot: .env, key0.pem, key1.pem, key2.pem, key3.pem and 3 more would be sent" in done.stdout
+    (project.root / ".pushignore").write_text(".env\n*.pem\n")
+    assert "would be sent" not in project.push("check").stdout
+
+
 def test_a_hold_and_what_shared_misses_are_errors(project: Project) -> None:
     live = project.root.parent / "live"
     project.write(production=f'strategy = "dir"\npath = "{live}"\nshared = [".env"]')
