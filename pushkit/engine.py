@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, cast
 from pushkit import pushfile, registry
 from pushkit.capability import comparable, inspectable, joinable, lockable, preparable, resumable, revertible
 from pushkit.commits import between
-from pushkit.comparison import Change, compare
+from pushkit.comparison import SECRET_NAME, Change, compare
 from pushkit.course import Course
 from pushkit.errors import (
     Interrupted,
@@ -51,6 +51,7 @@ from pushkit.model import (
     Finding,
     Hold,
     Host,
+    Kind,
     LogEntry,
     Notify,
     Outcome,
@@ -76,6 +77,8 @@ if TYPE_CHECKING:
 
 # A plan that removes more than this many paths, or more than half of what is live, needs a person's yes.
 MANY_REMOVALS = 256
+# So many files that may hold a secret are named.
+SHOWN = 5
 # How often a push is planned whose target keeps changing.
 TURNS = 5
 
@@ -143,7 +146,7 @@ class Engine:
         with self._session(name) as session:
             strategy = session.strategy
             findings = list(strategy.check()) if isinstance(strategy, Checkable) else []
-            findings += [plain(name, option) for option in pushfile.plain_secrets(session.target)]
+            findings += [plain(option) for option in pushfile.plain_secrets(session.target)]
             if not any(finding.severity is Severity.ERROR for finding in findings):
                 findings += self._obstacles(session)
             if deep and isinstance(strategy, Verifiable):
@@ -155,16 +158,15 @@ class Engine:
 
     def _obstacles(self, session: Session) -> list[Finding]:
         """What a plan would warn of, and what would keep a push from being planned."""
-        where = session.target.name
         try:
-            snapshot = self.snapshot(where)
+            snapshot = self.snapshot(session.target.name)
             plan = session.strategy.plan(snapshot)
         except (SnapshotError, PushRefused, TargetError) as error:
-            return [Finding(Severity.ERROR, where, error.message, error.hint)]
-        told = dict.fromkeys(
-            (*snapshot.warnings, *plan.warnings, *unportable([each.path for each in snapshot.entries]))
-        )
-        return [Finding(Severity.WARNING, where, message) for message in told]
+            return [Finding(Severity.ERROR, "target", error.message, error.hint)]
+        paths = [each.path for each in snapshot.entries]
+        told = dict.fromkeys((*snapshot.warnings, *plan.warnings, *unportable(paths)))
+        files = [each.path for each in snapshot.entries if each.kind is not Kind.DIRECTORY]
+        return [*(Finding(Severity.WARNING, "snapshot", message) for message in told), *private(files)]
 
     def hosts(self, name: str) -> Sequence[Host]:
         """The hosts of ``name``, in the order of a rollout. Their sources are asked, and none of them."""
@@ -479,11 +481,24 @@ class Engine:
         )
 
 
-def plain(target: str, option: str) -> Finding:
+def private(paths: Sequence[str]) -> Iterator[Finding]:
+    """The finding that files are sent by whose names one expects a secret: where a web server serves them, to all."""
+    found = [path for path in paths if SECRET_NAME(path)]
+    if found:
+        more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
+        yield Finding(
+            Severity.WARNING,
+            "snapshot",
+            f"{', '.join(found[:SHOWN])}{more} would be sent, and by the name may hold a secret",
+            "what is not to leave this machine belongs in .pushignore",
+        )
+
+
+def plain(option: str) -> Finding:
     """The finding that a secret stands in the Pushfile."""
     return Finding(
         Severity.WARNING,
-        target,
+        "Pushfile",
         f"{option} is written in the Pushfile, where everybody who has the project can read it",
         f'keep it elsewhere, {option} = "${{env:NAME}}", and change it if others may have seen it',
     )

@@ -54,8 +54,12 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
 
 
 def command(directory: str, *arguments: str) -> tuple[str, ...]:
-    """The command line of git in ``directory``."""
-    return ("git", "--no-pager", "-C", directory, "-c", f"core.attributesFile={os.devnull}", *arguments)
+    """The command line of git in ``directory``.
+
+    The file system monitor is a program that the configuration of a repository may name: who looks starts none.
+    """
+    settings = (f"core.attributesFile={os.devnull}", "core.fsmonitor=false", "log.showSignature=false")
+    return ("git", "--no-pager", "-C", directory, *(word for each in settings for word in ("-c", each)), *arguments)
 
 
 def git(

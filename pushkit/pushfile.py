@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 NAME = "Pushfile"
 """What a Pushfile is called."""
 
+#: A line whose value is a word without quotes, or in those that a word processor makes.
+BARE = re.compile(r"""^\s*(?P<key>[\w.-]+)\s*=\s*(?!true\b|false\b)[^\s\d"'\[{#+-]""")
+
 
 def find(given: str | Path = "") -> Path:
     """The absolute path of the Pushfile: ``given``, or the one in the directory ``given``.
@@ -133,9 +136,11 @@ def _tables(text: str, path: Path) -> dict[str, Any]:
         at = re.search(r"\(at line (\d+)", str(error))
         line = int(at[1]) if at else text.rstrip().count("\n") + 1
         message = f"not TOML: {message[:1].lower()}{message[1:]}"
+        bare = BARE.search("".join(text.splitlines()[line - 1 : line]))
+        hint = f'write text in straight quotes: {bare["key"]} = "..."' if bare else ""
     except toml_lines.Unfit as error:
         raise PushfileError(_shown(path), [error.problem(text)]) from None
-    raise PushfileError(_shown(path), [Problem(line, "", message)])
+    raise PushfileError(_shown(path), [Problem(line, "", message, hint)])
 
 
 def _chosen(project: Project, select: Sequence[str], *, sound: bool) -> Sequence[str]:

@@ -87,7 +87,7 @@ class Reader:
 
     def _options(self, place: toml_lines.Path, model: type[Options], raw: Mapping[str, Any]) -> None:
         from pushkit.options import schema_of  # noqa: PLC0415  (only for those who need it)
-        from pushkit.validation import validate  # noqa: PLC0415
+        from pushkit.validation import UNKNOWN, validate  # noqa: PLC0415
 
         table = references.replaced(
             raw, lambda _, text: text if references.refers(text) else "".join(map(str, references.parse(text)))
@@ -99,8 +99,10 @@ class Reader:
                     self._find((*place, *path), "no reference is allowed here: others can see the value", instead)
         _, faults = validate(model, table, raw)
         for fault in faults:
-            if not fault.open:
-                self._find((*place, *fault.path), fault.message, fault.hint)
+            if fault.open:
+                continue
+            astray = fault.message == UNKNOWN and fault.path in {(key,) for key in PROJECT_KEYS}
+            self._find((*place, *fault.path), fault.message, "write it into [project]" if astray else fault.hint)
 
     def _references(self, place: toml_lines.Path, table: Mapping[str, Any]) -> bool:
         """Whether every reference in ``table`` is one, of a source that is installed."""
@@ -158,9 +160,12 @@ class Reader:
         return {}
 
     def _known(self, place: toml_lines.Path, table: Mapping[str, Any], known: Sequence[str], noun: str) -> None:
-        for key in table:
+        for key, value in table.items():
             if key not in known:
-                self._find((*place, key), f"unknown {noun}", did_you_mean(key, known) or f"known: {', '.join(known)}")
+                hint = did_you_mean(key, known) or f"known: {', '.join(known)}"
+                if not place and isinstance(value, dict) and "strategy" in value:
+                    hint = f"a target is written as [target.{key}]"
+                self._find((*place, key), f"unknown {noun}", hint)
 
     def _text(self, place: toml_lines.Path, table: Mapping[str, Any], default: str) -> str:
         value = table.get(str(place[-1]), default)

@@ -46,5 +46,5 @@ def nobody(question: str) -> NoReturn:
     """Ask nobody: raises `PushRefused`."""
     raise PushRefused(
         f"there is nobody to ask: {question}",
-        hint="push from a terminal, or give it beforehand: does the strategy have an option for it?",
+        hint="push from a terminal, or give it beforehand by an option of the target: push explain STRATEGY lists them",
     )

@@ -19,6 +19,9 @@ from pushkit.suggestion import did_you_mean
 OptionsT = TypeVar("OptionsT", bound=Options)
 Path = tuple[str | int, ...]
 
+UNKNOWN = "unknown option"
+"""What is wrong with a key that no option has."""
+
 
 class Fault(NamedTuple):
     """One thing that is wrong in a table, at a path within it.
@@ -115,7 +118,7 @@ class Search:
             if key not in known and key != tag:
                 sound = False
                 listed = f"known: {', '.join(known)}" if known else ""
-                yield Fault((*path, key), "unknown option", did_you_mean(key, known) or listed, open=False)
+                yield Fault((*path, key), UNKNOWN, did_you_mean(key, known) or listed, open=False)
         for name, each in known.items():
             if name in table:
                 faults = list(self.within(each.type, table[name], (*path, name)))

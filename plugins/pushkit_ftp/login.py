@@ -17,6 +17,7 @@ from pushkit_ftp.handshake import shake_hands
 from pushkit_ftp.replies import Reply, crowded, error_of
 from pushkit_ftp.server import Server
 
+MAYBE_TLS = "check `user` and `password`; a server may want TLS: leave `tls` out"
 SFTP = 'this server speaks SSH: set strategy = "sftp"'
 
 
@@ -158,7 +159,7 @@ class Login(Control):
         if reply.code not in {230, 202, 232}:
             raise TargetError(
                 f"{self.server.where}: {self._options.user} is not let in ({reply.text})",
-                hint="check `user` and `password`",
+                hint="check `user` and `password`" if self._options.tls != "none" else MAYBE_TLS,
             )
 
     def _check_protected(self, replies: Sequence[Reply]) -> None:

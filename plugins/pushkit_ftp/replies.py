@@ -37,6 +37,7 @@ WORDS: tuple[tuple[type[RemoteError], str], ...] = (
     (RemoteDenied, r"permission|denied|not permitted|not allowed|read-only|prohibited|forbidden"),
 )
 FULL = "make room on the server: its disk is full, or the quota of this account is used up"
+MAY = "check `path`, and what this user may do there"
 CROWDED = re.compile(r"too many|maximum|max(imum)? number|connection limit|already logged|connections? from|"
                      r"simultaneous|limit reached", re.IGNORECASE)  # fmt: skip
 
@@ -92,5 +93,7 @@ def error_of(reply: Reply, what: str, kind: type[RemoteError] | None = None) -> 
     elif kind is RemoteExists:
         words = "there is something already"
     elif kind is RemoteDenied and not hint:
-        words, hint = "permission denied", "check `path`, and what this user may do there"
+        words, hint = "permission denied", MAY
+    elif kind is None and reply.code == 550:
+        hint = MAY
     return (kind or RemoteError)(f"{what}: {words} ({reply.text})", hint=hint)

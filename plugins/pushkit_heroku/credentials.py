@@ -11,7 +11,7 @@ from pushkit import Run, TargetError
 from pushkit_heroku.options import HerokuOptions
 
 VARIABLE = "HEROKU_API_KEY"
-HINT = f'make one with `heroku authorizations:create`, and write token = "${{env:{VARIABLE}}}"'
+HINT = f"make one with `heroku authorizations:create` and export {VARIABLE}=..., or log in with `heroku login`"
 
 
 def token(options: HerokuOptions, run: Run) -> str:

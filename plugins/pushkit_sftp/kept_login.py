@@ -148,10 +148,17 @@ def kept_login(
 
 
 def private(directory: Path) -> Path | None:
-    """``directory``, made where it is not there; None unless it is this user's alone and its name is short."""
+    """``directory``, made where it is not there; None unless it is this user's alone and its name is short.
+
+    Nor may another user be able to put one of theirs in its place: where they own the directory above, or where that is
+    everybody's and not sticky.
+    """
     if len(os.fsencode(directory)) > SHORT:
         return None
     try:
+        above = directory.parent.stat()
+        if above.st_uid not in {0, os.getuid()} or (above.st_mode & 0o022 and not above.st_mode & stat.S_ISVTX):
+            return None
         with suppress(FileExistsError):
             directory.mkdir(mode=0o700)
         found = directory.lstat()

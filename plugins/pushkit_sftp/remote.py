@@ -33,6 +33,8 @@ from pushkit_sftp.transport import Transport
 from pushkit_sftp.trees import collect, encoded, kinds, listing, remove_tree, sizes
 
 T = TypeVar("T")
+#: So many machines with one host key are named.
+TWINS = 3
 
 
 class SftpRemote(Remote):
@@ -154,18 +156,22 @@ class SftpRemote(Remote):
                 Finding(Severity.WARNING, self.where, f"the server uses {what}, which is weak", "let it offer better")
                 for what in self.transport.weaknesses
             ),
-            *(
-                Finding(
-                    Severity.WARNING,
-                    self.where,
-                    f"its host key is also that of {twin}: was one machine copied from the other?",
-                    "who has the key of one can pose as the other: make new ones on each (ssh-keygen -A, after the "
-                    "old /etc/ssh/ssh_host_* are removed)",
-                )
-                for twin in self.transport.twins
-            ),
+            *self._copied(),
             *self.limits(),
         ]
+
+    def _copied(self) -> Iterator[Finding]:
+        """That other machines are known to have its host key: one line also for a fleet that was made of one image."""
+        twins = self.transport.twins
+        if twins:
+            more = f" and {len(twins) - TWINS} more" if len(twins) > TWINS else ""
+            yield Finding(
+                Severity.WARNING,
+                self.where,
+                f"its host key is also that of {', '.join(twins[:TWINS])}{more}: was one copied from the other?",
+                "who has the key of one can pose as the other: make new ones on each (ssh-keygen -A, after the "
+                "old /etc/ssh/ssh_host_* are removed)",
+            )
 
     def limits(self) -> Sequence[Finding]:
         """What is missing for fast and fully verified pushes."""

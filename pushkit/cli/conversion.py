@@ -64,8 +64,13 @@ def _ftp(result: Converted, left: dict[str, Value | Environment]) -> None:
     _take(result, left, {"destination": "path"})
     _folder(result, left)
     result.notes.append("what git ignores is not pushed here: see push files, and `include`")
-    if exclude := left.pop("excludes", None):
-        result.options["ignore"] = _toml(exclude)
+    exclude = left.pop("excludes", None)
+    if result.source == ".":
+        # It says where all of this is, and may hold the password: nobody needs it there.
+        result.options["ignore"] = _toml(["Vagrantfile"])
+    if exclude:
+        patterns = [exclude] if isinstance(exclude, str) else exclude if isinstance(exclude, list) else []
+        result.options["ignore"] = _toml(["Vagrantfile", *patterns])
         result.notes.append("`exclude` became `ignore`, whose patterns are those of git: compare with push files")
     include = left.get("includes")
     if isinstance(include, list) and not any(path.startswith(("/", "../")) for path in include):

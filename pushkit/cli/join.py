@@ -7,6 +7,7 @@ import click
 from pushkit.cli.context import complete_target, engine, load
 from pushkit.cli.rollback import tell
 from pushkit.cli.settings import Settings, common
+from pushkit.errors import UsageError
 
 
 @click.command()
@@ -20,6 +21,10 @@ def command(settings: Settings, host: str, target: str | None) -> None:
     The project has to be what was pushed then. HOST need not be listed yet.
     The id of what is live on HOST afterwards is the last line of stdout.
     """
+    if not host:
+        raise UsageError(
+            "HOST is empty; nothing was changed", hint="does `hostname -f` say what this machine is called?"
+        )
     project, (name,) = load(settings, (target,) if target else ())
     with engine(settings, project) as made:
         live = made.join(name, host)

@@ -58,7 +58,7 @@ def lines(name: str, status: Status) -> Iterator[str]:
         hold = status.hold
         yield f"{name}: held by {visible(hold.who)} since {visible(hold.when)}: {visible(hold.why)}"
     for index, place in enumerate(status.queue):
-        yield f"{name}: {placed(place, first=not index)}"
+        yield f"{name}: {placed(place, first=not index, many=bool(status.hosts))}"
 
 
 def of_hosts(name: str, status: Status) -> Iterator[str]:
@@ -78,13 +78,17 @@ def described(release: Release) -> str:
     return f"{visible(release.id)}  {visible(release.revision.short)}  {made}  {visible(release.creator)}"
 
 
-def placed(place: Place, *, first: bool) -> str:
-    """A place in the queue on one line."""
+def placed(place: Place, *, first: bool, many: bool) -> str:
+    """A place in the queue of a target, which may be ``many`` hosts, on one line."""
     since = f" since {local(place.since)}" if place.since else ""
     seen = f", last sign of life {local(place.seen)}" if place.seen else ""
     begun = ", has begun to change what is live" if place.switching else ""
     holds = "has it" if first else "waits"
-    died = "; it has died, and the next push goes on" if place.died else ""
+    died = ""
+    if place.died and many and place.switching:
+        died = "; it died or was halted in the middle of its hosts: push resume goes on, push rollback goes back"
+    elif place.died:
+        died = "; it has died, and the next push goes on"
     return f"{visible(place.why)} {place.number} by {visible(place.who)} {holds}{since}{seen}{begun}{died}"
 
 

@@ -8,6 +8,11 @@ from msgspec import Struct
 
 from pushkit.model import Action, Entry, Kind, Step
 
+#: The digest of a file of ours whose content is not known.
+UNKNOWN = bytes(32)
+#: Why a file is sent that is there with another content, or with one that this remote cannot be asked for.
+DIFFERS, NOT_COMPARED = "content differs", "its content cannot be compared there"
+
 
 class Difference(Struct, frozen=True):
     """What turns one tree into another.
@@ -74,4 +79,4 @@ def reason(was: Entry, entry: Entry) -> str:
         return f"was a {was.kind}, is a {entry.kind}"
     if entry.kind is Kind.SYMLINK:
         return f"linked to {was.link}"
-    return "content differs"
+    return NOT_COMPARED if was.size and was.sha256 == UNKNOWN else DIFFERS

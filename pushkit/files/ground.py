@@ -8,13 +8,11 @@ from functools import cached_property
 from msgspec import Struct
 
 from pushkit.errors import PushRefused
+from pushkit.files.diff import UNKNOWN
 from pushkit.files.merge import Merge, at, order
 from pushkit.files.remote import Remote
 from pushkit.files.stat import above
 from pushkit.model import Entry, Kind
-
-#: The digest of a file of ours whose content is not known.
-UNKNOWN = bytes(32)
 
 
 def reach(before: Sequence[Entry], after: Sequence[Entry]) -> list[str]:
@@ -92,8 +90,12 @@ class Ground(Struct, frozen=True, dict=True):
         there = [entry for entry in entries if self.kinds.get(entry.path, "") is entry.kind]
         files = [entry for entry in there if entry.kind is Kind.FILE]
         trusted = files and (by_size or self.remote.capabilities.digests)
-        altered = set(self.remote.verify("", files) if trusted else files)
-        return [self._known(entry, whole=entry not in altered) for entry in there]
+        altered = set(self.remote.verify("", files)) if trusted else set()
+        found = [self._known(entry, whole=entry not in altered) for entry in there]
+        if trusted:
+            return found
+        # Of the size that they should have, as far as one can tell; see `diff.reason`.
+        return [entry._replace(sha256=UNKNOWN) if entry.kind is Kind.FILE else entry for entry in found]
 
     def _known(self, entry: Entry, *, whole: bool) -> Entry:
         if entry.kind is Kind.SYMLINK:

@@ -29,7 +29,7 @@ from pushkit.errors import Busy, PushRefused, TargetError
 from pushkit.files import exchange
 from pushkit.files.actual import actual, findings, scan
 from pushkit.files.arrival import arrived
-from pushkit.files.diff import Difference, difference, subject
+from pushkit.files.diff import DIFFERS, NOT_COMPARED, Difference, difference, subject
 from pushkit.files.errors import RemoteLost
 from pushkit.files.exchange import RETIRED, Exchange, Exchanges
 from pushkit.files.journal import OPEN
@@ -319,7 +319,7 @@ class Swap(Journaled[SwapPlan]):
     def _turned(self, entry: Entry, found: Difference) -> bool:
         """Whether something of another kind lies where ``entry`` is to be."""
         reasons = {step.subject.rstrip("/"): step.reason for step in found.steps}
-        return reasons.get(entry.path, "new") not in {"new", "content differs"}
+        return reasons.get(entry.path, "new") not in {"new", DIFFERS, NOT_COMPARED}
 
     def _pruning(self, ticket: Ticket, survey: Survey, release: str, was: str) -> list[Operation]:
         """Remove what dead pushes left, trees that were live before ``was``, and old tickets."""

@@ -7,6 +7,7 @@ from copy import copy
 from typing import Any
 
 from pushkit.course import Course
+from pushkit.errors import PushkitError
 from pushkit.events import Event, HostChanged, Note, Output, StepProgress, Warned
 from pushkit.files.assembly import ReleasesPlan
 from pushkit.files.strategy import FileStrategy
@@ -27,6 +28,8 @@ class Member:
         self.name = host.name
         self.state = State.PENDING
         self.reason = ""
+        #: What to do about that, where it is known.
+        self.hint = ""
         self.before = ""
         self.plan: Plan | None = None
         #: Whether what is live on it may be another since it was seen, by this rollout.
@@ -69,6 +72,7 @@ class Member:
 
     def fail(self, error: BaseException, state: State = State.FAILED, batch: str = "") -> None:
         """It failed with ``error``."""
+        self.hint = error.hint if isinstance(error, PushkitError) else ""
         self.become(state, one_line(error), batch)
 
     def live(self) -> str:

@@ -76,6 +76,12 @@ class Pools(Fleet):
         return self._pools[self._live].members if self._live else self._everybody
 
     @property
+    def _witnesses(self) -> Sequence[Member]:
+        """The first host of each pool that can be used: a release may be on the hosts of one alone."""
+        firsts = (next(iter(each.at(State.CONNECTED)), None) for each in self._pools.values())
+        return [self._first, *(each for each in firsts if each and each is not self._first)]
+
+    @property
     def _knowing(self) -> Member:
         """A host of the pool that it is about."""
         return next(iter(self._rollout.at(State.CONNECTED, State.PREPARED, State.SWITCHED)), self._first)
@@ -85,13 +91,14 @@ class Pools(Fleet):
     def _aim(self, pool: str = "") -> str:
         """Let everything that follows be about ``pool``, by default the one without traffic. The one that has it."""
         remembered = self._lock().pool()
-        self._live = traffic.ask(self._traffic, self.run) or remembered
-        if self._live and self._live not in self._pools:
+        live = traffic.ask(self._traffic, self.run) or remembered
+        if live and live not in self._pools:
             raise TargetError(
-                f"the traffic goes to {self._live[: traffic.SHOWN]!r}, which is none of the pools "
+                f"the traffic goes to {live[: traffic.SHOWN]!r}, which is none of the pools "
                 f"{' and '.join(self._pools)}",
                 hint="see what `live` in [target.NAME.traffic] answers",
             )
+        self._live = live
         first, second = self._pools
         goal = pool or (second if self._live == first else first)
         self._rollout = self._pools[goal]
@@ -217,8 +224,10 @@ class Pools(Fleet):
         """What is live on each host; the release of a target with two pools is that of the one with the traffic."""
         with suppress(PushRefused, TargetError):
             self._aim()
-        found = super().status()
-        return replace(found, live=self._release_of(self._live) if self._live else "", pool=self._live)
+        return replace(super().status(), pool=self._live)
+
+    def _one_live(self) -> str:
+        return self._release_of(self._live) if self._live else ""
 
     def check(self) -> Sequence[Finding]:
         """Look at every host, and where the traffic goes."""

@@ -276,8 +276,10 @@ class Rollout:
 
     @property
     def hint(self) -> str:
-        """What to do about hosts that fail."""
-        return "mend them, and try again; or let some fail: max_failures in [target.NAME.rollout]"
+        """What to do about hosts that fail: of what is known, that of the first."""
+        own = next((each.hint for each in self.members if each.bad and each.hint), "")
+        again = "mend them, and try again; or let some fail: max_failures in [target.NAME.rollout]"
+        return f"{own}. Then {again}" if own else again
 
     def failures(self) -> str:
         """Which hosts failed, and why: on one screen, however many they are."""

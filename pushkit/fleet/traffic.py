@@ -133,5 +133,9 @@ def by_url(options: TrafficOptions) -> str:
     except (OSError, ValueError, http.client.HTTPException) as error:
         if isinstance(error, urllib.error.HTTPError):
             error.close()
-        raise TargetError(f"{options.live}, which says where the traffic goes, does not answer: {error}") from error
+        why = str(getattr(error, "reason", "") or error).partition("] ")
+        raise TargetError(
+            f"{options.live}, which says where the traffic goes, does not answer: {why[2] or why[0]}",
+            hint="is it up, and is `live` in [target.NAME.traffic] its address?",
+        ) from error
     return body.decode("utf-8", "replace").strip()

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from pushkit.amount import counted
 from pushkit.errors import PushRefused, TargetError
 from pushkit.files.history import meant
-from pushkit.files.status import place_of
+from pushkit.files.status import status_of
 from pushkit.files.strategy import FileStrategy
 from pushkit.files.supply import Supply
 from pushkit.files.survey import Survey
@@ -78,6 +78,11 @@ class View(Strategy[Any]):
         return self._everybody
 
     @property
+    def _witnesses(self) -> Sequence[Member]:
+        """Hosts that together know all releases there are. Raises `TargetError` when one cannot be used."""
+        return [self._first]
+
+    @property
     def _knowing(self) -> Member:
         """A host that knows the releases to choose from."""
         return self._first
@@ -94,17 +99,28 @@ class View(Strategy[Any]):
         hosts = {
             each.name: each.before if each.state is State.CONNECTED else f"[{each.state}]" for each in self._everybody
         }
-        lives = set(hosts.values())
-        live = lives.pop() if len(lives) == 1 else ""
+        live = self._one_live()
         try:
             survey = self._lock().look()
-            first = self._first.strategy.status()
+            known = [each.strategy.status() for each in self._witnesses]
         except (PushRefused, TargetError) as error:
             # What the others say is worth seeing all the same.
             self.run.warn(f"{error.message}; who holds it, and what there is to go back to, is not known")
             return Status(live, hosts=hosts)
-        queue = tuple(place_of(each) for each in survey.open_tickets)
-        return Status(live, first.since, first.who, first.releases, first.prepared, queue, survey.hold, hosts)
+        releases = {release.id: release for status in known for release in status.releases}
+        prepared = {
+            release.id: release for status in known for release in status.prepared if release.id not in releases
+        }
+        found = status_of(survey, live, [releases[each] for each in sorted(releases)])
+        if not found.since:
+            # It went live before there was a queue of rollouts, or the queue has forgotten it.
+            found = replace(found, since=known[0].since, who=known[0].who)
+        return replace(found, prepared=tuple(prepared[each] for each in sorted(prepared)), hosts=hosts)
+
+    def _one_live(self) -> str:
+        """The one release that is live everywhere; empty when there are several."""
+        lives = {each.before if each.state is State.CONNECTED else "" for each in self._everybody}
+        return lives.pop() if len(lives) == 1 else ""
 
     def log(self) -> Sequence[LogEntry]:
         """How the rollouts ended, the newest last."""
@@ -119,7 +135,7 @@ class View(Strategy[Any]):
         for each in self._everybody:
             name = each.name
             if each.out:
-                found.append(Finding(Severity.ERROR, name, f"is {each.state}: {each.reason}"))
+                found.append(Finding(Severity.ERROR, name, f"is {each.state}: {each.reason}", each.hint))
                 continue
             found += [of_host(each, finding) for finding in each.strategy.check()]
         return found

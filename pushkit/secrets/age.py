@@ -16,6 +16,8 @@ from pushkit.errors import PluginError, SecretError
 #: Seconds that the program ``age`` may take: it asks nobody.
 LIMIT = 60.0
 
+KEYS = "a key is one word, age1..., or ssh-ed25519 or ssh-rsa and what follows, whole and in quotes"
+
 BEGIN = "-----BEGIN AGE ENCRYPTED FILE-----\n"
 END = "-----END AGE ENCRYPTED FILE-----\n"
 
@@ -35,7 +37,7 @@ def encrypt(data: bytes, recipients: Sequence[str]) -> str:
     flags = [word for key in recipients for word in ("-r", key)]
     done = _age(["--encrypt", "--armor", *flags], data)
     if done.returncode:
-        raise SecretError(f"age could not encrypt: {_said(done)}")
+        raise SecretError(f"age could not encrypt: {_said(done)}", hint=KEYS)
     return done.stdout.decode()
 
 
@@ -100,7 +102,7 @@ def _library_encrypt(data: bytes, recipients: Sequence[str]) -> str:
         ]
         armored: bytes = pyrage.encrypt(data, keys, armored=True)
     except (pyrage.RecipientError, pyrage.EncryptError) as error:
-        raise SecretError(f"age does not take one of the recipients: {error}") from None
+        raise SecretError(f"age does not take one of the recipients: {error}", hint=KEYS) from None
     return armored.decode()
 
 

@@ -14,6 +14,7 @@ import hashlib
 import json
 import os
 import re
+import stat
 import time
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
@@ -35,6 +36,8 @@ from pushkit.secrets.redaction import SHORTEST, can_be_hidden
 from pushkit.suggestion import did_you_mean
 
 FILE = "push.secrets.toml"
+#: A file of more bytes is none of ours.
+WHOLE = 1 << 26
 """What the file is called, beside the Pushfile."""
 
 LONGEST = 1 << 20
@@ -81,7 +84,7 @@ class SecretsFile(Struct, frozen=True):
         """The file in the directory ``root``. Raises `SecretError` without one, `PushfileError` when it is damaged."""
         path = root / FILE
         try:
-            text = path.read_text(encoding="utf-8")
+            text = _content(path)
         except FileNotFoundError:
             raise SecretError(f"there is no {FILE} beside the Pushfile", hint="push secrets init makes one") from None
         except OSError as error:
@@ -251,6 +254,17 @@ class _Problems(list[Problem]):
 
     def find(self, place: tuple[str, ...], message: str, hint: str = "") -> None:
         self.append(Problem(self.line(*place), toml_lines.dotted(place), message, hint))
+
+
+def _content(path: Path) -> str:
+    """The text of the file. In its place may lie a pipe, which nobody writes to, or a device, which never ends."""
+    with open(path, encoding="utf-8", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise SecretError(f"{FILE} is no file", hint="look at what it is, and remove it")
+        text = file.read(WHOLE + 1)
+    if len(text) > WHOLE:
+        raise SecretError(f"{FILE} is larger than {WHOLE >> 20} MiB", hint="look at what is in it")
+    return text
 
 
 def _parsed(file: SecretsFile, text: str) -> SecretsFile:

@@ -119,12 +119,23 @@ def test_what_would_keep_a_push_from_being_planned_is_an_error(project: Project)
     os.mkfifo(project.root / "queue")
     done = project.push("check")
     assert done.returncode == 7
-    assert "error    production: production: queue is a named pipe, which cannot be pushed" in done.stdout.splitlines()
+    assert "error    production: target: queue is a named pipe, which cannot be pushed" in done.stdout.splitlines()
     (project.root / "queue").unlink()
     (project.root / "latest").symlink_to("/etc")
     done = project.push("check")
     assert done.returncode == 0
-    assert "warning  production: production: latest is a link that leads out of the project: /etc" in done.stdout
+    assert "warning  production: snapshot: latest is a link that leads out of the project: /etc" in done.stdout
+
+
+def test_a_file_that_may_hold_a_secret_by_its_name_is_warned_of_before_it_travels(project: Project) -> None:
+    for number in range(7):
+        (project.root / f"key{number}.pem").write_text("x")
+    (project.root / ".env").write_text("TOKEN=x")
+    done = project.push("check")
+    assert done.returncode == 0, done.stderr
+    assert "snapshot: .env, key0.pem, key1.pem, key2.pem, key3.pem and 3 more would be sent" in done.stdout
+    (project.root / ".pushignore").write_text(".env\n*.pem\n")
+    assert "would be sent" not in project.push("check").stdout
 
 
 def test_a_hold_and_what_shared_misses_are_errors(project: Project) -> None:
@@ -155,7 +166,7 @@ def test_a_secret_in_the_pushfile_is_warned_about_and_one_from_elsewhere_is_not(
     project.write(production='strategy = "acme"\nsecret = "hunter2"')
     done = project.push("check")
     assert done.returncode == 0
-    assert "warning  production: production: secret is written in the Pushfile" in done.stdout
+    assert "warning  production: Pushfile: secret is written in the Pushfile" in done.stdout
     assert "hunter2" not in done.stdout + done.stderr
     project.write(production='strategy = "acme"\nsecret = "${env:SECRET}"')
     assert "written in the Pushfile" not in project.push("check", SECRET="hunter2").stdout

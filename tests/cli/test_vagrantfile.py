@@ -96,7 +96,7 @@ def test_the_four_pushes_become_targets(project: Project) -> None:
         "password": "${env:FTP_PASSWORD}",
         "path": "/var/www",
         "mode": "active",
-        "ignore": ["*.log", "tmp/", "*.psd", "*.ai"],
+        "ignore": ["Vagrantfile", "*.log", "tmp/", "*.psd", "*.ai"],
     }
     assert targets["web"] == {
         "strategy": "sftp",
@@ -104,6 +104,7 @@ def test_the_four_pushes_become_targets(project: Project) -> None:
         "user": "deploy",
         "password": "${env:WEB_PW}",
         "path": "/srv/blog",
+        "ignore": ["Vagrantfile"],
         "include": ["dist"],
         "layout": "mirror",
     }

@@ -12,8 +12,10 @@ from pathlib import Path
 
 import pushkit
 from cli.terminal import Terminal
+from docs.blocks import PAGES
 from pushkit import errors, hookspecs, registry
 from pushkit.options import schema_of
+from pushkit.secrets import age
 
 TOP = Path(__file__).parents[2]
 
@@ -171,3 +173,9 @@ def test_the_changelog_begins_with_this_version_or_what_follows_it() -> None:
     first = re.search(r"^## (?!Unreleased$)(\S+)", (TOP / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert first
     assert first[1] == pushkit.__version__
+
+
+def test_every_public_key_of_the_pages_is_one_that_age_takes() -> None:
+    keys = {key for page in PAGES for key in re.findall(r"ssh-ed25519 AAAA[A-Za-z0-9+/=]{60,}", page.read_text())}
+    assert keys
+    assert age.encrypt(b"x", sorted(keys)).startswith(age.BEGIN)

@@ -43,5 +43,10 @@ def test_the_five_recipes(tmp_path: Path) -> None:
     assert second in make("status")
     assert make("rollback").splitlines()[-1] == first
     assert (live / "current/page").read_text() == "one"
+    # As the page says it: a recipe keeps the id.
+    (keeps,) = re.findall(r"`(ID=\$\$\(push production\))`", PAGE.read_text())
+    with (root / "Makefile").open("a") as file:
+        file.write(f'\nkeep:\n\t@{keeps.replace("push", "$(PUSH) -q")} && echo "kept $$ID"\n')
+    assert make("keep").startswith("kept 0000")
     told = [json.loads(line) for line in make("status").splitlines()]
     assert first in json.dumps(told)

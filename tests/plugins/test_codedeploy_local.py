@@ -662,7 +662,7 @@ def test_what_only_root_can_do_is_told_before_anything_is_touched(open_machine: 
         with pytest.raises(TargetError) as caught:
             machine.deploy(root=Path("/"))
     assert caught.value.message.split("; ") == [
-        f"{closed} is not ours to write to",
+        f"{closed} is not ours to write to (run it as root, or into a directory: --root DIR)",
         "only root gives files the owner root",
         "a.txt runs as root, which only root can do, and this is nobody",
     ]

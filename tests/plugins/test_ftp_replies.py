@@ -24,7 +24,8 @@ from pushkit_ftp.replies import Dropped, Reply, crowded, error_of
         (550, "Permission denied.", RemoteDenied, "permission denied", "`path`"),
         (550, "No such file or directory.", RemoteMissing, "no such file", ""),
         (550, "Create directory operation failed: File exists", RemoteExists, "something already", ""),
-        (550, "Failed.", RemoteError, "refuses", ""),
+        # What vsftpd says where the parent may not be written to.
+        (550, "Create directory operation failed.", RemoteError, "refuses", "`path`"),
         (552, "Quota exceeded.", RemoteFull, "no space left", "quota"),
         (553, "Could not create file.", RemoteDenied, "a file of that name", ".pushignore"),
     ],

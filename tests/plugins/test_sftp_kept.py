@@ -25,7 +25,7 @@ from pushkit.testing import KeyPair, Sshd, known_host
 from pushkit.testing.leftovers import nothing_left_open
 from pushkit.testing.processes import descendants
 from pushkit_sftp import openssh_transport
-from pushkit_sftp.kept_login import OLD, PREFIX
+from pushkit_sftp.kept_login import OLD, PREFIX, private
 from pushkit_sftp.options import SftpOptions
 from pushkit_sftp.session import open_remote
 from recorder.sitecustomize import recorded
@@ -118,6 +118,25 @@ def test_only_its_owner_can_reach_it(ssh_server: Sshd, runtime: Path) -> None:
     for directory in (runtime / "pushkit").glob(f"{PREFIX}*"):
         assert directory.is_symlink() or directory.stat().st_mode & 0o777 == 0o700
         assert (directory / "s").stat().st_mode & 0o077 == 0
+
+
+def test_it_lies_nowhere_that_another_user_could_put_theirs(runtime: Path) -> None:
+    above = runtime / "above"
+    for mode, is_safe in ((0o777, False), (0o770, False), (0o1777, True), (0o700, True)):
+        shutil.rmtree(above, ignore_errors=True)
+        above.mkdir()
+        above.chmod(mode)
+        assert (private(above / "ours") is not None) == is_safe, oct(mode)
+    (above / "link").symlink_to("ours")
+    assert private(above / "link") is None
+    (above / "ours").chmod(0o755)
+    assert private(above / "ours") is None
+    if os.geteuid() == 0:
+        for stranger in (above / "ours", above):
+            shutil.rmtree(above)
+            (above / "ours").mkdir(0o700, parents=True)
+            os.chown(stranger, 65534, -1)
+            assert private(above / "ours") is None
 
 
 def test_it_ends_when_nobody_has_used_it_for_a_while_and_not_before(ssh_server: Sshd, runtime: Path) -> None:

@@ -74,6 +74,12 @@ def test_a_host_that_cannot_be_reached_stops_it_before_anything_is_changed_unles
     assert "2 of 8 hosts failed" in done.stderr
     assert "127.64.0.98" in done.stderr
     assert site.live == ["one"] * COUNT
+    # What to do about one is said as for a sole host.
+    site.hosts = everybody
+    site.write(known_hosts="/dev/null")
+    done = site.push()
+    assert (done.returncode, "push trust" in done.stderr) == (7, True), done.stderr
+    assert site.push("check").stdout.count("accept it with: push trust") == COUNT
     site.hosts = [*everybody, refused]
     site.write("max_failures = 1", lock_host="127.64.0.1")
     done = site.push()
@@ -220,6 +226,9 @@ def test_a_rollout_that_halts_is_resumed_where_it_stopped_and_nobody_pushes_mean
     assert sorted(site.live) == [*["one"] * 4, *["two"] * 2]
     assert "halted" in done.stderr
     assert "push resume" in done.stderr
+    status = site.push("status").stdout
+    assert "halted in the middle of its hosts: push resume goes on, push rollback goes back" in status
+    assert "the next push goes on" not in status
     site.change("three")
     done = site.push()
     assert (done.returncode, "push resume, push rollback" in done.stderr) == (6, True), done.stderr

@@ -88,6 +88,8 @@ def test_a_join_that_cannot_be_changes_nothing(site: FleetSite) -> None:
         (text(lead), 6, "keeps the queue"),
         ("-oProxyCommand=x", 2, ""),
         ("we/b", 2, "is no host"),
+        # What `$(hostname -f)` is on a machine that does not know its name.
+        ("", 2, "HOST is empty; nothing was changed"),
         ("nobody@127.64.0.98:1", 7, "127.64.0.98"),
     ):
         done = site.push("join", host)

@@ -61,7 +61,12 @@ def test_a_client_never_sees_an_error_while_the_traffic_is_turned_there_and_back
         assert "nothing to do" in site.push().stderr
         status = site.push("status").stdout
         assert "the traffic goes to blue" in status
-        assert f"{second} is live" in status
+        assert f"{second} is live since " in status
+        # Each release is on the hosts of one pool, and both are listed: it can be told where a rollback leads.
+        assert [line[:2] + line[2:].split()[0] for line in status.splitlines() if line[:2] in {"* ", "  "}] == [
+            f"  {first}",
+            f"* {second}",
+        ]
         # Back is a turn of the traffic, and no host's release is touched.
         assert site.good("rollback") == first
         assert pools(site) == (["two", "two"], ["one", "one"])
@@ -111,6 +116,16 @@ def test_a_switch_that_lies_is_found_out(site: FleetSite, front: Front) -> None:
     site.write()
     done = site.push()
     assert (done.returncode, "turned to green, and goes to blue" in done.stderr) == (8, True), done.stderr
+    status = site.push("status")
+    assert "push resume goes on, push rollback goes back" in status.stdout, status.stdout
+    # Where it goes is nowhere that is known: said, and all else is shown.
+    site.table["traffic"] = {"switch": "./bin/traffic {pool}", "live": "echo purple"}
+    site.write()
+    assert "'purple', which is none of the pools blue and green" in site.push("check").stdout
+    status = site.push("status")
+    assert (status.returncode, "the traffic goes to" in status.stdout) == (0, False), status.stderr
+    site.table["traffic"] = {"switch": "./bin/traffic {pool}", "live": f"{front.url}/pool", "within": 5}
+    site.write()
     # Given up, it is undone where there is something to go back to, and the next push goes on.
     script.write_text(good)
     subprocess.run([script, "green"], cwd=site.root, check=True)

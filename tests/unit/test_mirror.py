@@ -333,6 +333,8 @@ def test_sizes_alone_do_not_make_an_adopted_file_unchanged(tmp_path: Path) -> No
     site.on(Plain(site.path))
     site.write("a", "new")
     site.foreign("a", "old")
+    (step,) = (each for each in site.plan().steps if each.subject == "a")
+    assert step.reason == "its content cannot be compared there"
     site.push()
     assert site.live() == {"a": "new"}
 

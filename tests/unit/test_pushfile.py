@@ -216,6 +216,20 @@ def test_six_mistakes_are_six_messages_in_one_run(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("[target.x]\nstrategy = 'ship'\nhost = web.example.com\n", 'write text in straight quotes: host = "..."'),
+        ("[target.x]\nstrategy = 'ship'\nhost = \u201cweb\u201d\n", 'write text in straight quotes: host = "..."'),
+        ("a = \n", ""),
+        ("[production]\nstrategy = 'ship'\n", "a target is written as [target.production]"),
+        ("[target.x]\nstrategy = 'ship'\nhost = 'a'\nsource = 'git:v1'\n", "write it into [project]"),
+    ],
+)
+def test_mistakes_of_a_first_pushfile_are_told_with_what_to_write(tmp_path: Path, text: str, hint: str) -> None:
+    assert problem(tmp_path, text).hint == hint
+
+
 X = "[target.x]\nstrategy='ship'\nhost='a'\n"
 
 

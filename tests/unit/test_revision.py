@@ -36,6 +36,18 @@ def test_a_changed_and_an_untracked_file_make_it_dirty_below_the_source_only(top
     assert origin(str(top / "sub")) == (name, True)
 
 
+def test_a_program_that_the_configuration_of_a_repository_names_to_watch_it_is_not_run(top: Path) -> None:
+    name = commit(top, {"a": b"1"})
+    watch = top.parent / "watch"
+    watch.write_text(f"#!/bin/sh\ntouch {top.parent}/ran\n")
+    watch.chmod(0o755)
+    git(top, "config", "core.fsmonitor", str(watch))
+    (top / "a").write_text("2")
+    assert origin(str(top)) == (name, True)
+    assert freeze(top).revision.commit == name
+    assert not (top.parent / "ran").exists()
+
+
 def test_ignored_files_do_not_make_it_dirty(top: Path) -> None:
     (top / ".gitignore").write_text("*.log\n")
     name = commit(top)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from collections.abc import Callable, Iterator
@@ -22,7 +23,7 @@ from pushkit.secrets.envelope import Envelope
 from pushkit.secrets.identity import Identities
 from pushkit.secrets.name import Name
 from pushkit.secrets.recipient import Recipient
-from pushkit.secrets.secrets_file import FILE, SecretsFile, Version
+from pushkit.secrets.secrets_file import FILE, WHOLE, SecretsFile, Version
 from pushkit.secrets.source import Lookup
 from pushkit.secrets.sources.secret import value
 from pushkit.secrets.variables import COMMAND, IDENTITY, KEY
@@ -266,6 +267,21 @@ def test_a_former_recipient_does_not_come_back_with_a_merge(tmp_path: Path) -> N
         assert list(merged.left.values()) == ["bob"]
     again = without.with_recipient(file.recipients["bob"])
     assert again.text() == file.text(), "who asks for it by name gets them back"
+
+
+def test_what_is_no_file_in_its_place_is_refused_and_waits_for_nobody(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / FILE)
+    with pytest.raises(SecretError, match="is no file"):
+        SecretsFile.read(tmp_path)
+    (tmp_path / FILE).unlink()
+    (tmp_path / FILE).symlink_to("/dev/zero")
+    with pytest.raises(SecretError, match="is no file"):
+        SecretsFile.read(tmp_path)
+    (tmp_path / FILE).unlink()
+    (tmp_path / FILE).touch()
+    os.truncate(tmp_path / FILE, WHOLE + 1)
+    with pytest.raises(SecretError, match="is larger than 64 MiB"):
+        SecretsFile.read(tmp_path)
 
 
 @given(st.binary(max_size=400) | st.text(max_size=400).map(str.encode))

@@ -168,7 +168,7 @@ class Planner:
             return
         place = self._root.place(parent, follow=True)
         if not os.access(place, os.W_OK | os.X_OK, effective_ids=True):
-            problem = f"{parent} is not ours to write to"
+            problem = f"{parent} is not ours to write to (run it as root, or into a directory: --root DIR)"
             if problem not in self._problems:
                 self._problems.append(problem)
 
