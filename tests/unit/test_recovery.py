@@ -11,7 +11,7 @@ import pytest
 
 from pushkit import Entry, Kind, PushRefused, manifest
 from pushkit.events import Note, Warned
-from pushkit.files.ground import UNKNOWN
+from pushkit.files.diff import UNKNOWN
 from pushkit.files.journal import Journal, Renaming
 from pushkit.files.operation import Operation
 from pushkit.files.place import MIRROR as STATE
