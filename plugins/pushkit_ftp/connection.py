@@ -5,12 +5,12 @@ from __future__ import annotations
 import errno
 import os
 import re
-import select
 import socket
 import ssl
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
+from functools import partial
 from itertools import chain, islice
 from typing import Any
 
@@ -19,7 +19,7 @@ from pushkit_ftp.certificates import check
 from pushkit_ftp.login import Login
 from pushkit_ftp.replies import Reply, error_of
 from pushkit_ftp.server import Server
-from pushkit_ftp.steps import Steps, Wait, through
+from pushkit_ftp.steps import Steps, Wait, doing, through
 
 #: The first bytes of a file are sent before the server says that it takes them, when they are no more than this.
 EAGER = 32 * 1024
@@ -53,6 +53,7 @@ class Connection(Login):
         self._data: socket.socket | None = None
         self._session: ssl.SSLSession | None = None
         self._since = time.monotonic()
+        self._peer: tuple[Any, ...] = ()
 
     @property
     def stale(self) -> bool:
@@ -108,7 +109,7 @@ class Connection(Login):
                     for piece in () if small else chain(head, pieces):
                         yield from sending(sock, piece, self._options.timeout)
                     if not small:
-                        finish(sock, self._options.timeout)
+                        yield from finishing(sock, self._options.timeout)
                 except OSError as error:
                     # Why, the server says: with TLS its "disk full" comes after an end that looks like an attack.
                     failure = error
@@ -143,7 +144,7 @@ class Connection(Login):
             if begun.good:
                 sock = through(self._accepting(data))
                 try:
-                    content = received(sock, limit + 1)
+                    content = through(receiving(sock, limit + 1, self._options.timeout))
                 finally:
                     sock.close()
                 done = self.answer()
@@ -205,10 +206,9 @@ class Connection(Login):
         """
         with closing(dialled) as data, self.speaking():
             self._data = data
-            data.settimeout(self._options.timeout)
             if content is not None:
                 with suppress(OSError):
-                    data.sendall(content)
+                    through(sending(data, content, self._options.timeout))
                     data.shutdown(socket.SHUT_WR)
             if not self._tls or self._options.mode == "active":
                 self.send(commands)
@@ -218,11 +218,8 @@ class Connection(Login):
             with self._wrapped(data) as sock:
                 self._data = sock
                 self.send(commands)
-                sock.settimeout(0)
                 with suppress(OSError):  # it waits for the server; if it failed, that shows when it goes on
                     sock.do_handshake()
-                with suppress(OSError):
-                    sock.settimeout(self._options.timeout)
                 yield sock
 
     def _dialling(self) -> Steps[socket.socket]:
@@ -236,6 +233,7 @@ class Connection(Login):
         """What waits for the server to connect (RFC 959, PORT; RFC 2428, EPRT)."""
         assert self.sock
         data = socket.create_server((self.sock.getsockname()[0], 0), family=self._family, backlog=1)
+        data.settimeout(0)
         try:
             host, port = data.getsockname()[:2]
             if self._family == socket.AF_INET6:
@@ -288,18 +286,21 @@ class Connection(Login):
     def _reaching(self, port: int) -> Steps[socket.socket]:
         """A connection to a port of the host that this one leads to."""
         assert self.sock
-        host, _, *more = self.sock.getpeername()
+        self._peer = self._peer or self.sock.getpeername()
+        host, _, *more = self._peer
         return (yield from connecting((host, port, *more), self._family, self._options.connect_timeout))
 
     def _accepting(self, data: socket.socket) -> Steps[socket.socket]:
         """The data connection once the server has taken it up."""
         if self._options.mode == "active":
-            data = self._data = data.accept()[0]
-            data.settimeout(self._options.timeout)
+            listening = data
+            data, _ = yield from doing(listening.accept, listening, self._options.timeout)
+            data.settimeout(0)
+            self._data = data
             data = self._data = self._wrapped(data) if self._tls else data
         if isinstance(data, ssl.SSLSocket):
             try:
-                yield from shaking_hands(data, self._options.timeout)
+                yield from doing(data.do_handshake, data, self._options.timeout)
                 check(data, self._options, self.server.where)
             except BaseException:
                 data.close()
@@ -329,9 +330,10 @@ def connecting(address: tuple[Any, ...], family: socket.AddressFamily, timeout: 
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         failure = sock.connect_ex(address)
         if failure == errno.EINPROGRESS:
-            yield Wait(sock, timeout, writing=True)
-            if not select.select([], [sock], [], timeout)[1]:
-                raise TimeoutError("timed out")
+            wait = Wait(sock, timeout, writing=True)
+            # A server near by has answered before it can be asked whether it has.
+            if not wait._replace(seconds=0).over:
+                yield wait
             failure = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if failure:
             raise OSError(failure, os.strerror(failure))
@@ -341,27 +343,11 @@ def connecting(address: tuple[Any, ...], family: socket.AddressFamily, timeout: 
     return sock
 
 
-def shaking_hands(sock: ssl.SSLSocket, timeout: float) -> Steps[None]:
-    """Carry out the rest of a handshake, the answer to which may be there."""
-    try:
-        sock.settimeout(0)
-        sock.do_handshake()
-    except ssl.SSLWantReadError:
-        yield Wait(sock, timeout)
-        sock.settimeout(timeout)
-        sock.do_handshake()
-    sock.settimeout(timeout)
-
-
 def sending(sock: socket.socket, piece: bytes, timeout: float) -> Steps[None]:
-    """Send ``piece``; one that is not large, as fast as the other side takes it."""
-    if len(piece) <= EAGER or len(piece) >= PIECE:
-        sock.sendall(piece)
-        return
+    """Send ``piece``, as fast as the other side takes it."""
     left = memoryview(piece)
     while left:
-        yield Wait(sock, timeout, writing=True)
-        left = left[sock.send(left[:EAGER]) :]
+        left = left[(yield from doing(partial(sock.send, left), sock, timeout, writing=True)) :]
 
 
 def port_of(reply: Reply) -> int:
@@ -374,29 +360,26 @@ def port_of(reply: Reply) -> int:
     return port if port <= 65535 else 0
 
 
-def received(sock: socket.socket, limit: int) -> bytes:
+def receiving(sock: socket.socket, limit: int, timeout: float) -> Steps[bytes]:
     """What comes until the other side ends it, or until there are ``limit`` bytes."""
     pieces: list[bytes] = []
-    while limit > 0 and (piece := sock.recv(min(PIECE, limit))):
+    while limit > 0 and (piece := (yield from doing(partial(sock.recv, min(PIECE, limit)), sock, timeout))):
         pieces.append(piece)
         limit -= len(piece)
     return b"".join(pieces)
 
 
-def finish(sock: socket.socket, timeout: float) -> None:
+def finishing(sock: socket.socket, timeout: float) -> Steps[None]:
     """Say that this is all, in TLS too; what the other side says to that is not waited for."""
     if isinstance(sock, ssl.SSLSocket):
-        sock.settimeout(0)
-        end = time.monotonic() + timeout
-        while time.monotonic() < end:
+        while True:
             try:
                 sock.unwrap()
             except ssl.SSLWantWriteError:
-                select.select([], [sock], [], timeout)
+                yield Wait(sock, timeout, writing=True)
                 continue
             except (OSError, ValueError):
                 pass  # it was said; the answer is still to come
             break
-        sock.settimeout(timeout)
     with suppress(OSError):
         sock.shutdown(socket.SHUT_WR)

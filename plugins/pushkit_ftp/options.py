@@ -19,6 +19,9 @@ FINGERPRINT = re.compile(
 )
 
 
+BREAK = re.compile(r"[\r\n\0]")
+
+
 class Address(NamedTuple):
     """Where a server is; ``port`` is 0 where nothing was said."""
 
@@ -46,7 +49,7 @@ def parse_fingerprint(text: str) -> bytes:
 
 def one_line(text: str) -> bool:
     """Whether ``text`` is part of one line, as a command of FTP is."""
-    return not any(letter in text for letter in "\r\n\0")
+    return not BREAK.search(text)
 
 
 class FtpOptions(FileOptions):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable, Mapping
+from functools import cached_property
 
 from msgspec import Struct, field
 
@@ -49,18 +50,18 @@ class Server(Struct, dict=True):
     known: bool = False
     told: set[str] = field(default_factory=set)
 
-    @property
+    @cached_property
     def host(self) -> str:
         """Its name, or its address."""
         return parse_host(self.options.host).host
 
-    @property
+    @cached_property
     def port(self) -> int:
         """Its port."""
         usual = 990 if self.options.tls == "implicit" else 21
         return parse_host(self.options.host).port or self.options.port or usual
 
-    @property
+    @cached_property
     def where(self) -> str:
         """What it is called in messages."""
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"

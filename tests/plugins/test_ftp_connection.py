@@ -134,8 +134,8 @@ def test_a_server_that_wants_keys_of_another_group_is_asked_for_them_once(
 ) -> None:
     wanted: list[str] = []
 
-    def noted(sock: ssl.SSLSocket, timeout: float) -> str:
-        wanted.append(shake_hands(sock, timeout))
+    def noted(sock: ssl.SSLSocket, timeout: float) -> Steps[str]:
+        wanted.append((yield from shake_hands(sock, timeout)))
         return wanted[-1]
 
     monkeypatch.setattr("pushkit_ftp.login.shake_hands", noted)
