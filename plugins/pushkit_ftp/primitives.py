@@ -33,17 +33,19 @@ LOOKING = 4
 
 
 class Primitives(Remote):
-    """A directory on ``server``. Once ``cancelled`` is set, nothing is tried again."""
+    """A directory on ``server``. Once ``cancelled`` is set, nothing is tried again.
 
-    def __init__(self, server: Server, cancelled: threading.Event) -> None:
+    So many connections are ``expected`` to be needed, and opened as soon as the first one has been let in.
+    """
+
+    def __init__(self, server: Server, cancelled: threading.Event, expected: int = 1) -> None:
         self.server = server
         self._cancelled = cancelled
         self._pool = Pool(server, cancelled)
         with self._pool.one():
             # Who logs in learns where.
             self.root = absolute(server.options.path, server.home)
-        if server.is_far:
-            self._pool.expect(LOOKING)
+        self._pool.expect(LOOKING if server.is_far else expected)
         self.capabilities = Capabilities(resumes=server.can_resume, digests=self._tells)
         self._place = Place(server, self.root)
         #: Of the files that were sent, the sizes that the server then gave for them.

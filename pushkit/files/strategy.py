@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import threading
 from abc import abstractmethod
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -62,8 +64,17 @@ class FileStrategy(Strategy[FileOptionsT]):
             case "swap":
                 return looking(self.options.live).script(known)
 
+    @property
+    def is_known(self) -> bool:
+        """Whether this machine has seen what lies on the target: a push to it sends what changed since, and not all."""
+        from pushkit.files.known import Known  # noqa: PLC0415
+
+        return bool(Known(self.run).digests)
+
     def connect(self) -> None:
         """Open the remote."""
+        # The layouts are loaded while it is waited for.
+        threading.Thread(target=import_module, args=[f"{__package__}.mirror"], daemon=True).start()
         self.remote = self.open_remote()
         from pushkit.files.mirror import Mirror  # noqa: PLC0415
         from pushkit.files.releases import Releases  # noqa: PLC0415
