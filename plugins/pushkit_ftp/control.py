@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
+from typing import TypeVar
 
 from pushkit import excerpt
 from pushkit.files import RemoteLost
@@ -17,6 +18,7 @@ from pushkit_ftp.replies import Reply, error_of
 from pushkit_ftp.server import Server
 from pushkit_ftp.steps import Steps, doing, through
 
+T = TypeVar("T")
 #: So many commands are sent before the first is answered; their answers have to fit into the buffers on the way.
 AHEAD = 32
 #: The most that is sent in one record of TLS, in bytes.
@@ -178,3 +180,8 @@ def reply_of(text: str) -> Reply | None:
         return None
     first, *more = text.split("\n")
     return Reply(int(first[:3]), (first[4:], *more))
+
+
+def batches(items: Sequence[T]) -> list[Sequence[T]]:
+    """``items`` in parts whose commands are sent at once."""
+    return [items[start : start + AHEAD] for start in range(0, len(items), AHEAD)]

@@ -100,8 +100,7 @@ class FtpOptions(FileOptions):
                 ge=1,
                 le=64,
                 description="How many connections are used at once, fewer where the server lets in fewer; by "
-                "default 2, and 16 "
-                "where an answer takes 5 ms or more.",
+                "default 2, and one more for each half millisecond that an answer takes, up to 16.",
             ),
         ]
         | None
