@@ -26,18 +26,18 @@ LOOKING = 4
 class Access:
     """The directory of the target on ``server``, its ``place``, and the ``pool`` of connections.
 
-    Once ``cancelled`` is set, nothing is tried again. So many connections are ``expected`` to be needed, and opened as
-    soon as the first one has been let in.
+    Once ``cancelled`` is set, nothing is tried again.
     """
 
-    def __init__(self, server: Server, cancelled: threading.Event, expected: int) -> None:
+    def __init__(self, server: Server, cancelled: threading.Event) -> None:
         self.server = server
         self.cancelled = cancelled
         self.pool = Pool(server, cancelled)
         with self.pool.one():
             # Who logs in learns where.
             self.place = Place(server, absolute(server.options.path, server.home))
-        self.pool.expect(LOOKING if server.is_far else expected)
+        if server.is_far:
+            self.pool.expect(LOOKING)
 
     def renew(self) -> None:
         """Hang up, and log in anew."""

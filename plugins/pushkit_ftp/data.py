@@ -14,7 +14,7 @@ from typing import Any
 from pushkit_ftp.replies import Reply
 from pushkit_ftp.steps import Steps, Wait, doing
 
-#: The most that is taken at once, in bytes.
+#: The most that is taken at once, and from where on a piece is large, in bytes.
 PIECE = 256 * 1024
 EPSV = re.compile(r"\((.)\1\1(\d{1,5})\1\)")
 PASV = re.compile(r"(?:\d{1,3},){4}(\d{1,3}),(\d{1,3})")
@@ -43,7 +43,12 @@ def connecting(address: tuple[Any, ...], family: socket.AddressFamily, timeout: 
 
 
 def sending(sock: socket.socket, piece: bytes, timeout: float) -> Steps[None]:
-    """Send ``piece``, as fast as the other side takes it."""
+    """Send ``piece``, as fast as the other side takes it. One that is large has a thread of its own, which waits."""
+    if len(piece) >= PIECE:
+        sock.settimeout(timeout)
+        sock.sendall(piece)
+        sock.settimeout(0)
+        return
     left = memoryview(piece)
     while left:
         left = left[(yield from doing(partial(sock.send, left), sock, timeout, writing=True)) :]

@@ -20,11 +20,11 @@ from pushkit_ftp.steps import through
 
 
 class Primitives(Remote):
-    """A directory on ``server``. ``cancelled`` and ``expected`` are as in `Access`."""
+    """A directory on ``server``. ``cancelled`` is as in `Access`."""
 
-    def __init__(self, server: Server, cancelled: threading.Event, expected: int = 1) -> None:
+    def __init__(self, server: Server, cancelled: threading.Event) -> None:
         self.server = server
-        self._access = Access(server, cancelled, expected)
+        self._access = Access(server, cancelled)
         self._place = self._access.place
         self.root = self._place.root
         self.capabilities = Capabilities(resumes=server.can_resume, digests=self._tells)

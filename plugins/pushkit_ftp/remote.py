@@ -36,8 +36,8 @@ from pushkit_ftp.server import Server
 class FtpRemote(Primitives):
     """A directory on a server, and what is done to many paths of it at once."""
 
-    def __init__(self, server: Server, cancelled: threading.Event, expected: int = 1) -> None:
-        super().__init__(server, cancelled, expected)
+    def __init__(self, server: Server, cancelled: threading.Event) -> None:
+        super().__init__(server, cancelled)
         self._made = Made()
         self._sending = Sending(self._access, self._made)
         self._changes = Changes(self, self._access, self._made)

@@ -36,7 +36,7 @@ class FtpStrategy(FileStrategy[FtpOptions]):
         # ssl takes a while to import, and `push explain ftp` needs none of it.
         from pushkit_ftp.certificates import context_for  # noqa: PLC0415
         from pushkit_ftp.remote import FtpRemote  # noqa: PLC0415
-        from pushkit_ftp.server import NEARBY, Server  # noqa: PLC0415
+        from pushkit_ftp.server import Server  # noqa: PLC0415
 
         options = self.options
         context = context_for(options, self.run.project.root)
@@ -44,9 +44,7 @@ class FtpStrategy(FileStrategy[FtpOptions]):
             password = options.password.reveal()
         else:
             password = self.run.ask(f"password of {options.user} on {parse_host(options.host).host}")
-        # Where nothing is there yet, all is sent.
-        server = Server(options, context, password, self.run.warn)
-        return FtpRemote(server, self.run.cancelled, expected=1 if self.is_known else NEARBY)
+        return FtpRemote(Server(options, context, password, self.run.warn), self.run.cancelled)
 
     def _can_be_named(self, path: str) -> bool:
         try:

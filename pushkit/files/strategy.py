@@ -64,13 +64,6 @@ class FileStrategy(Strategy[FileOptionsT]):
             case "swap":
                 return looking(self.options.live).script(known)
 
-    @property
-    def is_known(self) -> bool:
-        """Whether this machine has seen what lies on the target: a push to it sends what changed since, and not all."""
-        from pushkit.files.known import Known  # noqa: PLC0415
-
-        return bool(Known(self.run).digests)
-
     def connect(self) -> None:
         """Open the remote."""
         # The layouts are loaded while it is waited for.
