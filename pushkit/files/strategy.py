@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import threading
 from abc import abstractmethod
 from collections.abc import Sequence
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -66,8 +64,6 @@ class FileStrategy(Strategy[FileOptionsT]):
 
     def connect(self) -> None:
         """Open the remote."""
-        # The layouts are loaded while it is waited for.
-        threading.Thread(target=import_module, args=[f"{__package__}.mirror"], daemon=True).start()
         self.remote = self.open_remote()
         from pushkit.files.mirror import Mirror  # noqa: PLC0415
         from pushkit.files.releases import Releases  # noqa: PLC0415
