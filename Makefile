@@ -1,5 +1,5 @@
 # What a contributor types. On a fresh Debian with Python, git and make, each of these sets up what it needs.
-.PHONY: setup demo test chaos lint types types-here types-darwin types-win32 wheel docs pictures figures bench format clean
+.PHONY: setup demo test chaos mutants lint types types-here types-darwin types-win32 wheel docs pictures figures bench format clean
 
 export PYTHON ?= python3
 VENV := .venv
@@ -29,6 +29,12 @@ test: $(TEST_VENV)/.ready
 chaos: $(TEST_VENV)/.ready
 	.ci/machine servers
 	PUSHKIT_TESTS_WHEEL=1 PUSHKIT_CHAOS=full $(TEST_VENV)/bin/pytest tests/chaos $$(grep -lE 'PUSHKIT_CHAOS|from mangled' tests/*/test_*.py)
+
+# How much of a module the tests hold fast. TESTS are what covers it; --most, --seed and --line choose mutants:
+# make mutants MODULE=pushkit/files/ticket.py TESTS='tests/unit/test_ticket.py --most 200'
+TESTS := tests/unit
+mutants: setup
+	PYTHONPATH=tests nice $(VENV)/bin/python -m mutation $(MODULE) $(TESTS)
 
 wheel: $(TEST_VENV)/.ready
 

@@ -166,6 +166,9 @@ def by_library(archive: bytes, start: int) -> list[Member]:
                 link = each.linkname if kind is Kind.SYMLINK else ""
                 content = file.read() if file else b""
                 found.append(Member(each.name, kind, each.mode & 0o777, each.size, int(each.mtime), link, content))
+            # Python's own reader takes a damaged header for the end, unless it is that of a file's first byte.
+            if archive[opened.offset : opened.offset + BLOCK].strip(b"\0"):
+                raise ValueError("it has a header that is none")
     except (tarfile.TarError, OverflowError, RecursionError) as error:
         raise ValueError(str(error)) from error
     return found

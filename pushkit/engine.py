@@ -85,8 +85,8 @@ class Engine:
 
     ``listeners`` hear every event, and who asks gets every answer, redacted. ``confirm`` is asked before anything
     unusual and returns yes or no, or raises `PushRefused`. ``ask`` puts a question of `Run.ask` to a person; an empty
-    answer is none. ``environment`` is what commands on this machine run with. ``person`` is ``user@host``. ``wait``,
-    ``prepare``, ``repair`` and ``adopt`` are as in `Run`.
+    answer is none. ``environment`` is what commands on this machine run with. ``person`` is ``user@host``.
+    ``attended``, ``wait``, ``prepare``, ``repair`` and ``adopt`` are as in `Run`.
 
     What a strategy cannot do raises `UsageError`.
     """
@@ -99,6 +99,7 @@ class Engine:
         cancelled: threading.Event,
         confirm: Callable[[str], bool],
         ask: Ask,
+        attended: bool = False,
         environment: Mapping[str, str],
         person: str,
         wait: float = 0.0,
@@ -111,6 +112,7 @@ class Engine:
         self._listeners = listeners
         self._cancelled = cancelled
         self._confirm = confirm
+        self._attended = attended
         self._questions = Questions(ask, self.redactor)
         self._resolver = Resolver(project.root, self.redactor, self._questions, cancelled)
         self._environment = environment
@@ -331,6 +333,7 @@ class Engine:
                 repair=self._repair,
                 adopt=self._adopt,
                 ask=self._questions,
+                attended=self._attended,
                 confirm=self._confirm,
                 joining=joining,
                 course=course,

@@ -72,7 +72,10 @@ class Resolver:
         lookup = Lookup(self._root, target, self._ask, self.redactor.add, self._once, self._cancelled)
         value = source(reference.argument, lookup)
         if not isinstance(value, str):
-            raise SecretError(f"the source of ${{{reference}}} gave a {type(value).__name__} where text is expected")
+            raise SecretError(
+                f"the source of ${{{reference}}} gave a {type(value).__name__} where text is expected",
+                hint="this is for its authors: push plugins",
+            )
         # The project's own secrets are known by their names alone.
         self.redactor.add(reference.argument if reference.source == "secret" else str(reference), value)
         return value

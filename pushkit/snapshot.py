@@ -8,15 +8,15 @@ import io
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, BinaryIO, cast
 
 from pushkit import links, manifest
-from pushkit.errors import Interrupted, SnapshotChanged, SnapshotError
+from pushkit.errors import Interrupted, SnapshotChanged
 from pushkit.model import Entry, Kind, Project, Revision, Target
 from pushkit.source import open_source
 from pushkit.walk import gather, walk
-from pushkit.worktree import PUSH_AGAIN
+from pushkit.worktree import PUSH_AGAIN, unreadable
 
 #: Bytes that are read at once.
 PIECE = 1 << 18
@@ -44,7 +44,8 @@ class Snapshot:
         self.entries = entries
         self.warnings = tuple(warnings)
         self._reader = reader
-        self._origin = origin
+        # Also what lies in a directory of it asks: git looks once.
+        self._origin = cache(origin)
         self._whole = whole or self._read_whole
         self._blocks = blocks or {}
 
@@ -93,10 +94,7 @@ class Snapshot:
         def reader(entry: Entry) -> BinaryIO:
             return self._reader(entry._replace(path=above + entry.path))
 
-        def origin() -> tuple[str, bool]:
-            return self.revision.commit, self.revision.dirty
-
-        return Snapshot(entries, reader, origin, self.warnings, blocks=self._blocks)
+        return Snapshot(entries, reader, self._origin, self.warnings, blocks=self._blocks)
 
     def open(self, entry: Entry) -> BinaryIO:
         """The content of a file entry, verified as it is read.
@@ -146,7 +144,7 @@ class Snapshot:
                 if end == entry.size and stream.read(1):
                     raise changed(entry)
             except OSError as error:
-                raise SnapshotError(f"{entry.path} cannot be read: {error.strerror}", hint=PUSH_AGAIN) from error
+                raise unreadable(entry.path, error) from error
 
 
 class Content(io.RawIOBase):
@@ -199,7 +197,7 @@ class Content(io.RawIOBase):
         try:
             return self._stream.read(size)
         except OSError as error:
-            raise SnapshotError(f"{self._entry.path} cannot be read: {error.strerror}", hint=PUSH_AGAIN) from error
+            raise unreadable(self._entry.path, error) from error
 
     def _complete(self, asked: int, got: int) -> bool:
         """Whether the end is where it should be, after the right bytes."""

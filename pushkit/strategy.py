@@ -51,6 +51,7 @@ class Run:
     ``wait`` is how many seconds to wait for a target that is busy. ``prepare``: `Preparable` is asked for. ``repair``:
     what is live is looked at itself, and not only what is remembered of it. ``adopt``: files on the target that no push
     put there are taken over. The function ``ask`` puts a question of `ask` to a person; by default there is nobody.
+    ``attended``: a person sits at a terminal, and sees how it goes.
     ``confirm`` asks a person for a yes, and raises `PushRefused` where there is nobody and ``--yes`` was not given.
     ``release`` is what a push is to leave, where that is decided elsewhere: on a host of many. ``joining`` is the one
     host of many that `Joinable` is asked for. ``course`` knows what took how long so far, for who keeps a log.
@@ -72,6 +73,7 @@ class Run:
         repair: bool = False,
         adopt: bool = False,
         ask: Ask = nobody,
+        attended: bool = False,
         confirm: Callable[[str], bool] = lambda question: False,
         release: Release | None = None,
         joining: str = "",
@@ -89,6 +91,7 @@ class Run:
         self.prepare = prepare
         self.repair = repair
         self.adopt = adopt
+        self.attended = attended
         self.confirm = confirm
         self.release = release
         self.joining = joining

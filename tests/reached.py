@@ -12,9 +12,6 @@ from messages import Message
 #: A file of a package, wherever that is installed.
 MODULE = re.compile(r".*/(pushkit(?:_[a-z]+)?/.*\.py):(\d+)")
 
-#: So many messages may be left that no test reaches. It goes down, and never up.
-MOST = 160
-
 
 def reached(lines: Iterable[str]) -> set[tuple[str, int]]:
     """The places, a file of a package and a line, that were written down by `recorder`."""

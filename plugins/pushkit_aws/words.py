@@ -168,4 +168,4 @@ def unreached(error: BotoCoreError, service: str, options: AwsOptions, quote: Qu
     for classes, message, hint in told:
         if isinstance(error, classes):
             return TargetError(message, hint=hint)
-    return TargetError(f"{service} cannot be used: {text}", hint="correct the target's options")
+    return TargetError(f"{service} cannot be used: {text}", hint="correct the target's options, or ~/.aws/config")

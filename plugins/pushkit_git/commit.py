@@ -85,14 +85,14 @@ def chosen(history: Sequence[Commit], release: str) -> Commit:
     ``history`` begins with the live one. Raises `PushRefused` when there is none.
     """
     if not history:
-        raise PushRefused("nothing was pushed there yet")
+        raise PushRefused("nothing was pushed there yet", hint="push first: there is nothing to go back to")
     live, *before = history
     if release:
         found = [each for each in history if len(release) >= 7 and each.id.startswith(release)]
         if not found:
             raise PushRefused(f"{release} is none of the last {len(history)} commits", hint="see them: push log")
         if found[0].tree == live.tree:
-            raise PushRefused(f"{release} is what is live")
+            raise PushRefused(f"{release} is what is live", hint="see what there is: push log")
         return found[0]
     # What a rollback left is as good as what it went back to.
     ids = [each.id for each in before]

@@ -35,7 +35,8 @@ def of_netrc(options: HerokuOptions, run: Run) -> str:
     except FileNotFoundError:
         return ""
     except (OSError, UnicodeDecodeError) as error:
-        raise TargetError(f"{file} cannot be read: {error}", hint=HINT) from None
+        why = getattr(error, "strerror", None) or "it is not text"
+        raise TargetError(f"{file} cannot be read: {why}", hint=HINT) from None
     except netrc.NetrcParseError as error:
         # Its message may quote a password.
         raise TargetError(f"{file} is not as netrc files are, in line {error.lineno}", hint="mend it") from None

@@ -8,7 +8,7 @@ from contextlib import suppress
 from itertools import chain
 from shlex import quote
 
-from pushkit.files import RemoteError, ShellResult
+from pushkit.files import RemoteError, ShellResult, shell_of
 from pushkit_sftp.transport import PATIENCE, Channel, Transport, connection_told
 
 BUFFER = 1024 * 1024
@@ -77,14 +77,7 @@ def ended(
     finish: bool = True,
 ) -> ShellResult:
     """What the script on ``channel`` left, which is closed. Its input is ended unless ``finish`` is false."""
-    try:
-        with connection_told(transport.where):
-            running = Running(channel, transport.where, patience, check)
-            running.feed(stdin, failed, finish=finish)
-            code = running.read_to_end()
-            return ShellResult(code, bytes(running.stdout), bytes(running.stderr))
-    finally:
-        channel.close()
+    return Running(channel, transport.where, patience, check).result(stdin, failed, finish=finish)
 
 
 #: What `run` starts on a server.
@@ -102,6 +95,16 @@ class Running:
         self._heard = time.monotonic()
         self.stdout = bytearray()
         self.stderr = bytearray()
+
+    def result(self, stdin: Iterable[bytes], failed: Callable[[bytes], bool], *, finish: bool = True) -> ShellResult:
+        """Feed it, and wait until it has ended. The channel is closed then."""
+        try:
+            with connection_told(self._where):
+                self.feed(stdin, failed, finish=finish)
+                code = self.read_to_end()
+                return ShellResult(code, bytes(self.stdout), bytes(self.stderr))
+        finally:
+            self._channel.close()
 
     def feed(self, stdin: Iterable[bytes], failed: Callable[[bytes], bool], *, finish: bool = True) -> None:
         """Write ``stdin`` until it, or what reads it, ends. What ``stdin`` raises goes on."""
@@ -195,7 +198,8 @@ def sent(script: str) -> bytes:
 def probe(transport: Transport, script: str, within: float) -> ShellResult | None:
     """What ``script`` printed in the account's shell.
 
-    None when it has none: an SFTP-only account refuses, answers otherwise, or hangs.
+    None when it has none: an SFTP-only account refuses, answers otherwise, or hangs. A shell that has begun to answer
+    is there, and who waits for it in vain is told so.
     """
     end = time.monotonic() + within
 
@@ -203,10 +207,14 @@ def probe(transport: Transport, script: str, within: float) -> ShellResult | Non
         if time.monotonic() > end:
             raise TimeoutError("the account talks on and on")
 
+    said = b""
     try:
-        channel = transport.open(shell_command(script), within)
-        return ended(transport, channel, (), patience=within, failed=bool, check=check)
+        running = Running(transport.open(shell_command(script), within), transport.where, within, check)
+        try:
+            return running.result((), bool)
+        finally:
+            said = bytes(running.stdout)
     except RemoteError:
-        if not transport.active:
+        if not transport.active or shell_of(ShellResult(0, said, b"")):
             raise
         return None

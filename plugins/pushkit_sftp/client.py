@@ -10,12 +10,13 @@ import struct
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from pushkit import Interrupted
 from pushkit.files import RemoteError
+from pushkit_sftp.job import LATER, Answer, Job
 from pushkit_sftp.packets import (
     DATA,
     DONE,
@@ -38,7 +39,7 @@ from pushkit_sftp.transport import Channel
 
 T = TypeVar("T")
 #: Jobs at a time, and bytes of requests that are not answered: enough for a long fat line.
-WIDTH, UNANSWERED = 128, 4 * 1024 * 1024
+WIDTH, UNANSWERED = 400, 4 * 1024 * 1024
 #: Bytes that are queued before they are sent, and that are asked for.
 PIECE, BUFFER = 128 * 1024, 1024 * 1024
 #: Bytes of the longest packet: 256 KiB of content, as OpenSSH has it, and what belongs to it.
@@ -48,43 +49,6 @@ SAFE = 32 * 1024
 #: Seconds for the answers that are on their way when somebody wants to stop.
 GRACE = 5.0
 HEAD = struct.Struct(">IBI")
-
-
-class Asked(NamedTuple):
-    """What a job yields: requests, and whether it waits for their answers, and for all that it asked before."""
-
-    requests: Sequence[Request] = ()
-    wait: bool = True
-
-
-#: Yielded by a job that goes on when nothing else is under way.
-LATER = Asked()
-Answer = Body | RemoteError
-#: Sent to a job: the answers in the order of its requests, none when it did not wait.
-Job = Generator[Asked, Sequence[Answer], T]
-
-
-def ask(request: Request) -> Job[Body]:
-    """The answer to one request."""
-    (reply,) = yield Asked((request,))
-    if isinstance(reply, RemoteError):
-        raise reply
-    return reply
-
-
-def ask_all(requests: Sequence[Request]) -> Job[Sequence[Body]]:
-    """The answers to several requests that are sent at once. Raises the first that is an error."""
-    replies = (yield Asked(requests)) if requests else ()
-    good = [reply for reply in replies if not isinstance(reply, RemoteError)]
-    for reply in replies:
-        if isinstance(reply, RemoteError):
-            raise reply
-    return good
-
-
-def post(*requests: Request) -> Job[None]:
-    """Send requests and go on. An error is raised when the job next waits."""
-    yield Asked(requests, wait=False)
 
 
 class Running:
@@ -385,7 +349,7 @@ class Client:
             room = min(longest or LONGEST, LONGEST) - 4096
             self.reads = max(SAFE, min(reads or SAFE, room))
             self.writes = max(SAFE, min(writes or SAFE, room))
-            self.width = max(1, min(WIDTH, handles // 4)) if handles else WIDTH
+            self.width = max(1, min(WIDTH, handles // 2)) if handles else WIDTH
 
 
 def abandon(job: Job[Any], error: BaseException) -> None:

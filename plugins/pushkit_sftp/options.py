@@ -105,6 +105,19 @@ class SftpOptions(FleetOptions):
         | None
     ) = None
 
+    keep_connection: (
+        Annotated[
+            int,
+            Meta(
+                ge=0,
+                le=3600,
+                description="Seconds that ssh keeps its connection for the next push (`ControlPersist`); by default 60 "
+                "for who pushes at a terminal, else 0: not at all. One that a password opened is never kept.",
+            ),
+        ]
+        | None
+    ) = None
+
     @checks("host")
     @classmethod
     def _host_is_one(cls, host: str) -> str:
@@ -151,4 +164,5 @@ class SftpOptions(FleetOptions):
             via="direct",
             store=None,
             transport=transport,
+            keep_connection=0,
         )

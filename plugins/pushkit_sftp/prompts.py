@@ -53,7 +53,9 @@ class Prompts:
         return {"SSH_ASKPASS": str(self._program), "SSH_ASKPASS_REQUIRE": "force", "DISPLAY": display}
 
     def close(self) -> None:
-        """End."""
+        """End, unless that was done."""
+        if not self._thread.is_alive():
+            return
         with suppress(OSError):
             os.write(self._questions, b"\0\0")
         self._thread.join()

@@ -4,34 +4,33 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from typing import TypeVar
+from contextlib import AbstractContextManager, contextmanager, suppress
+from typing import Any, TypeVar
 
 from pushkit import Entry, Finding, Kind, Severity, Step
 from pushkit.files import (
     Capabilities,
     Found,
-    Independent,
+    Operation,
+    Primitive,
     Remote,
     RemoteDenied,
     RemoteError,
-    RemoteExists,
     RemoteFull,
-    RemoteMissing,
-    Remove,
-    RemoveDirectory,
-    Rename,
-    SetMode,
     Stat,
     Transfer,
+    procedure_of,
+    stretches,
 )
 from pushkit_sftp import requests
-from pushkit_sftp.client import Client, Job
+from pushkit_sftp.client import Client
+from pushkit_sftp.errands import Errands
+from pushkit_sftp.job import Job
 from pushkit_sftp.requests import explained
 from pushkit_sftp.sending import send, take
 from pushkit_sftp.sessions import Sessions
 from pushkit_sftp.transport import Transport
-from pushkit_sftp.trees import collect, decoded, described, encoded, kinds, listing, remove_tree, sizes
+from pushkit_sftp.trees import collect, encoded, kinds, listing, remove_tree, sizes
 
 T = TypeVar("T")
 
@@ -60,13 +59,13 @@ class SftpRemote(Remote):
         self.where = transport.where
         self.round_trips = 0
         self._sessions = Sessions(transport, cancelled)
-        self.root = absolute(path, home or self._home(said))
+        self.root = absolute(path, home or self._home(said, wanted=not path.startswith("/")))
 
-    def _home(self, said: str) -> str:
-        """Where the login starts. Finds out too what the server can do beyond the protocol."""
+    def _home(self, said: str, *, wanted: bool) -> str:
+        """Where the login starts, if that is ``wanted``. Finds out too what the server can do beyond the protocol."""
         try:
             with self._sessions.one() as client:
-                home = client.run(requests.real(b"."))
+                home = client.run(requests.real(b".")) if wanted else b""
                 copies, links = b"copy-data" in client.extensions, b"hardlink@openssh.com" in client.extensions
                 self.capabilities = Capabilities(copies=copies, links=links)
         except RemoteError as error:
@@ -83,8 +82,8 @@ class SftpRemote(Remote):
 
     def stat(self, path: str) -> Stat | None:
         """What lies at ``path``."""
-        found = self._do(path, lambda _client, full: requests.look(full))
-        return described(path.rpartition("/")[2], found) if found else None
+        found: Stat | None = self._call("stat", path)
+        return found
 
     def list(self, path: str) -> Sequence[Stat]:
         """What a directory holds."""
@@ -92,38 +91,40 @@ class SftpRemote(Remote):
 
     def read(self, path: str, limit: int) -> bytes:
         """The content of a file."""
-        return self._do(path, lambda client, full: requests.read(full, limit, client.reads))
+        content: bytes = self._call("read", path, limit)
+        return content
 
     def write(self, path: str, chunks: Iterable[bytes], mode: int) -> None:
         """Make a file, or replace its content."""
-        self._do(path, lambda client, full: requests.write(full, chunks, mode, client))
+        self._call("write", path, chunks, mode)
 
     def append(self, path: str, data: bytes) -> None:
         """Add to a file; some servers (ProFTPD) let nobody do so, and it is written anew."""
         try:
-            self._do(path, lambda _client, full: requests.append(full, data))
+            self._call("append", path, data)
         except RemoteDenied:
             super().append(path, data)
 
     def make_directory(self, path: str, mode: int) -> None:
         """Make one directory."""
-        self._do(path, lambda _client, full: requests.make_directory(full, mode))
+        self._call("make_directory", path, mode)
 
     def make_symlink(self, link: str, path: str) -> None:
         """Make a symlink."""
-        self._do(path, lambda _client, full: requests.make_symlink(encoded(link), full))
+        self._call("make_symlink", link, path)
 
     def read_link(self, path: str) -> str:
         """The text of a symlink."""
-        return decoded(self._do(path, lambda _client, full: requests.read_link(full)))
+        text: str = self._call("read_link", path)
+        return text
 
     def rename(self, old: str, new: str) -> None:
         """Rename, in place of what is at ``new``."""
-        self._do(old, lambda client, full: requests.rename(full, self._place(new), replaces=replaces(client)))
+        self._call("rename", old, new)
 
     def set_mode(self, path: str, mode: int) -> None:
         """Set the permission bits."""
-        self._do(path, lambda _client, full: requests.set_mode(full, mode))
+        self._call("set_mode", path, mode)
 
     def set_time(self, path: str, mtime: float) -> None:
         """Set when a file was last modified, in whole seconds."""
@@ -131,11 +132,11 @@ class SftpRemote(Remote):
 
     def remove(self, path: str) -> None:
         """Remove a file or symlink."""
-        self._do(path, lambda _client, full: requests.remove(full))
+        self._call("remove", path)
 
     def remove_directory(self, path: str) -> None:
         """Remove an empty directory."""
-        self._do(path, lambda _client, full: requests.remove_directory(full))
+        self._call("remove_directory", path)
 
     def free_space(self) -> int | None:
         """What this user can still write, when the server can say."""
@@ -199,21 +200,26 @@ class SftpRemote(Remote):
         with self._client() as client:
             return kinds(client, self._place, paths)
 
+    def perform(
+        self,
+        operations: Sequence[Operation],
+        reported: Callable[[Step], AbstractContextManager[None]],
+        stage: str,
+    ) -> Sequence[Entry]:
+        """Do operations, as many at once as may be."""
+        for part in stretches(operations, stage):
+            if procedure_of(part[0], self.root):
+                self.together(part, reported)
+            elif wrong := super().perform(part, reported, stage):
+                return wrong
+        return ()
+
     def together(
-        self, operations: Sequence[Independent], reported: Callable[[Step], AbstractContextManager[None]]
+        self, operations: Sequence[Operation], reported: Callable[[Step], AbstractContextManager[None]]
     ) -> None:
         """Do several operations at once."""
-
-        def one(client: Client, operation: Independent) -> Job[None]:
-            with reported(operation.step) if operation.step else nullcontext():
-                try:
-                    yield from self._performing(client, operation)
-                except RemoteError as error:
-                    error.operation = operation
-                    raise
-
         with self._client() as client:
-            client.flow(one(client, operation) for operation in operations)
+            Errands(client, self.root).run(operations, reported)
 
     def put(self, directory: str, transfer: Transfer) -> None:
         """Send many files at once."""
@@ -271,42 +277,13 @@ class SftpRemote(Remote):
         with self._client() as client:
             return client.run(explained(job(client, full), full, client))
 
-    def _performing(self, client: Client, operation: Independent) -> Job[None]:
-        match operation:
-            case Rename(old, new, aside):
-                yield from self._renaming(client, old, new, aside)
-            case Remove(path):
-                full = self._place(path)
-                with suppress(RemoteMissing):
-                    yield from explained(requests.remove(full), full, client)
-            case RemoveDirectory(path):
-                with suppress(RemoteError):
-                    yield from requests.remove_directory(self._place(path))
-            case SetMode(path, mode):
-                full = self._place(path)
-                yield from explained(requests.set_mode(full, mode), full, client)
-
-    def _renaming(self, client: Client, old: str, new: str, aside: str) -> Job[None]:
-        """Rename in place of what is at ``new``, which goes ``aside`` where the server cannot replace."""
-        source, target, beside = self._place(old), self._place(new), self._place(aside)
-        try:
-            yield from explained(requests.rename(source, target, replaces=replaces(client)), source, client)
-        except RemoteExists:
-            if not aside:
-                raise
-            with suppress(RemoteMissing):
-                yield from requests.remove(beside)
-            yield from requests.rename(target, beside, replaces=False)
-            yield from requests.rename(source, target, replaces=False)
-            yield from requests.remove(beside)
+    def _call(self, name: str, *arguments: object) -> Any:
+        """The result of a primitive."""
+        with self._client() as client:
+            return client.run(Errands(client, self.root).primitive(Primitive(name, arguments)))
 
     def _place(self, path: str) -> bytes:
         return encoded(f"{self.root}/{path}" if path else self.root)
-
-
-def replaces(client: Client) -> bool:
-    """Whether the server renames in place of what is there."""
-    return b"posix-rename@openssh.com" in client.extensions
 
 
 def from_home(path: str) -> str:

@@ -8,7 +8,8 @@ from contextlib import suppress
 from typing import NamedTuple, TypeVar
 
 from pushkit.files import RemoteDenied, RemoteError, RemoteExists, RemoteFull, RemoteMissing
-from pushkit_sftp.client import Asked, Client, Job, ask, ask_all, post
+from pushkit_sftp.client import Client
+from pushkit_sftp.job import Asked, Job, ask, ask_all, post
 from pushkit_sftp.packets import (
     APPENDING,
     ATTRS,
@@ -260,6 +261,11 @@ def rename(old: bytes, new: bytes, *, replaces: bool) -> Job[None]:
         where = new.decode("utf-8", "replace")
         raise RemoteExists(f"{where}: this server cannot rename over what is there (it lacks posix-rename)")
     yield from ask(Request(RENAME, text(old) + text(new), STATUS, old))
+
+
+def replaces(client: Client) -> bool:
+    """Whether the server renames in place of what is there."""
+    return b"posix-rename@openssh.com" in client.extensions
 
 
 def set_mode(path: bytes, mode: int) -> Job[None]:

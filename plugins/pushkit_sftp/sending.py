@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 
 from pushkit import Entry, Kind
 from pushkit.files import RemoteError, RemoteExists, RemoteMissing, Transfer, pieces
 from pushkit_sftp import requests
-from pushkit_sftp.client import LATER, Client, Job
+from pushkit_sftp.client import Client
+from pushkit_sftp.job import Job, patient
 from pushkit_sftp.requests import explained
 from pushkit_sftp.trees import encoded, kind_of
 
@@ -34,24 +35,6 @@ def send(client: Client, directory: bytes, transfer: Transfer) -> None:
             yield from explained(patient(make, entry.path.count("/")), path, client)
 
     client.flow(map(one, transfer.entries))
-
-
-def patient(make: Callable[[], Job[None]], depth: int) -> Job[None]:
-    """A job that is done again when all before it is done, where its directory is not there yet.
-
-    So often as directories, ``depth`` of them, lead to it.
-
-    The requests that make directories go out before those about what is in them, and most servers take one after the
-    other.
-    """
-    for _ in range(depth):
-        try:
-            yield from make()
-        except RemoteMissing:
-            yield LATER
-        else:
-            return
-    yield from make()
 
 
 def content(transfer: Transfer, entry: Entry) -> Iterator[bytes]:

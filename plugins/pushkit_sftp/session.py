@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING
 
 from pushkit import TargetError
 from pushkit_sftp.destination import Destination, destination, hops
-from pushkit_sftp.openssh_transport import OpensshTransport, obstacle
+from pushkit_sftp.kept_login import kept_login
+from pushkit_sftp.openssh_transport import OpensshTransport
 from pushkit_sftp.options import SftpOptions
+from pushkit_sftp.ssh_program import obstacle
 from pushkit_sftp.transport import Transport
 
 if TYPE_CHECKING:
@@ -31,15 +33,18 @@ def open_remote(
     *,
     ask: Callable[[str], str] | None = None,
     ahead: bool = True,
+    kept: int = 0,
+    runtime: str = "",
 ) -> Remote:
     """Connect, check the host key, log in, and look whether there is a shell; run in it what ``opening`` gives.
 
     Relative paths of files on this machine start at ``project``. ``cancelled`` is set when the user asks to stop.
     ``ask`` asks them for a secret. A program is started ``ahead`` of its use where nothing is done meanwhile: of many
-    hosts each waits for others. Raises `TargetError`.
+    hosts each waits for others. A connection of ssh is ``kept`` for so many seconds after it was used, in the directory
+    ``runtime`` where there is one. Raises `TargetError`.
     """
     there = destination(options, project, local_user)
-    connect = partial(connected, there, options, project, local_user, ask)
+    connect = partial(connected, there, options, project, local_user, ask, kept=kept, runtime=runtime)
     # What is done with a connection is imported while it is made; hosts of a fleet share what is.
     with ThreadPoolExecutor(1, thread_name_prefix="import") if ahead else nullcontext() as pool:
         ready = pool.submit(opening) if pool else None
@@ -79,6 +84,9 @@ def connected(
     project: Path,
     local_user: str,
     ask: Callable[[str], str] | None = None,
+    *,
+    kept: int = 0,
+    runtime: str = "",
 ) -> Transport:
     """A connection to ``there`` in which somebody is logged in, made by what the target asks for."""
     program = shutil.which("ssh") if options.transport != "paramiko" else None
@@ -87,7 +95,8 @@ def connected(
     if options.transport == "openssh" and why:
         raise TargetError(f'{there.where}: transport = "openssh" cannot be: {why}', hint='set transport = "auto"')
     if program and not why:
-        return OpensshTransport(program, there, options, project, local_user, ask=ask)
+        login = kept_login(program, there, options, project, seconds=kept, runtime=runtime)
+        return OpensshTransport(program, there, options, project, local_user, ask=ask, kept=login)
     # paramiko takes a quarter of a second to import.
     from pushkit_sftp.paramiko_transport import logged_in  # noqa: PLC0415
 

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from pushkit.files import Remote
 
 
+#: Seconds that a connection is kept for a person.
+KEPT = 60
+
+
 class SftpStrategy(FileStrategy[SftpOptions]):
     """An SSH server: SFTP, and its shell where there is one."""
 
@@ -43,4 +47,12 @@ class SftpStrategy(FileStrategy[SftpOptions]):
             lambda: self.opening,
             ask=self.run.ask,
             ahead=self.supply is None,
+            kept=self._kept,
+            runtime=self.run.environment.get("XDG_RUNTIME_DIR", ""),
         )
+
+    @property
+    def _kept(self) -> int:
+        """Seconds that a connection is kept: a person pushes again soon, and a job in CI leaves nothing behind."""
+        said = self.options.keep_connection
+        return said if said is not None else KEPT * self.run.attended

@@ -10,7 +10,8 @@ from itertools import chain, groupby
 from pushkit import Kind
 from pushkit.files import Found, RemoteError, RemoteMissing, Stat, safe_name
 from pushkit_sftp import requests
-from pushkit_sftp.client import Client, Job, ask_all
+from pushkit_sftp.client import Client
+from pushkit_sftp.job import Job, ask_all, at_once
 from pushkit_sftp.packets import REMOVE, STATUS, Attributes, Request, text
 from pushkit_sftp.requests import explained
 
@@ -140,9 +141,13 @@ def sizes(client: Client, full: Full, directory: str, paths: Iterable[str]) -> d
 
 def remove_tree(client: Client, path: bytes) -> None:
     """See `Remote.remove_tree`."""
-    top = client.run(requests.look(path))
-    if top is None:
+    # Mostly it is empty.
+    gone, found = client.run(at_once([requests.remove_directory(path), requests.look(path)]))
+    if gone is None or found is None:
         return
+    if isinstance(found, RemoteError):
+        raise found
+    top: Attributes = found
     if kind_of(top.mode) is not Kind.DIRECTORY:
         client.run(explained(requests.remove(path), path, client))
         return

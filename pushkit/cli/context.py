@@ -19,7 +19,7 @@ from pushkit.cli.interrupts import Interrupts
 from pushkit.cli.settings import Settings, settings_of
 from pushkit.cli.strays import strays
 from pushkit.commands import COMMANDS
-from pushkit.errors import PushkitError, PushRefused, UsageError
+from pushkit.errors import Interrupted, PushkitError, PushRefused, UsageError
 from pushkit.events import Event, PushFinished
 from pushkit.model import Project
 from pushkit.questions import Ask, nobody
@@ -74,6 +74,7 @@ def engine(settings: Settings, project: Project, *, quiet: bool = False) -> Iter
                 cancelled=talk.cancelled,
                 confirm=talk.confirm,
                 ask=talk.ask,
+                attended=talk.attended,
                 environment=dict(os.environ),
                 person=f"{user()}@{socket.gethostname()}",
                 wait=settings.wait,
@@ -89,11 +90,15 @@ def engine(settings: Settings, project: Project, *, quiet: bool = False) -> Iter
 
 
 class Conversation(NamedTuple):
-    """How a command asks a person for a secret and for a yes, and what is set when they want to stop."""
+    """How a command asks a person for a secret and for a yes, and what is set when they want to stop.
+
+    ``attended`` is whether there is one.
+    """
 
     ask: Ask
     confirm: Callable[[str], bool]
     cancelled: threading.Event
+    attended: bool
 
 
 @contextmanager
@@ -106,7 +111,11 @@ def conversation(settings: Settings, told: Sequence[Reporter] = ()) -> Iterator[
         if not on_terminal():
             raise PushRefused(f"this needs a yes: {question}", hint="say it beforehand: --yes")
         with interrupts.asking(), aside():
-            return click.confirm(visible(settings.redact(question)), err=True)
+            try:
+                return click.confirm(visible(settings.redact(question)), err=True)
+            except click.Abort:
+                # Whoever knows says what is live.
+                raise Interrupted("stopped") from None
 
     @contextmanager
     def aside() -> Iterator[None]:
@@ -115,12 +124,14 @@ def conversation(settings: Settings, told: Sequence[Reporter] = ()) -> Iterator[
                 stack.enter_context(teller.aside())
             yield
 
+    # Who reads events is a program, also where it has a terminal.
+    attended = not settings.json and on_terminal()
+
     def ask(question: str) -> str:
-        # Who reads events is a program, also where it has a terminal.
-        return nobody(question) if settings.json or not on_terminal() else prompt(question)
+        return prompt(question) if attended else nobody(question)
 
     with strays(settings), Interrupts() as interrupts, closing(Prompt(interrupts.cancelled, aside)) as prompt:
-        yield Conversation(ask, confirm, interrupts.cancelled)
+        yield Conversation(ask, confirm, interrupts.cancelled, attended)
 
 
 def tellers(settings: Settings, *, quiet: bool = False) -> tuple[Reporter, ...]:

@@ -53,7 +53,7 @@ def command(
     never overwritten.
     """
     path = pushfile.current() / (settings.pushfile or pushfile.NAME)
-    path = path / pushfile.NAME if path.is_dir() else path
+    path = path / pushfile.NAME if os.path.isdir(path) else path
     if os.path.lexists(path):
         raise there_is(path)
     if origin is not None:

@@ -34,6 +34,7 @@ ENVIRONMENT = {
     ): "An identity that decrypts the project's secrets, a file with one, or a command that prints one.",
     "XDG_CACHE_HOME": "Where what makes the next push cheaper is kept, in place of ~/.cache.",
     "XDG_CONFIG_HOME": "Where pushkit/age.key is looked for, in place of ~/.config.",
+    "XDG_RUNTIME_DIR": "Where a connection of ssh is kept for the next push, in place of /tmp.",
 }
 FILES = {
     "Pushfile": "What this project is pushed to, in the current directory or the nearest above it that has one.",

@@ -25,11 +25,13 @@ if TYPE_CHECKING:
         Write,
     )
     from pushkit.files.options import FileOptions
+    from pushkit.files.procedure import Primitive, procedure_of
     from pushkit.files.remote import Capabilities, Remote, pieces
     from pushkit.files.scripts import GRACE, Shell, probing
     from pushkit.files.shell import ShellRemote, ShellResult, foreseen, shell_of
     from pushkit.files.stat import Found, Stat, safe_name
     from pushkit.files.strategy import FileStrategy
+    from pushkit.files.stretch import stretches
     from pushkit.files.transfer import Transfer
 
 _MODULES = {
@@ -55,6 +57,10 @@ _MODULES = {
         "Write",
     ),
     "options": ("FileOptions",),
+    "procedure": (
+        "Primitive",
+        "procedure_of",
+    ),
     "remote": (
         "Capabilities",
         "Remote",
@@ -77,6 +83,7 @@ _MODULES = {
         "safe_name",
     ),
     "strategy": ("FileStrategy",),
+    "stretch": ("stretches",),
     "transfer": ("Transfer",),
 }
 
@@ -91,6 +98,7 @@ __all__ = [
     "Independent",
     "MakeDirectory",
     "Operation",
+    "Primitive",
     "Put",
     "Remote",
     "RemoteDenied",
@@ -112,8 +120,10 @@ __all__ = [
     "foreseen",
     "pieces",
     "probing",
+    "procedure_of",
     "safe_name",
     "shell_of",
+    "stretches",
 ]
 
 

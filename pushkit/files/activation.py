@@ -72,9 +72,13 @@ class Activation:
                 ) from error
             if stopped:
                 raise
-            live = f"{release} is live"
-            if back:
-                live = f"{previous} is live again" if previous else "nothing is live, as before"
+            if not back:
+                raise PushFailed(
+                    f"{one_line(error)}; {release} is live, and waits for {AFTER}",
+                    hint="mend what is wrong there, then run it again: push resume; or take it as it is: "
+                    f"push unlock {ticket.number} --why TEXT",
+                ) from error
+            live = f"{previous} is live again" if previous else "nothing is live, as before"
             raise PushFailed(f"{one_line(error)}; {live}", hint=getattr(error, "hint", "")) from error
 
     def _go_back(self, ticket: Ticket, release: str, previous: str, *, again: bool) -> None:

@@ -72,9 +72,10 @@ def arrived(remote: Remote, survey: Survey, tree: str, wanted: Sequence[Entry]) 
     """
     queued = {ticket.number for ticket in survey.open_tickets}
     names = filter(RELEASE_ID.fullmatch, survey.names(survey.state.incoming))
-    left = [entry for entry in wanted if entry.kind is Kind.FILE and entry.size]
+    # Files only have a size.
+    left = [entry for entry in wanted if entry.size]
     found: list[Arrival] = []
-    begun: dict[str, tuple[int, str]] = {}
+    begun: dict[str, list[tuple[int, str]]] = {}
     for dead in sorted((name for name in names if number_of(name) not in queued), key=number_of, reverse=True):
         if not left:
             break
@@ -84,9 +85,9 @@ def arrived(remote: Remote, survey: Survey, tree: str, wanted: Sequence[Entry]) 
             there = set(arrival.entries)
             left = [entry for entry in left if entry not in there]
         for path, size in arrival.begun.items():
-            begun[path] = max(begun.get(path, (0, "")), (size, f"{arrival.directory}/{path}"))
+            begun.setdefault(path, []).append((size, f"{arrival.directory}/{path}"))
     open_ = {entry.path for entry in left}
-    return Arrivals(found, {path: where for path, (_, where) in begun.items() if path in open_})
+    return Arrivals(found, {path: max(parts)[1] for path, parts in begun.items() if path in open_})
 
 
 def whole(remote: Remote, state: State, dead: str, tree: str, files: Sequence[Entry]) -> Arrival:

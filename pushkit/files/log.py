@@ -21,7 +21,8 @@ from typing import Any
 from pushkit.course import Course
 from pushkit.files.errors import RemoteMissing
 from pushkit.files.operation import LAPS
-from pushkit.files.remote import LOG, Remote
+from pushkit.files.procedure import LOG
+from pushkit.files.remote import Remote
 from pushkit.files.survey import State
 from pushkit.files.ticket import decoded, time_of
 from pushkit.model import LogEntry, Phase

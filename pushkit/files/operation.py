@@ -6,6 +6,7 @@ Paths are as in `Remote`. An operation may bear the step that it carries out, wh
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import ClassVar
 
 from msgspec import Struct
 
@@ -15,8 +16,12 @@ from pushkit.model import Entry, Kind, Step
 
 
 class Operation(Struct, frozen=True, kw_only=True):
-    """One thing to do. Performing it raises subclasses of `RemoteError`."""
+    """One thing to do. Performing it raises subclasses of `RemoteError`.
 
+    What ``waits`` may get ready while what comes before it is under way, and changes nothing until all that went well.
+    """
+
+    waits: ClassVar[bool] = False
     step: Step | None = None
 
 
@@ -49,6 +54,7 @@ class Fence(Operation, frozen=True):
     No file is as good as 0, and so is one with no number in it.
     """
 
+    waits: ClassVar[bool] = True
     path: str
     number: int
 
@@ -90,6 +96,7 @@ class Write(Operation, frozen=True):
     to hold what it is said to.
     """
 
+    waits: ClassVar[bool] = True
     path: str
     data: bytes
     mode: int = 0o600
@@ -118,6 +125,7 @@ class Log(Operation, frozen=True):
 class Point(Operation, frozen=True):
     """Make ``path`` a symlink whose text is ``link``, in place of a file or a symlink and without a gap."""
 
+    waits: ClassVar[bool] = True
     path: str
     link: str
 

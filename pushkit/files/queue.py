@@ -175,8 +175,7 @@ class Queue:
             if found is None or ticket.release is None:
                 return False
             if found.release:
-                here = (machine(), os.getpid(), ticket.release.id)
-                return (found.machine, found.process, found.release.id) == here
+                return whose(found) == (ticket.number, machine(), os.getpid(), ticket.release.id)
             if found.ended or not same(ticket, self._mine) or self._taken is False:
                 return False
             if self._taken or time.monotonic() - first > self._stale / BEATS:
@@ -370,10 +369,12 @@ class Queue:
 
 def same(ticket: Ticket, other: Ticket | None) -> bool:
     """Whether both are the place of one push."""
-    if other is None or ticket.release is None or other.release is None:
-        return False
-    ours, theirs = ((each.number, each.machine, each.process) for each in (ticket, other))
-    return ours == theirs and ticket.release.id == other.release.id
+    return other is not None and whose(ticket) == whose(other)
+
+
+def whose(ticket: Ticket) -> tuple[int, str, int, str]:
+    """What no two pushes have in common."""
+    return ticket.number, ticket.machine, ticket.process, ticket.release.id if ticket.release else ""
 
 
 def held(hold: Hold, target: str) -> PushRefused:

@@ -12,14 +12,12 @@ from msgspec import Struct
 from pushkit.files import primitives
 from pushkit.files.errors import RemoteError, RemoteExists, RemoteLost, RemoteMissing
 from pushkit.files.operation import Guard, Independent, MakeDirectory, Operation, Write
+from pushkit.files.procedure import LOG
 from pushkit.files.stat import Found, Stat, safe_name
 from pushkit.files.transfer import Transfer
 from pushkit.model import Entry, Finding, Kind, Step
 from pushkit.process import Command
 from pushkit.strategy import Run
-
-#: The most that a file is added to by reading and writing it, in bytes.
-LOG = 64 * 1024 * 1024
 
 
 class Capabilities(Struct, frozen=True):

@@ -128,7 +128,7 @@ class Survey(Struct, frozen=True, dict=True):
         """The highest number that was ever taken, as far as is known."""
         names = [name for place in ("releases", self.state.incoming) for name in self.names(place)]
         numbers = [number_of(name) for name in names if RELEASE_ID.fullmatch(name)]
-        return max((*(ticket.number for ticket in self.tickets), *numbers, self.fence), default=0)
+        return max((*(ticket.number for ticket in self.tickets), *numbers, self.fence))
 
     @property
     def fence(self) -> int:

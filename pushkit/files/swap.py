@@ -375,7 +375,8 @@ class Swap(Journaled[SwapPlan]):
             if self.live(survey) != live or self._before(survey) != before or STATE.journal in survey.found:
                 self.queue.end(ticket, "overtaken")
                 raise Busy(
-                    "another push changed what is live meanwhile; this rollback changed nothing", hint="look again"
+                    "another push changed what is live meanwhile; this rollback changed nothing",
+                    hint="look at it (push status), then roll back again",
                 )
             step = Step(Action.SWITCH, self._name, f"from {live} back to {before}")
             change = Exchange(before, live, f"{RETIRED}/{before}")

@@ -48,8 +48,8 @@ class Turn:
         self._commands = commands
         self._keep = keep
 
-    def back(self, wanted: str = "") -> Release:
-        """Make ``wanted``, or the release that was live before the live one, live again."""
+    def back(self, wanted: str) -> Release:
+        """Make ``wanted`` live again, or, where it is empty, the release that was live before the live one."""
         survey = self._look()
         return self._turn(survey, good_release(survey, wanted), "rollback", named=bool(wanted))
 

@@ -291,9 +291,9 @@ class Rollout:
 
     # How.
 
-    def together(self, members: Sequence[Member], work: Callable[[Member], object], parallel: int = 0) -> Failures:
-        """Do ``work`` for each of ``members``, as `crowd.together`."""
-        return together(members, work, parallel or self._options.rollout.parallel, self._run.cancelled)
+    def together(self, members: Sequence[Member], work: Callable[[Member], object]) -> Failures:
+        """Do ``work`` for each of ``members``, as `crowd.together`, as many at a time as the Pushfile says."""
+        return together(members, work, self._options.rollout.parallel, self._run.cancelled)
 
     def _fail(self, failures: Failures) -> None:
         for member, error in failures.items():

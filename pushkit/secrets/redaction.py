@@ -26,18 +26,12 @@ _TELLING = 6
 _UNSAFE = re.compile(r"[^\w@%+=:,./-]", re.ASCII)
 # How many bytes of what it encodes `base64`, `openssl base64` and `xxd -p` write on a line.
 _BASE64_LINES, _HEX_LINE = (57, 48), 30
-# How a shell goes on within a text in quotes, and what HTML and CSV make of a character.
+# How a shell goes on within a text in quotes, and what HTML, forms and CSV make of a character beside what Python does.
 _SPELLINGS = {
     "'": ("'\\''", "'\"'\"'", "&#39;", "&#039;", "&#x27;", "&apos;"),
     '"': ("&quot;", "&#34;", '""'),
-    "&": ("&amp;",),
-    "<": ("&lt;",),
-    ">": ("&gt;",),
     "!": ("'\\!'",),
     " ": ("+",),
-    "\t": ("\\t",),
-    "\n": ("\\n",),
-    "\r": ("\\r",),
 }
 
 
@@ -134,7 +128,8 @@ def _spelling(char: str) -> Sequence[str]:
     ways = {char, f"\\{char}", *_SPELLINGS.get(char, ()), json.dumps(char)[1:-1], repr(char)[1:-1], html.escape(char)}
     # Of bytes, as Python, C and git write them.
     ways |= {"".join(f"\\x{byte:02x}" for byte in data), "".join(f"\\{byte:03o}" for byte in data)}
-    ways.add("".join(f"\\u{ord(each):04x}" for each in char if ord(each) < 1 << 16))
+    if ord(char) < 1 << 16:
+        ways.add(f"\\u{ord(char):04x}")
     coded = {percent, percent.replace("%", "%25")}
     patterns = {re.escape(way) for way in ways if way} | {f"(?i:{re.escape(way)})" for way in coded}
     patterns |= {f"(?i:{re.escape(way)})" for way in ways if way.startswith(("\\u", "\\x"))}

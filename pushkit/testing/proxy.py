@@ -14,7 +14,7 @@ from enum import Enum
 from types import TracebackType
 from typing import Self
 
-PIECE = 64 * 1024
+PIECE = 1024 * 1024
 # <asm-generic/socket.h> and <linux/bpf_common.h>.
 SO_ATTACH_FILTER, SO_DETACH_FILTER, BPF_RETURN = 26, 27, 6
 

@@ -10,6 +10,9 @@ from meter import Cost, measure
 from server import MATCHED, Login
 
 PUSH = str(Path(sys.executable).with_name("push"))
+#: What a target says of its transport; a name that is not here is one. KEPT: as a person at a terminal pushes again.
+KEPT = "kept"
+TRANSPORTS = {"": "", KEPT: 'transport = "openssh"\nkeep_connection = 60'}
 
 
 class Push:
@@ -50,11 +53,13 @@ class Push:
         login = self._login
         configuration = self._directory / f"ssh-{self._name}"
         lines = MATCHED if self._matched else ()
-        configuration.write_text("".join(f"{each.replace('=', ' ')}\n" for each in lines))
+        if not configuration.exists():
+            # Another file, be it the same text, is another login.
+            configuration.write_text("".join(f"{each.replace('=', ' ')}\n" for each in lines))
         pushfile = self._directory / f"Pushfile-{self._name}"
         # Old releases are removed in each push, as they are in the long run.
         layout = 'layout = "mirror"' if self._layout == "mirror" else "keep = 2"
-        transport = f'transport = "{self._transport}"' if self._transport else ""
+        transport = TRANSPORTS.get(self._transport, f'transport = "{self._transport}"')
         pushfile.write_text(
             f'[project]\nsource = "{self._top.name}"\n[target.bench]\nstrategy = "sftp"\nhost = "{login.host}"\n'
             f'port = {login.port}\nuser = "{login.user}"\nkey = "{login.key}"\nagent = false\n'

@@ -49,7 +49,7 @@ def met(value: float, target: float) -> str:
 
 
 def compare(
-    name: str, ours: Callable[[], float], theirs: Callable[[], float], against: str, *, pairs: int, target: float
+    name: str, ours: Callable[[], float], theirs: Callable[[], float], against: str, *, pairs: int, target: float | None
 ) -> None:
     """Measure pairs after one to warm up, in turns first, and print one line."""
     found: tuple[list[float], list[float]] = ([], [])

@@ -8,23 +8,12 @@ import subprocess
 from pathlib import Path
 from shlex import join, quote
 
+import vagrant
 from meter import Cost, measure
 from server import Login
 
 #: The option of a program that makes it tell its version; OpenSSH tells that of ssh.
 PROGRAMS = {"rsync": "--version", "scp": "", "sftp": "", "lftp": "--version", "rclone": "version", "vagrant": "-v"}
-VAGRANTFILE = """
-Vagrant.configure("2") do |config|
-  config.push.define "ftp" do |push|
-    push.host = "{host}:{port}"
-    push.username = "{user}"
-    push.password = "unused"
-    push.secure = true
-    push.destination = "{target}"
-    push.dir = "{top}"
-  end
-end
-"""
 
 
 def program_of(peer: str) -> str:
@@ -115,6 +104,5 @@ class Peers:
         (home / ".ssh" / "config").write_text(
             f"Host {login.host}\nIdentityFile {login.key}\nUserKnownHostsFile {login.known_hosts}\n"
         )
-        fields = {"host": login.host, "port": login.port, "user": login.user, "target": target, "top": self._top}
-        (home / "Vagrantfile").write_text(VAGRANTFILE.format(**fields))
-        return measure(["vagrant", "push"], environment={"HOME": str(home)}, directory=home)
+        known = {"host": login.host, "port": login.port, "user": login.user, "password": "unused"}
+        return vagrant.push(home, **known, target=target, top=self._top, secure="true")

@@ -8,6 +8,9 @@ the round before left. Each command is measured from the start of its process to
 files have arrived. A push compares every file that it sent by sha256, and switches at once; nobody else does. The
 shell of the server's account reads no files at its start, which would count once for each command that is run there.
 
+With the transport `kept` a push takes the connection of the round before, as that of a person at a terminal does
+within a minute (`keep_connection`).
+
 Where little is sent, a login that runs nothing is measured in the same rounds (`ssh HOST true`): what is below that
 ratio nobody can reach who starts the ssh program.
 
@@ -171,7 +174,12 @@ def options() -> argparse.Namespace:
     names = ", ".join(each.name for each in WORKLOADS)
     parser.add_argument("--pairs", type=int, default=5, help="how many rounds count, after one to warm up")
     parser.add_argument("--only", nargs="+", default=["*"], metavar="WORKLOAD", help=f"names, also with *: {names}")
-    parser.add_argument("--transport", nargs="+", metavar="NAME", help="what `transport` of the target is, in turns")
+    parser.add_argument(
+        "--transport",
+        nargs="+",
+        metavar="NAME",
+        help="what `transport` of the target is, in turns; kept: openssh, as a person pushes again",
+    )
     parser.add_argument("--scale", type=float, default=1.0, help="the part of the files or bytes that is pushed")
     parser.add_argument("--defaults-only", action="store_true", help="leave out the runs with the same crypto")
     parser.add_argument(

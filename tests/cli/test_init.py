@@ -6,6 +6,7 @@ import os
 import pty
 import re
 import select
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -295,6 +296,20 @@ def test_on_a_terminal_a_wrong_flag_is_told_before_anything_is_asked() -> None:
     assert code == 2
     assert "target.x.prot: unknown option" in seen
     assert "Where it goes." not in seen
+
+
+def test_where_no_pushfile_can_be_written_is_told(tmp_path: Path) -> None:
+    flags = ("--name", "b", "--strategy", "ship", "--set", "host=h", "--set", "token=${env:T}")
+    file = "x" * 300
+    with pytest.raises(UsageError) as caught:
+        init("-f", file, *flags)
+    assert caught.value.message == f"{tmp_path}/blog/{file} cannot be written: File name too long"
+    shutil.rmtree(".push")
+    Path(".push").write_text("mine")
+    with pytest.raises(UsageError) as caught:
+        init(*flags)
+    assert caught.value.message == f"{tmp_path}/blog/.push/schema.json cannot be written: File exists"
+    assert not Path("Pushfile").exists()
 
 
 # ---- how values are written

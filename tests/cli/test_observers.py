@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from email import message_from_bytes
 from email.message import Message
@@ -266,6 +267,14 @@ class Mailbox:
         self.mails.append(message_from_bytes(envelope.content))
         return "250 OK"
 
+    async def handle_MAIL(  # noqa: N802  (as above)
+        self, server: Any, session: Any, envelope: Any, address: str, options: Any
+    ) -> str:
+        if address.startswith("full@"):
+            return "452 no room"
+        envelope.mail_from = address
+        return "250 OK"
+
     async def handle_RCPT(  # noqa: N802  (as above)
         self, server: Any, session: Any, envelope: Any, address: str, options: Any
     ) -> str:
@@ -339,6 +348,18 @@ def test_a_mail_that_not_everybody_gets_is_told_of(project: Project, context: SS
         done = project.push("release", "here", MAIL="pässwörd")
     assert (done.returncode, "the password of u: it is not ASCII" in done.stderr) == (0, True), done.stderr
     assert "\\xe4" not in done.stderr
+
+
+def test_a_server_that_takes_no_mail_at_all_is_told_of_by_its_answer(project: Project) -> None:
+    with mail_server(SSLContext(PROTOCOL_TLS_SERVER), offered=False) as (box, port):
+        told(
+            project,
+            f'observer = "email"\nhost = "localhost"\nport = {port}\ntls = "none"\n'
+            'sender = "full@example.com"\nto = ["a@example.com"]\n',
+        )
+        done = project.push("hold", "here", "-m", "why")
+    assert (done.returncode, box.mails) == (0, [])
+    assert "here: warning: team failed: localhost answered 452" in done.stderr
 
 
 def test_a_server_that_offers_no_tls_gets_neither_password_nor_mail(project: Project, context: SSLContext) -> None:
@@ -459,6 +480,37 @@ def test_a_server_of_irc_without_accounts_is_told_of(
         assert not list(log.iterdir()), "it says nothing as somebody else"
 
 
+def test_a_server_of_irc_that_is_away_or_knows_nothing_of_accounts_is_told_of(project: Project) -> None:
+    """One that is so old that it says nothing of what it was asked for, as no program of today is."""
+    table = 'observer = "irc"\nhost = "localhost"\nport = {}\nchannel = "#deploys"\ntls = "none"\nevents = ["held"]\n'
+    told(project, table.format(free_port()))
+    assert "team failed: localhost could not be told: ConnectionRefusedError" in hold(project)
+    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(1) as pool:
+        listener.settimeout(30)
+
+        def welcome() -> str:
+            with listener.accept()[0] as person:
+                heard = until(person, "USER ")
+                person.sendall(b":old 001 push :welcome\r\n")
+                while more := person.recv(65536):
+                    heard += more.decode()
+                return heard
+
+        heard = pool.submit(welcome)
+        account = 'user = "deployer"\naccount_password = "a password"\n'
+        told(project, table.format(listener.getsockname()[1]) + account)
+        assert "team failed: localhost has no accounts to log in to" in hold(project)
+        assert "PRIVMSG" not in heard.result(30), "it says nothing as somebody else"
+
+
+def hold(project: Project) -> str:
+    """Let the observers hear of a hold; what is told of them."""
+    done = project.push("hold", "here", "-m", "why")
+    assert done.returncode == 0, done.stderr
+    assert project.push("release", "here").returncode == 0
+    return done.stderr
+
+
 @pytest.mark.parametrize(("length", "exact"), [(10, False), (296, True), (400, False)])
 def test_a_long_password_of_an_account_goes_in_pieces(length: int, exact: bool) -> None:
     found = list(irc.plain("u", "x" * length))
@@ -493,6 +545,11 @@ def test_a_program_gets_the_message_on_its_input_and_no_identity(project: Projec
     assert "AGE-SECRET" not in Path(f"{script}.env").read_text()
     script.write_text("#!/bin/sh\nexit 3\n")
     assert "ended with exit code 3" in project.push("hold", "here", "-m", "why").stderr
+
+
+def test_a_program_that_is_none_is_told_of(project: Project) -> None:
+    told(project, 'observer = "command"\nrun = "/nowhere/tell --all"')
+    assert "team failed: /nowhere/tell cannot be started: No such file or directory" in hold(project)
 
 
 def test_a_log_has_a_line_for_each_and_is_its_owners_alone(project: Project) -> None:
@@ -615,6 +672,9 @@ def test_syslog_hears_by_udp_on_one_line_that_tells_a_terminal_nothing(project: 
             assert project.push("release", "here").returncode == 0
         assert re.fullmatch(rb"<14>push: \S+ holds here of \S+: two; lines \[2J %s\0?", held)
         assert failed.startswith(b"<11>push: the push of ")
+    # Who may speak to everybody has to ask for it first.
+    told(project, 'observer = "syslog"\naddress = "255.255.255.255:514"')
+    assert "team failed: 255.255.255.255:514 did not take it" in hold(project)
     told(project, 'observer = "syslog"\naddress = "no-such-host.invalid:514"')
     done = project.push("hold", "here", "-m", "why")
     assert (done.returncode, "no-such-host.invalid:514: " in done.stderr) == (0, True), done.stderr

@@ -86,6 +86,14 @@ def test_a_new_plugin_is_begun_once_and_not_under_a_name_that_is_taken(
             run("new", name)
 
 
+def test_where_a_new_plugin_cannot_be_written_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir("/proc")
+    with pytest.raises(UsageError) as caught:
+        run("new", "my-shelf")
+    assert caught.value.message == "pushkit-my-shelf cannot be written: No such file or directory"
+    assert caught.value.hint == "nothing is left of it"
+
+
 def test_a_new_plugin_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
     def little_room() -> None:
         """No file may be as long as the template of a strategy is."""

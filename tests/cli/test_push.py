@@ -8,6 +8,7 @@ import pytest
 
 from cli.project import PUSH, Project
 from cli.terminal import Terminal
+from repository import commit, git
 
 
 def test_a_push_puts_the_project_where_it_runs_and_names_the_release_on_stdout(project: Project) -> None:
@@ -153,3 +154,24 @@ def test_a_target_within_the_project_is_refused_before_it_pushes_itself(project:
     (project.root / ".pushignore").write_text("/deploy/\n")
     assert project.push().returncode == 0
     assert not (project.root / "deploy/current/deploy").exists()
+
+
+def test_a_project_of_no_files_is_not_pushed(project: Project) -> None:
+    project.write(production='strategy = "dir"\npath = "../live"\nignore = ["*"]')
+    done = project.push()
+    assert (done.returncode, done.stdout) == (6, "")
+    assert "push: there is no file to push in '.'; nothing was sent\n" in done.stderr
+    assert "hint: see what the ignore rules leave: push files" in done.stderr
+    assert not (project.root.parent / "live").exists()
+
+
+def test_the_times_of_files_in_a_commit_cannot_be_kept(project: Project) -> None:
+    project.write(production='strategy = "dir"\npath = "../live"\nmtimes = true')
+    file = project.root / "Pushfile"
+    file.write_text('[project]\nsource = "git:HEAD"\n' + file.read_text())
+    git(project.root, "init", "-q")
+    commit(project.root)
+    done = project.push()
+    assert done.returncode == 6
+    assert "push: files in a commit have no times that `mtimes` could keep; nothing was sent\n" in done.stderr
+    assert "hint: leave out `mtimes`, or push the directory" in done.stderr

@@ -91,6 +91,24 @@ def test_ctrl_c_of_who_waits_ends_their_own_place_only(project: Project) -> None
     assert project.push("log").stdout.splitlines()[0].endswith("gave up waiting")
 
 
+def test_ctrl_c_of_a_rollback_that_waits_says_that_nothing_was_changed(project: Project) -> None:
+    project.push()
+    change(project, "two")
+    second = project.push().stdout.strip()
+    change(project, "three")
+    with holding(project) as holder:
+        with start(project, "rollback", "--wait", "60") as waiter:
+            said(waiter, "waiting: ")
+            waiter.send_signal(signal.SIGINT)
+            out, err = waiter.communicate(timeout=30)
+        assert (waiter.returncode, out) == (130, "")
+        assert "push: stopped: on production nothing was changed\n" in err
+        assert json.loads(project.push("status", "--json").stdout)["live"] == second
+        let_go(project)
+        holder.communicate(timeout=30)
+    assert holder.returncode == 0
+
+
 def test_rollback_and_switch_wait_as_well(project: Project) -> None:
     first = project.push().stdout.strip()
     change(project, "two")
@@ -219,6 +237,20 @@ def test_what_cannot_be_is_refused_by_its_exit_code(project: Project, line: list
     done = project.push(*line)
     assert done.returncode == code, done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_who_waits_and_is_unlocked_by_somebody_is_told_so(project: Project) -> None:
+    with holding(project) as holder:
+        change(project, "two")
+        with start(project, "--wait", "60") as waiter:
+            said(waiter, "waiting: ")
+            assert project.push("unlock", "2", "--why", "it is not needed").returncode == 0
+            out, err = waiter.communicate(timeout=30)
+        assert (waiter.returncode, out) == (9, "")
+        assert "push: push 2 lost its place in the queue\n  hint: look at it: push status" in err
+        let_go(project)
+        holder.communicate(timeout=30)
+    assert holder.returncode == 0
 
 
 @pytest.mark.parametrize(

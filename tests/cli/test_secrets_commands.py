@@ -15,6 +15,8 @@ import pytest
 
 from cli.project import PUSH, Project
 from cli.terminal import Terminal
+from pushkit.cli.secrets import memory
+from pushkit.errors import SecretError
 from pushkit.secrets import age
 from pushkit.secrets.name import Name
 from pushkit.secrets.secrets_file import SecretsFile, locked
@@ -144,6 +146,29 @@ def test_init_takes_the_first_identity_that_is_found(project: Project, tmp_path:
         (project.root / "push.secrets.toml").unlink()
     assert not (tmp_path / ".config").exists(), "none is made"
     assert "PUSH_AGE_KEY: this is no private key" in failing(3, project, "secrets", "init", PUSH_AGE_KEY="nonsense")
+
+
+def test_where_init_cannot_keep_a_key_or_call_you_so_is_told(project: Project, tmp_path: Path) -> None:
+    project.environment |= {"HOME": str(tmp_path), "XDG_CONFIG_HOME": ""}
+    said = failing(3, project, "secrets", "init", "--name", "a b", PUSH_AGE_KEY=age.generate()[0])
+    assert "your key cannot be used: a recipient's name has letters, digits," in said
+    assert "hint: name another one: --key age1..." in said
+    (tmp_path / "config").write_text("")
+    said = failing(3, project, "secrets", "init", XDG_CONFIG_HOME=str(tmp_path / "config"))
+    assert f"{tmp_path}/config/pushkit/age.key cannot be written: Not a directory\n  hint: name a public key" in said
+    said = failing(3, project, "secrets", "init", HOME="~", XDG_CONFIG_HOME="")
+    assert "you have no home directory for a key\n  hint: name a public key: --key age1..." in said
+    assert not (project.root / "push.secrets.toml").exists()
+
+
+def test_what_git_could_not_be_told_of_merges_is_a_line_to_add(project: Project, tmp_path: Path) -> None:
+    project.environment |= {"HOME": str(tmp_path), "XDG_CONFIG_HOME": ""}
+    git(project.root, "init", "-q")
+    (project.root / ".gitattributes").mkdir()
+    said = failing(3, project, "secrets", "init", "--name", "alice")
+    assert f"{project.root}/.gitattributes cannot be written: Is a directory; push.secrets.toml is there" in said
+    assert "hint: add this line to it: push.secrets.toml merge=union" in said
+    assert (project.root / "push.secrets.toml").exists()
 
 
 def test_a_colleague_prints_their_key_and_ci_gets_a_new_one(team: Project, tmp_path: Path) -> None:
@@ -411,6 +436,13 @@ def test_what_is_no_env_file_is_told(team: Project, content: bytes | None, words
     assert words in failing(2, team, "secrets", "import", "old.env")
 
 
+def test_a_secret_to_remove_that_is_none_is_told_with_what_may_be_meant(team: Project) -> None:
+    ok(team, "secrets", "set", "token", given=SECRET)
+    for name, hint in (("tokn", 'did you mean "token"?'), ("xyz", "see which there are: push secrets list")):
+        said = failing(2, team, "secrets", "rm", name)
+        assert f"push: push.secrets.toml has no secret {name}\n  hint: {hint}" in said
+
+
 def test_a_value_that_is_no_text_is_not_kept(team: Project) -> None:
     assert "standard input is not UTF-8 text" in failing(2, team, "secrets", "set", "token", given="\udcff" * 8)
 
@@ -496,6 +528,26 @@ def test_what_others_do_during_an_edit_is_kept_and_never_undone(team: Project) -
     assert ok(team, "secrets", "get", "other", "--yes") == "set once more\n"
 
 
+def test_who_does_not_want_to_remove_what_was_edited_away_keeps_all(team: Project) -> None:
+    ok(team, "secrets", "set", "token", given=SECRET)
+    before = (team.root / "push.secrets.toml").read_bytes()
+    environment = team.environment | editor(team, 'sed -i /token/d "$1"')
+    with Terminal([PUSH, "secrets", "edit"], team.root, environment) as terminal:
+        terminal.wait_for("Remove token?")
+        terminal.type("n\n")
+        assert terminal.end()[0] == 6
+        assert "push: nothing was changed" in terminal.seen
+    assert (team.root / "push.secrets.toml").read_bytes() == before
+
+
+def test_secrets_are_edited_in_memory_or_not_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "PLACES", ("", "/proc", "/nowhere"))
+    with pytest.raises(SecretError) as caught, memory.in_memory():
+        pytest.fail("there is no such place")
+    assert caught.value.message == "there is no file system in memory here, and secrets must not lie on a disk"
+    assert caught.value.hint == "change one at a time: push secrets set NAME"
+
+
 def test_a_command_that_finds_another_at_work_says_so(team: Project) -> None:
     with locked(team.root):
         assert "another push secrets is at work" in failing(9, team, "secrets", "set", "token", given=SECRET)
@@ -504,7 +556,13 @@ def test_a_command_that_finds_another_at_work_says_so(team: Project) -> None:
 
 @pytest.mark.parametrize(
     ("script", "code"),
-    [("exit 3", 3), ("echo 'not toml' >\"$1\"", 2), ('echo \'"a" = 1\' >"$1"', 2), ('echo \'"a" = "x"\' >"$1"', 6)],
+    [
+        ("exit 3", 3),
+        ('rm "$1"', 3),
+        ("echo 'not toml' >\"$1\"", 2),
+        ('echo \'"a" = 1\' >"$1"', 2),
+        ('echo \'"a" = "x"\' >"$1"', 6),
+    ],
 )
 def test_an_edit_that_fails_changes_nothing_and_leaves_nothing(team: Project, script: str, code: int) -> None:
     ok(team, "secrets", "set", "token", given=SECRET)
@@ -584,6 +642,10 @@ def test_a_password_of_the_keyring_is_asked_for_by_service_and_user(project: Pro
     subprocess.run(line, env=project.environment, input=SECRET, text=True, check=True, capture_output=True)
     done = project.push("hook", "-v")
     assert (done.returncode, "[secret:keyring:ftp.example.com/blog]" in done.stderr) == (0, True), done.stderr
+    project.environment["PYTHON_KEYRING_BACKEND"] = "keyring.backends.fail.Keyring"
+    said = failing(3, project, "hook")
+    assert "the keyring did not give the password of blog for ftp.example.com: NoKeyringError" in said
+    assert "is it unlocked, and is there one for this session?" in said
     project.write(hook=ECHO.replace("secret:token", "keyring:no-user"))
     assert "write ${keyring:SERVICE/USER}" in failing(3, project, "hook")
 

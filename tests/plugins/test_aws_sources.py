@@ -18,6 +18,7 @@ from pushkit import Interrupted, Lookup, Project, Run, SecretError, Target, Targ
 from pushkit.fleet import Host
 from pushkit.registry import host_source, secret_source
 from pushkit.secrets.redaction import Redactor
+from pushkit.testing import CodeDeployServer, HttpsServer, Reply
 
 IMAGE = "ami-12c6146b"
 
@@ -150,6 +151,15 @@ def test_what_names_no_host_is_told(cloud: Cloud, words: str, said: str) -> None
     assert said in caught.value.message
 
 
+def test_what_is_no_service_of_aws_is_told(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pushkit_aws.clients.ATTEMPTS", 1)
+    with HttpsServer(host="127.0.0.1", respond=lambda _: Reply(200, {}, b"<html>hello")) as server:
+        cloud.url = server.url
+        with pytest.raises(TargetError, match=r"^ec2 cannot be used: Unable to parse response") as caught:
+            cloud.hosts("tag:Role=web")
+    assert caught.value.hint == "is endpoint_url right?"
+
+
 def test_push_hosts_lists_instances(cloud: Cloud, tmp_path: Path) -> None:
     made = cloud.run()
     (tmp_path / "Pushfile").write_text(
@@ -251,6 +261,16 @@ def test_who_cannot_be_asked_is_told(vault: Vault, monkeypatch: pytest.MonkeyPat
     vault.lookup.cancelled.set()
     with pytest.raises(Interrupted):
         vault.ask("aws-sm", vault.name)
+
+
+def test_a_secret_that_is_denied_is_told_with_the_right_that_is_missing(vault: Vault) -> None:
+    with CodeDeployServer(rest=vault.url) as service:
+        denied = {"__type": "AccessDeniedException", "Message": "no"}
+        service.instead = lambda method, path, body: (400, denied)
+        with pytest.raises(SecretError) as caught:
+            secret_source("aws-ssm")(f"/{vault.name}?region=us-east-1&endpoint={service.url}", vault.lookup)
+    assert caught.value.message == f"${{aws-ssm:/{vault.name}}} cannot be had: ssm denies ssm:GetParameter"
+    assert caught.value.hint.startswith("grant ssm:GetParameter to who pushes")
 
 
 def test_a_push_has_the_secrets_and_shows_none(vault: Vault, tmp_path: Path) -> None:

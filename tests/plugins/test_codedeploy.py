@@ -321,6 +321,37 @@ def test_rollback_deploys_the_revision_before_and_sends_nothing(pusher: Pusher, 
     assert [entry.outcome for entry in log] == ["succeeded"] * 4
 
 
+def test_nothing_to_go_back_to_is_told(pusher: Pusher) -> None:
+    with pytest.raises(PushRefused) as caught:
+        pusher.strategy().rollback()
+    assert caught.value.message == "nothing was deployed to prod yet"
+    assert caught.value.hint == "push first: there is nothing to go back to"
+    pusher.push()
+    with pytest.raises(PushRefused) as caught:
+        pusher.strategy().rollback()
+    assert caught.value.message == "there is no good deployment before the live one"
+    assert caught.value.hint == "see which there are: push log"
+
+
+def test_a_bundle_that_goes_after_the_plan_is_told_and_nothing_is_registered(
+    pusher: Pusher, service: CodeDeployServer
+) -> None:
+    service.failing = {"i-1": ("Install", "no space")}
+    with pytest.raises(PushFailed):
+        pusher.push()
+    strategy = pusher.strategy()
+    snapshot = take(strategy.run.project, strategy.run.target)
+    plan = strategy.plan(snapshot)
+    assert [step.subject for step in plan.steps] == ["register", "prod"]
+    (key,) = pusher.bucket.holds()
+    pusher.bucket.client.delete_object(Bucket=pusher.bucket.name, Key=key)
+    with pytest.raises(TargetError) as caught:
+        strategy.push(plan, snapshot)
+    assert caught.value.message == f"{key} is not in {pusher.bucket.name} any more"
+    assert caught.value.hint == "push again"
+    assert len(service.revisions) == 1
+
+
 def test_options_reach_the_deployment(pusher: Pusher, service: CodeDeployServer) -> None:
     pusher.push(
         deployment_config="CodeDeployDefault.OneAtATime",

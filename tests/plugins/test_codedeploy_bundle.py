@@ -109,6 +109,10 @@ HOSTILE = {
     "through-link-inside": ([other("d", tarfile.DIRTYPE), other("l", SYM, "d"), file("l/x")], "lies behind a link"),
     "link-over-file": ([file("l"), other("l", SYM, "x")], "as a link and as something else"),
     "hard-link-out": ([other("l", tarfile.LNKTYPE, "/etc/passwd")], "and not what it leads to: /etc/passwd"),
+    "hard-link-to-directory": (
+        [other("d", tarfile.DIRTYPE), other("l", tarfile.LNKTYPE, "d")],
+        "'l', which is no file",
+    ),
     "device": ([other("d", tarfile.CHRTYPE)], "is no file, directory or link"),
     "block": ([other("d", tarfile.BLKTYPE)], "is no file, directory or link"),
     "pipe": ([other("d", tarfile.FIFOTYPE)], "is no file, directory or link"),
@@ -227,6 +231,12 @@ def test_a_pipe_in_a_directory_is_told_and_not_waited_for(machine: Machine) -> N
     os.mkfifo(machine.bundle / "pipe")
     with pytest.raises(TargetError, match="pipe"):
         machine.deploy()
+
+
+def test_a_file_that_goes_while_its_directory_is_copied_is_told(machine: Machine) -> None:
+    gone = machine.write("a.txt")
+    with pytest.raises(TargetError, match=r"/bundle/a\.txt cannot be copied: .*No such file or directory"):
+        unpack(machine.bundle, "directory", machine.scratch, lambda: gone.unlink(missing_ok=True))
 
 
 def test_a_bundle_for_windows_is_refused(machine: Machine) -> None:

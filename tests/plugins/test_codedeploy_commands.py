@@ -134,6 +134,7 @@ def test_a_dry_run_lists_the_steps_and_leaves_nothing(shell: Shell) -> None:
         (["-t", "zip"], 2, "is a directory, and -t says zip"),
         (["-g", "../x"], 2, "'../x' is no deployment group"),
         (["-A", "../x.yml"], 2, "is no name of a file"),
+        (["--root", "gone"], 2, "gone is no directory to install into\n  hint: make it: mkdir -p gone"),
         (["-e", "ApplicationStart,Install"], 2, "cannot stand before Install"),
         (["-b", "MERGE"], 2, "MERGE"),
         (["--state", "/proc/nowhere"], 7, "the state in /proc/nowhere cannot be written"),
@@ -183,7 +184,7 @@ def test_neither_help_nor_a_local_deployment_imports_boto3(shell: Shell) -> None
 def test_without_pyyaml_the_command_that_installs_it_is_told(shell: Shell, tmp_path: Path) -> None:
     (tmp_path / "site").mkdir()
     (tmp_path / "site/yaml.py").write_text("raise ImportError('not here')\n")
-    shell.environment["PYTHONPATH"] = str(tmp_path / "site")
+    shell.environment["PYTHONPATH"] = f"{tmp_path}/site:{shell.environment.get('PYTHONPATH', '')}"
     done = shell.push("validate")
     assert done.returncode == 4
     assert "pip install 'pushkit[aws]'" in done.stderr
@@ -234,3 +235,50 @@ def test_what_an_appspec_says_does_not_reach_the_terminal_as_it_is(shell: Shell)
     assert code == 0
     assert "a\\x1b[2Jb: is nothing that CodeDeploy knows" in stderr
     assert "\x1b" not in stderr
+
+
+def test_an_appspec_that_cannot_be_read_is_told(shell: Shell) -> None:
+    # The memory of a process is a file that nobody reads at its beginning, not even root.
+    code, _, stderr = shell.here_and_now("validate", "/proc/self/mem")
+    assert (code, stderr) == (2, "push: /proc/self/mem cannot be read: Input/output error")
+
+
+TARGETS = """
+[target.site]
+strategy = "dir"
+path = "/srv/www"
+
+[target.nowhere]
+strategy = "s3"
+bucket = "bundles"
+
+[target.tasks]
+strategy = "codedeploy"
+platform = "ecs"
+application = "a"
+deployment_group = "g"
+region = "eu-west-1"
+task_definition = "task.json"
+"""
+
+
+@pytest.mark.parametrize(
+    ("target", "task", "told", "hint"),
+    [
+        ("site", "", "site is a target of dir, not of codedeploy or s3", "name another target: push targets"),
+        ("nowhere", "", "the region of nowhere is not known", "add --region NAME, or region to the target"),
+        ("tasks", None, "task.json cannot be read: No such file or directory", "the roles that a task definition"),
+        ("tasks", "{", "task.json cannot be read: it is no JSON", "the roles that a task definition"),
+        ("tasks", '{"taskDefinition": {}}', "task.json is no task definition", "it is an object with `family`"),
+    ],
+)
+def test_what_policies_cannot_be_made_for_is_told(
+    shell: Shell, target: str, task: str | None, told: str, hint: str
+) -> None:
+    (shell.here / "appspec.yml").unlink()
+    shell.write("Pushfile", TARGETS)
+    if task is not None:
+        shell.write("task.json", task)
+    code, stdout, stderr = shell.here_and_now("iam", "--account", "111122223333", target)
+    assert (code, stdout) == (2, "")
+    assert stderr.startswith(f"push: {told}\n  hint: {hint}")

@@ -573,6 +573,28 @@ def test_an_unknown_owner_fails_on_a_machine_and_is_left_out_in_a_directory(mach
     assert not (other / "x").exists()
 
 
+@pytest.mark.parametrize(
+    ("script", "told"),
+    [
+        ("#!/no/such/shell\n", r"setfacl for \S+/srv/a did not run: No such file or directory"),
+        ("#!/bin/sh\necho no room >&2; exit 3\n", r"setfacl --set \S+ for \S+/srv/a ended with exit code 3: no room"),
+    ],
+)
+def test_a_program_that_gives_no_permission_fails_the_install(
+    machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, told: str
+) -> None:
+    (tmp_path / "setfacl").write_text(script)
+    (tmp_path / "setfacl").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    machine.appspec(
+        'files:\n  - {source: a, destination: /srv}\npermissions:\n  - {object: /srv/a, acls: ["u:daemon:r"]}\n'
+    )
+    machine.write("a")
+    with pytest.raises(PushFailed, match=f"Install: {told}") as caught:
+        machine.deploy()
+    assert "the next deployment removes it" in caught.value.hint
+
+
 @contextmanager
 def unprivileged(*paths: Path) -> Iterator[None]:
     """Be the user nobody for a while, to whom ``paths`` belong."""
@@ -709,3 +731,43 @@ def test_a_failing_install_is_cleaned_up_by_the_next(machine: Machine) -> None:
     assert "srv/app/a.txt" in machine.files()
     machine.deploy()
     assert "srv/app/z.txt" in machine.files()
+
+
+def test_a_file_that_comes_while_others_are_installed_is_not_overwritten(machine: Machine) -> None:
+    machine.appspec(FILES)
+    machine.write("a.txt", "theirs")
+    machine.write("z.txt", "theirs")
+    deployment = machine.deployment()
+    emit = deployment._run.emit
+
+    def come(event: object) -> None:
+        emit(event)  # type: ignore[arg-type]
+        if "add /srv/app/a.txt" in machine.finished:
+            (machine.root / "srv/app/z.txt").write_text("mine")
+
+    deployment._run.emit = come
+    with pytest.raises(PushFailed, match=r"Install: /srv/app/z\.txt already exists, and no deployment put it there"):
+        deployment.carry_out()
+    assert machine.files()["srv/app/z.txt"] == "mine"
+
+
+def test_a_memory_that_cannot_be_read_is_told_before_anything_is_touched(machine: Machine) -> None:
+    machine.appspec(FILES)
+    machine.deploy()
+    before = machine.files()
+    cleanup = machine.state / "deployment-instructions" / f"{GROUP}-cleanup"
+    cleanup.unlink()
+    cleanup.mkdir()
+    with pytest.raises(TargetError) as caught:
+        machine.deploy()
+    assert caught.value.message == f"{cleanup}: Is a directory; nothing was changed"
+    assert machine.files() == before
+
+
+def test_a_memory_that_cannot_be_written_ends_a_deployment(machine: Machine) -> None:
+    machine.appspec(FILES)
+    (machine.state / "deployment-instructions" / f"{GROUP}_most_recent_install.new").mkdir(parents=True)
+    with pytest.raises(PushFailed) as caught:
+        machine.deploy()
+    assert caught.value.message.endswith(f"{GROUP}_most_recent_install.new: Is a directory; some of it was done")
+    assert machine.files() == {}

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pushkit.files import RemoteFull
+from pushkit.files import RemoteError, RemoteFull
 from pushkit_dir.remote import LocalRemote
 
 
@@ -34,6 +34,13 @@ def test_what_goes_away_while_it_is_listed_hides_nothing_else(tmp_path: Path, mo
 
     monkeypatch.setattr("pushkit_dir.remote.os.scandir", Racing)
     assert len(LocalRemote(tmp_path).list("")) == 2
+
+
+def test_what_bears_a_files_name_and_is_none_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(RemoteError) as caught:
+        LocalRemote(tmp_path).read("pipe", 10)
+    assert caught.value.message == f"{tmp_path}/pipe: this is no file"
 
 
 def test_half_a_line_is_not_added_to_a_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

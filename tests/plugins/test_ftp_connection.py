@@ -109,6 +109,31 @@ def test_another_certificate_than_the_pinned_one_is_refused(tmp_path: Path, pyft
         pass
 
 
+def test_a_file_without_certificates_is_told(pyftpd_server: FtpServer) -> None:
+    with pytest.raises(TargetError) as caught, remote_on(pyftpd_server, ca_file="missing.pem"):
+        pass
+    assert caught.value.message == "/nowhere/missing.pem: no certificates can be read there (No such file or directory)"
+    assert caught.value.hint == "check `ca_file`"
+
+
+def test_a_server_that_protects_no_data_gets_none(tmp_path: Path, certificate_authority: CertificateAuthority) -> None:
+    certificate = certificate_authority.issue("no-prot.pem", "127.0.0.1")
+    with running(
+        PyFtpd,
+        tmp_path,
+        certificate=certificate,
+        authority=certificate_authority.file,
+        settings={"without": "PROT"},
+    ) as server:
+        with (
+            pytest.raises(TargetError, match="does not protect data connections") as caught,
+            remote_on(server) as remote,
+        ):
+            remote.stat("nothing")
+        assert "nothing was sent" in caught.value.message
+        assert caught.value.hint == "ask its owner for PROT P"
+
+
 def test_a_server_without_tls_is_told_of_and_nobody_logs_in(tmp_path: Path) -> None:
     with running(ProFtpdFtp, tmp_path) as server:
         with pytest.raises(TargetError, match="offers no TLS") as caught, remote_on(server, tls="explicit"):
@@ -210,6 +235,23 @@ class PlainServer:
 
     def __init__(self, port: int) -> None:
         self.port = port
+
+
+def test_a_server_that_does_not_greet_is_told_of() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        server = PlainServer(silent.getsockname()[1])
+        with pytest.raises(TargetError) as caught, remote_on(server, connect_timeout=0.3):  # type: ignore[arg-type]
+            pass
+        assert caught.value.message == f"127.0.0.1:{server.port}: the server does not greet"
+        assert 'tls = "implicit"' in caught.value.hint
+
+
+def test_a_host_without_an_address_is_told_of() -> None:
+    server = PlainServer(21)
+    with pytest.raises(TargetError) as caught, remote_on(server, host="no-such-host.invalid"):  # type: ignore[arg-type]
+        pass
+    assert caught.value.message == "no-such-host.invalid: there is no host of that name"
+    assert caught.value.hint == "check `host`"
 
 
 def test_a_host_that_is_not_there_is_told_of() -> None:

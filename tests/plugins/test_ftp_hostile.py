@@ -11,7 +11,7 @@ from contextlib import closing, contextmanager, suppress
 
 import pytest
 
-from pushkit import TargetError
+from pushkit import Interrupted, TargetError
 from pushkit.files import RemoteError, RemoteLost
 from pushkit_ftp.options import FtpOptions
 from pushkit_ftp.remote import FtpRemote
@@ -74,12 +74,15 @@ class Scripted:
 
 
 @contextmanager
-def speaking(answers: Mapping[str, str | None], data: bytes = b"") -> Iterator[FtpRemote]:
-    """A remote on a server that answers so."""
+def speaking(
+    answers: Mapping[str, str | None], data: bytes = b"", *, cancelled: threading.Event | None = None
+) -> Iterator[FtpRemote]:
+    """A remote on a server that answers so; somebody may set ``cancelled``."""
     with closing(Scripted(answers, data)) as there:
         table = {"host": "127.0.0.1", "port": there.port, "user": "ada", "path": "site", "tls": "none", "timeout": 5}
         options = FtpOptions.of({**table, "password": "hunter2"})
-        remote = FtpRemote(Server(options, ssl.create_default_context(), "hunter2", lambda _: None), threading.Event())
+        server = Server(options, ssl.create_default_context(), "hunter2", lambda _: None)
+        remote = FtpRemote(server, cancelled or threading.Event())
         with closing(remote):
             yield remote
 
@@ -120,6 +123,22 @@ Act = Callable[[FtpRemote], object]
             id="words of LIST",
         ),
         pytest.param({}, b"x", lambda it: it.read("a", 9), RemoteLost, "1 of 3 bytes came", id="short"),
+        pytest.param(
+            {"SIZE": "213 " + "3" * 200_000},
+            b"",
+            lambda it: it.read("a", 9),
+            RemoteLost,
+            "the server says a line without an end",
+            id="a long line",
+        ),
+        pytest.param(
+            {"EPSV": "500 no", "PASV": "227 there (127,0,0,1,0,1)"},
+            b"",
+            lambda it: it.read("a", 9),
+            RemoteLost,
+            "no data connection came about (port 1: [Errno 111] Connection refused)",
+            id="closed port",
+        ),
         pytest.param({}, b"x" * 99, lambda it: it.read("a", 9), RemoteError, "more than 9 bytes", id="long"),
         pytest.param({}, b"", lambda it: it.append("a", b"new"), RemoteError, "3 of 6 bytes are there", id="append"),
         pytest.param({}, b"", lambda it: it.read_link("a"), RemoteError, "no push by FTP made this symlink", id="link"),
@@ -133,3 +152,11 @@ def test_what_is_not_as_it_should_be_is_told(
 ) -> None:
     with pytest.raises(kind, match=re.escape(words)), speaking(answers, data) as remote:
         act(remote)
+
+
+def test_who_asks_to_stop_does_not_wait_until_a_crowded_server_has_room() -> None:
+    cancelled = threading.Event()
+    cancelled.set()
+    crowded = {"": "421 too many connections"}
+    with pytest.raises(Interrupted, match="stopped"), speaking(crowded, cancelled=cancelled) as remote:
+        look(remote)

@@ -18,6 +18,7 @@ from pushkit.files import (
     MakeDirectory,
     RemoteDenied,
     RemoteError,
+    RemoteExists,
     RemoteFull,
     RemoteMissing,
     Remove,
@@ -25,6 +26,7 @@ from pushkit.files import (
     Rename,
     SetMode,
 )
+from pushkit.files.operation import Absent, Present
 from pushkit.testing import FtpServer, ServerDirectory, VsFtpd
 from pushkit.testing.given import Given
 from pushkit_ftp.remote import FtpRemote
@@ -96,6 +98,16 @@ def test_what_is_forbidden_is_told(place: tuple[FtpRemote, Path]) -> None:
     ):
         with pytest.raises(RemoteDenied):
             attempt()
+
+
+def test_what_has_to_be_there_or_not_is_told_by_its_path(place: tuple[FtpRemote, Path]) -> None:
+    remote, local = place
+    (local / "file").touch()
+    remote.perform([Present("file"), Absent("other")], quiet, "")
+    with pytest.raises(RemoteExists, match=r"/file: there is something already$"):
+        remote.perform([Absent("file")], quiet, "")
+    with pytest.raises(RemoteMissing, match=r"/other: there is no such file or directory$"):
+        remote.perform([Present("other")], quiet, "")
 
 
 def test_many_renames_modes_and_removals_are_done_at_once(place: tuple[FtpRemote, Path]) -> None:

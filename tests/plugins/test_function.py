@@ -168,8 +168,49 @@ def test_code_that_lambda_is_still_taking_is_waited_for_and_a_refusal_told(
     change(pusher, 3)
     states.append("Failed")
     sent.clear()
-    with pytest.raises(TargetError, match="could not take the code: the image is too large"):
+    with pytest.raises(TargetError, match=r"could not take the code of hello-\w+: the image is too large"):
         pusher.push()
+    assert function.alias() == ("2", {})
+
+
+def test_code_that_lambda_does_not_take_in_time_is_told(
+    pusher: Pusher, service: CodeDeployServer, function: Lambda
+) -> None:
+    twice(pusher)
+    sent = threading.Event()
+
+    def instead(method: str, path: str, body: bytes) -> tuple[int, dict[str, Any]] | None:
+        if path.endswith("/code"):
+            sent.set()
+        return (200, {"LastUpdateStatus": "InProgress"}) if "/configuration" in path and sent.is_set() else None
+
+    service.instead = instead
+    with pytest.raises(TargetError) as caught:
+        pusher.push(within=0.1)
+    assert caught.value.message == f"Lambda has not taken the code of {function.name} after 0.1 seconds: InProgress"
+    assert "within = " in caught.value.hint
+    assert function.alias() == ("1", {})
+
+
+def test_a_package_that_goes_from_its_bucket_after_the_plan_is_told(
+    pusher: Pusher, function: Lambda, moto: str
+) -> None:
+    store, name = client("s3", moto), f"packages-{function.name}"
+    store.create_bucket(Bucket=name)
+    options = {"bucket": name, "s3_endpoint_url": moto, "path_style": True}
+    pusher.push(**options)
+    (key,) = (each["Key"] for each in store.list_objects_v2(Bucket=name)["Contents"])
+    change(pusher, 2)
+    pusher.push()
+    change(pusher, 1)
+    strategy = pusher.strategy(**options)
+    snapshot = pusher.snapshot(strategy)
+    plan = strategy.plan(snapshot)
+    assert [step.action for step in plan.steps] == [Action.REPLACE, Action.RUN, Action.SWITCH]
+    store.delete_object(Bucket=name, Key=key)
+    with pytest.raises(TargetError) as caught:
+        strategy.push(plan, snapshot)
+    assert (caught.value.message, caught.value.hint) == (f"{key} is not in {name} any more", "push again")
     assert function.alias() == ("2", {})
 
 
@@ -471,6 +512,38 @@ def test_rollback_is_to_what_was_live_and_never_to_what_failed(pusher: Pusher, f
         pusher.strategy().rollback()
     assert pusher.strategy().rollback("4").id == "4"
     assert pusher.strategy().status().who == "ann@desk"
+
+
+def test_nothing_is_rolled_back_before_the_first_push_or_under_a_deployment(pusher: Pusher, function: Lambda) -> None:
+    with pytest.raises(PushRefused) as refused:
+        pusher.strategy().rollback()
+    assert refused.value.message == f"{function.name} has no alias live yet"
+    assert refused.value.hint == "push makes it"
+    twice(pusher)
+    pusher.push()
+    by_group(pusher)
+    weights = {"AdditionalVersionWeights": {"1": 0.25}}
+    function.client.update_alias(FunctionName=function.name, Name="live", RoutingConfig=weights)
+    with pytest.raises(Busy) as busy:
+        pusher.strategy().rollback()
+    assert busy.value.message == "a deployment is under way: version 1 has 25% of the traffic"
+    assert busy.value.hint == "wait for it, or stop it in CodeDeploy"
+    assert function.alias() == ("2", {"1": 0.25})
+
+
+def test_an_alias_that_somebody_moved_after_the_plan_is_left_there(pusher: Pusher, function: Lambda) -> None:
+    twice(pusher)
+    pusher.push()
+    change(pusher, 3)
+    strategy = pusher.strategy()
+    snapshot = pusher.snapshot(strategy)
+    plan = strategy.plan(snapshot)
+    function.client.update_alias(FunctionName=function.name, Name="live", FunctionVersion="1")
+    with pytest.raises(PushFailed) as caught:
+        strategy.push(plan, snapshot)
+    assert caught.value.message == "the alias went from version 2 to 1 meanwhile, and is left there"
+    assert caught.value.hint == "see what is live: push status"
+    assert function.alias() == ("1", {})
 
 
 @pytest.mark.parametrize("when", ["first", "second"])

@@ -479,6 +479,14 @@ def test_a_status_that_is_not_good_fails_the_push(
         pusher.push(f"{server.url}{PATH}", status=status)
 
 
+def test_a_status_that_nobody_answers_for_says_that_nobody_knows(pusher: Pusher, server: HttpsServer) -> None:
+    with pytest.raises(PushFailed) as caught:
+        pusher.push(f"{server.url}{PATH}", status={"url": "https://localhost:1/state"}, retries=1)
+    assert caught.value.message.startswith("localhost:1 cannot be reached: Connection refused; what became of")
+    assert caught.value.message.endswith("; what became of the archive is not known")
+    assert caught.value.hint
+
+
 @pytest.mark.parametrize("location", ["", "ftp://127.0.0.1/x", "http://127.0.0.1/x", "//[", "/a b", "/é"])
 def test_where_no_status_can_be_asked_for_it_is_told(pusher: Pusher, server: HttpsServer, location: str) -> None:
     """Not in the clear either, where the push was not."""

@@ -115,6 +115,22 @@ def test_rollback_copies_the_version_before_and_goes_on_from_there(pusher: Pushe
     assert pusher.bucket.read("blog.zip") == contents["one"]
 
 
+def test_a_release_that_is_not_there_is_told_and_so_is_a_key_for_each_bundle(pusher: Pusher) -> None:
+    pusher.push()
+    pusher.write(index_html="two")
+    pusher.push()
+    with pytest.raises(PushRefused) as caught:
+        pusher.strategy().rollback("blog.zip@none")
+    assert caught.value.message == "there is no release blog.zip@none"
+    assert caught.value.hint == "`push status` lists those that are there"
+    pusher.options["key"] = "{digest}.zip"
+    for ask in (pusher.strategy().rollback, pusher.strategy().status, pusher.strategy().log):
+        with pytest.raises(PushRefused) as caught:
+            ask()
+        assert caught.value.message == "each bundle has a key of its own: {digest}.zip"
+        assert caught.value.hint.startswith("a key without {revision}, {commit} and {digest}")
+
+
 def test_without_versions_there_is_no_rollback(tmp_path: Path, seaweedfs: SeaweedFs) -> None:
     pusher = Pusher(tmp_path, Bucket(seaweedfs))
     pusher.write(index_html="one")
@@ -198,6 +214,39 @@ def test_a_pipeline_that_does_not_begin_in_time_is_told(pipeline: Pusher) -> Non
     with pytest.raises(PushFailed, match="did not begin within"):
         pipeline.push()
     assert pipeline.bucket.holds() == {"blog.zip"}
+
+
+def test_a_pipeline_that_does_not_end_in_time_is_told(pipeline: Pusher) -> None:
+    pipeline.options |= {"pipeline_start": True, "pipeline_within": 1e-06}
+    strategy = pipeline.strategy()
+    found = {"pipelineExecution": {"pipelineName": "p", "pipelineExecutionId": "1", "status": "InProgress"}}
+    stubber = Stubber(strategy._clients.client("codepipeline"))
+    stubber.add_response("start_pipeline_execution", {"pipelineExecutionId": "1"})
+    for _ in range(2):
+        stubber.add_response("get_pipeline_execution", found)
+        stubber.add_response("list_action_executions", {"actionExecutionDetails": []})
+    snapshot = pipeline.snapshot()
+    plan = strategy.plan(snapshot)
+    with stubber, pytest.raises(PushFailed) as caught:
+        strategy.push(plan, snapshot)
+    strategy.close()
+    assert caught.value.message == f"{pipeline.bucket.name} is not done after 1e-06 seconds: InProgress"
+    assert caught.value.hint == "it goes on: execution 1; pipeline_within says how long to wait"
+
+
+def test_a_bundle_that_goes_while_its_pipeline_runs_is_told(pipeline: Pusher, moto: str) -> None:
+    pipeline.options["pipeline_start"] = True
+    pipeline.push()
+    strategy = pipeline.strategy()
+    snapshot = pipeline.snapshot()
+    plan = strategy.plan(snapshot)
+    assert [step.action for step in plan.steps] == [Action.RUN]
+    pipeline.bucket.client.delete_object(Bucket=pipeline.bucket.name, Key="blog.zip")
+    with pytest.raises(TargetError) as caught:
+        strategy.push(plan, snapshot)
+    strategy.close()
+    assert caught.value.message == f"blog.zip is not in {pipeline.bucket.name} any more"
+    assert caught.value.hint == "push again"
 
 
 def test_a_pipeline_that_is_not_there_is_told_before_anything_is_sent(pipeline: Pusher) -> None:

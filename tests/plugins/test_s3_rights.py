@@ -111,6 +111,17 @@ def test_what_stands_in_the_way_is_told(
         pusher.push()
 
 
+def test_a_configuration_that_cannot_be_read_is_told(
+    pusher: Pusher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "config").write_text("no section\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    pusher.options |= {"access_key_id": "", "secret_access_key": None, "profile": "ann"}
+    with pytest.raises(TargetError, match=r"s3 cannot be used: Unable to parse config file: \S+/config") as caught:
+        pusher.push()
+    assert caught.value.hint == "correct the target's options, or ~/.aws/config"
+
+
 @pytest.mark.parametrize("content", [b"<html>hello", b"\xff\x00", b"", b"<ListBucketResult></ListBucketResult>"])
 def test_a_server_that_does_not_speak_s3_is_told(
     pusher: Pusher, content: bytes, monkeypatch: pytest.MonkeyPatch

@@ -16,8 +16,8 @@ from botocore.session import get_session
 
 from cli.project import PUSH
 from plugins.s3_target import Bucket, Pusher
-from pushkit import Action, Interrupted, PluginError, PushRefused, SnapshotError, TargetError
-from pushkit.testing import Fault, FaultProxy, SeaweedFs, Way
+from pushkit import Action, Interrupted, PluginError, PushFailed, PushRefused, SnapshotError, TargetError
+from pushkit.testing import Fault, FaultProxy, HttpsServer, Received, Reply, SeaweedFs, Way
 from pushkit_aws.clients import Clients
 from pushkit_aws.s3 import cdn, listing, memory, objects
 from pushkit_aws.s3.rules import Patterns, content_type, matches
@@ -262,6 +262,57 @@ def test_a_name_that_s3_cannot_hold_is_told(pusher: Pusher) -> None:
     (pusher.root / os.fsdecode(b"latin-\xe9.html")).write_text("x")
     with pytest.raises(SnapshotError, match="no name in UTF-8"):
         pusher.plan()
+
+
+def test_a_path_that_is_longer_than_a_key_is_told(pusher: Pusher) -> None:
+    below = "/".join("d" * 250 for _ in range(4))
+    (pusher.root / below).mkdir(parents=True)
+    (pusher.root / below / ("f" * 250)).write_text("x")
+    with pytest.raises(SnapshotError) as caught:
+        pusher.plan()
+    assert caught.value.message == f"{below}/{'f' * 250} is longer than the 1024 bytes of a key in S3"
+    assert caught.value.hint == "rename it"
+
+
+def test_a_push_that_another_one_overtook_removes_and_remembers_nothing(
+    pusher: Pusher, tmp_path: Path, seaweedfs: SeaweedFs
+) -> None:
+    (tmp_path / "other").mkdir()
+    other = Pusher(tmp_path / "other", pusher.bucket, mode="site")
+    other.write(index_html="<h1>theirs")
+    began = pusher.strategy()
+    snapshot = pusher.snapshot()
+    plan = began.plan(snapshot)
+    overtaken: list[str] = []
+
+    def overtake(event: object) -> None:
+        if not overtaken:
+            overtaken.append(other.push().id)
+
+    began.run.emit = overtake
+    with pytest.raises(PushFailed) as caught:
+        began.push(plan, snapshot)
+    began.close()
+    assert caught.value.message.startswith(f"another push to {pusher.bucket.name} has begun or ended since; a part of")
+    assert caught.value.hint == "push again when it has ended"
+    assert pusher.strategy().status().live == overtaken[0]
+
+
+def test_a_listing_that_does_not_end_is_told(pusher: Pusher) -> None:
+    page = (
+        b"<ListBucketResult><Name>b</Name><IsTruncated>true</IsTruncated>"
+        b"<NextContinuationToken>t</NextContinuationToken></ListBucketResult>"
+    )
+
+    def respond(asked: Received) -> Reply:
+        return Reply(200, {}, page) if "list-type=2" in asked.path else Reply(404, {}, b"")
+
+    with HttpsServer(host="127.0.0.1", respond=respond) as server:
+        pusher.options["endpoint_url"] = server.url
+        with pytest.raises(TargetError) as caught:
+            pusher.plan()
+    assert caught.value.message == f"the listing of {pusher.bucket.name} does not end"
+    assert caught.value.hint == "is endpoint_url right?"
 
 
 @pytest.mark.parametrize(

@@ -254,6 +254,17 @@ def test_the_copy_bears_the_name_of_the_projects_directory(pusher: Pusher) -> No
     assert pusher.lines == ["my blog"]
 
 
+def test_a_copy_that_cannot_be_written_is_told(pusher: Pusher) -> None:
+    pusher.before_push = pusher.scratch.rmdir
+    with pytest.raises(TargetError) as caught:
+        pusher.push(run="true")
+    assert re.fullmatch(
+        rf"the copy of the snapshot cannot be written to {pusher.scratch}\S*.*: No such file or directory",
+        caught.value.message,
+    )
+    assert caught.value.hint == 'set TMPDIR to a directory with room, or run in place: where = "project"'
+
+
 def test_what_a_script_writes_in_the_copy_does_not_reach_the_project(pusher: Pusher) -> None:
     pusher.push(run="echo changed > index.html; rm -f Pushfile", shell=True)
     assert (pusher.root / "index.html").read_text() == "hello"

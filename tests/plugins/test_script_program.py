@@ -19,6 +19,8 @@ from pushkit_script.program import startable
         ("bin/", "bin/ is a directory in ", "correct its path"),
         ("/nowhere/x", "/nowhere/x was not found in ", "correct its path"),
         ("./text", "./text", "chmod +x ./text"),
+        # The memory of a process is a file whose beginning nobody reads, not even root.
+        ("/proc/self/mem", "/proc/self/mem cannot be read: Input/output error", ""),
     ],
 )
 def test_what_cannot_be_started_is_told_with_the_way_to_mend_it(

@@ -19,9 +19,10 @@ import pytest
 
 from plugins.sftp_target import remote_on, table
 from pushkit import Severity, TargetError
+from pushkit.files import RemoteError
 from pushkit.testing import Account, Dropbear, KeyPair, ServerDirectory, Sshd, can_make_accounts, known_host
 from pushkit.testing.leftovers import nothing_left_open
-from pushkit_sftp import openssh_transport
+from pushkit_sftp import openssh_login, openssh_transport
 from pushkit_sftp.channel import probe
 from pushkit_sftp.destination import destination
 from pushkit_sftp.host_keys import HostKey
@@ -257,6 +258,51 @@ def test_an_encrypted_key_needs_its_passphrase(ssh_server: Sshd, tmp_path: Path)
         pass
 
 
+@pytest.mark.parametrize("transport", ["openssh"], indirect=True)
+def test_a_key_that_ssh_does_not_take_is_told_with_the_reason(ssh_server: Sshd, tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    key.write_bytes(ssh_server.key.read_bytes())
+    key.chmod(0o644)
+    error, _ = refused(ssh_server, key=str(key))
+    assert error.message == f"the key {key} cannot be used: others may read it"
+    assert error.hint == f"chmod 600 {key}"
+    key.write_text("no key\n")
+    key.chmod(0o600)
+    error, _ = refused(ssh_server, key=str(key))
+    assert error.message == f"the key {key} cannot be used: it is no private key that is known"
+    assert error.hint == "ssh-keygen -y -f FILE says more"
+
+
+@pytest.mark.parametrize("transport", ["openssh"], indirect=True)
+def test_a_host_key_that_the_configuration_of_ssh_leaves_out_is_told(ssh_server: Sshd, tmp_path: Path) -> None:
+    (tmp_path / "config").write_text("Host *\n  HostKeyAlgorithms rsa-sha2-512\n")
+    error, _ = refused(ssh_server, ssh_config=str(tmp_path / "config"))
+    where = f"127.0.0.1:{ssh_server.port}"
+    assert error.message.startswith(f"{where}: ssh does not accept the host key: Unable to negotiate with ")
+    assert error.message.endswith("no matching host key type found. Their offer: ssh-ed25519")
+    assert error.hint == f"look at it: push trust {where}; and at ssh's configuration"
+
+
+@pytest.mark.parametrize("transport", ["openssh"], indirect=True)
+def test_a_server_that_introduces_itself_and_lets_nobody_in_is_given_up(ssh_server: Sshd) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        over = threading.Event()
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.sendall(b"SSH-2.0-slow\r\n")
+                over.wait(30)
+
+        server = threading.Thread(target=serve)
+        server.start()
+        with pytest.raises(TargetError, match=r"the server did not let anybody in within 0\.9 s") as caught:
+            remote_on(ssh_server, port=listener.getsockname()[1], connect_timeout=0.3).__enter__()
+        over.set()
+        server.join()
+    assert "`connect_timeout`" in caught.value.hint
+
+
 @pytest.fixture
 def agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A real SSH agent without keys."""
@@ -342,6 +388,21 @@ def test_an_account_that_answers_no_command_has_no_shell(tmp_path: Path) -> None
             transport.close()
 
 
+def test_a_shell_that_has_begun_to_answer_and_stops_is_not_taken_for_none(tmp_path: Path) -> None:
+    class Slow(Sshd):
+        def _configuration(self) -> list[str]:
+            return [*super()._configuration(), "ForceCommand echo pushkit-shell; echo tar; exec sleep 20"]
+
+    (tmp_path / "slow").mkdir()
+    with Slow(tmp_path / "slow") as server:
+        options = SftpOptions.of(table(server))
+        with (
+            closing(connected(destination(options, tmp_path, "me"), options, tmp_path, "me")) as transport,
+            pytest.raises(RemoteError, match=r"did nothing for 0 s|no answer in time"),
+        ):
+            probe(transport, "echo", 0.3)
+
+
 def test_dropbear_lets_us_in(dropbear_server: Dropbear) -> None:
     with remote_on(dropbear_server) as remote:
         assert remote.capabilities.digests
@@ -401,7 +462,7 @@ def test_what_is_weak_is_told_and_what_ssh_has_given_up_is_not_taken(tmp_path: P
 def test_a_processor_that_has_aes_prefers_it_unless_the_configuration_of_ssh_says_otherwise(
     ssh_server: Sshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wanted: str, program: str
 ) -> None:
-    monkeypatch.setattr(openssh_transport, "has_aes", lambda: True)
+    monkeypatch.setattr(openssh_login, "has_aes", lambda: True)
     configuration = tmp_path / "ssh_config"
     configuration.write_text(wanted)
     if program == "old":

@@ -13,6 +13,7 @@ import paramiko
 import pytest
 
 from plugins.sftp_target import remote_on
+from pushkit import Interrupted
 from pushkit.files import RemoteError
 from pushkit.testing import Sshd
 from pushkit_sftp import channel, client, packets, requests, sessions
@@ -166,6 +167,8 @@ def status(number: int, code: int) -> bytes:
             packets.OPENDIR, lambda n: b"\x67" + struct.pack(">II", n, 0), "wrong kind", id="data, and no handle"
         ),
         pytest.param(packets.OPENDIR, lambda n: status(n + 999, 0), "answered what was not asked", id="another"),
+        pytest.param(packets.OPENDIR, lambda n: status(n, 11), "^/srv: there is something already$", id="in the way"),
+        pytest.param(packets.OPENDIR, lambda n: status(n, 14), "^/srv: no space left on the target$", id="full"),
         pytest.param(
             packets.OPENDIR, lambda n: status(n, 77), "/srv: the server said: status 77", id="a status of its own"
         ),
@@ -179,6 +182,36 @@ def test_an_answer_that_is_none_is_an_error(kind: int, reply: Callable[[int], by
 
     with hostile(answer) as transport, pytest.raises(RemoteError, match=words):
         names_on(transport)
+
+
+def test_a_server_that_cannot_rename_over_what_is_there_is_told_of() -> None:
+    def answer(kind: int, number: int) -> bytes:
+        if kind == packets.INIT:
+            return struct.pack(">BI", VERSION, 3)
+        if kind == packets.LSTAT:
+            return bytes([packets.ATTRS]) + struct.pack(">IIQ", number, packets.SIZE, 1)
+        return status(number, 0)
+
+    with hostile(answer) as transport, session(transport).one() as client, pytest.raises(RemoteError) as caught:
+        client.run(requests.rename(b"/srv/new", b"/srv/old", replaces=False))
+    assert caught.value.message == ("/srv/old: this server cannot rename over what is there (it lacks posix-rename)")
+
+
+def test_who_asks_to_stop_does_not_wait_for_a_server_that_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "GRACE", 0.1)
+    cancelled, over = threading.Event(), threading.Event()
+
+    def answer(kind: int, number: int) -> bytes:
+        if kind == packets.INIT:
+            return struct.pack(">BI", VERSION, 3)
+        cancelled.set()
+        over.wait()
+        return status(number, 0)
+
+    with hostile(answer) as transport, Sessions(transport, cancelled).one() as silent:
+        with pytest.raises(Interrupted, match="stopped while the server did not answer"):
+            silent.run(requests.names(b"/srv"))
+        over.set()
 
 
 @pytest.mark.parametrize("status", [0, 1], ids=["empty", "end of file"])

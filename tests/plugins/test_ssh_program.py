@@ -48,6 +48,25 @@ def test_an_ssh_that_gives_no_answer_is_told(
         ssh_config.configuration(BLOG, tmp_path / "config")
 
 
+def test_a_command_on_the_way_needs_ssh_where_the_pushfile_names_the_user(tmp_path: Path) -> None:
+    (tmp_path / "config").write_text("Host blog\n  ProxyCommand nc %h %p\n")
+    with pytest.raises(TargetError) as caught:
+        ssh_config.read(Address("ada", "blog", 0), tmp_path / "config")
+    assert caught.value.message == (
+        f"{tmp_path}/config: a ProxyCommand needs the ssh program where the Pushfile names a user or a port"
+    )
+    assert caught.value.hint == "install ssh, or name them in that file alone"
+
+
+def test_an_environment_that_no_program_takes_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    options = SftpOptions(host="127.0.0.1", path="/srv", transport="openssh", ssh_config=Path("/dev/null"))
+    there = destination(options, tmp_path, "ada")
+    monkeypatch.setenv("LARGE", "x" * 200_000)
+    with pytest.raises(TargetError, match=r"ssh cannot be run: Argument list too long$") as caught:
+        connected(there, options, tmp_path, "ada")
+    assert caught.value.hint == 'set transport = "paramiko"'
+
+
 def test_where_there_is_no_ssh_its_connections_cannot_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     options = SftpOptions(host="127.0.0.1", path="/srv", transport="openssh", ssh_config=Path("/dev/null"))
     there = destination(options, tmp_path, "ada")

@@ -141,3 +141,15 @@ def test_what_is_no_host_is_a_wrong_command_line(person: Person) -> None:
     assert (done.returncode, "expected a host such as" in done.stderr) == (2, True)
     done = person.trust("127.0.0.1:1")
     assert (done.returncode, "refused" in done.stderr) == (7, True)
+
+
+def test_where_a_key_cannot_be_remembered_is_told(person: Person, ssh_server: Sshd, tmp_path: Path) -> None:
+    shown = ("--fingerprint", fingerprint(ssh_server, tmp_path))
+    done = person.trust(address(ssh_server), *shown, "--known-hosts", "/proc/nowhere/known")
+    assert (done.returncode, done.stdout) == (7, "")
+    assert "push: /proc/nowhere/known: cannot be written: No such file or directory\n  hint: who may" in done.stderr
+    person.known.parent.mkdir()
+    (person.known.parent / "config").write_text("Host *\n  UserKnownHostsFile none\n  GlobalKnownHostsFile none\n")
+    done = person.trust(address(ssh_server), *shown)
+    assert (done.returncode, done.stdout) == (7, "")
+    assert ": there is no file of known hosts to write to\n  hint: name one: --known-hosts" in done.stderr

@@ -156,6 +156,25 @@ def test_a_push_killed_in_after_switch_is_told_of_until_somebody_decides(host: H
     assert host.live == "three"
 
 
+def test_a_rollback_whose_after_switch_fails_says_what_is_live_and_is_resumed(host: Host) -> None:
+    host.push()
+    host.write("two")
+    host.push()
+    failed = host.push("rollback", after_switch="test -e ../../mended")
+    assert failed.returncode == 8
+    assert "is live, and waits for after_switch" in failed.stderr
+    assert "push resume; or take it as it is: push unlock 3 --why TEXT" in failed.stderr
+    assert host.live == "one"
+    assert host.push("resume", after_switch="test -e ../../mended").returncode == 8
+    (host.target / "mended").touch()
+    assert host.push("resume", after_switch="test -e ../../mended").returncode == 0
+    assert host.live == "one"
+    log = host.push("log").stdout
+    assert "rollback" in log
+    host.write("three")
+    assert host.push().returncode == 0
+
+
 def test_commands_are_refused_where_there_is_no_shell(sftp_only: Host) -> None:
     for verb in (["plan"], []):
         done = sftp_only.push(*verb, after_switch="true")

@@ -486,6 +486,51 @@ def test_a_connection_that_is_lost_behind_the_switch_ends_well_and_before_it_cha
     assert (done.returncode, local.tip) == (7, before), done.stderr
 
 
+def test_who_cannot_look_after_a_push_that_failed_says_that_nobody_knows(local: GitSite) -> None:
+    hook(local, f"#!/bin/sh\nmv {local.bare} {local.bare}.gone\nkill -9 $PPID\n", "pre-receive")
+    done = local.push()
+    assert done.returncode == 8, done.stderr
+    assert "; it is not known whether main was moved\n  hint: look with push status before you push" in done.stderr
+
+
+def test_a_server_that_takes_too_long_may_still_take_what_it_was_sent(local: GitSite) -> None:
+    hook(local, "#!/bin/sh\nexec sleep 20\n", "pre-receive")
+    done = local.push(timeout=1.5)
+    assert done.returncode == 8, done.stderr
+    assert "was ended after 1.5 seconds; what the server was sent, it may still take\n" in done.stderr
+    assert f"hint: look: git ls-remote {local.options['remote']} main" in done.stderr
+
+
+def test_a_git_that_cannot_keep_a_commit_is_told_in_its_words(local: GitSite, tmp_path: Path) -> None:
+    wrapper = tmp_path / "bin/git"
+    wrapper.parent.mkdir()
+    real = git(local.root.parent, "--exec-path") + "/git"
+    wrapper.write_text(
+        '#!/bin/sh\ncase " $* " in *" fast-import "*) cat >/dev/null; echo fatal: no room >&2; exit 128;; esac\n'
+        f'exec {real} "$@"\n'
+    )
+    wrapper.chmod(0o755)
+    local.environment["PATH"] = f"{wrapper.parent}:{local.environment['PATH']}"
+    done = local.push()
+    assert (done.returncode, local.tip) == (7, ""), done.stderr
+    assert "push: git fast-import failed: no room\n" in done.stderr
+
+
+def test_a_repository_whose_place_git_does_not_tell_is_refused(local: GitSite, tmp_path: Path) -> None:
+    (odd := tmp_path / "a\nb").mkdir()
+    git(odd, "init", "--quiet", "--initial-branch=main")
+    git(odd, "commit", "--quiet", "--allow-empty", "--message", "one")
+    top = tmp_path / "worktree"
+    git(odd, "worktree", "add", "--quiet", str(top))
+    (top / "index.html").write_text("x")
+    local.root = top
+    local.write(what="commit")
+    local.commit("two")
+    done = local.push(what="commit")
+    assert done.returncode == 7, done.stderr
+    assert "push: the repository of the project cannot be read\n  hint: look at it with: git status" in done.stderr
+
+
 def test_a_branch_that_moved_since_it_was_looked_at_is_not_overwritten(local: GitSite, tmp_path: Path) -> None:
     first = local.good()
     (local.root / "more").touch()

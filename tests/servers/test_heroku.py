@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import signal
 import ssl
 import tarfile
@@ -301,6 +302,76 @@ def test_an_answer_that_leaves_open_whether_a_build_began_is_told_as_that(
     assert done.returncode == code, done.stderr
     assert ("it is not known whether it was done" in done.stderr) == (code == 8)
     assert ("No quota is left." in done.stderr) == (code == 6)
+
+
+def test_an_archive_that_is_not_taken_changes_nothing(site: HerokuSite, cloud: Cloud) -> None:
+    unsigned = f"{cloud.api.url}/sources/7"
+    cloud.api.answers["/sources"] = (201, {"source_blob": {"put_url": unsigned, "get_url": unsigned}})
+    done = site.push(via="build")
+    assert (done.returncode, site.said) == (7, []), done.stderr
+    assert "push: the archive was not taken by localhost: status 403" in done.stderr
+    assert "hint: push again" in done.stderr
+    done = site.push(via="build", dir="none")
+    assert done.returncode == 6, done.stderr
+    assert "push: there is no file in none\n  hint: see what travels: push files" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [("{api}/apps", "localhost answers with status 401"), ("https://localhost:1/x", "localhost cannot be reached")],
+)
+def test_an_output_that_cannot_be_had_is_told_and_the_build_followed(
+    site: HerokuSite, cloud: Cloud, address: str, words: str
+) -> None:
+    pending = {"id": "7", "status": "pending", "output_stream_url": address.format(api=cloud.api.url)}
+    cloud.api.answers[f"POST /apps/{site.app.name}/builds"] = (201, pending)
+    cloud.api.answers[f"/apps/{site.app.name}/builds/7"] = (200, {**pending, "status": "failed"})
+    done = site.push(via="build")
+    assert done.returncode == 6, done.stderr
+    assert f"the output breaks off here: {words}" in done.stderr
+    assert "push: Heroku could not build it; nothing is still live" in done.stderr
+
+
+def test_a_build_that_cannot_be_looked_at_goes_on_at_heroku(site: HerokuSite, cloud: Cloud) -> None:
+    pending = {"id": "7", "status": "pending", "output_stream_url": None}
+    cloud.api.answers[f"POST /apps/{site.app.name}/builds"] = (201, pending)
+    cloud.api.answers[f"/apps/{site.app.name}/builds/7"] = (500, {"id": "x", "message": "Oh."})
+    done = site.push(via="build")
+    assert done.returncode == 8, done.stderr
+    assert "; the build goes on there\n  hint: look with push status" in done.stderr
+
+
+def test_config_vars_of_which_no_release_came_are_told(site: HerokuSite, cloud: Cloud) -> None:
+    site.good(via="build")
+    site.after = "\n[target.web.config]\nCOLOUR = 'red'\n"
+
+    class Later(dict[str, Any]):
+        """There are releases for the plan, and none once the config vars are set."""
+
+        def items(self) -> Any:
+            return super().items() if site.app.config else {}.items()
+
+    answers = cloud.api.answers
+    cloud.api.answers = Later({f"GET /apps/{site.app.name}/releases": (200, [])})
+    done = site.push(via="build")
+    cloud.api.answers = answers
+    assert done.returncode == 8, done.stderr
+    assert "push: Heroku tells of no release; before it, config vars were set" in done.stderr
+
+
+def test_a_release_whose_slug_is_not_told_is_told_of_with_what_was_built(site: HerokuSite, cloud: Cloud) -> None:
+    cloud.api.answers[f"/apps/{site.app.name}/slugs/"] = (503, {"id": "x", "message": "Later."})
+    done = site.push(via="git")
+    assert done.returncode == 8, done.stderr
+    assert re.search(r"; Heroku has built [0-9a-f]{7}\n  hint: ", done.stderr)
+
+
+def test_a_netrc_that_cannot_be_read_is_told(site: HerokuSite) -> None:
+    del site.environment["HEROKU_API_KEY"]
+    (site.home / ".netrc").mkdir()
+    done = site.push(via="build")
+    assert done.returncode == 7, done.stderr
+    assert f"push: {site.home}/.netrc cannot be read: Is a directory\n" in done.stderr
 
 
 @pytest.mark.parametrize("address", ["https://[::1", "http://localhost/x"])

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from pushkit import Action, Busy, Command, Interrupted, PushFailed, PushRefused, TimedOut
 from pushkit.events import Event, Output, StepFinished, StepStarted, Warned
-from pushkit.files import Capabilities
+from pushkit.files import Capabilities, RemoteDenied, RemoteLost
 from pushkit.files.commands import Commands
 from pushkit.files.releases import Releases
 from pushkit.model import Release
@@ -245,8 +245,9 @@ def test_a_rollback_whose_after_switch_fails_stays_rolled_back(host: Host) -> No
     first = host.push()
     change(host, "two")
     host.commands(after=["false"])
-    with pytest.raises(PushFailed, match=f"{first.id} is live$"):
+    with pytest.raises(PushFailed, match=f"{first.id} is live, and waits for after_switch") as failed:
         host.releases.rollback()
+    assert failed.value.hint.startswith("mend what is wrong there, then run it again: push resume")
     assert host.live() == {"index.html": "one"}
     assert {path.name for path in (host.path / "releases").iterdir()} >= {first.id}
 
@@ -260,6 +261,60 @@ def test_who_is_ended_while_after_switch_runs_is_told_that_it_is_live(host: Host
     assert failed.value.hint == "look at it: push status"
     assert host.live() == {"index.html": "two"}
     assert {path.name for path in (host.path / "releases").iterdir()} > {first.id}
+
+
+def test_a_connection_that_is_lost_in_the_switch_leaves_after_switch_to_resume(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Lost(LocalRemote):
+        lost = False
+
+        def rename(self, old: str, new: str) -> None:
+            super().rename(old, new)
+            if new == "current" and not self.lost:
+                self.lost = True
+                raise RemoteLost("the connection was lost")
+
+        def renew(self) -> None:
+            """There is another connection."""
+
+    monkeypatch.setattr("pushkit.files.layout.PAUSE", 0)
+    host.push()
+    host.remote = Lost(host.path)
+    host.commands(after=["true"])
+    with pytest.raises(PushFailed) as caught:
+        change(host, "two")
+    live = host.releases.live()
+    assert caught.value.message == f"the connection was lost; {live} is live, and after_switch has not ended"
+    assert caught.value.hint == "push resume"
+    assert host.live() == {"index.html": "two"}
+    (ticket,) = host.releases.look().open_tickets
+    host.die(ticket)
+    assert host.releases.resume().id == live
+
+
+def test_an_after_switch_that_fails_where_nobody_can_go_back_says_what_was_seen_last(host: Host) -> None:
+    class Stuck(LocalRemote):
+        switched = False
+
+        def rename(self, old: str, new: str) -> None:
+            if new == "current":
+                if self.switched:
+                    raise RemoteDenied(f"{new}: permission denied")
+                self.switched = True
+            super().rename(old, new)
+
+    host.push()
+    host.remote = Stuck(host.path)
+    host.commands(after=["false"])
+    with pytest.raises(PushFailed) as caught:
+        change(host, "two")
+    live = host.releases.live()
+    assert caught.value.message == (
+        f"after_switch ended with exit code 1 (false); then current: permission denied; when last seen {live} was live"
+    )
+    assert caught.value.hint == "look at it (push status), then push resume, push rollback, or push unlock 2"
+    assert host.live() == {"index.html": "two"}
 
 
 # A push that dies in after_switch.

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from msgspec import ValidationError
 
 from distributions import importable, install
-from pushkit import PluginError, Project, Run, Target, TargetError
+from pushkit import Interrupted, PluginError, Project, Run, Target, TargetError
 from pushkit.files.supply import Supply
 from pushkit.fleet import traffic
 from pushkit.fleet.batches import batches
@@ -28,6 +28,7 @@ from pushkit.fleet.file import read
 from pushkit.fleet.health import HealthOptions, by_url
 from pushkit.fleet.host import expanded, filled, in_order, parse
 from pushkit.fleet.options import FleetOptions
+from pushkit.fleet.rollout import Rollout
 from pushkit.fleet.source import hosts_of, listed
 from pushkit.fleet.store import Stored, StoreOptions
 from pushkit.fleet.traffic import TrafficOptions
@@ -185,6 +186,7 @@ def test_sources_are_asked_by_their_names(run: Run) -> None:
     for text, words in {
         "file:none": "cannot be read",
         "command:false": "exit code 1",
+        "command:echo 'web1": "the command `echo 'web1` cannot be split into words: No closing quotation",
         "command:true": "no host",
     }.items():
         with pytest.raises(TargetError, match=words):
@@ -374,6 +376,15 @@ def test_what_fails_for_one_host_in_what_all_get_fails_for_all(tmp_path: Path) -
     assert len(asked) == 1
     with pytest.raises(TargetError, match="cannot be written"):
         Supply(tmp_path / "missing").parcel("key", lambda: [b"x"], iter)
+
+
+def test_who_asked_to_stop_and_had_said_yes_beforehand_goes_on_with_no_batch(run: Run) -> None:
+    run.cancelled.set()
+    run.confirm = lambda question: True
+    options = FleetOptions.of({"path": "/srv", "hosts": ["web1"]})
+    rollout = Rollout(run, options, list, lambda host: pytest.fail("there is no host"))
+    with pytest.raises(Interrupted, match="stopped"):
+        rollout._ask("Go on with batch 2 of 2?")
 
 
 class Answers(threading.Thread):

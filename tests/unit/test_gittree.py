@@ -238,6 +238,16 @@ def test_every_git_has_a_session_of_its_own_so_that_an_interrupt_does_not_reach_
     assert str(os.getsid(0)) not in sessions
 
 
+def test_a_blob_that_is_missing_is_named(top: Path) -> None:
+    commit(top, {"a": b"1"})
+    name = git(top, "rev-parse", "HEAD:a").decode().strip()
+    (top / ".git/objects" / name[:2] / name[2:]).unlink()
+    with pytest.raises(SnapshotError) as raised:
+        freeze(top)
+    assert raised.value.message == f"git has no blob {name}"
+    assert raised.value.hint == "fetch what is missing, and look at the repository with `git fsck`"
+
+
 def test_a_git_that_was_ended_between_two_questions_is_told_and_then_started_again(
     top: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

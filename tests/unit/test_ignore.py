@@ -305,3 +305,56 @@ def test_a_line_of_a_million_spaces_is_read_at_once() -> None:
 )
 def test_spaces_at_the_end_go_unless_they_are_escaped(text: str, kept: str) -> None:
     assert without_trailing_spaces(text.encode()) == kept.encode()
+
+
+@pytest.mark.parametrize(
+    ("pattern", "tail"),
+    [
+        ("*.log", "*.log"),
+        ("a/*.log", "*.log"),
+        ("/a", "a"),
+        # Where a slash may be part of something else, the last component may be anything.
+        ("a/b[/]c", "*"),
+        ("a\\/b", "*"),
+        ("a/x**/y", "*"),
+        ("a/**/y", "y"),
+    ],
+)
+def test_what_a_rule_may_match_is_told_by_a_pattern_of_its_last_component(pattern: str, tail: str) -> None:
+    assert Rule(pattern.encode(), b"", "", 1).tail() == tail.encode()
+
+
+@pytest.mark.parametrize(
+    ("pattern", "directory", "leads"),
+    [
+        ("a/b/c", "a", True),
+        ("a/b/c", "a/b", True),
+        ("a/b/c", "a/b/c", False),
+        ("a/b/c", "a/x", False),
+        ("a/b/c", "x", False),
+        ("a/*/c", "a/x", True),
+        ("a/*/c", "a/x/c", False),
+        ("a/**", "a/b/c", True),
+        ("a/**", "x/b/c", False),
+        ("/a", "a", False),
+        # What begins with a glob would lead everywhere.
+        ("*/b/c", "a", False),
+        ("b", "a", False),
+        ("!a/b", "a", False),
+    ],
+)
+def test_an_included_path_leads_through_the_directories_above_it(pattern: str, directory: str, leads: bool) -> None:
+    assert Rule(pattern.encode(), b"", "", 1).leads(directory) is leads
+
+
+def test_a_line_ends_at_a_nul_and_keeps_every_other_letter() -> None:
+    rules = parse(b"aX \0b\n\0\n# no\n\\#yes\r\n\n!cX", b"", ".gitignore")
+    assert [(rule.line, rule.text) for rule in rules] == [(1, b"aX"), (4, b"\\#yes"), (6, b"!cX")]
+    assert str(rules[0]) == ".gitignore:1: aX"
+
+
+def test_only_the_names_that_a_rule_may_speak_of_are_looked_at() -> None:
+    names = ["a.log", "alog", "dist", "distX", "x1", "x12", "log"]
+    found = Filter(Rule(text, b"", "", 1) for text in (b"*.log", b"dist", b"/a/x?"))
+    assert found.candidates(names) == ["a.log", "dist", "x1"]
+    assert found.candidates(["alog", "x12"]) == []

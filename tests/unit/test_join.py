@@ -15,6 +15,7 @@ from pushkit.files.survey import Survey
 from pushkit.files.ticket import END, OUTCOME, RECORD, SWITCHING, Ticket, encoded
 from pushkit.fleet.host import parse
 from pushkit.fleet.join import check_revision, newcomer, pair, recorded
+from pushkit.fleet.lead import lead_of
 from pushkit.fleet.options import FleetOptions
 from pushkit.model import Host, Kind, Release, Revision
 from pushkit.snapshot import take
@@ -78,6 +79,21 @@ def test_a_host_joins_beside_the_one_with_the_queue_and_not_as_that() -> None:
     with pytest.raises(PushRefused, match=r"web1 keeps the queue, .*nothing was changed") as caught:
         pair("web1", HOSTS, options)
     assert "lock_host" in caught.value.hint
+
+
+def test_a_fleet_whose_queue_nobody_keeps_is_refused() -> None:
+    options = FleetOptions.of({"path": "/srv/blog", "hosts": ["file:hosts", "web1"]})
+    with pytest.raises(PushRefused) as caught:
+        lead_of(HOSTS, options)
+    assert caught.value.message == (
+        "the hosts come from file:hosts, and may be others each time: one has to keep the queue"
+    )
+    assert caught.value.hint == 'name it: lock_host = "web1.example.com"'
+    options = FleetOptions.of({"path": "/srv/blog", "hosts": ["file:hosts"], "lock_host": "db"})
+    with pytest.raises(PushRefused) as caught:
+        lead_of(HOSTS, options)
+    assert caught.value.message == "lock_host db is none of the hosts"
+    assert caught.value.hint == "see them: push hosts"
 
 
 @pytest.mark.parametrize(

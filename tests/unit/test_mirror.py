@@ -20,11 +20,13 @@ from hypothesis import strategies as st
 from pushkit import Action, Kind, Project, PushFailed, PushRefused, Run, Snapshot, Target, TargetError
 from pushkit.errors import Overtaken
 from pushkit.events import Event, Note, StepFinished, Warned
-from pushkit.files import RemoteDenied, RemoteExists, RemoteFull, ShellResult, Stat
+from pushkit.files import Remote, RemoteDenied, RemoteExists, RemoteFull, ShellResult, Stat
 from pushkit.files import journal as journals
+from pushkit.files.layout import release_of
 from pushkit.files.mirror import Mirror, MirrorPlan
 from pushkit.files.place import MIRROR as STATE
 from pushkit.files.releases import Releases
+from pushkit.files.ticket import Ticket
 from pushkit.model import Release
 from pushkit.secrets.redaction import Redactor
 from pushkit.snapshot import take
@@ -472,6 +474,37 @@ def test_a_rollback_is_refused_and_says_what_to_do(site: Site) -> None:
     with pytest.raises(PushRefused, match="keeps none") as refused:
         site.mirror.rollback()
     assert "git:" in refused.value.hint
+
+
+def test_a_push_that_waited_while_another_went_live_is_planned_again(site: Site) -> None:
+    site.write("a", "1")
+    site.push()
+    site.write("a", "2")
+    snapshot = site.snapshot()
+    waiting, faster = site.mirror, Mirror(LocalRemote(site.path), site.run)
+    ticket, _ = faster.queue.enter(
+        faster.look(), lambda number: Ticket(number, release_of(number, snapshot, "bob@desk"), "")
+    )
+    plan = waiting.plan(snapshot)
+    faster.queue.end(ticket, "given up")
+    release = faster.push(faster.plan(snapshot), snapshot)
+    with pytest.raises(Overtaken) as caught:
+        waiting.push(plan, snapshot)
+    waiting.close()
+    assert caught.value.message == f"another push made {release.id} live on here meanwhile"
+
+
+def test_a_target_that_keeps_no_times_says_so(site: Site) -> None:
+    class Timeless(LocalRemote):
+        set_time = Remote.set_time
+
+    site.write("a", "1")
+    timeless = Mirror(Timeless(site.path), site.run, times=lambda entry: 1_500_000_000)
+    snapshot = site.snapshot()
+    with pytest.raises(TargetError, match=r"site/\S+: this target keeps no times of files") as caught:
+        timeless.push(timeless.plan(snapshot), snapshot)
+    assert caught.value.hint == "leave out `mtimes`"
+    assert site.live() == {}
 
 
 def test_options_that_need_releases_are_refused_for_a_mirror() -> None:

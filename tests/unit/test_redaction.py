@@ -337,3 +337,52 @@ def test_a_text_that_almost_is_a_secret_costs_no_time_without_end() -> None:
     redactor = knowing(db="\\" * 60 + "' " * 60 + "x")
     text = "\\" * 3000 + "' " * 3000
     assert redactor(text) == text
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "pässwörd",
+        "p\\xc3\\xa4sswörd",
+        "p\\xC3\\xA4ssw\\303\\266rd",
+        "p\\u00e4sswörd",
+        "pässw\\u00F6rd",
+        "p%C3%A4sswörd",
+        "pässw%25c3%25b6rd",
+        "p\\ässwörd",
+    ],
+)
+def test_each_letter_beyond_ascii_may_be_written_in_its_own_way(written: str) -> None:
+    redactor = Redactor()
+    redactor.add("db", "pässwörd")
+    assert redactor(f"login {written} failed") == "login [secret:db] failed"
+
+
+def test_a_secret_that_is_no_text_is_hidden_as_it_is_and_escaped() -> None:
+    redactor = Redactor()
+    redactor.add("db", "pass\udcff word")
+    for written in ("pass\udcff word", "pass%FF word", "pass\\xff word", "pass\\377 word"):
+        assert redactor(f"login {written} failed") == "login [secret:db] failed"
+
+
+def test_a_text_that_has_ended_is_cut_where_it_was_to_be_and_another_is_waited_for() -> None:
+    redactor = Redactor()
+    redactor.add("db", "hunter22")
+    assert redactor.cut("0123456789", 8, True) == 8
+    assert redactor.cut("0123456789", 8, False) == 0
+    assert redactor.cut("0123hunter22", 8, True) == 4
+
+
+@pytest.mark.parametrize("end", [b"", b"\n"])
+@pytest.mark.parametrize("width", [76, 64])
+def test_every_line_of_a_secret_in_base64_is_hidden_however_long_it_is(width: int, end: bytes) -> None:
+    for length in range(width * 3 // 4 + 1, 130):
+        secret = "".join(chr(ord("a") + at * at % 23) for at in range(length))
+        redactor = Redactor()
+        redactor.add("db", secret)
+        encoded = base64.b64encode(secret.encode() + end).decode()
+        lines = [encoded[at : at + width] for at in range(0, len(encoded), width)]
+        for at, line in enumerate(redactor("\n".join(lines)).split("\n")):
+            # Of the last bytes fewer characters may tell too little.
+            if (length - at * width * 3 // 4) * 8 // 6 >= 6:
+                assert "[secret:db]" in line, (length, at)

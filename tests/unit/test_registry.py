@@ -277,6 +277,14 @@ class shipOptions(Options):
     assert registry.strategy("dir").name == "dir"
 
 
+def test_an_option_that_nothing_can_be_is_refused_where_it_is_used(site: Path) -> None:
+    install_strategy(site, "ship", "client: 'Unknown'")
+    with pytest.raises(PluginError) as raised:
+        registry.strategy("ship").Options.of({"client": 1})
+    assert raised.value.message == "acme_ship has an option that nothing can be: name 'Unknown' is not defined"
+    assert raised.value.hint == "this is for its authors: push plugins --check"
+
+
 def test_a_source_that_is_no_function_is_refused(site: Path) -> None:
     source = SOURCE.replace("lambda argument, root: argument.upper()", "'text'")
     install(site, "acme", {"acme_v": source}, {"secret_sources:vault": "acme_v"})

@@ -431,6 +431,43 @@ def test_a_path_without_a_parent_is_told_before_anything_is_made(site: Site) -> 
     assert not site.path.parent.exists()
 
 
+def test_a_path_whose_parent_goes_after_the_plan_is_told(site: Site) -> None:
+    site.write("a")
+    snapshot = site.snapshot()
+    plan = site.releases.plan(snapshot)
+    site.path.parent.rmdir()
+    with pytest.raises(TargetError) as caught:
+        site.releases.push(plan, snapshot)
+    assert caught.value.message == (
+        f"{site.path} does not exist, nor does the directory it would lie in; nothing was changed"
+    )
+    assert caught.value.hint == "check `path`, or make the directory first"
+
+
+def test_a_live_file_that_is_too_large_to_look_into_is_told(site: Site) -> None:
+    site.write("a", "four")
+    site.push()
+    site.releases.changes(site.snapshot())
+    assert site.releases.read_live("a", 4) == b"four"
+    with pytest.raises(TargetError) as caught:
+        site.releases.read_live("a", 3)
+    assert caught.value.message == "a is larger than 3 B"
+
+
+def test_a_release_that_would_not_be_the_newest_is_refused(site: Site) -> None:
+    site.write("a", "1")
+    first = site.push()
+    site.write("a", "2")
+    site.run.release = first
+    with pytest.raises(Busy) as caught:
+        site.push()
+    assert caught.value.message == (
+        f"another push was here since it was looked at: {first.id} would not be its newest release"
+    )
+    assert caught.value.hint == "look at it (push status), then push again"
+    assert site.live() == {"a": "1"}
+
+
 def test_too_little_space_is_told_before_anything_is_sent(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     site.write("a", "1")
     site.push()
@@ -716,6 +753,39 @@ def test_who_does_not_know_whether_it_has_a_ticket_ends_nobody_elses(tmp_path: P
     with pytest.raises(RemoteLost):
         cut.push(planned, snapshot)
     assert [each.number for each in site.releases.look().open_tickets] == [other.number]
+
+
+def test_who_gets_another_connection_before_its_turn_is_planned_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pushkit.files.layout.PAUSE", 0)
+    site = Site(tmp_path)
+    site.write("a", "1")
+    cut = Releases(Again(site.path), site.run, 5)
+    snapshot = site.snapshot()
+    site.remote.make_directory("", 0o755)
+    other = site.enter()
+    planned = cut.plan(snapshot)
+    with pytest.raises(Overtaken) as caught:
+        cut.push(planned, snapshot)
+    assert caught.value.message == "the connection was lost; this push has to be planned again"
+    site.releases.queue.end(other, "given up")
+    assert cut.push(cut.plan(snapshot), snapshot)
+
+
+class Again(Cut):
+    """A remote that is lost once, and can be reached again."""
+
+    lost = False
+
+    def make_directory(self, path: str, mode: int) -> None:
+        if path.startswith(f"{STATE.pushes}/") and not self.lost:
+            self.lost = True
+            raise RemoteLost("the connection was lost")
+        LocalRemote.make_directory(self, path, mode)
+
+    def renew(self) -> None:
+        """There is another connection."""
 
 
 class Late(LocalShell):

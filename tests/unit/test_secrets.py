@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from distributions import importable, install
 from pushkit import registry
-from pushkit.errors import Interrupted, PushkitError
+from pushkit.errors import Interrupted, PushfileError, PushkitError
 from pushkit.model import Project, Target
 from pushkit.once import Once
 from pushkit.pushfile import options
@@ -155,6 +156,22 @@ def test_somebody_who_asks_to_stop_does_not_wait_for_a_command(tmp_path: Path) -
         options(project, target, Resolver(tmp_path, Redactor(), cancelled=cancelled))
     person.join()
     assert ended(tmp_path / "child")
+
+
+def test_a_source_that_gives_no_text_is_refused(tmp_path: Path) -> None:
+    source = "from pushkit import hookimpl\n@hookimpl\ndef pushkit_secret_source():\n    return lambda *given: 5\n"
+    table = {"run": "x", "environment": {"T": "${vault:door}"}}
+    target = Target("x", "script", table)
+    project = Project("p", tmp_path / "Pushfile", tmp_path, ".", (), "", {"x": target})
+    (tmp_path / "Pushfile").touch()
+    with importable(tmp_path / "site") as site:
+        install(site, "acme", {"acme_v": source}, {"secret_sources:vault": "acme_v"})
+        with pytest.raises(PushfileError) as caught:
+            options(project, target, Resolver(tmp_path, Redactor()))
+    (problem,) = caught.value.problems
+    assert problem.path == "target.x.environment.T"
+    assert problem.message == "the source of ${vault:door} gave a int where text is expected"
+    assert problem.hint == "this is for its authors: push plugins"
 
 
 def ended(record: Path) -> bool:

@@ -30,8 +30,8 @@ from pushkit.files import (
 )
 from pushkit.files.batch import MANY
 from pushkit.files.operation import Copy, MakeDirectory, Put, Switchable, Verify, Write
-from pushkit.files.scripts import MARKER
-from pushkit.files.shell import told
+from pushkit.files.scripts import ALL, MARKER
+from pushkit.files.shell import collected, told
 from pushkit.testing.given import Given, lying, odd_names
 from pushkit_dir.remote import LocalRemote
 
@@ -268,6 +268,14 @@ def test_an_error_names_the_path_and_what_the_tool_said() -> None:
     assert error.message == "/srv/site: permission denied (tar: a/b: Cannot open: Permission denied)"
     assert "exit code 3" in told("/srv/site", ShellResult(3, b"", b"")).message
     assert isinstance(error, TargetError)
+
+
+def test_an_answer_that_is_damaged_is_told_and_is_no_empty_target() -> None:
+    archive = b"no archive".ljust(512, b"\0") + bytes(1024)
+    with pytest.raises(RemoteError) as caught:
+        collected(b"\n\n" + archive + f"{ALL}\n".encode(), "/srv/site", ())
+    assert caught.value.message == "/srv/site: what the target sent cannot be read (it has a header that is none)"
+    assert caught.value.hint == "push again"
 
 
 def switchable(remote: Remote) -> None:

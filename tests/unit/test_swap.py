@@ -9,12 +9,14 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from pushkit import PushFailed, PushRefused, TargetError
+from pushkit import Busy, PushFailed, PushRefused, TargetError
 from pushkit.errors import Overtaken
 from pushkit.files import Capabilities, Remote, RemoteDenied, RemoteLost, Stat
+from pushkit.files.exchange import Exchange
 from pushkit.files.mirror import Mirror
 from pushkit.files.place import SWAP
 from pushkit.files.releases import Releases
@@ -550,3 +552,72 @@ def test_the_upload_of_what_is_live_goes_with_the_next_push(site: Site) -> None:
     planted(site, 2)
     assert site.push()
     assert site.debris() == []
+
+
+def test_a_journal_that_is_damaged_or_about_what_is_not_there_is_told_and_nothing_is_changed(site: Site) -> None:
+    planted(site, 1)
+    first = site.push()
+    assert first
+    journal = site.state / "journal"
+    journal.write_text("nonsense\n")
+    planted(site, 2)
+    with pytest.raises(PushRefused) as caught:
+        site.push()
+    assert caught.value.message.startswith(
+        f"{journal} is damaged (it is no record of an exchange); nothing was changed"
+    )
+    assert caught.value.hint == f"see that htdocs is what is to be live, remove {SWAP.journal}, and push again"
+    with pytest.raises(PushRefused) as caught:
+        site.swap.rollback()
+    assert caught.value.message == "a push died while it changed what is live; nothing was changed"
+    assert caught.value.hint == "push: it is completed first"
+    release = "000002-20260101T000000Z-abc"
+    source, away = f"{SWAP.stage(release)}/tree", f"{SWAP / 'retired'}/{first.id}"
+    journal.write_bytes(Exchange(release, first.id, source).encode())
+    (site.path / "htdocs").rename(site.path / "elsewhere")
+    with pytest.raises(PushRefused) as caught:
+        site.push()
+    assert caught.value.message == (f"{site.path}: htdocs is not there, nor is {source} or {away}; nothing changed")
+    assert caught.value.hint == f"remove {SWAP.journal}, and push again"
+    assert journal.exists()
+
+
+def test_what_the_layout_cannot_do_is_told_before_anything_is_sent(site: Site) -> None:
+    planted(site, 1)
+    site.run.prepare = True
+    with pytest.raises(PushRefused) as caught:
+        site.push()
+    assert caught.value.message == "the layout swap keeps no release that waits; nothing was sent"
+    assert caught.value.hint == 'push without --prepare-only, or set layout = "releases"'
+    site.run.prepare = False
+    with pytest.raises(PushRefused) as caught:
+        site.swap.resume()
+    assert caught.value.message == "no push to here waits to be resumed"
+    assert caught.value.hint == "push: what a push that died had begun is finished first"
+    site.foreign("htdocs", "a file")
+    with pytest.raises(PushRefused) as caught:
+        site.push()
+    assert caught.value.message == (
+        f"{site.path}/htdocs is a file, and is to be the directory that is live; nothing was sent"
+    )
+    assert caught.value.hint == "no push put it there: move it away, or give another name as `live`"
+
+
+def test_a_rollback_that_a_push_overtakes_changes_nothing(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    for version in (1, 2):
+        planted(site, version)
+        site.push()
+    swap, enter = site.swap, site.swap.queue.enter
+
+    def late(*arguments: Any, **named: Any) -> Any:
+        site.on(LocalRemote(site.path))
+        planted(site, 3)
+        site.push()
+        return enter(*arguments, **named)
+
+    monkeypatch.setattr(swap.queue, "enter", late)
+    with pytest.raises(Busy) as caught:
+        swap.rollback()
+    assert caught.value.message == "another push changed what is live meanwhile; this rollback changed nothing"
+    assert caught.value.hint == "look at it (push status), then roll back again"
+    assert site.live()["index.html"] == "version 3"

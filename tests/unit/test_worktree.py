@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import socket
 import stat
 import subprocess
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from hashlib import sha256
 from pathlib import Path
+from types import SimpleNamespace
+from typing import BinaryIO, cast
 
 import pytest
 
@@ -157,6 +161,41 @@ def test_an_unreadable_file_and_directory_are_named() -> None:
         (top / "closed").mkdir(0)
         with as_nobody(), pytest.raises(SnapshotError, match="closed cannot be read"):
             freeze(top)
+
+
+def test_a_file_that_can_be_read_only_the_second_time_has_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pushkit.worktree.Hasher", lambda: SimpleNamespace(facts=lambda path: None))
+    with tempfile.TemporaryDirectory() as name:
+        top = Path(name)
+        top.chmod(0o755)
+        (top / "secret").write_text("x")
+        (top / "secret").chmod(0)
+        with as_nobody(), pytest.raises(SnapshotChanged, match="secret changed while the project was read") as raised:
+            freeze(top)
+    assert raised.value.hint == "something is writing to the project: push again when it is done"
+
+
+class Failing(io.RawIOBase):
+    """A file on a disk that fails."""
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        raise OSError(errno.EIO, "Input/output error")
+
+
+@pytest.mark.parametrize(
+    "read", [Snapshot.read, lambda frozen, entry: b"".join(frozen.part(entry, 0, 3))], ids=["whole", "part"]
+)
+def test_a_disk_that_fails_is_told_with_the_file(top: Path, read: Callable[[Snapshot, Entry], bytes]) -> None:
+    (top / "a").write_text("abc")
+    frozen = freeze(top)
+    broken = Snapshot(frozen.entries, lambda entry: cast("BinaryIO", Failing()), lambda: ("", False))
+    with pytest.raises(SnapshotError) as raised:
+        read(broken, frozen.entries[0])
+    assert raised.value.message == "a cannot be read: input/output error"
+    assert raised.value.hint == "make it readable, or leave it out with a line in .pushignore"
 
 
 def test_a_source_that_is_no_directory_is_an_error_with_a_hint(top: Path) -> None:

@@ -111,7 +111,10 @@ class Group:
     def rollback(self, release: str) -> Release:
         """Deploy an earlier revision again: that of a deployment, or the last good one that was another."""
         if not self.last:
-            raise PushRefused("nothing was deployed to this group yet")
+            raise PushRefused(
+                f"nothing was deployed to {self._options.deployment_group} yet",
+                hint="push first: there is nothing to go back to",
+            )
         current = of_deployment(self.last)
         for each, revision in self.good():
             if each.get("deploymentId") == release if release else revision != current:

@@ -94,7 +94,7 @@ class CodeDeployStrategy(GroupStrategy):
                 else:
                     sent = sent or self._bundle.look(key)
                     if sent is None:
-                        raise TargetError(f"{key} is there no more", hint="push again")
+                        raise TargetError(f"{key} is not in {self.options.bucket} any more", hint="push again")
                     bundle = of_version(self.options.bucket, self._packing, sent)
                     self._group.register(bundle, words)
         with self.run.step(deploying):

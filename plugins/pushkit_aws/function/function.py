@@ -113,9 +113,14 @@ class Function:
             if state == wanted:
                 return
             if state == "Failed":
-                raise TargetError(f"Lambda could not take the code: {found.get(reason) or 'it does not say why'}")
+                raise TargetError(
+                    f"Lambda could not take the code of {self._name}: {found.get(reason) or 'it does not say why'}"
+                )
             if time.monotonic() > end:
-                raise TargetError(f"Lambda has not taken the code after {self._options.within:g} seconds: {state}")
+                raise TargetError(
+                    f"Lambda has not taken the code of {self._name} after {self._options.within:g} seconds: {state}",
+                    hint="push again: what it has taken is not sent again; for more time: within = 7200",
+                )
             self._run.sleep(min(PAUSE, self._options.every))
 
     def _patiently(self, act: Callable[[], ResultT]) -> ResultT:

@@ -120,9 +120,9 @@ class FunctionStrategy(Strategy[CodeDeployOptions]):
         """Give the traffic to an earlier version at once; also what a push that was cut off has of it."""
         live = self._function.alias()
         if live is None:
-            raise PushRefused(f"there is no alias {self.options.alias} yet")
+            raise PushRefused(f"{self.options.function} has no alias {self.options.alias} yet", hint="push makes it")
         if live.shares and self.options.application:
-            raise Busy(f"a deployment is under way: {told(live.shares)}", hint="wait for it, or stop it")
+            raise Busy(f"a deployment is under way: {told(live.shares)}", hint="wait for it, or stop it in CodeDeploy")
         version = live.version if live.shares and not release else self._earlier(live, release)
         subject, words = f"{self.options.function}:{self.options.alias}", f"back to {version}, by {self.run.person}"
         with self.run.step(Step(Action.SWITCH, subject, f"back to version {version}")):
@@ -166,9 +166,12 @@ class FunctionStrategy(Strategy[CodeDeployOptions]):
         if live is None:
             self._function.create_alias(version, words)
         elif live.version != planned:
-            raise PushRefused(f"the alias went from version {planned or 'none'} to {live.version} meanwhile")
+            raise PushFailed(
+                f"the alias went from version {planned or 'none'} to {live.version} meanwhile, and is left there",
+                hint="see what is live: push status",
+            )
         elif live.shares and not self.run.repair and not self.options.application:
-            raise PushRefused(
+            raise PushFailed(
                 f"{told(live.shares)}: another push has begun meanwhile", hint="see what is live: push status"
             )
         elif live.version != version:

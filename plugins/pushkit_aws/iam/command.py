@@ -76,7 +76,10 @@ def facts_of(
     """What the ARNs are made of. Raises `UsageError` for a target of another strategy, or without a region."""
     table = target.table
     if target.strategy not in {"codedeploy", "s3"}:
-        raise UsageError(f"{target.name} is a target of {target.strategy}, not of codedeploy or s3")
+        raise UsageError(
+            f"{target.name} is a target of {target.strategy}, not of codedeploy or s3",
+            hint="name another target: push targets",
+        )
     where = region or str(table.get("region", ""))
     if not where:
         raise UsageError(f"the region of {target.name} is not known", hint="add --region NAME, or region to the target")

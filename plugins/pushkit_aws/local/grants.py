@@ -142,7 +142,8 @@ def called(argv: Sequence[str]) -> None:
     try:
         done = subprocess.run(argv, capture_output=True, stdin=subprocess.DEVNULL, timeout=PATIENCE, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise TargetError(f"{argv[0]} did not run: {error}") from error
+        why = getattr(error, "strerror", None) or f"it did not end within {PATIENCE} seconds"
+        raise TargetError(f"{argv[0]} for {argv[-1]} did not run: {why}") from error
     if done.returncode:
         said = " ".join(done.stderr.decode(errors="replace").split())
         raise TargetError(f"{' '.join(argv[:3])} for {argv[-1]} ended with exit code {done.returncode}: {said}")

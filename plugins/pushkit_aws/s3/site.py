@@ -185,7 +185,10 @@ class Site:
         other = memory.decode(content, memory.PENDING).push if content is not None else None
         if other is None or other.id != pushed.id or other.person != pushed.person or other.created != pushed.created:
             who = f"by {other.person} " if other else ""
-            raise TargetError(f"another push {who}has begun or ended since", hint="push again when it has ended")
+            raise TargetError(
+                f"another push {who}to {self._options.bucket} has begun or ended since",
+                hint="push again when it has ended",
+            )
 
     def _pushed(self, plan: SitePlan, snapshot: Snapshot) -> Pushed:
         revision, now = snapshot.revision, datetime.now(UTC)

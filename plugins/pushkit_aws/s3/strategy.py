@@ -103,7 +103,7 @@ class S3Strategy(Strategy[S3Options]):
                 else:
                     sent = self._bundle.send(step, key, self._archive(snapshot), snapshot)
         if sent is None:
-            raise TargetError(f"{key} is there no more", hint="push again")
+            raise TargetError(f"{key} is not in {self.options.bucket} any more", hint="push again")
         return sent.release
 
     def check(self) -> Sequence[Finding]:

@@ -22,6 +22,8 @@ def command(settings: Settings, name: str, target: str) -> None:
         wanted = at.name(name, target)
         file = at.file()
         if wanted not in file.secrets:
-            raise UsageError(f"{FILE} has no secret {wanted}", hint=did_you_mean(str(wanted), map(str, file.secrets)))
+            known = list(map(str, file.secrets))
+            hint = did_you_mean(str(wanted), known) or "see which there are: push secrets list"
+            raise UsageError(f"{FILE} has no secret {wanted}", hint=hint)
         file.without_secret(wanted).write()
         at.tell(f"{wanted} is removed", "secret-changed", name=str(wanted), done="removed")
