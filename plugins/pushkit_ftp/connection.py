@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import os
-import re
-import select
 import socket
 import ssl
 import time
@@ -16,20 +12,18 @@ from typing import Any
 
 from pushkit.files import RemoteLost
 from pushkit_ftp.certificates import check
+from pushkit_ftp.data import connecting, finishing, port_of, receiving, sending
 from pushkit_ftp.login import Login
 from pushkit_ftp.replies import Reply, error_of
 from pushkit_ftp.server import Server
-from pushkit_ftp.steps import Steps, Wait, through
+from pushkit_ftp.steps import Steps, doing, through
 
 #: The first bytes of a file are sent before the server says that it takes them, when they are no more than this.
 EAGER = 32 * 1024
-PIECE = 256 * 1024
 #: Seconds after which a connection has had its time: servers forget the TLS sessions of older ones, after two hours.
 OLD = 3600.0
 #: Seconds for which a port that was asked for ahead is used; servers give them up after some time.
 FRESH = 5.0
-EPSV = re.compile(r"\((.)\1\1(\d{1,5})\1\)")
-PASV = re.compile(r"(?:\d{1,3},){4}(\d{1,3}),(\d{1,3})")
 
 
 class Refused(Exception):
@@ -53,6 +47,7 @@ class Connection(Login):
         self._data: socket.socket | None = None
         self._session: ssl.SSLSession | None = None
         self._since = time.monotonic()
+        self._peer: tuple[Any, ...] = ()
 
     @property
     def stale(self) -> bool:
@@ -108,7 +103,7 @@ class Connection(Login):
                     for piece in () if small else chain(head, pieces):
                         yield from sending(sock, piece, self._options.timeout)
                     if not small:
-                        finish(sock, self._options.timeout)
+                        yield from finishing(sock, self._options.timeout)
                 except OSError as error:
                     # Why, the server says: with TLS its "disk full" comes after an end that looks like an attack.
                     failure = error
@@ -143,7 +138,7 @@ class Connection(Login):
             if begun.good:
                 sock = through(self._accepting(data))
                 try:
-                    content = received(sock, limit + 1)
+                    content = through(receiving(sock, limit + 1, self._options.timeout))
                 finally:
                     sock.close()
                 done = self.answer()
@@ -205,10 +200,9 @@ class Connection(Login):
         """
         with closing(dialled) as data, self.speaking():
             self._data = data
-            data.settimeout(self._options.timeout)
             if content is not None:
                 with suppress(OSError):
-                    data.sendall(content)
+                    through(sending(data, content, self._options.timeout))
                     data.shutdown(socket.SHUT_WR)
             if not self._tls or self._options.mode == "active":
                 self.send(commands)
@@ -218,11 +212,8 @@ class Connection(Login):
             with self._wrapped(data) as sock:
                 self._data = sock
                 self.send(commands)
-                sock.settimeout(0)
                 with suppress(OSError):  # it waits for the server; if it failed, that shows when it goes on
                     sock.do_handshake()
-                with suppress(OSError):
-                    sock.settimeout(self._options.timeout)
                 yield sock
 
     def _dialling(self) -> Steps[socket.socket]:
@@ -236,6 +227,7 @@ class Connection(Login):
         """What waits for the server to connect (RFC 959, PORT; RFC 2428, EPRT)."""
         assert self.sock
         data = socket.create_server((self.sock.getsockname()[0], 0), family=self._family, backlog=1)
+        data.settimeout(0)
         try:
             host, port = data.getsockname()[:2]
             if self._family == socket.AF_INET6:
@@ -288,18 +280,21 @@ class Connection(Login):
     def _reaching(self, port: int) -> Steps[socket.socket]:
         """A connection to a port of the host that this one leads to."""
         assert self.sock
-        host, _, *more = self.sock.getpeername()
+        self._peer = self._peer or self.sock.getpeername()
+        host, _, *more = self._peer
         return (yield from connecting((host, port, *more), self._family, self._options.connect_timeout))
 
     def _accepting(self, data: socket.socket) -> Steps[socket.socket]:
         """The data connection once the server has taken it up."""
         if self._options.mode == "active":
-            data = self._data = data.accept()[0]
-            data.settimeout(self._options.timeout)
+            listening = data
+            data, _ = yield from doing(listening.accept, listening, self._options.timeout)
+            data.settimeout(0)
+            self._data = data
             data = self._data = self._wrapped(data) if self._tls else data
         if isinstance(data, ssl.SSLSocket):
             try:
-                yield from shaking_hands(data, self._options.timeout)
+                yield from doing(data.do_handshake, data, self._options.timeout)
                 check(data, self._options, self.server.where)
             except BaseException:
                 data.close()
@@ -318,85 +313,3 @@ class Connection(Login):
             suppress_ragged_eofs=False,
             do_handshake_on_connect=False,
         )
-
-
-def connecting(address: tuple[Any, ...], family: socket.AddressFamily, timeout: float) -> Steps[socket.socket]:
-    """A connection to an address in numbers, which nobody has to be asked for."""
-    sock = socket.socket(family)
-    try:
-        sock.settimeout(0)
-        # What TLS says in several small pieces is not to wait until the other side has acknowledged the first.
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        failure = sock.connect_ex(address)
-        if failure == errno.EINPROGRESS:
-            yield Wait(sock, timeout, writing=True)
-            if not select.select([], [sock], [], timeout)[1]:
-                raise TimeoutError("timed out")
-            failure = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        if failure:
-            raise OSError(failure, os.strerror(failure))
-    except BaseException:
-        sock.close()
-        raise
-    return sock
-
-
-def shaking_hands(sock: ssl.SSLSocket, timeout: float) -> Steps[None]:
-    """Carry out the rest of a handshake, the answer to which may be there."""
-    try:
-        sock.settimeout(0)
-        sock.do_handshake()
-    except ssl.SSLWantReadError:
-        yield Wait(sock, timeout)
-        sock.settimeout(timeout)
-        sock.do_handshake()
-    sock.settimeout(timeout)
-
-
-def sending(sock: socket.socket, piece: bytes, timeout: float) -> Steps[None]:
-    """Send ``piece``; one that is not large, as fast as the other side takes it."""
-    if len(piece) <= EAGER or len(piece) >= PIECE:
-        sock.sendall(piece)
-        return
-    left = memoryview(piece)
-    while left:
-        yield Wait(sock, timeout, writing=True)
-        left = left[sock.send(left[:EAGER]) :]
-
-
-def port_of(reply: Reply) -> int:
-    """The port in the answer to EPSV or PASV, 0 when there is none."""
-    port = 0
-    if reply.code == 229 and (found := EPSV.search(reply.text)):
-        port = int(found[2])
-    if reply.code == 227 and (found := PASV.search(reply.text)):
-        port = int(found[1]) * 256 + int(found[2])
-    return port if port <= 65535 else 0
-
-
-def received(sock: socket.socket, limit: int) -> bytes:
-    """What comes until the other side ends it, or until there are ``limit`` bytes."""
-    pieces: list[bytes] = []
-    while limit > 0 and (piece := sock.recv(min(PIECE, limit))):
-        pieces.append(piece)
-        limit -= len(piece)
-    return b"".join(pieces)
-
-
-def finish(sock: socket.socket, timeout: float) -> None:
-    """Say that this is all, in TLS too; what the other side says to that is not waited for."""
-    if isinstance(sock, ssl.SSLSocket):
-        sock.settimeout(0)
-        end = time.monotonic() + timeout
-        while time.monotonic() < end:
-            try:
-                sock.unwrap()
-            except ssl.SSLWantWriteError:
-                select.select([], [sock], [], timeout)
-                continue
-            except (OSError, ValueError):
-                pass  # it was said; the answer is still to come
-            break
-        sock.settimeout(timeout)
-    with suppress(OSError):
-        sock.shutdown(socket.SHUT_WR)

@@ -6,15 +6,19 @@ import re
 import select
 import socket
 import ssl
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
+from typing import TypeVar
 
 from pushkit import excerpt
 from pushkit.files import RemoteLost
 from pushkit_ftp.replies import Reply, error_of
 from pushkit_ftp.server import Server
-from pushkit_ftp.steps import Steps, Wait
+from pushkit_ftp.steps import Steps, doing, through
 
+T = TypeVar("T")
 #: So many commands are sent before the first is answered; their answers have to fit into the buffers on the way.
 AHEAD = 32
 #: The most that is sent in one record of TLS, in bytes.
@@ -23,8 +27,6 @@ RECORD = 1000
 LINE, LINES, PIECE = 64 * 1024, 1024 * 1024, 16 * 1024
 #: The digits that an answer begins with.
 CODE = re.compile(r"[1-5]\d\d(?:[ -]|$)")
-#: The last line of an answer, or one of its others that looks like it.
-LAST = re.compile(rb"^[1-5]\d\d(?: [^\n]*)?\r?\n", re.MULTILINE)
 
 
 class Control:
@@ -32,19 +34,28 @@ class Control:
 
     Text is bytes here, each as the letter of its number (latin-1), whatever they mean: `Server.wired` and
     `Server.named` know that. ``broken`` is true while it is not known what the server will say next: such a connection
-    is of no use any more.
+    is of no use any more. ``sock`` never waits; who waits does so for at most ``patience`` seconds.
     """
 
     def __init__(self, server: Server) -> None:
         self.server = server
         self.sock: socket.socket | None = None
+        self.patience = server.options.connect_timeout
         self.broken = True
+        self._forget()
+
+    def _forget(self) -> None:
+        """Nothing was heard yet."""
+        #: The answers that were not asked for yet; then the lines of one that goes on, their size, and part of a line.
+        self._answers: deque[str] = deque()
+        self._lines: list[str] = []
+        self._size = 0
         self._heard = b""
 
     @property
     def stale(self) -> bool:
         """Whether the server has ended an idle connection, or said something that nobody asked for."""
-        if self.broken or self.sock is None or self._heard:
+        if self.broken or self.sock is None or self._heard or self._lines or self._answers:
             return True
         poll = select.poll()
         poll.register(self.sock, select.POLLIN)
@@ -72,85 +83,84 @@ class Control:
         Over TLS in records of at most so many bytes: ProFTPD waits for the network while the rest of a larger one,
         which it has decrypted already, lies in its own memory.
         """
-        assert self.sock
         record = b""
         for command in commands:
             line = command.encode("latin-1") + b"\r\n"
             if record and len(record) + len(line) > RECORD and isinstance(self.sock, ssl.SSLSocket):
-                self.sock.sendall(record)
+                self._say(record)
                 record = b""
             record += line
-        self.sock.sendall(record)
+        self._say(record)
+
+    def _say(self, record: bytes) -> None:
+        assert self.sock
+        while record:
+            send = partial(self.sock.send, record)
+            record = record[through(doing(send, self.sock, self.patience, writing=True)) :]
 
     def answer(self) -> Reply:
         """What the server says next. Raises `RemoteLost` where it hangs up, or says what is no answer."""
-        line = self.lines()
-        reply = reply_of(line)
+        text = self.text()
+        reply = reply_of(text)
         if reply is None:
-            raise RemoteLost(f"{self.server.where}: the server said what is no answer: {excerpt(line, 80)!r}")
+            raise RemoteLost(f"{self.server.where}: the server said what is no answer: {excerpt(text, 80)!r}")
         if reply.code == 421:
             raise error_of(reply, self.server.where)
         return reply
 
-    def expecting(self, count: int) -> Steps[None]:
-        """Until about so many answers are there, or all that there will be; `answer` waits for what is missing."""
-        assert self.sock
-        while len(self._heard) < LINE and len(LAST.findall(self._heard)) < count:
-            yield Wait(self.sock, self.server.options.timeout)
-            if not self._hear():
-                return
-
-    def lines(self) -> str:
-        """The lines of one answer, whatever they say: what begins with no code is no answer of several lines."""
-        line = self._line()
-        if line[3:4] != "-" or not line[:3].isdigit():
-            return line
-        lines, size = [line], 0
-        while lines[-1][:3] != line[:3] or lines[-1][3:4] == "-":
-            lines.append(self._line())
-            size += len(lines[-1]) + 1
-            if size > LINES:
-                raise RemoteLost(f"{self.server.where}: the server gives an answer without an end")
-        return "\n".join(lines)
-
-    def _line(self) -> str:
-        end = self._heard.find(b"\n")
-        while end < 0:
-            if not self._hear():
+    def text(self) -> str:
+        """The lines of the next answer, whatever they say."""
+        if not self._answers:
+            through(self.expecting(1))
+            if not self._answers:
                 raise EOFError
-            end = self._heard.find(b"\n")
-            if end < 0 and len(self._heard) > LINE:
-                raise RemoteLost(f"{self.server.where}: the server says a line without an end")
-        line, self._heard = self._heard[:end], self._heard[end + 1 :]
-        return line.rstrip(b"\r").decode("latin-1")
+        return self._answers.popleft()
 
-    def _hear(self) -> bool:
-        """Take what has come; false when the server has hung up."""
+    def expecting(self, count: int) -> Steps[None]:
+        """Until so many answers are there, or all that there will be; `answer` waits for what is missing."""
         assert self.sock
-        piece = self.sock.recv(PIECE)
-        self._heard += piece
-        return bool(piece)
+        while len(self._answers) < count:
+            piece = yield from doing(partial(self.sock.recv, PIECE), self.sock, self.patience)
+            if not piece:
+                return
+            *lines, self._heard = (self._heard + piece).split(b"\n")
+            for line in lines:
+                self._hear(line.rstrip(b"\r").decode("latin-1"))
+            if len(self._heard) > LINE:
+                raise RemoteLost(f"{self.server.where}: the server says a line without an end")
+
+    def _hear(self, line: str) -> None:
+        """Take one line. One that begins with no code is no answer of several lines."""
+        if not self._lines and (line[3:4] != "-" or not line[:3].isdigit()):
+            self._answers.append(line)
+            return
+        self._lines.append(line)
+        self._size += len(line) + 1
+        if len(self._lines) > 1 and line[:3] == self._lines[0][:3] and line[3:4] != "-":
+            self._answers.append("\n".join(self._lines))
+            self._lines, self._size = [], 0
+        elif self._size > LINES:
+            raise RemoteLost(f"{self.server.where}: the server gives an answer without an end")
 
     @contextmanager
     def speaking(self) -> Iterator[None]:
         """While a command is under way: what fails leaves the connection broken."""
         was, self.broken = self.broken, True
-        where = self.server.where
         try:
             yield
         except TimeoutError as error:
             hint = "push again; a server that is lost by it may need pipelining = false"
-            raise RemoteLost(f"{where}: no answer in time", hint=hint) from error
+            raise RemoteLost(f"{self.server.where}: no answer in time", hint=hint) from error
         except (OSError, EOFError) as error:
             why = str(error) or "the server hung up"
-            raise RemoteLost(f"{where}: the connection was lost: {why}", hint="push again") from error
+            raise RemoteLost(f"{self.server.where}: the connection was lost: {why}", hint="push again") from error
         # While somebody logs in it stays so.
         self.broken = was
 
     def secured(self, sock: ssl.SSLSocket) -> None:
         """Talk over TLS from now on. What somebody slipped in before the handshake is forgotten."""
         self.sock = sock
-        self._heard = b""
+        self._forget()
 
     def hang_up(self) -> None:
         """End it. Never raises."""
@@ -170,3 +180,8 @@ def reply_of(text: str) -> Reply | None:
         return None
     first, *more = text.split("\n")
     return Reply(int(first[:3]), (first[4:], *more))
+
+
+def batches(items: Sequence[T]) -> list[Sequence[T]]:
+    """``items`` in parts whose commands are sent at once."""
+    return [items[start : start + AHEAD] for start in range(0, len(items), AHEAD)]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import select
 import socket
 import ssl
+
+from pushkit_ftp.steps import Steps, Wait, doing
 
 #: The random number of a HelloRetryRequest, by which it is told from a ServerHello.
 RETRY = bytes.fromhex("CF21AD74E59A6111BE1D8C021E65B891C2A211167ABB8C5E079E09E2C8A8339C")
@@ -16,24 +17,20 @@ HANDSHAKE, SERVER_HELLO, KEY_SHARE = 22, 2, 51
 ANSWER = 512
 
 
-def shake_hands(sock: ssl.SSLSocket, timeout: float) -> str:
+def shake_hands(sock: ssl.SSLSocket, timeout: float) -> Steps[str]:
     """Carry out the handshake of ``sock``; the group that the server wants, empty where the first one was good.
 
     Each handshake that begins with another one takes a round trip more, and twice the work. Raises `OSError`.
     """
-    sock.settimeout(0)
-    wanted = ""
     try:
         sock.do_handshake()
     except ssl.SSLWantReadError:
-        if not select.select([sock], [], [], timeout)[0]:
-            raise TimeoutError("timed out") from None
+        yield Wait(sock, timeout)
         # Looked at and left there: an SSLSocket itself refuses to.
         wanted = wanted_group(socket.socket.recv(sock, ANSWER, socket.MSG_PEEK))
-        sock.settimeout(timeout)
-        sock.do_handshake()
-    sock.settimeout(timeout)
-    return wanted
+        yield from doing(sock.do_handshake, sock, timeout)
+        return wanted
+    return ""
 
 
 def wanted_group(answer: bytes) -> str:

@@ -16,6 +16,7 @@ from pushkit_ftp.digest import offered
 from pushkit_ftp.handshake import shake_hands
 from pushkit_ftp.replies import Reply, crowded, error_of
 from pushkit_ftp.server import Server
+from pushkit_ftp.steps import through
 
 MAYBE_TLS = "check `user` and `password`; a server may want TLS: leave `tls` out"
 SFTP = 'this server speaks SSH: set strategy = "sftp"'
@@ -47,8 +48,7 @@ class Login(Control):
         except BaseException:
             self.hang_up()
             raise
-        assert self.sock
-        self.sock.settimeout(self._options.timeout)
+        self.patience = self._options.timeout
         self.broken = False
 
     def _connect(self) -> None:
@@ -66,6 +66,7 @@ class Login(Control):
             hint = 'check `host` and `port`; a host may offer SFTP alone: strategy = "sftp"'
             raise TargetError(f"{server.where} cannot be reached: {why}", hint=hint) from error
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.sock.settimeout(0)
         if self._options.tls == "implicit":
             self._secure()
         self._greet()
@@ -81,7 +82,7 @@ class Login(Control):
     def _greet(self) -> None:
         server = self.server
         try:
-            line = self.lines()
+            line = self.text()
         except TimeoutError as error:
             hint = 'a server that expects TLS at once says nothing: tls = "implicit"; or check `port`'
             raise TargetError(f"{server.where}: the server does not greet", hint=hint) from error
@@ -109,7 +110,7 @@ class Login(Control):
             context = self.server.context
             sock = context.wrap_socket(self.sock, server_hostname=self.server.host, do_handshake_on_connect=False)
             self.sock = sock  # from here on, to hang up is to close this one
-            wanted = shake_hands(sock, self._options.connect_timeout)
+            wanted = through(shake_hands(sock, self.patience))
             if wanted:
                 context.set_ecdh_curve(wanted)  # for each connection from now on
         except ssl.SSLCertVerificationError as error:

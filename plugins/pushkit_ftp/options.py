@@ -19,6 +19,9 @@ FINGERPRINT = re.compile(
 )
 
 
+BREAK = re.compile(r"[\r\n\0]")
+
+
 class Address(NamedTuple):
     """Where a server is; ``port`` is 0 where nothing was said."""
 
@@ -46,7 +49,7 @@ def parse_fingerprint(text: str) -> bytes:
 
 def one_line(text: str) -> bool:
     """Whether ``text`` is part of one line, as a command of FTP is."""
-    return not any(letter in text for letter in "\r\n\0")
+    return not BREAK.search(text)
 
 
 class FtpOptions(FileOptions):
@@ -97,8 +100,7 @@ class FtpOptions(FileOptions):
                 ge=1,
                 le=64,
                 description="How many connections are used at once, fewer where the server lets in fewer; by "
-                "default 2, and 16 "
-                "where an answer takes 5 ms or more.",
+                "default 2, and one more for each half millisecond that an answer takes, up to 16.",
             ),
         ]
         | None

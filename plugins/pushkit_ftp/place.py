@@ -49,6 +49,10 @@ class Place:
         """The command that sets a time: that of an internet draft, or what servers made of MDTM before it."""
         return self.command(f"{'MFMT' if 'MFMT' in self.server.features else 'MDTM'} {time_text(mtime)}", path)
 
+    def renaming(self, old: str, new: str) -> Sequence[str]:
+        """The commands that rename."""
+        return self.command("RNFR", old), self.command("RNTO", new)
+
     # Looking.
 
     def look(self, connection: Connection, path: str) -> Stat | None:
@@ -268,9 +272,13 @@ class Place:
                 for reply in connection.ask(*(self.chmod(path, mode) for path, mode in new)):
                     self.server.heed_mode(reply)
 
+    def refuse_symlink(self, path: str) -> None:
+        """Raise what tells that none can be made."""
+        raise RemoteError(f"{self.full(path)}: FTP has no way to make a symlink", hint="leave it out, or push by sftp")
+
     def rename(self, connection: Connection, old: str, new: str) -> None:
         """Rename, in place of what is at ``new`` where the server does that."""
-        ready, done = connection.ask(self.command("RNFR", old), self.command("RNTO", new))
+        ready, done = connection.ask(*self.renaming(old, new))
         if not (ready.good and done.good):
             raise self.unrenamed(connection, old, new, done if ready.good else ready)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable, Mapping
+from functools import cached_property
 
 from msgspec import Struct, field
 
@@ -12,8 +13,11 @@ from pushkit_ftp.digest import Digest
 from pushkit_ftp.options import FtpOptions, one_line, parse_host
 from pushkit_ftp.replies import Reply
 
-#: Seconds from which on an answer takes long, and how many connections there are to a server near by, or far away.
-FAR, NEARBY, FARAWAY = 0.005, 3, 16
+#: Seconds from which on an answer takes long.
+FAR = 0.005
+#: How many connections there are to a server near by, and to any; for so many seconds that an answer takes there is one
+#: more.
+NEARBY, MOST, LONGER = 2, 16, 0.0005
 #: Codes of a server that does not know a command, or not for this user.
 UNKNOWN = {500, 501, 502, 503, 504}
 
@@ -49,18 +53,18 @@ class Server(Struct, dict=True):
     known: bool = False
     told: set[str] = field(default_factory=set)
 
-    @property
+    @cached_property
     def host(self) -> str:
         """Its name, or its address."""
         return parse_host(self.options.host).host
 
-    @property
+    @cached_property
     def port(self) -> int:
         """Its port."""
         usual = 990 if self.options.tls == "implicit" else 21
         return parse_host(self.options.host).port or self.options.port or usual
 
-    @property
+    @cached_property
     def where(self) -> str:
         """What it is called in messages."""
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
@@ -104,7 +108,7 @@ class Server(Struct, dict=True):
     @property
     def connections(self) -> int:
         """How many connections are used at once, if it lets in as many: who waits for answers can wait for more."""
-        return self.options.connections or (FARAWAY if self.is_far else NEARBY)
+        return self.options.connections or min(MOST, NEARBY + int(self.round_trip / LONGER))
 
     @property
     def is_far(self) -> bool:

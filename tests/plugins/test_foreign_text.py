@@ -22,8 +22,9 @@ from pushkit.files import RemoteError
 from pushkit_aws.appspec import Platform, load
 from pushkit_aws.appspec.server import leads_out
 from pushkit_aws.s3 import listing
-from pushkit_ftp.connection import Connection, port_of
+from pushkit_ftp.connection import Connection
 from pushkit_ftp.control import Control, reply_of
+from pushkit_ftp.data import port_of
 from pushkit_ftp.digest import offered
 from pushkit_ftp.listing import fact_stats, list_stats
 from pushkit_ftp.options import FtpOptions

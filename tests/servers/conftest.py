@@ -1,7 +1,9 @@
-"""The hosts of a fleet, and a large tree, once for all tests of one process."""
+"""The hosts of a fleet, once for all tests of one process, and a large tree, once for all of them."""
 
 from __future__ import annotations
 
+import fcntl
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -24,13 +26,24 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
 
 @pytest.fixture(scope="session")
 def django(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The source distribution of Django, unpacked: 6,869 files, some empty, one with a name that is no ASCII."""
-    top = tmp_path_factory.mktemp("django")
-    fetch = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", ":all:", "django==5.2"]
-    subprocess.run([*fetch, "--dest", str(top)], check=True, timeout=300)
-    subprocess.run(["tar", "-xzf", next(top.glob("*.tar.gz")), "-C", top], check=True)
-    root = next(path for path in top.iterdir() if path.is_dir())
-    (root / ".gitignore").unlink(missing_ok=True)
+    """The source distribution of Django, unpacked: 6,869 files, some empty, one with a name that is no ASCII.
+
+    It is one for all processes of the tests, which leave it as it is.
+    """
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    root = shared / "django"
+    with open(shared / "django.lock", "wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not root.exists():
+            top = tmp_path_factory.mktemp("fetched")
+            fetch = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", ":all:"]
+            subprocess.run([*fetch, "--dest", str(top), "django==5.2"], check=True, timeout=300)
+            subprocess.run(["tar", "-xzf", next(top.glob("*.tar.gz")), "-C", top], check=True)
+            tree = next(path for path in top.iterdir() if path.is_dir())
+            (tree / ".gitignore").unlink(missing_ok=True)
+            tree.rename(root)
     return root
 
 

@@ -29,8 +29,9 @@ class Way(NamedTuple):
 
 
 WAYS = {
-    "vsftpd": Way(VsFtpd, whole=True),
-    "vsftpd-plain": Way(VsFtpd, tls=False),
+    "vsftpd": Way(VsFtpd),
+    # Thousands of handshakes would show nothing that those of the others do not.
+    "vsftpd-plain": Way(VsFtpd, tls=False, whole=True),
     "vsftpd-tls-1.2": Way(VsFtpd, options={"tls_max": "1.2"}),
     "vsftpd-two-connections": Way(VsFtpd, {"max_per_ip": "2"}, options={"connections": 8}),
     "vsftpd-impatient": Way(VsFtpd, {"idle_session_timeout": "3"}),
@@ -56,7 +57,9 @@ def test_a_real_tree_arrives_byte_for_byte_then_nothing_then_ten_files(
         project.table |= options
         whole = whole or FULL
         source = request.getfixturevalue("django") if whole else Path(email.__file__).parent
-        shutil.copytree(source, project.root / "tree", ignore=shutil.ignore_patterns("__pycache__"))
+        # One test alone may have it as well.
+        copy = os.link if whole and not FULL else shutil.copy2
+        shutil.copytree(source, project.root / "tree", ignore=shutil.ignore_patterns("__pycache__"), copy_function=copy)
         project.home.rename(tmp_path / "home")
         project.home = tmp_path / "home"
         files = sum(kind == "file" for kind, _, _ in described(project.root / "tree").values())
@@ -70,7 +73,9 @@ def test_a_real_tree_arrives_byte_for_byte_then_nothing_then_ten_files(
 
         changed = sorted(path for path in (project.root / "tree").rglob("*.py") if path.stat().st_size)[:10]
         for path in changed:
-            path.write_bytes(path.read_bytes() + b"\n# changed\n")
+            content = path.read_bytes()
+            path.unlink()  # it may be another's as well
+            path.write_bytes(content + b"\n# changed\n")
         third = project.push()
         assert third.returncode == 0, third.stderr
         assert sent(third) == 10
