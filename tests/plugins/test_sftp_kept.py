@@ -49,6 +49,8 @@ def runtime() -> Iterator[Path]:
     finally:
         for master in masters(directory):
             os.kill(master, signal.SIGTERM)
+        # Each takes its socket away.
+        wait_until_over(directory)
         shutil.rmtree(directory)
 
 

@@ -79,7 +79,7 @@ def test_the_shell_decides_what_a_remote_can(place: tuple[Remote, Path], request
         assert remote.capabilities == Capabilities(copies=True, links=True)
     else:
         assert remote.capabilities == Capabilities(
-            copies=True, links=True, digests=True, scripts=True, commands=True, patches=True
+            copies=True, links=True, digests=True, scripts=True, commands=True, patches=True, spares=True
         )
 
 
