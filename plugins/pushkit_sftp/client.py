@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from pushkit import Interrupted
 from pushkit.files import RemoteError
-from pushkit_sftp.job import LATER, Answer, Job
+from pushkit_sftp.job import LATER, Answer, Job, abandon
 from pushkit_sftp.packets import (
     DATA,
     DONE,
@@ -350,10 +350,3 @@ class Client:
             self.reads = max(SAFE, min(reads or SAFE, room))
             self.writes = max(SAFE, min(writes or SAFE, room))
             self.width = max(1, min(WIDTH, handles // 2)) if handles else WIDTH
-
-
-def abandon(job: Job[Any], error: BaseException) -> None:
-    """Tell a job what ended it. What it would still ask on its way out is not asked."""
-    with suppress(BaseException):
-        for _ in range(10):
-            job.throw(error)

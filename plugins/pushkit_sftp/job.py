@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
@@ -73,7 +74,12 @@ def at_once(jobs: Sequence[Job[Any]]) -> Job[Sequence[Any]]:
             else:
                 places[number] = start, len(batch), len(batch) + len(asked.requests)
                 batch += asked.requests
-        answers = (yield Asked(batch)) if batch else ()
+        try:
+            answers = (yield Asked(batch)) if batch else ()
+        except BaseException as error:
+            for number in places:
+                abandon(jobs[number], error)
+            raise
         steps = {}
         for number, (start, waited, end) in places.items():
             job = jobs[number]
@@ -101,3 +107,10 @@ def patient(make: Callable[[], Job[None]], depth: int) -> Job[None]:
         else:
             return
     yield from make()
+
+
+def abandon(job: Job[Any], error: BaseException) -> None:
+    """Tell a job what ended it. What it would still ask on its way out is not asked."""
+    with suppress(BaseException):
+        for _ in range(10):
+            job.throw(error)

@@ -14,11 +14,12 @@ import pytest
 
 from plugins.sftp_target import remote_on
 from pushkit import Interrupted
-from pushkit.files import RemoteError
+from pushkit.files import RemoteError, RemoteLost
 from pushkit.testing import Sshd
 from pushkit_sftp import channel, client, packets, requests, sessions
 from pushkit_sftp.channel import run
 from pushkit_sftp.destination import destination
+from pushkit_sftp.job import Asked, Job, at_once, post
 from pushkit_sftp.options import SftpOptions
 from pushkit_sftp.packets import HANDLE, NAME, VERSION, Listed, text
 from pushkit_sftp.paramiko_transport import ParamikoTransport
@@ -245,3 +246,21 @@ def test_a_command_that_never_stops_writing_is_given_up(
         assert isinstance(remote, SftpRemote)
         with pytest.raises(RemoteError, match=r"wrote over 1,0\d\d,\d{3} bytes, which cannot be right"):
             run(remote.transport, script, patience=20, failed=lambda _: False)
+
+
+def test_what_asks_together_hears_together_that_the_connection_is_lost_and_cleans_up() -> None:
+    request = packets.Request(packets.READ, b"", packets.DATA, b"file")
+    ended: list[str] = []
+
+    def reading(name: str) -> Job[None]:
+        try:
+            yield Asked((request,))
+        finally:
+            ended.append(name)
+            yield from post(request)
+
+    both = at_once([reading("one"), reading("other")])
+    assert next(both) == Asked([request, request])
+    with pytest.raises(RemoteLost, match="gone"):
+        both.throw(RemoteLost("gone"))
+    assert ended == ["one", "other"]
