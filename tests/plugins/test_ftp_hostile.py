@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import socket
 import ssl
+import struct
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
@@ -61,7 +62,10 @@ class Scripted:
                 if verb in TRANSFERS and answer == default:
                     sock.sendall(b"150 here it comes\r\n")
                     with passive.accept()[0] as there:
-                        if verb in {"LIST", "RETR"}:
+                        if "reset" in self._answers:
+                            # With nothing to linger for, a close is a reset (socket(7), SO_LINGER).
+                            there.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                        elif verb in {"LIST", "RETR"}:
                             there.sendall(self._data)
                         else:
                             while there.recv(1 << 16):
@@ -140,6 +144,14 @@ Act = Callable[[FtpRemote], object]
             id="closed port",
         ),
         pytest.param({}, b"x" * 99, lambda it: it.read("a", 9), RemoteError, "more than 9 bytes", id="long"),
+        pytest.param(
+            {"reset": ""},
+            b"",
+            lambda it: it.write("a", [bytes(1 << 16)] * 256, 0o644),
+            RemoteLost,
+            "the data connection was lost",
+            id="reset, and said to be all",
+        ),
         pytest.param({}, b"", lambda it: it.append("a", b"new"), RemoteError, "3 of 6 bytes are there", id="append"),
         pytest.param({}, b"", lambda it: it.read_link("a"), RemoteError, "no push by FTP made this symlink", id="link"),
         pytest.param(
