@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -175,11 +176,18 @@ def test_a_source_that_gives_no_text_is_refused(tmp_path: Path) -> None:
 
 
 def ended(record: Path) -> bool:
-    """Whether the process whose id a file holds ended, be it that nobody has waited for it (proc(5), state Z)."""
-    try:
-        return Path(f"/proc/{record.read_text().strip()}/stat").read_text().rpartition(")")[2].split()[0] in {"Z", "X"}
-    except (FileNotFoundError, ProcessLookupError):
-        return True
+    """Whether the process whose id a file holds ends, be it that nobody has waited for it (proc(5), state Z)."""
+    end = time.monotonic() + 10
+    while time.monotonic() < end:
+        try:
+            stat = Path(f"/proc/{record.read_text().strip()}/stat").read_text()
+        except (FileNotFoundError, ProcessLookupError):
+            return True
+        if stat.rpartition(")")[2].split()[0] in {"Z", "X"}:
+            return True
+        # One that was killed takes a moment.
+        time.sleep(0.01)
+    return False
 
 
 def test_a_failing_command_is_named_and_its_output_is_not(tmp_path: Path) -> None:
