@@ -77,7 +77,8 @@ def configured(there: Destination, options: SftpOptions, project: Path) -> Seque
     if not options.agent:
         lines.append("IdentityAgent none")
     files = (project / options.ssh_config.expanduser(),) if options.ssh_config else (USUAL.expanduser(), SYSTEM)
-    lines += [f"Include {quoted(file)}" for file in files if file.exists()]
+    # Everybody may write to /dev/null, which ssh does not like of a file that it includes; there is nothing in it.
+    lines += [f"Include {quoted(file)}" for file in files if file.is_file()]
     # What follows is so where nothing else was said.
     lines += ["Host *", f"ServerAliveInterval {there.keepalive}"]
     if account_home() != Path.home():

@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from shlex import quote
 
+import vagrant
 from latency import relay
 from meter import Cost, measure
 from pairs import Ratios
@@ -36,32 +37,8 @@ ROUND_TRIP = 0.02
 FRONT, BEHIND = "127.0.0.1", "127.0.0.2"
 #: The ports of data connections, which the relay has to know: none that a system takes for connections of its own.
 PORTS = range(22_100, 22_200)
-VAGRANT_ENVIRONMENT = {"VAGRANT_CHECKPOINT_DISABLE": "1", "VAGRANT_DEFAULT_PROVIDER": "none"}
 AUTHORS = ("AUTHOR_NAME", "AUTHOR_EMAIL", "COMMITTER_NAME", "COMMITTER_EMAIL")
 LFTP, RCLONE, GIT, VAGRANT = "lftp mirror -R -P8", "rclone", "git-ftp", "vagrant push"
-#: A machine that is never made: what is pushed is a directory.
-VAGRANTFILE = """\
-class NoMachine < Vagrant.plugin("2", :provider)
-  def self.usable?(raise_error = false) = true
-  def state = Vagrant::MachineState.new(:not_created, "none", "none")
-end
-class NoMachinePlugin < Vagrant.plugin("2")
-  name "none"
-  provider("none") { NoMachine }
-end
-Vagrant.configure("2") do |config|
-  config.vm.box = "none"
-  config.push.define "ftp" do |push|
-    push.host = "%(host)s:%(port)d"
-    push.username = "%(user)s"
-    push.password = "%(password)s"
-    push.passive = true
-    push.secure = false
-    push.destination = "%(target)s"
-    push.dir = "%(top)s"
-  end
-end
-"""
 
 
 @dataclass(frozen=True)
@@ -261,9 +238,7 @@ class Bench:
         there = self._there
         known = {"host": FRONT, "port": there.port, "user": there.user, "password": there.password}
         at = self._directory / "vagrant"
-        at.mkdir(exist_ok=True)
-        (at / "Vagrantfile").write_text(VAGRANTFILE % {**known, "target": target, "top": self._top})
-        return measure(["vagrant", "push"], environment={"HOME": str(at), **VAGRANT_ENVIRONMENT}, directory=at)
+        return vagrant.push(at, **known, target=target, top=self._top, secure="false")
 
     def _commit(self) -> None:
         for command in (["add", "--all"], ["commit", "--quiet", "--allow-empty", "--message", "bench"]):

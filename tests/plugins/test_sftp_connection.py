@@ -403,6 +403,11 @@ def test_a_shell_that_has_begun_to_answer_and_stops_is_not_taken_for_none(tmp_pa
             probe(transport, "echo", 0.3)
 
 
+def test_no_configuration_of_ssh_is_one_too(ssh_server: Sshd) -> None:
+    with remote_on(ssh_server, ssh_config="/dev/null") as remote:
+        assert remote.stat("no such file") is None
+
+
 def test_dropbear_lets_us_in(dropbear_server: Dropbear) -> None:
     with remote_on(dropbear_server) as remote:
         assert remote.capabilities.digests
