@@ -25,7 +25,6 @@ from pushkit.model import Project
 from pushkit.questions import Ask, nobody
 from pushkit.ui.prompt import Prompt
 from pushkit.ui.reporter import Lines, Reporter, reporters
-from pushkit.ui.text import visible
 
 if TYPE_CHECKING:
     from pushkit.engine import Engine
@@ -110,12 +109,12 @@ def conversation(settings: Settings, told: Sequence[Reporter] = ()) -> Iterator[
             return True
         if not on_terminal():
             raise PushRefused(f"this needs a yes: {question}", hint="say it beforehand: --yes")
-        with interrupts.asking(), aside():
-            try:
-                return click.confirm(visible(settings.redact(question)), err=True)
-            except click.Abort:
-                # Whoever knows says what is live.
-                raise Interrupted("stopped") from None
+        try:
+            with interrupts.asking():
+                return prompt.confirm(settings.redact(question))
+        except KeyboardInterrupt:
+            # Whoever knows says what is live.
+            raise Interrupted("stopped") from None
 
     @contextmanager
     def aside() -> Iterator[None]:

@@ -22,6 +22,16 @@ MESSAGE = "push: stopping as soon as it is safe"
 AGAIN = "; Ctrl-C again to stop at once"
 
 
+class Cancelled(threading.Event):
+    """Set from the moment on that a signal was ``heard``; who waits for it is woken a moment later."""
+
+    heard = False
+
+    def is_set(self) -> bool:
+        """Whether one was heard."""
+        return self.heard or super().is_set()
+
+
 class Interrupts:
     """Sets ``cancelled`` at the first signal, raises `KeyboardInterrupt` at a Ctrl-C after it.
 
@@ -29,8 +39,7 @@ class Interrupts:
     """
 
     def __init__(self) -> None:
-        self.cancelled = threading.Event()
-        self._heard = False
+        self.cancelled = Cancelled()
         self._asking = False
         self._before: dict[int, Any] = {}
 
@@ -48,7 +57,7 @@ class Interrupts:
     def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():
             # After the first signal all that is left is to end: one more must not take the exit code away.
-            signal.signal(number, signal.SIG_IGN if self._heard else handler)
+            signal.signal(number, signal.SIG_IGN if self.cancelled.heard else handler)
         os.close(self._mouth)
         self._listener.join()
         os.close(self._ear)
@@ -63,18 +72,17 @@ class Interrupts:
             self._asking = False
 
     def _hear(self, number: int, _: FrameType | None) -> None:
-        if self._asking or (self._heard and number == signal.SIGINT):
+        if self._asking or (self.cancelled.heard and number == signal.SIGINT):
             raise KeyboardInterrupt
-        self._heard = True
+        self.cancelled.heard = True
         os.write(self._mouth, bytes([number]))
 
     def _listen(self) -> None:
-        while signals := os.read(self._ear, 1):
-            if not self.cancelled.is_set():
-                self.cancelled.set()
-                typed = signals[0] == signal.SIGINT
-                # A terminal has just shown ^C: begin a new line there.
-                Lines(sys.stderr)("\n" * (typed and sys.stderr.isatty()) + MESSAGE + AGAIN * typed)
+        if signals := os.read(self._ear, 1):
+            self.cancelled.set()
+            typed = signals[0] == signal.SIGINT
+            # A terminal has just shown ^C: begin a new line there.
+            Lines(sys.stderr)("\n" * (typed and sys.stderr.isatty()) + MESSAGE + AGAIN * typed)
 
 
 def leave(code: int) -> None:

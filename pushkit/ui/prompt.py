@@ -1,4 +1,4 @@
-"""`Prompt`: asks a person for a secret, on the terminal that is standard input and standard error."""
+"""`Prompt`: asks a person for a secret or a yes, on the terminal that is standard input and standard error."""
 
 from __future__ import annotations
 
@@ -18,13 +18,15 @@ from pushkit.ui.text import visible
 TICK = 0.1
 # Where the local modes are in what termios gives (termios(3)).
 LOCAL = 3
+YES = frozenset({"y", "yes"})
+NO = frozenset({"n", "no", ""})
 
 
 class Prompt:
-    """Asks one question at a time, without echo, until `close`.
+    """Asks one question at a time, until `close`.
 
-    It reads the terminal itself: a question may come from any thread, and Ctrl-C, which only sets ``cancelled``, ends
-    it at once. ``aside`` is entered while the terminal is the question's.
+    It reads the terminal itself, and never waits for it alone: a question may come from any thread, and Ctrl-C, which
+    only sets ``cancelled``, ends it at once. ``aside`` is entered while the terminal is the question's.
     """
 
     def __init__(self, cancelled: threading.Event, aside: Callable[[], AbstractContextManager[None]]) -> None:
@@ -34,9 +36,18 @@ class Prompt:
         self._lock = threading.Lock()
 
     def __call__(self, question: str) -> str:
-        """What the person types, empty at Ctrl-D. Raises `Interrupted` when they want to stop."""
+        """What the person types, which is not shown; empty at Ctrl-D. Raises `Interrupted` when they want to stop."""
         with self._lock, self._aside(), silent(sys.stdin.fileno()) as hide:
-            return self._read(f"{visible(question)}: ", sys.stdin.fileno(), hide)
+            return self._read(f"{visible(question)}: ", hide).removesuffix("\n")
+
+    def confirm(self, question: str) -> bool:
+        """Whether the person says yes. Raises `Interrupted` when they want to stop, or close the terminal."""
+        with self._lock, self._aside():
+            while typed := self._read(f"{visible(question)} [y/N]: ", shown):
+                if typed.strip().lower() in YES | NO:
+                    return typed.strip().lower() in YES
+                write("Say y or n.\n")
+            raise Interrupted("stopped")
 
     def close(self) -> None:
         """Take back what is asked just now, and give back the terminal."""
@@ -44,7 +55,8 @@ class Prompt:
         with self._lock:
             pass
 
-    def _read(self, text: str, terminal: int, hide: Callable[[], bool]) -> str:
+    def _read(self, text: str, hide: Callable[[], bool]) -> str:
+        terminal = sys.stdin.fileno()
         typed = b""
         write(text)
         while not typed.endswith(b"\n"):
@@ -61,8 +73,14 @@ class Prompt:
                 typed += piece
                 if not piece:
                     break
-        write("\n")
-        return typed.removesuffix(b"\n").decode(sys.stdin.encoding or "utf-8", "surrogateescape")
+        if hide is not shown or not typed:
+            write("\n")
+        return typed.decode(sys.stdin.encoding or "utf-8", "surrogateescape")
+
+
+def shown() -> bool:
+    """Hide nothing: the terminal shows what is typed."""
+    return False
 
 
 @contextmanager

@@ -6,7 +6,6 @@ import fcntl
 import os
 import pty
 import re
-import select
 import signal
 import subprocess
 import termios
@@ -41,14 +40,11 @@ def on_a_terminal(
     os.close(theirs)
     seen = b""
     with suppress(OSError):  # how Linux reports the end of a terminal
-        while True:
-            # Typed once more when nothing comes of it: a Ctrl-C in the instant before the read is not seen by it.
-            if select.select([ours], [], [], 0.5)[0]:
-                if not (data := os.read(ours, 65536)):
-                    break
-                seen += data
-            elif typed and b"[y/N]" in seen:
+        while data := os.read(ours, 65536):
+            seen += data
+            if typed and b"[y/N]" in seen:
                 os.write(ours, typed)
+                typed = b""
     os.close(ours)
     stdout, _ = process.communicate(timeout=60)
     assert process.returncode == code, seen
@@ -132,7 +128,9 @@ def in_bytes(amount: str) -> float:
     return float(number) * {"B": 1, "kB": 1000}[unit]
 
 
-@pytest.mark.parametrize(("typed", "code"), [(b"y\n", 0), (b"n\n", 6), (b"\n", 6), (b"\x03", 130)])
+@pytest.mark.parametrize(
+    ("typed", "code"), [(b"y\n", 0), (b"what?\nYES\n", 0), (b"n\n", 6), (b"\n", 6), (b"\x04", 130), (b"\x03", 130)]
+)
 def test_a_terminal_is_asked_before_an_unusual_push(project: Project, typed: bytes, code: int) -> None:
     project.acme(production="remove")
     stdout, seen = on_a_terminal(project, typed=typed, code=code)

@@ -82,7 +82,9 @@ def test_a_host_that_dies_between_prepare_and_switch_is_unknown_and_the_others_g
     site.write('batches = ["1", "100%"]', before_switch=WAIT)
     with site.watched():
         process = site.start("--json")
-        site.until(lambda: all(f'"host":"{each.host}","state":"prepared"' in process.said for each in others))
+        site.until(
+            lambda: all(f'"host":"{each.host}","state":"prepared"' in process.said for each in (victim, *others))
+        )
         victim.stop()
         (canary.files / "sick").unlink()
         out, err = process.communicate()
