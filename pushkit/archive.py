@@ -102,7 +102,11 @@ def pieces(part: Part) -> Iterator[bytes]:
 
 
 class Member(NamedTuple):
-    """What stands in an archive. ``kind`` is none of a device or the like; ``mtime`` is in seconds since 1970."""
+    """What stands in an archive. ``kind`` is none of a device or the like; ``mtime`` is in seconds since 1970.
+
+    ``link`` is the text of a symlink. Where the archive says no more of a member than that it is the same file as one
+    before it, a hard link, ``kind`` is none, and ``link`` the name of that.
+    """
 
     name: str
     kind: Kind | None
@@ -163,7 +167,7 @@ def by_library(archive: bytes, start: int) -> list[Member]:
                     raise ValueError(f"{each.name!r} has no size")
                 kind = KINDS.get(each.type)
                 file = opened.extractfile(each) if kind is Kind.FILE else None
-                link = each.linkname if kind is Kind.SYMLINK else ""
+                link = each.linkname if kind is Kind.SYMLINK or each.islnk() else ""
                 content = file.read() if file else b""
                 found.append(Member(each.name, kind, each.mode & 0o777, each.size, int(each.mtime), link, content))
             # Python's own reader takes a damaged header for the end, unless it is that of a file's first byte.

@@ -1,13 +1,16 @@
-"""`Changes`: operations that change what lies on a server, the commands of many of them on their way at once."""
+"""`Changes`: operations on a server, the commands of many of them on their way before the first is answered."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from itertools import accumulate, groupby
+from typing import TypeVar
 
 from pushkit import Step
 from pushkit.files import (
+    Absent,
+    Guard,
     Independent,
     MakeDirectory,
     Operation,
@@ -27,6 +30,7 @@ from pushkit_ftp.control import batches
 from pushkit_ftp.made import Made
 from pushkit_ftp.replies import Reply
 
+Some = TypeVar("Some", bound=Operation)
 #: Reports the step of an operation.
 Reported = Callable[[Step], AbstractContextManager[None]]
 
@@ -41,8 +45,35 @@ class Changes:
         self._place = access.place
         self._made = made
 
-    def make_directories(self, operations: Sequence[MakeDirectory], reported: Reported) -> None:
-        """Make directories: the commands of many are on their way before the first is answered."""
+    def together(self, operations: Sequence[Operation], reported: Reported) -> None:
+        """Do operations that may be under way at once: as many as are alike and follow each other are."""
+        for kind, run in groupby(operations, key=kind_of):
+            alike = list(run)
+            if kind is Guard:
+                self._guard(only(Guard, alike), reported)
+            elif kind is MakeDirectory:
+                self._make_directories(only(MakeDirectory, alike), reported)
+            elif kind is Write:
+                self._write(only(Write, alike), reported)
+            elif kind is RemoveDirectory:
+                self._remove_directories(only(RemoveDirectory, alike), reported)
+            elif issubclass(kind, Independent):
+                self._access.each(batches(only(Independent, alike)), lambda batch: self._perform_batch(batch, reported))
+            else:
+                Remote.together(self._remote, alike, reported)
+
+    def _guard(self, operations: Sequence[Guard], reported: Reported) -> None:
+        asked = [self._place.asking(operation.path) for operation in operations]
+        for operation, answers in zip(operations, self._access.answers(asked, again=True), strict=True):
+            with told(operation, reported):
+                full = self._place.full(operation.path)
+                there = self._place.is_there(answers)
+                if isinstance(operation, Absent) and there:
+                    raise RemoteExists(f"{full}: there is something already")
+                if not isinstance(operation, Absent) and not there:
+                    raise RemoteMissing(f"{full}: there is no such file or directory")
+
+    def _make_directories(self, operations: Sequence[MakeDirectory], reported: Reported) -> None:
         for batch in batches(operations):
             heard: list[Reply] = []
             with about(batch[0]):
@@ -78,7 +109,7 @@ class Changes:
         else:
             self._remote.set_mode(operation.path, operation.mode)
 
-    def write_all(self, operations: Sequence[Write], reported: Reported) -> None:
+    def _write(self, operations: Sequence[Write], reported: Reported) -> None:
         """Write files beside their places, one after the other; then they are renamed in one go.
 
         Those of which half may be there are written where they belong.
@@ -111,16 +142,11 @@ class Changes:
             with told(operations[len(written)], reported):
                 raise failure
 
-    def together(self, operations: Sequence[Independent], reported: Reported) -> None:
-        """Do several operations at once: the commands of many are on their way before the first is answered."""
-        for kind, run in groupby(operations, key=type):
-            alike = list(run)
-            if kind is RemoveDirectory:
-                for operation in alike:
-                    with told(operation, reported), suppress(RemoteError):
-                        self._remote.remove_directory(operation.paths[0])
-            else:
-                self._access.each(batches(alike), lambda batch: self._perform_batch(batch, reported))
+    def _remove_directories(self, operations: Sequence[RemoveDirectory], reported: Reported) -> None:
+        """Remove those that are empty."""
+        for operation in operations:
+            with told(operation, reported), suppress(RemoteError):
+                self._remote.remove_directory(operation.paths[0])
 
     def _perform_batch(self, batch: Sequence[Independent], reported: Reported) -> None:
         """Do operations of one class, and report each."""
@@ -160,6 +186,16 @@ class Changes:
                 self._remote.rename(new, aside)
                 self._remote.rename(old, new)
                 self._remote.remove(aside)
+
+
+def kind_of(operation: Operation) -> type[Operation]:
+    """Its class, by which those that follow each other are done together."""
+    return Guard if isinstance(operation, Guard) else type(operation)
+
+
+def only(kind: type[Some], operations: Sequence[Operation]) -> Sequence[Some]:
+    """Those of ``operations`` that are of a class: all of them."""
+    return [operation for operation in operations if isinstance(operation, kind)]
 
 
 @contextmanager

@@ -9,21 +9,15 @@ from itertools import groupby
 
 from pushkit import Entry, Kind
 from pushkit.files import (
-    Absent,
     Found,
-    Guard,
-    Independent,
-    MakeDirectory,
     Operation,
     Put,
-    RemoteExists,
     RemoteMissing,
     Stat,
     Transfer,
-    Write,
     safe_name,
 )
-from pushkit_ftp.changes import Changes, Reported, told
+from pushkit_ftp.changes import Changes, Reported
 from pushkit_ftp.control import batches
 from pushkit_ftp.look import Look
 from pushkit_ftp.made import Made, depth
@@ -163,27 +157,7 @@ class FtpRemote(Primitives):
                 self._access.pool.expect(self._access.workers(operation.transfer))
         return super().perform(operations, reported, stage)
 
-    def guard(self, operations: Sequence[Guard], reported: Reported) -> None:
-        """Look whether all is as it must be: the questions about all paths are on their way at once."""
-        asked = [self._place.asking(operation.path) for operation in operations]
-        for operation, answers in zip(operations, self._access.answers(asked, again=True), strict=True):
-            with told(operation, reported):
-                full = self._place.full(operation.path)
-                there = self._place.is_there(answers)
-                if isinstance(operation, Absent) and there:
-                    raise RemoteExists(f"{full}: there is something already")
-                if not isinstance(operation, Absent) and not there:
-                    raise RemoteMissing(f"{full}: there is no such file or directory")
-
-    def make_directories(self, operations: Sequence[MakeDirectory], reported: Reported) -> None:
-        """Make directories: the commands of many are on their way before the first is answered."""
-        self._changes.make_directories(operations, reported)
-
-    def write_all(self, operations: Sequence[Write], reported: Reported) -> None:
-        """Write files, and rename them in one go."""
-        self._changes.write_all(operations, reported)
-
-    def together(self, operations: Sequence[Independent], reported: Reported) -> None:
+    def together(self, operations: Sequence[Operation], reported: Reported) -> None:
         """Do several operations at once: the commands of many are on their way before the first is answered."""
         self._changes.together(operations, reported)
 

@@ -19,8 +19,6 @@ from pushkit.files import (
     RemoteFull,
     Stat,
     Transfer,
-    procedure_of,
-    stretches,
 )
 from pushkit_sftp import requests
 from pushkit_sftp.client import Client
@@ -205,20 +203,6 @@ class SftpRemote(Remote):
         """What lies at several paths."""
         with self._client() as client:
             return kinds(client, self._place, paths)
-
-    def perform(
-        self,
-        operations: Sequence[Operation],
-        reported: Callable[[Step], AbstractContextManager[None]],
-        stage: str,
-    ) -> Sequence[Entry]:
-        """Do operations, as many at once as may be."""
-        for part in stretches(operations, stage):
-            if procedure_of(part[0], self.root):
-                self.together(part, reported)
-            elif wrong := super().perform(part, reported, stage):
-                return wrong
-        return ()
 
     def together(
         self, operations: Sequence[Operation], reported: Callable[[Step], AbstractContextManager[None]]

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from pushkit.files.shell import ShellRemote, ShellResult, foreseen, shell_of
     from pushkit.files.stat import Found, Stat, safe_name
     from pushkit.files.strategy import FileStrategy
-    from pushkit.files.stretch import stretches
     from pushkit.files.transfer import Transfer
 
 _MODULES = {
@@ -83,7 +82,6 @@ _MODULES = {
         "safe_name",
     ),
     "strategy": ("FileStrategy",),
-    "stretch": ("stretches",),
     "transfer": ("Transfer",),
 }
 
@@ -123,7 +121,6 @@ __all__ = [
     "procedure_of",
     "safe_name",
     "shell_of",
-    "stretches",
 ]
 
 

@@ -8,22 +8,11 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from pushkit.files.errors import RemoteError, RemoteExists, RemoteMissing
-from pushkit.files.operation import (
-    Copy,
-    Guard,
-    Independent,
-    MakeDirectory,
-    Operation,
-    Put,
-    RemoveTree,
-    Still,
-    Verify,
-    Write,
-)
+from pushkit.files.operation import Copy, Operation, Put, RemoveTree, Still, Verify
 from pushkit.files.procedure import Primitive, Procedure, procedure_of
 from pushkit.files.procedure import write as written
 from pushkit.files.stat import Found, safe_name
-from pushkit.files.stretch import waves
+from pushkit.files.stretch import stretches
 from pushkit.model import Entry, Kind, Step
 
 if TYPE_CHECKING:
@@ -86,32 +75,21 @@ def parted(path: str) -> tuple[str, str]:
 
 
 def perform(
-    remote: Remote, operations: Sequence[Operation], reported: Callable[[Step], AbstractContextManager[None]]
+    remote: Remote,
+    operations: Sequence[Operation],
+    reported: Callable[[Step], AbstractContextManager[None]],
+    stage: str,
 ) -> Sequence[Entry]:
     """See `Remote.perform`."""
-    for kind, run in groupby(operations, key=kind_of):
-        if issubclass(kind, Independent):
-            for wave in waves([each for each in run if isinstance(each, Independent)]):
-                remote.together(wave, reported)
+    for stretch in stretches(operations, stage):
+        if procedure_of(stretch[0], remote.root):
+            remote.together(stretch, reported)
             continue
-        if kind is Guard:
-            remote.guard([each for each in run if isinstance(each, Guard)], reported)
-            continue
-        if kind is MakeDirectory:
-            remote.make_directories([each for each in run if isinstance(each, MakeDirectory)], reported)
-            continue
-        if kind is Write:
-            remote.write_all([each for each in run if isinstance(each, Write)], reported)
-            continue
-        for operation in run:
+        # What takes more than primitives is alone.
+        for operation in stretch:
             if wrong := perform_reported(remote, operation, reported):
                 return wrong
     return ()
-
-
-def kind_of(operation: Operation) -> type[Operation]:
-    """Its class, by which those that follow each other may be done together."""
-    return Guard if isinstance(operation, Guard) else type(operation)
 
 
 def perform_reported(

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from pushkit.files import primitives
 from pushkit.files.errors import RemoteError, RemoteExists, RemoteLost, RemoteMissing
-from pushkit.files.operation import Guard, Independent, MakeDirectory, Operation, Write
+from pushkit.files.operation import Operation
 from pushkit.files.procedure import LOG
 from pushkit.files.stat import Found, Stat, safe_name
 from pushkit.files.transfer import Transfer
@@ -193,35 +193,16 @@ class Remote(ABC):
         the operations need on the way, and nothing of that stays. The result is the entries that a `Verify` found not
         to be whole, after which nothing more was done.
         """
-        return primitives.perform(self, operations, reported)
+        return primitives.perform(self, operations, reported, stage)
 
     def together(
-        self, operations: Sequence[Independent], reported: Callable[[Step], AbstractContextManager[None]]
+        self, operations: Sequence[Operation], reported: Callable[[Step], AbstractContextManager[None]]
     ) -> None:
-        """Do operations of one class that are about different paths, each with its step ``reported``.
+        """Do operations that may be under way at once, a stretch of those that are performed.
 
-        They may be done at once and in any order; those that are under way when one fails may be done all the same.
+        They are begun in their order, each with its step ``reported``; those that are `Independent` in any. Of those
+        that follow one that fails some may be done all the same, but none that `Operation.waits`.
         """
-        for operation in operations:
-            primitives.perform_reported(self, operation, reported)
-
-    def guard(self, operations: Sequence[Guard], reported: Callable[[Step], AbstractContextManager[None]]) -> None:
-        """Look whether all is as it must be, each operation with its step ``reported``."""
-        for operation in operations:
-            primitives.perform_reported(self, operation, reported)
-
-    def make_directories(
-        self, operations: Sequence[MakeDirectory], reported: Callable[[Step], AbstractContextManager[None]]
-    ) -> None:
-        """Make directories, parents first, each with its step ``reported``.
-
-        Several may be under way at once: of those that follow one that fails, some may be made all the same.
-        """
-        for operation in operations:
-            primitives.perform_reported(self, operation, reported)
-
-    def write_all(self, operations: Sequence[Write], reported: Callable[[Step], AbstractContextManager[None]]) -> None:
-        """Write files, each with its step ``reported``. Several may be under way at once, as in `make_directories`."""
         for operation in operations:
             primitives.perform_reported(self, operation, reported)
 

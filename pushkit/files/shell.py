@@ -9,24 +9,23 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from functools import lru_cache
 from shlex import quote
-from sys import intern
 from typing import BinaryIO, NamedTuple
 
 from msgspec.structs import replace
 
-from pushkit import manifest
-from pushkit.archive import members, tar
+from pushkit.archive import tar
 from pushkit.errors import Interrupted, TimedOut
 from pushkit.files import scripts
 from pushkit.files.batch import Batch, Fetch, expected, names
+from pushkit.files.collected import LETTERS, collected, linked
 from pushkit.files.compression import FAR, Compression, chosen, length, sampled, shrunk
 from pushkit.files.errors import RemoteDenied, RemoteError, RemoteExists, RemoteFull, RemoteMissing, not_switchable
 from pushkit.files.lanes import LANES, Lanes, side_by_side
 from pushkit.files.large import Large, apart
 from pushkit.files.operation import Copy, Operation, Put, SetMode, Still, Switchable, Verify, Write
 from pushkit.files.remote import Remote
-from pushkit.files.scripts import ALL, MARKER, NEXT, Shell, own_output
-from pushkit.files.stat import Found, Stat
+from pushkit.files.scripts import MARKER, NEXT, Shell, own_output
+from pushkit.files.stat import Found
 from pushkit.files.stream import sending, stream
 from pushkit.files.transfer import Transfer
 from pushkit.model import Action, Entry, Kind, Step
@@ -57,9 +56,8 @@ SAYINGS: tuple[tuple[str, type[RemoteError], str], ...] = (
     ("can't cd to", RemoteMissing, "there is no such directory, or it may not be entered"),
 )
 
-#: An amount that a tool prints; a longer one is none.
-NUMBER = re.compile("[0-9]{1,18}")
-LETTERS = {"l": Kind.SYMLINK, "d": Kind.DIRECTORY, "f": Kind.FILE}
+#: So often a target is looked at while it is made and removed what lies there: see `linked`.
+LOOKS = 4
 
 
 class ShellResult(NamedTuple):
@@ -174,19 +172,23 @@ class ShellRemote(Remote):
         if not {"tar", "readlink"} <= self.shell.tools:
             return super().collect(trees, listed=listed, looked=looked, pointed=pointed, limit=limit)
         script = scripts.collect(trees, listed, looked, pointed, known)
-        before, output = self._foreseen
-        self._foreseen = ("", b"")
-        if before != script:
-            result = self._run(f"{scripts.HEAD}{scripts.into(self.root)}{script}")
-            if result.code:
-                raise told(self.root, result)
-            output = result.stdout
-        self._obstacle = None
-        if output.startswith(NO_ROOT):
-            self._obstacle = output.removeprefix(NO_ROOT).decode("ascii", "replace").strip()
-            return {}
-        found, self._free = collected(output, self.root, known[1])
-        return found
+        found: dict[str, Found] = {}
+        for _ in range(LOOKS):
+            before, output = self._foreseen
+            self._foreseen = ("", b"")
+            if before != script:
+                result = self._run(f"{scripts.HEAD}{scripts.into(self.root)}{script}")
+                if result.code:
+                    raise told(self.root, result)
+                output = result.stdout
+            self._obstacle = None
+            if output.startswith(NO_ROOT):
+                self._obstacle = output.removeprefix(NO_ROOT).decode("ascii", "replace").strip()
+                return {}
+            found, self._free = collected(output, self.root, known[1])
+            if not linked(found):
+                break
+        return found | linked(found)
 
     def perform(
         self,
@@ -483,43 +485,6 @@ def told(path: str, result: ShellResult) -> RemoteError:
             line = next(line for line in lines if saying in line)
             return kind(f"{path}: {words} ({line.strip()})")
     return RemoteError(f"{path}: the target said: {lines[0].strip()}")
-
-
-def collected(output: bytes, root: str, known: Collection[str]) -> tuple[dict[str, Found], int | None]:
-    """What the script of `collect` printed, and how many bytes are free. Raises `RemoteError` when it was cut off.
-
-    ``known`` are the digests that it was given.
-    """
-    if not output:
-        return {}, None
-    if not output.endswith(f"{ALL}\n".encode()):
-        raise RemoteError(f"{root}: what the target sent was cut off", hint="push again")
-    # The archive may be long, and is read where it lies.
-    at = output.find(b"\n\n")
-    lines = output[:at]
-    found: dict[str, Found] = {}
-    free = None
-    for line in lines.decode("utf-8", "surrogateescape").split("\n"):
-        letter, _, path = line.partition(" ")
-        if letter == "s":
-            free = int(path) * 1024 if NUMBER.fullmatch(path) else free
-        elif letter == "k":
-            digest, _, path = path.partition(" ")
-            if digest in known:
-                found[path] = Found(Stat(path.rpartition("/")[2], Kind.FILE, 0, 0), manifest.head(digest))
-        elif path:
-            name = intern(path.rpartition("/")[2])
-            found["" if path == "." else intern(path)] = Found(Stat(name, LETTERS.get(letter), 0, 0))
-    if at + 2 + len(ALL) + 1 == len(output):
-        return found, free
-    try:
-        for each in members(output, at + 2):
-            # The names are those of each host of a fleet, of which there are hundreds.
-            stat = Stat(intern(each.name.rpartition("/")[2]), each.kind, each.mode, each.size, each.mtime)
-            found[intern(each.name)] = Found(stat, each.content, each.link)
-    except ValueError as error:
-        raise RemoteError(f"{root}: what the target sent cannot be read ({error})", hint="push again") from error
-    return found, free
 
 
 def directly(operation: Operation, why: str) -> Operation:

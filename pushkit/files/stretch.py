@@ -7,11 +7,13 @@ from itertools import groupby
 
 from pushkit.files.operation import (
     Append,
+    Fence,
     Guard,
     Independent,
     Log,
     MakeDirectory,
     Operation,
+    Point,
     Pointing,
     Switchable,
     Write,
@@ -101,8 +103,7 @@ def stretches(operations: Sequence[Operation], stage: str) -> Iterator[Sequence[
 
 def paths_of(operation: Operation) -> tuple[str, ...]:
     """What an operation that may be in a stretch with others is about."""
-    path = getattr(operation, "path", None)
-    return () if path is None else (path,)
+    return (operation.path,) if isinstance(operation, (*LOOKING, *MAKING, Fence, Point)) else ()
 
 
 def waves(operations: Sequence[Independent]) -> list[list[Independent]]:

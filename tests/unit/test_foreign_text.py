@@ -23,6 +23,7 @@ from pushkit.blobs import unpack as unpack_blobs
 from pushkit.cli import vagrantfile
 from pushkit.cli.conversion import converted
 from pushkit.files import exchange, journal
+from pushkit.files.collected import collected
 from pushkit.files.errors import RemoteError
 from pushkit.files.history import good_in
 from pushkit.files.journal import Journal, Renaming
@@ -30,7 +31,7 @@ from pushkit.files.log import entry_of, read_log
 from pushkit.files.place import MIRROR, STATE
 from pushkit.files.place import SWAP as SWAPPED
 from pushkit.files.scripts import ALL, MARKER, Shell
-from pushkit.files.shell import ShellRemote, ShellResult, collected, shell_of, told
+from pushkit.files.shell import ShellRemote, ShellResult, shell_of, told
 from pushkit.files.stat import Found, Stat, number_in
 from pushkit.files.survey import Survey
 from pushkit.files.ticket import RECORD, Ticket, read_ticket

@@ -29,9 +29,10 @@ from pushkit.files import (
     shell_of,
 )
 from pushkit.files.batch import MANY
+from pushkit.files.collected import collected
 from pushkit.files.operation import Copy, MakeDirectory, Put, Switchable, Verify, Write
 from pushkit.files.scripts import ALL, MARKER
-from pushkit.files.shell import collected, told
+from pushkit.files.shell import told
 from pushkit.testing.given import Given, lying, odd_names
 from pushkit_dir.remote import LocalRemote
 
@@ -276,6 +277,40 @@ def test_an_answer_that_is_damaged_is_told_and_is_no_empty_target() -> None:
         collected(b"\n\n" + archive + f"{ALL}\n".encode(), "/srv/site", ())
     assert caught.value.message == "/srv/site: what the target sent cannot be read (it has a header that is none)"
     assert caught.value.hint == "push again"
+
+
+def test_what_has_two_names_is_read_under_both(remote: LocalShell) -> None:
+    state = Path(remote.root, "state")
+    state.mkdir()
+    (state / "a").write_text("content")
+    (state / "b").hardlink_to(state / "a")
+    (state / "c").symlink_to("a")
+    found = remote.collect(["state"], limit=100)
+    assert [found[f"state/{name}"].content for name in "ab"] == [b"content"] * 2
+    assert (found["state/b"].stat.name, found["state/b"].stat.kind) == ("b", Kind.FILE)
+    assert found["state/c"].link == "a"
+
+
+def test_a_file_that_tar_takes_for_a_removed_one_whose_number_it_has_is_looked_at_again(
+    remote: LocalShell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = Path(remote.root, "state")
+    state.mkdir()
+    (state / "ticket").write_text("old")
+    (state / "ticket.2").hardlink_to(state / "ticket")
+    look = remote.run_script
+
+    def meanwhile(script: str, stdin: Iterable[bytes], failed: Callable[[bytes], bool], patience: float) -> ShellResult:
+        seen = look(script, stdin, failed, patience)
+        (state / "ticket").unlink(missing_ok=True)
+        (state / "ticket.2").unlink()
+        (state / "ticket.2").write_text("new")
+        return seen
+
+    monkeypatch.setattr(remote, "run_script", meanwhile)
+    found = remote.collect(["state"], limit=100)
+    assert sorted(found) == ["state", "state/ticket.2"]
+    assert found["state/ticket.2"].content == b"new"
 
 
 def switchable(remote: Remote) -> None:
