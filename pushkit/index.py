@@ -34,11 +34,14 @@ GRANULARITY = 2_000_000_000
 
 
 class Block(NamedTuple):
-    """The files of one directory: names with a NUL between them, keys, digests."""
+    """The files of one directory: names with a NUL between them, keys, digests.
 
-    names: bytes
-    keys: bytes
-    digests: bytes
+    Those of the last walk are views of what was read: it may be many megabytes, which are there once.
+    """
+
+    names: bytes | memoryview
+    keys: bytes | memoryview
+    digests: bytes | memoryview
 
 
 class Index:
@@ -76,11 +79,12 @@ class Index:
         self._blocks[place] = known or Block(b"", b"", b"")
         if known is None or not known.names:
             return [b""] * (names.count(b"\0") + 1)
-        if known.keys == keys and known.names == names:
-            return pieces(known.digests, DIGEST)
+        old_names, old_keys, digests = map(bytes, known)
+        if old_keys == keys and old_names == names:
+            return pieces(digests, DIGEST)
         self._changed = True
-        parts = zip(pieces(known.keys, KEY), pieces(known.digests, DIGEST), strict=True)
-        old = dict(zip(known.names.split(b"\0"), parts, strict=True))
+        parts = zip(pieces(old_keys, KEY), pieces(digests, DIGEST), strict=True)
+        old = dict(zip(old_names.split(b"\0"), parts, strict=True))
         pairs = zip(names.split(b"\0"), pieces(keys, KEY), strict=True)
         return [
             digest if old_key == key else b"" for name, key in pairs for old_key, digest in [old.get(name, NOTHING)]
@@ -124,9 +128,9 @@ def pieces(data: bytes, size: int) -> list[bytes]:
     return [data[at : at + size] for at in range(0, len(data), size)]
 
 
-def pack(root: bytes, blocks: dict[bytes, Block]) -> list[bytes]:
+def pack(root: bytes, blocks: dict[bytes, Block]) -> list[bytes | memoryview]:
     """The body of the file, in pieces: they are there, and all of them may be many megabytes."""
-    parts = [LENGTHS.pack(len(root), 0, 0), root]
+    parts: list[bytes | memoryview] = [LENGTHS.pack(len(root), 0, 0), root]
     for directory, block in blocks.items():
         parts += LENGTHS.pack(len(directory), len(block.names), len(block.digests) // DIGEST), directory, *block
     return parts
@@ -138,18 +142,19 @@ def unpack(root: bytes, body: bytes) -> dict[bytes, Block]:
     at = LENGTHS.size + len(root)
     if body[:at] != LENGTHS.pack(len(root), 0, 0) + root:
         return blocks
+    view = memoryview(body)
     while at < len(body):
         if at + LENGTHS.size > len(body):
             return {}
         path, names, count = LENGTHS.unpack_from(body, at)
         at += LENGTHS.size
         ends = list(accumulate((path, names, count * KEY, count * DIGEST), initial=at))
-        directory, *block = (body[start:end] for start, end in pairwise(ends))
+        directory, *block = (view[start:end] for start, end in pairwise(ends))
         found = Block(*block)
         at = ends[-1]
-        if at > len(body) or found.names.count(b"\0") + bool(found.names) != count:
+        if at > len(body) or bytes(found.names).count(b"\0") + bool(found.names) != count:
             return {}
-        blocks[directory] = found
+        blocks[bytes(directory)] = found
     return blocks
 
 
@@ -176,7 +181,7 @@ def read(file: Path, magic: bytes) -> bytes:
     return body if start == magic + hashlib.sha256(body).digest() else b""
 
 
-def write(file: Path, magic: bytes, *body: bytes) -> None:
+def write(file: Path, magic: bytes, *body: bytes | memoryview) -> None:
     """Write a cache file, whole or not at all, for its owner only."""
     digest = hashlib.sha256()
     for piece in body:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -69,7 +69,8 @@ def at(entries: Sequence[Entry], path: str) -> slice:
     """Where in ``entries``, which are in the order of a snapshot, ``path`` and what lies below it are."""
     key = order_of(path)
     start = bisect_left(entries, key, key=order)
-    return slice(start, bisect_right(entries, key, start, key=lambda entry: order(entry)[: len(key)]))
+    # What lies below it has a NUL there, and everything that follows a byte that is more.
+    return slice(start, bisect_left(entries, key + b"\1", start, key=order))
 
 
 def find(entries: Sequence[Entry], path: str) -> Sequence[Entry]:
@@ -123,14 +124,14 @@ def record_end(data: bytes, start: int) -> int:
     return start
 
 
-def order(entry: Entry) -> list[bytes]:
+def order(entry: Entry) -> bytes:
     """The key by which the entries of a snapshot are sorted."""
     return order_of(entry.path)
 
 
-def order_of(path: str) -> list[bytes]:
-    """The key by which the entry at ``path`` is sorted."""
-    return os.fsencode(path).split(b"/")
+def order_of(path: str) -> bytes:
+    """The key by which the entry at ``path`` is sorted: by its components, of which none holds a NUL."""
+    return os.fsencode(path).replace(b"/", b"\0")
 
 
 def check_order(last: Entry | None, entry: Entry) -> None:
