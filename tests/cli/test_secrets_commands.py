@@ -86,7 +86,9 @@ def test_vim_keeps_no_copy_in_the_home_directory(team: Project) -> None:
         terminal.wait_for("hunter")
         terminal.type("\x03")
         terminal.wait_for("exit Vim")  # Ctrl-C is vim's
-        time.sleep(0.3)  # what is typed while it is being interrupted is thrown away
+        while "%--" not in terminal.seen:  # what is typed while it is being interrupted is thrown away
+            terminal.type("\x07")  # where the cursor is
+            terminal.look(0.3)
         # A deleted line is in a register.
         terminal.type("/hunter\rddu:s/two/three/\r")
         terminal.wait_for("hree-hunter")  # what it shows anew
