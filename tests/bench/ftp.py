@@ -45,6 +45,8 @@ LFTP, RCLONE, GIT, VAGRANT = "lftp mirror -R -P8", "rclone", "git-ftp", "vagrant
 #: Over a latency they take minutes.
 SLOW = {GIT, VAGRANT}
 LARGE = 256 << 20
+#: Seconds: over TLS it may hang for good, and needs no half of that where it does not.
+RCLONE_LIMIT = 150.0
 
 
 @dataclass(frozen=True)
@@ -231,7 +233,8 @@ class Bench:
             environment["SSL_CERT_FILE"] = str(there.authority)  # its --ca-cert is for HTTP alone
         verb = "copy" if self._workload.changed is None else "sync"
         more = ["--config=/dev/null", "--transfers=8", "--checkers=8"]
-        return measure(["rclone", verb, *more, *said, self._top, f":ftp:{target}"], environment=environment)
+        command = ["rclone", verb, *more, *said, str(self._top), f":ftp:{target}"]
+        return measure(command, environment=environment, limit=RCLONE_LIMIT)
 
     def _git_ftp(self, target: Path) -> Cost:
         there = self._there

@@ -14,7 +14,7 @@ ASKED = {
     "OpenSSH": ("ssh", "-V"),
     "git-ftp": ("git-ftp", "--version"),
     "rclone": ("rclone", "version"),
-    "vsftpd": ("vsftpd", "-v"),
+    "vsftpd": ("sh", "-c", "vsftpd -v 0>&1"),  # it takes its standard input for a socket to answer on
 }
 
 
