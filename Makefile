@@ -81,10 +81,13 @@ pictures: setup
 figures: setup
 	$(VENV)/bin/python docs/generate/figures.py
 
+# The complete comparison, which takes an hour or more, to docs/benchmarks.md and the README: make bench PAIRS=5
 # What people install is measured: from the checkout, Python may compile every module at every start.
-bench: $(TEST_VENV)/.ready
+PAIRS := 3
+bench: $(TEST_VENV)/.ready setup
 	.ci/machine servers
-	for each in $$(grep -l __main__ tests/bench/*.py); do echo "== $$each"; $(TEST_VENV)/bin/python $$each || exit 1; done
+	$(TEST_VENV)/bin/python tests/bench/comparison.py --pairs $(PAIRS) --write; \
+	    status=$$?; $(MAKE) figures && exit $$status
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -13,7 +13,7 @@ from markdown_text import table
 
 TOP = Path(__file__).parents[2]
 PLACE = re.compile(r"(<!-- figures:[^>]*-->\n).*?(<!-- /figures -->)", re.DOTALL)
-RATIO = re.compile(r"\d+\.\d\d(?= \()")
+RATIO = re.compile(r"\d+\.\d\d(?= [(|])")
 
 #: What is told: the workload and the peer, in plain words; the heading of the benchmark, and how its line begins.
 TOLD = (
@@ -28,12 +28,13 @@ TOLD = (
     ("nothing changed of 100,000", "`rsync -a --delete`", "Pushes over SSH",
      "| 100,000 files, nothing changed, 20 ms | openssh | rsync -a --delete |"),
     ("first push of 1,000 files by FTP with TLS, 20 ms away", "`lftp mirror -R -P8`", "FTP and FTPS",
-     "| TLS, 20 ms | `lftp mirror -R -P8` |"),
+     "| 1,000 files, first push, TLS, 20 ms | lftp mirror -R -P8 |"),
     ("first push of 1,000 files by FTP, on one machine", "`lftp mirror -R -P8`", "FTP and FTPS",
-     "| plain, 0 ms | `lftp mirror -R -P8` |"),
+     "| 1,000 files, first push, plain, 0 ms | lftp mirror -R -P8 |"),
     ("first push of 1,000 files by FTP, on one machine", "`git ftp init`", "FTP and FTPS",
-     "| plain, 0 ms | `git ftp init` |"),
-    ("first push of 5,000 files to S3", "`aws s3 sync --delete`", "A site in a bucket", "| first push |"),
+     "| 1,000 files, first push, plain, 0 ms | git-ftp |"),
+    ("first push of 5,000 files to S3", "`aws s3 sync --delete`", "A site in a bucket",
+     "| 5,000 files, first push | aws s3 sync --delete |"),
 )  # fmt: skip
 
 

@@ -1,15 +1,15 @@
 """A rollout over many hosts: a change of 100 kB, prepared, switched in batches, asked for its health.
 
-Run it as ``python tests/bench/fleet.py [HOSTS]``. One sshd serves all addresses of 127.0.0.0/8, as if each were a host
-of its own: each has a directory, which the login shell chooses by the address. An HTTP server on all
-addresses answers the question for health with what is live in that directory. Nothing fails: the targets are printed
-beside what was measured. The client's processor and memory are its own; the seconds hold the servers' work too. Since
-the hosts share two cores, ten are worked on at once; where each has its own, the default of 30 keeps the client busy.
+Run it as ``python tests/bench/fleet.py [--parallel N ...] [--write]``. One sshd serves all addresses of 127.0.0.0/8, as
+if each were a host of its own: each has a directory, which the login shell chooses by the address. An HTTP server on
+all addresses answers the question for health with what is live in that directory. Nothing fails because of a target: it
+is printed beside what was measured. The client's processor and memory are its own; the seconds hold the servers' work
+too. Since the hosts share two cores, ten are worked on at once, and then the default of 30, which keeps the client busy
+where each has its own. Each is one run.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 import tempfile
@@ -20,13 +20,16 @@ from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+from command import parsed, parser
 from meter import Cost, measure
+from report import Report
 
 from pushkit.testing import Account, Sshd
 from pushkit.testing.processes import descendants
 
 PUSH = str(Path(sys.executable).with_name("push"))
-#: Seconds for 800 hosts, milliseconds of the client's processor for each host, megabytes of its memory.
+HOSTS = 800
+#: Seconds for all of them, milliseconds of the client's processor for each host, megabytes of its memory.
 TARGETS = (40.0, 20.0, 150.0)
 CHANGE = 100_000
 #: The internal one cannot be forced into a directory.
@@ -143,30 +146,32 @@ def bench(directory: Path, count: int, parallel: int) -> tuple[tuple[Cost, float
         return costs[0], costs[1]
 
 
-def told(what: str, costs: tuple[Cost, float], count: int) -> str:
-    """One line."""
+def tell(report: Report, what: str, costs: tuple[Cost, float], count: int, targets: Sequence[float | None]) -> None:
+    """A row for each figure."""
     cost, server = costs
-    each = cost.processor / count * 1000
-    met = [f"{'met' if value <= limit else 'not met'}" for value, limit in zip(
-        (cost.seconds, each, cost.megabytes), TARGETS, strict=True)]  # fmt: skip
-    return (
-        f"{what}: {cost.seconds:.1f} s ({met[0]}), client {each:.1f} ms of processor a host ({met[1]}), "
-        f"{cost.megabytes:.0f} MB ({met[2]}), "
-        f"the server {server / count * 1000:.0f} ms a host; targets {TARGETS}, for 800 hosts"
-    )
+    seconds, processor, memory = targets
+    report.figure((what, "all of it"), cost.seconds, "s", seconds)
+    report.figure((what, "processor of the client, a host"), cost.processor / count * 1000, "ms", processor)
+    report.figure((what, "memory of the client"), cost.megabytes, "MB", memory)
+    report.figure((what, "processor of the server, a host"), server / count * 1000, "ms")
 
 
 def main() -> None:
     """See the module."""
-    words = argparse.ArgumentParser(description=__doc__)
-    words.add_argument("hosts", nargs="?", type=int, default=100, help="how many, up to 800 and more")
-    words.add_argument("--parallel", type=int, default=10, help="how many are worked on at once")
-    words.add_argument("--directory", type=Path, help="where the project and the server's configuration lie")
-    given = words.parse_args()
-    with tempfile.TemporaryDirectory(dir=given.directory) as directory:
-        first, change = bench(Path(directory), given.hosts, given.parallel)
-    print(told(f"{given.hosts} hosts, first push of 1 MB", first, given.hosts))
-    print(told(f"{given.hosts} hosts, 100 kB changed", change, given.hosts))
+    words = parser(__doc__)
+    words.add_argument(
+        "--parallel", nargs="+", type=int, default=[10, 30], help="how many are worked on at once (default: 10, 30)"
+    )
+    chosen = parsed(words)
+    count = max(1, int(HOSTS * chosen.scale))
+    none = (None, None, None)
+    with Report("many hosts", ("workload", "what"), chosen, ("OpenSSH", "paramiko"), "figure") as report:
+        for parallel in chosen.parallel:
+            with tempfile.TemporaryDirectory(prefix="push-bench-") as directory:
+                first, change = bench(Path(directory), count, parallel)
+            title = f"{count} hosts, {parallel} at once"
+            tell(report, f"{title}, first push of 1 MB", first, count, none)
+            tell(report, f"{title}, 100 kB changed", change, count, TARGETS if count == HOSTS else none)
 
 
 if __name__ == "__main__":

@@ -1,27 +1,31 @@
 """Many hosts behind a thin uplink: each is sent what it lacks, or it goes once to a store from which they fetch it.
 
-Run it as root as ``python tests/bench/fleet_uplink.py``. The client is in a network namespace whose way out tc(8)
-limits; the hosts, one OpenSSH on an address each, and the store, a SeaweedFS, are on the other side, where nothing is.
+Run it as root as ``python tests/bench/fleet_uplink.py [--write]``. The client is in a network namespace whose way out
+tc(8) limits; the hosts, one OpenSSH on an address each, and the store, a SeaweedFS, are on the other side, where
+nothing is.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
 import secrets
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import boto3
 from botocore.config import Config
+from command import parsed, parser
 from fleet import PUSH, AnyHost, login_shell
+from meter import measure
+from report import Report
 
 from pushkit.testing import Account, SeaweedFs
 
+#: How much each host lacks.
+MEGABYTES = 2
 NEAR, FAR = "10.99.0.1", "10.99.0.2"
 
 
@@ -67,8 +71,8 @@ def pushfile(server: AnyHost, store: SeaweedFs, known: Path, hosts: Sequence[str
     return f'[project]\nsource = "project"\n{table}'
 
 
-def bench(directory: Path, counts: Sequence[int], megabytes: int, megabits: int) -> Iterator[str]:
-    """A line for each number of hosts: the seconds of a push that sends so much to each, either way."""
+def bench(directory: Path, counts: Sequence[int], megabytes: float, megabits: int, report: Report) -> None:
+    """Tell for each number of hosts the seconds of a push that sends so much to each, either way."""
     hosts = [f"10.98.0.{number}" for number in range(1, max(counts) + 1)]
     with ExitStack() as stack:
         directory.chmod(0o755)
@@ -90,36 +94,33 @@ def bench(directory: Path, counts: Sequence[int], megabytes: int, megabits: int)
         client.create_bucket(Bucket="bench")
         known = directory / "known_hosts"
         known.write_text(f"[10.98.0.*]:{server.port} {server.host_key}\n")
-        environment = {**os.environ, "HOME": str(directory), "XDG_CACHE_HOME": str(directory / "cache")}
+        environment = {"HOME": str(directory), "XDG_CACHE_HOME": str(directory / "cache")}
         for count in counts:
             (directory / "hosts").write_text("\n".join(hosts[:count]) + "\n")
-            took = {}
             for by_store in (False, True):
-                (directory / "project/data").write_bytes(os.urandom(megabytes * 1_000_000))
+                (directory / "project/data").write_bytes(os.urandom(int(megabytes * 1_000_000)))
                 (directory / "Pushfile").write_text(pushfile(server, store, known, hosts, by_store=by_store))
-                start = time.monotonic()
                 # The push itself has to be told that it may: hosts come and go in this.
-                subprocess.run(
-                    [*inside, PUSH, "-q", "--yes", "-f", directory / "Pushfile"],
-                    check=True, env=environment, cwd=directory, stdout=subprocess.DEVNULL,
-                )  # fmt: skip
-                took[by_store] = time.monotonic() - start
-            yield f"{count} hosts: sent to each {took[False]:.1f} s, by way of a store {took[True]:.1f} s"
+                command = [*inside, PUSH, "-q", "--yes", "-f", str(directory / "Pushfile")]
+                cost = measure(command, environment=environment, directory=directory)
+                what = f"{megabytes:g} MB to {count} host{'s' * (count > 1)}, {megabits} Mbit/s"
+                report.figure((what, "by way of a store" if by_store else "sent to each"), cost.seconds, "s")
 
 
 def main() -> None:
     """See the module."""
-    words = argparse.ArgumentParser(description=__doc__)
-    words.add_argument("hosts", nargs="*", type=int, default=[1, 5, 20], help="how many")
-    words.add_argument("--megabytes", type=int, default=2, help="how much each lacks")
+    words = parser(__doc__)
+    words.add_argument("--hosts", nargs="+", type=int, default=[1, 5, 20], help="how many")
     words.add_argument("--megabits", type=int, default=16, help="how much the uplink takes in a second")
-    given = words.parse_args()
+    chosen = parsed(words)
     if os.geteuid():
         print("not measured: networks can only be made by root")
         return
-    with tempfile.TemporaryDirectory() as directory:
-        for line in bench(Path(directory), given.hosts, given.megabytes, given.megabits):
-            print(f"{given.megabytes} MB to each over {given.megabits} Mbit/s, {line}", flush=True)
+    with (
+        tempfile.TemporaryDirectory(prefix="push-bench-") as directory,
+        Report("uplink", ("workload", "way"), chosen, ("OpenSSH", "paramiko", "boto3"), "figure") as report,
+    ):
+        bench(Path(directory), chosen.hosts, MEGABYTES * chosen.scale, chosen.megabits, report)
 
 
 if __name__ == "__main__":

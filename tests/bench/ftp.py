@@ -1,16 +1,15 @@
 """Pushes by FTP and FTPS to vsftpd on the same machine, beside ``lftp mirror -R -P8``, rclone, git-ftp and vagrant.
 
-Run it as ``python tests/bench/ftp.py [--pairs N] [--only WORDS ...] [--against NAME ...]``, as root: vsftpd wants a
-user of its own. 1,000 small files first, one file of 256 MiB, ten of 5,000 files changed and none of them, without
-latency and with 20 ms, plain and over TLS (sessions reused, as vsftpd wants it). Latency is that of a relay on control
-and data connections.
-Every side has directories of its own on tmpfs, and goes in turn. Nothing fails: the target is printed beside what was
-measured.
+Run it as ``python tests/bench/ftp.py [--pairs N] [--only WORDS ...] [--against NAME ...] [--write]``, as root: vsftpd
+wants a user of its own. 1,000 small files first, one file of 256 MiB, ten of 5,000 files changed and none of them,
+without latency and with 20 ms, plain and over TLS (sessions reused, as vsftpd wants it). Latency is that of a relay on
+control and data connections. Every side has directories of its own, in memory where that can be, and goes in turn;
+over 20 ms git-ftp and vagrant take minutes and go once, and with 5,000 files lftp alone is measured. Nothing fails
+because of a target: it is printed beside what was measured.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
 import shutil
 import subprocess
@@ -18,16 +17,20 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from shlex import quote
 
 import vagrant
+from command import parsed, parser
 from latency import relay
 from meter import Cost, measure
-from pairs import Ratios
+from page import AGAINST
+from report import Report
 from side import Side
 from tree import Tree, make_one, make_small
+from workload import LEAST_BYTES, LEAST_FILES, sized
 
 from pushkit.testing import Account, CertificateAuthority, VsFtpd
 
@@ -39,6 +42,11 @@ FRONT, BEHIND = "127.0.0.1", "127.0.0.2"
 PORTS = range(22_100, 22_200)
 AUTHORS = ("AUTHOR_NAME", "AUTHOR_EMAIL", "COMMITTER_NAME", "COMMITTER_EMAIL")
 LFTP, RCLONE, GIT, VAGRANT = "lftp mirror -R -P8", "rclone", "git-ftp", "vagrant push"
+#: Over a latency they take minutes.
+SLOW = {GIT, VAGRANT}
+LARGE = 256 << 20
+#: Seconds: over TLS it may hang for good, and needs no half of that where it does not.
+RCLONE_LIMIT = 150.0
 
 
 @dataclass(frozen=True)
@@ -50,7 +58,7 @@ class Workload:
     changed: int | None
     tls: bool
     round_trip: float
-    peers: Mapping[str, float | None] = field(default_factory=lambda: {LFTP: None})
+    peers: Mapping[str, float | None]
 
     @property
     def title(self) -> str:
@@ -58,29 +66,25 @@ class Workload:
         return f"{self.name}, {'TLS' if self.tls else 'plain'}, {self.round_trip * 1000:g} ms"
 
 
-def small(count: int) -> Callable[[Path], None]:
-    """Makes so many small files."""
-    return lambda top: make_small(top, count)
-
-
-def one(top: Path) -> None:
-    """One file of 256 MiB."""
-    make_one(top, 256 << 20)
-
-
-def workloads() -> Iterator[Workload]:
+def workloads(scale: float) -> Iterator[Workload]:
     """All of them. vagrant speaks no TLS, and sends everything each time."""
     firsts = {(False, 0.0): 0.6, (False, ROUND_TRIP): 0.25, (True, 0.0): 0.3, (True, ROUND_TRIP): 0.35}
+    few, many = (max(LEAST_FILES, int(count * scale)) for count in (1000, 5000))
+    large = max(LEAST_BYTES, int(LARGE * scale))
     others: dict[str, float | None] = dict.fromkeys((RCLONE, GIT))
     for (tls, round_trip), target in firsts.items():
-        peers = {LFTP: target, **others, **({} if tls else {VAGRANT: None})}
-        yield Workload("1,000 files, first push", small(1000), None, tls, round_trip, peers)
+        peers = {LFTP: target if scale == 1 else None, **others, **({} if tls else {VAGRANT: None})}
+        yield Workload(f"{few:,} files, first push", partial(make_small, count=few), None, tls, round_trip, peers)
     for tls, round_trip in firsts:
         peers = {LFTP: None, **others, **({} if tls else {VAGRANT: None})}
-        yield Workload("256 MiB in one file, first push", one, None, tls, round_trip, peers)
+        name = f"{sized(large)} in one file, first push"
+        yield Workload(name, partial(make_one, size=large), None, tls, round_trip, peers)
     for tls, round_trip in firsts:
-        for changed, words in ((10, "ten of 5,000 files changed"), (0, "none of 5,000 files changed")):
-            yield Workload(words, small(5000), changed, tls, round_trip, {LFTP: None, **others})
+        # To send so many to begin with would take them a quarter of an hour.
+        peers = {LFTP: None, **({} if round_trip else others)}
+        for changed, words in ((10, "ten"), (0, "none")):
+            name = f"{words} of {many:,} files changed"
+            yield Workload(name, partial(make_small, count=many), changed, tls, round_trip, peers)
 
 
 @dataclass(frozen=True)
@@ -123,8 +127,11 @@ def site(directory: Path, *, tls: bool, round_trip: float) -> Iterator[Site]:
 class Bench:
     """One tree, and the ways to get it to a site. What they need lies in ``directory``, beside the tree."""
 
-    def __init__(self, directory: Path, there: Site, workload: Workload, against: Sequence[str] = ("",)) -> None:
+    def __init__(
+        self, directory: Path, there: Site, workload: Workload, report: Report, against: Sequence[str] = ("",)
+    ) -> None:  # fmt: skip
         self._directory = directory
+        self._report = report
         self._peers = [peer for peer in workload.peers if any(words in peer for words in against)]
         self._there = there
         self._workload = workload
@@ -142,40 +149,42 @@ class Bench:
             },
         }
 
-    def run(self, pairs: int) -> None:
-        """Measure, and print."""
+    def run(self, pairs: int) -> bool:
+        """Measure, and tell; whether push did its work."""
         first = self._workload.changed is None
         ways = {"push": self._push, LFTP: self._lftp, RCLONE: self._rclone, GIT: self._git_ftp, VAGRANT: self._vagrant}
         names = ["push", *(peer for peer in self._peers if self._installed(peer))]
-        sides = [Side(name, self._there.files, self._way(ways[name]), fresh=first) for name in names]
+        slow = SLOW if self._workload.round_trip else ()
+        sides = [Side(name, self._there.files, self._way(ways[name]), fresh=first, once=name in slow) for name in names]
         if GIT in names:
             subprocess.run(["git", "init", "--quiet"], env={**os.environ, **self._git}, check=True)
-        for turn in range(pairs + 1 + (not first)):
+        warm_ups = 1 if first else 2
+        for turn in range(pairs + warm_ups):
             if not first and turn:
                 self._tree.append(self._workload.changed or 0)
             if GIT in names:
                 self._commit()
             for side in sides if turn % 2 else reversed(sides):
+                if side.once and turn != warm_ups:
+                    continue
                 side.push(self._tree)
+                if turn < warm_ups:
+                    side.costs.clear()
         for side in sides:
-            del side.costs[: 1 + (not first)]  # what warmed it up
             side.remove()
-        self._print(sides)
-
-    def _print(self, sides: Sequence[Side]) -> None:
-        print(f"{self._workload.title}:", flush=True)
         ours, *theirs = sides
         for side in theirs:
-            if not side.failed and not ours.failed:
-                line = Ratios.of(ours.costs, side.costs).line("push", side.name, self._workload.peers[side.name])
-                print(f"  {line}", flush=True)
-        if not ours.failed:
-            print(f"  memory: {max(cost.megabytes for cost in ours.costs):.0f} MB", flush=True)
+            key, target = (self._workload.title, side.name), self._workload.peers[side.name]
+            if ours.failed or side.failed:
+                self._report.failure(key, "push" if ours.failed else side.name, target)
+            else:
+                self._report.compare(key, ours.costs, side.costs, target)
+        return not ours.failed
 
     def _installed(self, peer: str) -> bool:
         found = shutil.which(peer.split(maxsplit=1)[0])
         if not found:
-            print(f"  {peer}: not installed", flush=True)
+            self._report.absent(peer)
         return bool(found)
 
     def _way(self, work: Callable[[Path], Cost]) -> Callable[[Path, Path | None], Cost]:
@@ -224,7 +233,8 @@ class Bench:
             environment["SSL_CERT_FILE"] = str(there.authority)  # its --ca-cert is for HTTP alone
         verb = "copy" if self._workload.changed is None else "sync"
         more = ["--config=/dev/null", "--transfers=8", "--checkers=8"]
-        return measure(["rclone", verb, *more, *said, self._top, f":ftp:{target}"], environment=environment)
+        command = ["rclone", verb, *more, *said, str(self._top), f":ftp:{target}"]
+        return measure(command, environment=environment, limit=RCLONE_LIMIT)
 
     def _git_ftp(self, target: Path) -> Cost:
         there = self._there
@@ -245,25 +255,27 @@ class Bench:
             subprocess.run(["git", *command], env={**os.environ, **self._git}, cwd=self._top, check=True)
 
 
-def main() -> None:
+def main() -> int:
     """Measure what was asked for."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pairs", type=int, default=5, help="how many pairs (default: 5)")
-    parser.add_argument("--only", nargs="+", default=[""], metavar="WORDS", help="workloads whose title has the words")
-    parser.add_argument(
+    words = parser(__doc__)
+    words.add_argument("--only", nargs="+", default=[""], metavar="WORDS", help="workloads whose title has the words")
+    words.add_argument(
         "--against", nargs="+", default=[""], metavar="NAME", help="only these others, by words of theirs"
     )
-    chosen = parser.parse_args()
-    memory = Path("/dev/shm")
-    tempfile.tempdir = str(memory) if memory.is_dir() else None  # the server's users live there as well
-    for workload in workloads():
-        if any(words in workload.title for words in chosen.only):
-            with tempfile.TemporaryDirectory(prefix="push-bench-") as name:
-                directory = Path(name)
-                (directory / "server").mkdir()
-                with site(directory / "server", tls=workload.tls, round_trip=workload.round_trip) as there:
-                    Bench(directory, there, workload, chosen.against).run(chosen.pairs)
+    chosen = parsed(words)
+    done = []
+    with Report(
+        "FTP", ("workload", AGAINST), chosen, ("vsftpd", "lftp", "rclone", "git", "git-ftp", "vagrant")
+    ) as report:
+        for workload in workloads(chosen.scale):
+            if any(words in workload.title for words in chosen.only):
+                with tempfile.TemporaryDirectory(prefix="push-bench-") as name:
+                    directory = Path(name)
+                    (directory / "server").mkdir()
+                    with site(directory / "server", tls=workload.tls, round_trip=workload.round_trip) as there:
+                        done.append(Bench(directory, there, workload, report, chosen.against).run(chosen.pairs))
+    return not all(done)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

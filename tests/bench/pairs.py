@@ -1,9 +1,9 @@
-"""Ratios of pairs: each is of two runs that followed each other, and the median of them counts."""
+"""Ratios of pairs: each is of two runs of one round, and the median of them counts."""
 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from meter import Cost
@@ -32,15 +32,8 @@ class Ratios:
         return statistics.median(self.all)
 
     def __str__(self) -> str:
-        return f"{self.median:.2f} ({min(self.all):.2f} to {max(self.all):.2f})"
-
-    def line(self, name: str, against: str, target: float | None) -> str:
-        """What is printed of them."""
-        said = "" if target is None else f"   target {target}: {met(self.median, target)}"
-        return (
-            f"{name}: {statistics.median(self.ours):.2f} s, {against} {statistics.median(self.theirs):.2f} s, "
-            f"ratio {self} in {len(self.ours)} pairs{said}"
-        )
+        every = f" ({min(self.all):.2f} to {max(self.all):.2f})" if len(self.all) > 1 else ""
+        return f"{self.median:.2f}{every}"
 
 
 def met(value: float, target: float) -> str:
@@ -48,17 +41,15 @@ def met(value: float, target: float) -> str:
     return "met" if value <= target else "not met"
 
 
-def compare(
-    name: str, ours: Callable[[], float], theirs: Callable[[], float], against: str, *, pairs: int, target: float | None
-) -> None:
-    """Measure pairs after one to warm up, in turns first, and print one line."""
-    found: tuple[list[float], list[float]] = ([], [])
-    for number in range(pairs + 1):
-        if number % 2:
-            mine, other = ours(), theirs()
-        else:
-            other, mine = theirs(), ours()
-        if number:
-            found[0].append(mine)
-            found[1].append(other)
-    print(Ratios(*found).line(name, against, target), flush=True)
+def in_turns(
+    ways: Mapping[str, Callable[[], Cost]], pairs: int, *, warm_ups: int = 1, before: Callable[[], None] = lambda: None
+) -> Mapping[str, Sequence[Cost]]:
+    """What each way takes, in rounds, after some that do not count; the order is another one in each round."""
+    found: dict[str, list[Cost]] = {name: [] for name in ways}
+    for number in range(pairs + warm_ups):
+        before()
+        for name in ways if number % 2 else reversed(list(ways)):
+            cost = ways[name]()
+            if number >= warm_ups:
+                found[name].append(cost)
+    return found

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import shutil
-import subprocess
 from pathlib import Path
 from shlex import join, quote
 
@@ -12,8 +9,8 @@ import vagrant
 from meter import Cost, measure
 from server import Login
 
-#: The option of a program that makes it tell its version; OpenSSH tells that of ssh.
-PROGRAMS = {"rsync": "--version", "scp": "", "sftp": "", "lftp": "--version", "rclone": "version", "vagrant": "-v"}
+#: What they are beside OpenSSH.
+PROGRAMS = ("rsync", "lftp", "rclone", "vagrant")
 
 
 def program_of(peer: str) -> str:
@@ -24,19 +21,6 @@ def program_of(peer: str) -> str:
 def chooses(peer: str) -> bool:
     """Whether a peer takes the algorithms that it is told, since it runs the ssh program."""
     return program_of(peer) not in {"rclone", "vagrant"}
-
-
-def versions() -> list[str]:
-    """What is installed, and what is not."""
-    said = []
-    for program, option in PROGRAMS.items():
-        if not shutil.which(program):
-            said.append(f"{program}: not installed")
-        elif option:
-            done = subprocess.run([program, option], capture_output=True, text=True, check=False)
-            found = re.search(r"\d+(\.\d+)+", done.stdout)
-            said.append(f"{program} {found[0] if found else 'of an unknown version'}")
-    return said
 
 
 class Peers:
@@ -60,7 +44,7 @@ class Peers:
         if name == "scp -r":
             return measure(["scp", "-q", "-r", "-P", str(login.port), *ssh, str(top), f"{where}:{target}"])
         target.mkdir()
-        if name == "sftp put -r":
+        if name.startswith("sftp put"):
             command = ["sftp", "-q", *ssh, "-P", str(login.port), "-b", "-", where]
             return measure(command, stdin=f"put -r {quote(str(top))}/. {quote(str(target))}\n".encode())
         if name == "lftp mirror -R -P8":

@@ -1,14 +1,13 @@
 """A site in a bucket of SeaweedFS, beside ``aws s3 sync --delete`` and ``rclone sync``.
 
-Run it as ``python tests/bench/s3_site.py [ROUNDS]``: 5,000 small files first, then ten of them changed, then none. Each
-tool has a bucket of its own, and they go in turns first; the server's data lies on tmpfs where there is one. The two
-others come from PyPI into an environment of their own, ``build/awscli``. Nothing fails: the target is printed beside
-what was measured, for rclone that push is no slower.
+Run it as ``python tests/bench/s3_site.py [--pairs N] [--write]``: 5,000 small files first, then ten of them changed,
+then none. Each tool has a bucket of its own, and they go in turns first; the server's data lies in memory where that
+can be. The two others come from PyPI into an environment of their own, ``build/awscli``. Nothing fails because of a
+target: it is printed beside what was measured.
 """
 
 from __future__ import annotations
 
-import os
 import secrets
 import subprocess
 import sys
@@ -19,9 +18,12 @@ from typing import Any
 
 from botocore.config import Config
 from botocore.session import get_session
+from command import parsed, parser
 from meter import Cost, measure
-from pairs import Ratios
+from page import AGAINST
+from report import Report
 from tree import Tree, make_small
+from workload import LEAST_FILES
 
 from pushkit.testing import SeaweedFs
 
@@ -35,17 +37,20 @@ RCLONE = (
     *("--config", "/dev/null", "--checksum", "--fast-list", "--transfers", "16", "--checkers", "16"),
     *("--s3-provider", "Other", "--s3-env-auth", "--s3-no-check-bucket", "--s3-region", "us-east-1"),
 )
-TARGETS = {"first": 0.5, f"{CHANGED} changed": 0.3, "none changed": 0.3}
+#: Each workload, and the ratio to the AWS CLI that it should have.
+FIRST, TEN, NONE = "first push", "ten changed", "none changed"
+TARGETS = {FIRST: 0.5, TEN: 0.3, NONE: 0.3}
+NAMES = {"aws": "aws s3 sync --delete", "rclone": "rclone sync"}
 
 
 class Bench:
     """One tree and one server: what each side takes to get the one to the other."""
 
-    def __init__(self, directory: Path, server: SeaweedFs) -> None:
+    def __init__(self, directory: Path, server: SeaweedFs, files: int) -> None:
         self._directory = directory
         self._server = server
         self._top = directory / "tree"
-        make_small(self._top, FILES)
+        make_small(self._top, files)
         self._tree = Tree(self._top)
         keys = {"aws_access_key_id": server.key, "aws_secret_access_key": server.secret, "region_name": "us-east-1"}
         config = Config(s3={"addressing_style": "path"})
@@ -65,7 +70,7 @@ class Bench:
         order = list(tools)[turn % len(tools) :] + list(tools)[: turn % len(tools)]
         found = {}
         for name in TARGETS:
-            if name not in {"first", "none changed"}:
+            if name == TEN:
                 self._tree.append(CHANGED)
             found[name] = {tool: tools[tool](buckets[tool]) for tool in order}
             for bucket in buckets.values():
@@ -107,38 +112,37 @@ class Bench:
         return ", ".join(wrong[:5])
 
 
-def install() -> str:
-    """The versions of the others, installed where they were not."""
+def install() -> None:
+    """Install the others where they are not."""
     if not CLI.exists():
         subprocess.run([sys.executable, "-m", "venv", CLI], check=True)
-    versions = []
     for program, package in OTHERS.items():
         if not (CLI / "bin" / program).exists():
             subprocess.run([CLI / "bin/pip", "install", "--quiet", package], check=True)
-        done = subprocess.run([CLI / "bin" / program, "--version"], capture_output=True, text=True, check=True)
-        versions.append(done.stdout.split("\n")[0].split(" Python")[0])
-    return ", ".join(versions)
 
 
 def main() -> None:
     """Measure all of it."""
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 5
-    version = install()
-    memory = Path("/dev/shm")
-    with tempfile.TemporaryDirectory(prefix="push-bench-", dir=memory if memory.is_dir() else None) as name:
+    chosen = parsed(parser(__doc__))
+    install()
+    files = max(LEAST_FILES, int(FILES * chosen.scale))
+    tools: list[str | Path] = ["boto3", *(CLI / "bin" / each for each in OTHERS)]
+    with (
+        tempfile.TemporaryDirectory(prefix="push-bench-") as name,
+        Report("S3 site", ("workload", AGAINST), chosen, tools) as report,
+    ):
         directory = Path(name)
         (directory / "server").mkdir()
         with SeaweedFs(directory / "server") as server:
-            bench = Bench(directory, server)
-            found = [bench.round(turn) for turn in range(rounds + 1)][1:]
-    print(f"{FILES} files, {os.cpu_count()} processors, {version}")
-    for workload, target in TARGETS.items():
-        costs = {tool: [each[workload][tool] for each in found] for tool in ("push", *OTHERS)}
-        for tool in OTHERS:
-            aim = target if tool == "aws" else 1.0
-            print(f"  {Ratios.of(costs['push'], costs[tool]).line(f'push, {workload}', f'{tool} sync', aim)}")
-        peaks = (f"{tool} {max(cost.megabytes for cost in of):.0f} MB" for tool, of in costs.items())
-        print(f"    memory: {', '.join(peaks)}")
+            bench = Bench(directory, server, files)
+            found = [bench.round(turn) for turn in range(chosen.pairs + 1)][1:]
+        for workload, target in TARGETS.items():
+            costs = {tool: [each[workload][tool] for each in found] for tool in ("push", *OTHERS)}
+            for tool in OTHERS:
+                aim = target if tool == "aws" and files == FILES else None
+                report.compare((f"{files:,} files, {workload}", NAMES[tool]), costs["push"], costs[tool], aim)
+            peaks = (f"{tool} {max(cost.megabytes for cost in of):.0f} MB" for tool, of in costs.items())
+            print(f"    memory: {', '.join(peaks)}")
 
 
 if __name__ == "__main__":

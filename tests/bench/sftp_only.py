@@ -1,30 +1,34 @@
-"""Pushes to an account that has SFTP and no shell, beside ``lftp mirror -R -P8`` and the sftp program of OpenSSH.
+"""Pushes to an account that has SFTP and no shell, beside lftp, rclone and the sftp program of OpenSSH.
 
-Run it as ``python tests/bench/sftp_only.py [PAIRS]``: 1,000 small files without latency and with 20 ms, then one file
-of 1 GiB. Both sides of a pair go to a fresh directory, one after the other, in turns first; the server's data lies on
-tmpfs where there is one. ``put`` is connecting and sending, ``push`` the whole command. Nothing fails: the target is
-printed beside what was measured.
+Run it as ``python tests/bench/sftp_only.py [--pairs N] [--write]``: 1,000 small files without latency and with 20 ms,
+then one file of 1 GiB. All go to a fresh directory, one after the other, in turns first; the server's data lies in
+memory where that can be. ``put`` is connecting and sending, ``push`` the whole command. Nothing fails because of a
+target: it is printed beside what was measured.
 """
 
 from __future__ import annotations
 
 import shutil
-import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
 
+from command import parsed, parser
 from latency import relay
+from meter import Cost
 from ours import Push
-from pairs import compare
-from peers import Peers
+from page import AGAINST
+from pairs import Ratios, in_turns
+from peers import Peers, program_of
+from report import Report
 from server import Login
 from tree import Tree, make_one, make_small
+from workload import LEAST_BYTES, LEAST_FILES, sized
 
 from pushkit import Entry, Kind, Project, Run, Snapshot, Target
 from pushkit.files import Transfer
@@ -34,8 +38,12 @@ from pushkit_sftp.options import SftpOptions
 from pushkit_sftp.session import open_remote
 
 ROUND_TRIP = 0.02
-LFTP = "lftp mirror -R -P8"
-LARGE = 1 << 30
+PEERS = ("lftp mirror -R -P8", "rclone", "sftp put -r")
+#: Who is fastest in a round.
+BEST = "the best of them"
+FILES, LARGE = 1000, 1 << 30
+#: Of 1,000 files with latency beside the best, and of one large file.
+SMALL_TARGET, LARGE_TARGET = 0.12, 1.2
 
 
 class Only(Sshd):
@@ -47,7 +55,7 @@ class Only(Sshd):
 
 
 class Bench:
-    """One tree, and the ways to get it to a server: seconds of each."""
+    """One tree, and the ways to get it to a server."""
 
     def __init__(self, directory: Path, login: Login, top: Path) -> None:
         self._directory = directory
@@ -64,19 +72,19 @@ class Bench:
         content = path.read_bytes()
         return Entry(name, Kind.FILE, mode, len(content), sha256(content).digest())
 
-    def peer(self, name: str) -> float:
+    def peer(self, name: str) -> Cost:
         """By another program."""
-        return self._fresh(lambda target: self._peers.run(name, target).seconds)
+        return self._fresh(lambda target: self._peers.run(name, target))
 
-    def push(self) -> float:
+    def push(self) -> Cost:
         """By the whole command."""
-        return self._fresh(lambda target: self._push.run(target, cold=True).seconds, self._push.arrived)
+        return self._fresh(lambda target: self._push.run(target, cold=True), self._push.arrived)
 
-    def put(self) -> float:
+    def put(self) -> Cost:
         """By connecting and sending."""
         return self._fresh(self._put)
 
-    def _put(self, target: Path) -> float:
+    def _put(self, target: Path) -> Cost:
         target.mkdir()
         options = SftpOptions(
             host=self._login.host,
@@ -99,44 +107,68 @@ class Bench:
             environment={},
         )
         snapshot = Snapshot(self._entries, lambda entry: BytesIO((top / entry.path).read_bytes()), lambda: ("", False))
-        start = time.perf_counter()
+        start, processor = time.perf_counter(), time.process_time()
         remote = open_remote(options, self._directory, self._login.user, threading.Event())
         try:
             remote.put("", Transfer(snapshot, self._entries, {}, run))
         finally:
             remote.close()
-        return time.perf_counter() - start
+        # Its memory is that of this process, which is no push.
+        return Cost(time.perf_counter() - start, time.process_time() - processor, 0)
 
-    def _fresh(self, work: Callable[[Path], float], found_at: Callable[[Path], Path] = lambda target: target) -> float:
+    def _fresh(self, work: Callable[[Path], Cost], found_at: Callable[[Path], Path] = lambda target: target) -> Cost:
         target = self._directory / "target"
-        seconds = work(target)
+        cost = work(target)
         missing = self._tree.missing(found_at(target))
         assert not missing, missing
         shutil.rmtree(target)
-        return seconds
+        return cost
+
+    def run(self, title: str, peers: Sequence[str], pairs: int, report: Report, targets: Mapping[str, float]) -> None:
+        """Measure both ways beside peers, and tell; ``targets`` are ratios to one of them, or to the best."""
+        beside = [peer for peer in peers if shutil.which(program_of(peer))]
+        for peer in peers:
+            if peer not in beside:
+                report.absent(peer)
+        ways: dict[str, Callable[[], Cost]] = {
+            "push": self.push,
+            "put": self.put,
+            **{peer: partial(self.peer, peer) for peer in beside},
+        }
+        found = in_turns(ways, pairs)
+        sides = {peer: [cost.seconds for cost in found[peer]] for peer in beside}
+        if len(peers) > 1 and sides:
+            sides[BEST] = [min(each) for each in zip(*sides.values(), strict=True)]
+        for what in ("push", "put"):
+            for peer, seconds in sides.items():
+                ratios = Ratios([cost.seconds for cost in found[what]], seconds)
+                memory = max(cost.megabytes for cost in found[what]) or None
+                report.ratio((title, what, peer), ratios, targets.get(peer), memory)
 
 
 def main() -> None:
     """Measure all of it."""
-    pairs = int(sys.argv[1]) if len(sys.argv) > 1 else 5
-    memory = Path("/dev/shm")
-    with tempfile.TemporaryDirectory(prefix="push-bench-", dir=memory if memory.is_dir() else None) as name:
+    chosen = parsed(parser(__doc__))
+    files, large = max(LEAST_FILES, int(FILES * chosen.scale)), max(LEAST_BYTES, int(LARGE * chosen.scale))
+    tools = ("OpenSSH", "paramiko", "lftp", "rclone")
+    with (
+        tempfile.TemporaryDirectory(prefix="push-bench-") as name,
+        Report("SFTP only", ("workload", "what", AGAINST), chosen, tools) as report,
+    ):
         directory = Path(name)
         (directory / "sshd").mkdir()
-        make_small(directory / "small", 1000)
-        make_one(directory / "large", LARGE)
+        make_small(directory / "small", files)
+        make_one(directory / "large", large)
         with Only(directory / "sshd") as server:
-            for round_trip in (0.0, ROUND_TRIP):
+            for round_trip in (ROUND_TRIP, 0.0):
                 with relay(server.host, server.port, round_trip) as port:
-                    small = Bench(directory, Login.at(directory, server, port), directory / "small")
-                    lftp = partial(small.peer, LFTP)
-                    print(f"1,000 files, {round_trip:g} s:")
-                    target = 0.12 if round_trip else None
-                    compare("put", small.put, lftp, LFTP, pairs=pairs, target=target)
-                    compare("push", small.push, lftp, LFTP, pairs=pairs, target=target)
-            large = Bench(directory, Login.at(directory, server, server.port), directory / "large")
-            print("one file of 1 GiB:")
-            compare("put", large.put, partial(large.peer, "sftp put -r"), "sftp put", pairs=pairs, target=1.2)
+                    bench = Bench(directory, Login.at(directory, server, port), directory / "small")
+                    title = f"{files:,} files, first push, {round_trip * 1000:g} ms"
+                    targets = {BEST: SMALL_TARGET} if round_trip and files == FILES else {}
+                    bench.run(title, PEERS, chosen.pairs, report, targets)
+            bench = Bench(directory, Login.at(directory, server, server.port), directory / "large")
+            targets = {"sftp put": LARGE_TARGET} if large == LARGE else {}
+            bench.run(f"{sized(large)} in one file, 0 ms", ("sftp put",), chosen.pairs, report, targets)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ class Side:
 
     Where to is the same directory each time, or with ``fresh`` a new one, below ``files``. ``lasting`` is whether the
     one before is of use to the next. ``found_at`` tells where the files are that were pushed to a directory, None where
-    nothing is.
+    nothing is. With ``once`` it is to run a single time, since it takes minutes.
     """
 
     def __init__(
@@ -27,10 +27,12 @@ class Side:
         fresh: bool,
         lasting: bool = False,
         found_at: Callable[[Path], Path] | None = lambda target: target,
+        once: bool = False,
     ) -> None:
         self.name = name
         self.costs: list[Cost] = []
         self.failed = False
+        self.once = once
         self._place = files / "".join(letter if letter.isalnum() else "-" for letter in name)
         self._run = run
         self._fresh = fresh

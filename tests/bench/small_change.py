@@ -1,6 +1,6 @@
 """Ten changed files of 100,000, and none, to a real OpenSSH server, beside ``rsync -a --delete`` over ssh.
 
-    python tests/bench/small_change.py [PAIRS [FILES]]
+    python tests/bench/small_change.py [--pairs N] [--write]
 
 A push makes a release of its own on the server and switches to it at once; rsync changes the files in place. So the
 wall time of a push is mostly the server's work on a hundred thousand copies. What the push itself costs is the
@@ -11,19 +11,23 @@ beside that of a warm snapshot; its peak memory is that of the largest process.
 from __future__ import annotations
 
 import os
-import resource
-import statistics
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from command import parsed, parser
+from meter import measure
+from page import AGAINST
+from pairs import Ratios
+from report import Report
 from tree import make_small
+from workload import LEAST_FILES
 
 from pushkit.testing import FaultProxy, Sshd, Way
 
+FILES = 100_000
 OWN_WORK, MEGABYTES = 2.0, 200
 SNAPSHOT = """
 import sys
@@ -51,43 +55,27 @@ client.close()
 """
 
 
-def cost(command: Sequence[str]) -> tuple[float, float, int]:
-    """Wall seconds, processor seconds, and the peak memory in megabytes of any child up to now."""
-    before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    wall, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
-    return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, after.ru_maxrss // 1024
-
-
 def carried(push: Sequence[str], pushfile: Path, server: Sshd) -> int:
     """How many bytes a push sends, by a relay that it goes through."""
     text, known = pushfile.read_text(), server.known_hosts.read_text()
     with FaultProxy((server.host, server.port)) as relay:
         pushfile.write_text(text.replace(f"port = {server.port}", f"port = {relay.port}"))
         server.known_hosts.write_text(known.replace(f":{server.port} ", f":{relay.port} "))
-        cost(push)
+        measure(push)
         sent = relay.carried[Way.UP]
     pushfile.write_text(text)
     server.known_hosts.write_text(known)
     return sent
 
 
-def told(name: str, ratios: Sequence[float], target: float | None) -> None:
-    """One line."""
-    middle = statistics.median(ratios)
-    met = "" if target is None else f"; target {target}: {'met' if middle <= target else 'not met'}"
-    print(
-        f"{name}: ratio {middle:.2f} (min {min(ratios):.2f}, max {max(ratios):.2f}, {len(ratios)} pairs){met}",
-        flush=True,
-    )
-
-
 def main() -> None:
     """Make, measure, remove."""
-    pairs = int(sys.argv[1]) if len(sys.argv) > 1 else 5
-    files = int(sys.argv[2]) if len(sys.argv) > 2 else 100_000
-    base = "/dev/shm" if Path("/dev/shm").is_dir() else None
-    with tempfile.TemporaryDirectory(dir=base, prefix="push-bench-") as scratch:
+    chosen = parsed(parser(__doc__))
+    files = max(LEAST_FILES, int(FILES * chosen.scale))
+    with (
+        tempfile.TemporaryDirectory(prefix="push-bench-") as scratch,
+        Report("small change", ("workload", "what", AGAINST), chosen, ("OpenSSH", "paramiko", "rsync")) as report,
+    ):
         directory = Path(scratch)
         os.environ["XDG_CACHE_HOME"] = str(directory / "cache")
         tree = directory / "tree"
@@ -108,33 +96,30 @@ def main() -> None:
             rsync = ["rsync", "-a", "--delete", "-e", ssh, f"{tree}/", f"{server.host}:{theirs}/"]
             snapshot = [sys.executable, "-c", SNAPSHOT, str(tree)]
             login = [server.host, str(server.port), server.user, str(server.key), str(server.known_hosts)]
-            cost(push), cost(rsync)
+            measure(push), measure(rsync)
             # Files that were written only now are hashed once more: let that moment pass.
             time.sleep(3)
-            cost(snapshot), cost(push)
+            measure(snapshot), measure(push)
             paths = sorted(path for path in tree.rglob("*") if path.is_file())
-            peak = 0
-            for changed in (0, 10):
-                walls, works = [], []
-                for number in range(-1, pairs):
+            for changed, words in ((0, "none"), (10, "ten")):
+                pushes, others, works, walks = [], [], [], []
+                for number in range(-1, chosen.pairs):
                     for path in paths[number :: len(paths) // 10][:changed]:
                         path.write_bytes(path.read_bytes() + b"#")
                     if number < 0:
                         sent = carried(push, directory / "Pushfile", server)
                         continue
-                    mine, other = cost(push), cost(rsync)
-                    warm, bare = cost(snapshot), cost([sys.executable, "-c", TRANSFER, *login, str(sent)])
-                    walls.append(mine[0] / other[0])
-                    works.append((mine[1] - bare[1]) / warm[1])
-                    peak = max(peak, mine[2])
-                print(f"{changed} changed: {sent:,} bytes sent")
-                told(f"{changed} changed, the whole push / rsync -a --delete", walls, None)
-                told(
-                    f"{changed} changed, processor time of the client without the transfer / of a warm snapshot",
-                    works,
-                    OWN_WORK,
-                )
-            print(f"peak memory: {peak} MB; target {MEGABYTES}: {'met' if peak < MEGABYTES else 'not met'}")
+                    mine, other = measure(push), measure(rsync)
+                    warm, bare = measure(snapshot), measure([sys.executable, "-c", TRANSFER, *login, str(sent)])
+                    pushes.append(mine)
+                    others.append(other)
+                    works.append(mine.processor - bare.processor)
+                    walks.append(warm.processor)
+                print(f"  {words} changed: {sent:,} bytes sent")
+                title = f"{files:,} files, {words} changed"
+                report.compare((title, "the whole push", "rsync -a --delete"), pushes, others, megabytes=MEGABYTES)
+                key = (title, "processor of the client, without the transfer", "a warm snapshot")
+                report.ratio(key, Ratios(works, walks), OWN_WORK if files == FILES else None)
 
 
 if __name__ == "__main__":

@@ -1,56 +1,39 @@
 """How long ``push --help`` and ``push --version`` take, beside ``python -c "import click"``.
 
-Run it as ``python tests/bench/startup.py [PAIRS]``. Both commands of a pair run one after the other, in turns
-first, so that a machine that is busy for a while slows both. Exits 1 when a median ratio is over the target.
+Run it as ``python tests/bench/startup.py [--pairs N] [--write]``. Both commands of a pair run one after the other, in
+turns first, so that a machine that is busy for a while slows both. As each takes a tenth of a second, there are eight
+times as many pairs as asked for.
 """
 
 from __future__ import annotations
 
-import statistics
-import subprocess
 import sys
-import time
+from functools import partial
 from pathlib import Path
+
+from command import parsed, parser
+from meter import measure
+from page import AGAINST
+from pairs import in_turns
+from report import Report
 
 TARGET = 1.5
 WARM_UPS = 3
+TIMES = 8
 PUSH = str(Path(sys.executable).with_name("push"))
 CLICK = [sys.executable, "-c", "import click"]
 
 
-def seconds(command: list[str]) -> float:
-    """The wall time of one run of ``command``."""
-    start = time.perf_counter()
-    subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
-    return time.perf_counter() - start
-
-
-def compare(option: str, pairs: int) -> bool:
-    """Measure, print one line, and say whether the target is met."""
-    ours, theirs = [], []
-    for number in range(WARM_UPS + pairs):
-        first, second = (CLICK, [PUSH, option]) if number % 2 else ([PUSH, option], CLICK)
-        times = {command[0]: seconds(command) for command in (first, second)}
-        if number >= WARM_UPS:
-            ours.append(times[PUSH])
-            theirs.append(times[CLICK[0]])
-    ratios = [a / b for a, b in zip(ours, theirs, strict=True)]
-    ratio = statistics.median(ratios)
-    print(
-        f"push {option:<10} median {statistics.median(ours) * 1000:5.1f} ms   "
-        f"import click {statistics.median(theirs) * 1000:5.1f} ms   "
-        f"ratio {ratio:.2f} (min {min(ratios):.2f}, max {max(ratios):.2f}; {pairs} pairs)   "
-        f"target {TARGET}: {'met' if ratio <= TARGET else 'MISSED'}"
-    )
-    return ratio <= TARGET
-
-
-def main() -> int:
+def main() -> None:
     """Compare both options."""
-    pairs = int(sys.argv[1]) if len(sys.argv) > 1 else 25
-    met = [compare(option, pairs) for option in ("--help", "--version")]
-    return 0 if all(met) else 1
+    chosen = parsed(parser(__doc__))
+    with Report("start-up", ("command", AGAINST), chosen) as report:
+        for option in ("--help", "--version"):
+            ways = {"push": partial(measure, [PUSH, option]), "click": partial(measure, CLICK)}
+            found = in_turns(ways, chosen.pairs * TIMES, warm_ups=WARM_UPS)
+            key = (f"`push {option}`", '`python -c "import click"`')
+            report.compare(key, found["push"], found["click"], TARGET)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
