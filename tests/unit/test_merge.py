@@ -53,7 +53,17 @@ FILE, DIRECTORY = Entry("a", Kind.FILE, 0o644, 0, bytes(32)), Entry("b", Kind.DI
 BELOW = Entry("a/x", Kind.FILE, 0o644, 0, bytes(32))
 
 
-@pytest.mark.parametrize("after", [[], [FILE], [DIRECTORY], [FILE, DIRECTORY], [FILE._replace(size=7), DIRECTORY]])
+@pytest.mark.parametrize(
+    "after",
+    [
+        [],
+        [FILE],
+        [DIRECTORY],
+        [FILE, DIRECTORY],
+        [FILE._replace(size=7), DIRECTORY],
+        [DIRECTORY._replace(path="a"), BELOW],
+    ],
+)
 @pytest.mark.parametrize(
     ("before", "why"),
     [
