@@ -35,7 +35,7 @@ def together(
         try:
             work(member)
         except Interrupted:
-            return
+            pass  # whoever asked to stop knows it
         except ExceptionGroup as error:
             (bugs.append(error) if error.split(PushkitError)[1] else failures.__setitem__(member, error))
         except PushkitError as error:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pushkit import Action, Entry, Kind
-from pushkit.files.diff import DIFFERS, NOT_COMPARED, UNKNOWN, difference
+from pushkit.files.diff import DIFFERS, NOT_COMPARED, difference
 
 
 def file(path: str, content: int = 1, mode: int = 0o644) -> Entry:
@@ -78,7 +78,7 @@ def test_removals_come_deepest_first_and_each_directory_at_once() -> None:
     ("size", "why"), [(7, NOT_COMPARED), pytest.param(0, DIFFERS, id="what is empty holds what is known")]
 )
 def test_a_content_that_nobody_knows_cannot_be_compared(size: int, why: str) -> None:
-    was = Entry("a", Kind.FILE, 0o644, size, UNKNOWN)
+    was = Entry("a", Kind.FILE, 0o644, size, bytes(32))
     (step,) = difference([was], [file("a")]).steps
     assert (step.action, step.reason) == (Action.REPLACE, why)
 

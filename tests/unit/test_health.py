@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import time
 from contextlib import ExitStack
@@ -101,6 +102,16 @@ def test_a_url_is_that_of_the_host_and_says_who_asks(site: Site) -> None:
         lacking = by_url(HealthOptions(url=url, contains="ill"), HERE)
     assert all(b"\r\nUser-Agent: pushkit\r\n" in each for each in answers.asked)
     assert lacking == "the answer does not contain 'ill'"
+
+
+def test_a_url_that_nobody_answers_says_why() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    refused = f"[Errno {errno.ECONNREFUSED}] Connection refused"
+    assert by_url(HealthOptions(url=f"http://127.0.0.1:{port}/"), HERE) == f"it does not answer: {refused}"
+    told = by_url(HealthOptions(url="http://{host}/"), Host("x" * 70 + ".example"))
+    assert told.startswith("it does not answer: ")
+    assert "label" in told
 
 
 class Pieces:

@@ -71,6 +71,11 @@ def test_where_all_pushes_are_is_no_stage() -> None:
     assert lengths([Write(".push/a", b""), MakeDirectory(".push/pushes/1/end")], ".push") == [1, 1]
 
 
+def test_a_place_in_the_queue_is_taken_alone_once_anything_is_written() -> None:
+    first = [MakeDirectory(".push/a", may_exist=True), Write(".push/b", b"")]
+    assert lengths([*first, MakeDirectory(".push/pushes/1")]) == [2, 1]
+
+
 def test_what_goes_live_waits_for_what_it_depends_on() -> None:
     assert lengths(LIVE) == [3, 1, 1, 3, 1, 2, 1]
 
@@ -88,6 +93,7 @@ def test_what_goes_live_waits_for_what_it_depends_on() -> None:
         (Absent(".push/hold"), Write(".push/a", b"")),
         (Absent(".push/hold"), RemoveTree(STAGE)),
         (Write(".push/a/b", b""), Write(".push/a", b"")),
+        (Write(".push/a", b""), Write(".push/a/b", b"")),
         (Fence(".push/fence", 1), Absent(".push/hold")),
         (Point("current", "a"), Present("a")),
         (Rename("a", "b"), Present("b")),
