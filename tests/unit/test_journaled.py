@@ -55,7 +55,7 @@ def test_uploads_are_hidden_and_the_guard_can_be_read(site: Site) -> None:
 
 
 def test_what_ended_pushes_left_goes_and_what_is_live_or_waits_stays(site: Site) -> None:
-    old, live, waiting, later = map(named, (1, 2, 3, 5))
+    old, live, waiting, later = map(named, (1, 2, 3, 4))
     stages = [STATE.stage(each) for each in (old, live, waiting, later, "mine")]
     records = [STATE.manifest(each) for each in (old, live, waiting, later, f"{old}.new", "mine")]
     found = seen(*stages, *records, live=2, waits=3)
