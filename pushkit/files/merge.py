@@ -82,18 +82,13 @@ def find(entries: Sequence[Entry], path: str) -> Sequence[Entry]:
 def common(before: bytes, theirs: int, after: bytes, mine: int) -> int:
     """How many bytes are the same from there on, in whole records."""
     length, step = 0, LEAST
-    while step > 0:
-        one = before[theirs + length : theirs + length + step]
-        if one and one == after[mine + length : mine + length + step]:
-            length += len(one)
-            step = min(step * 2, MOST)
-        elif step > 1:
-            # The difference is less than `step` away.
-            step = narrowed(before, theirs + length, after, mine + length, step)
-            length += step
+    while one := before[theirs + length : theirs + length + step]:
+        if one != after[mine + length : mine + length + step]:
             break
-        else:
-            break
+        length += len(one)
+        step = min(step * 2, MOST)
+    # The difference is less than `step` away.
+    length += narrowed(before, theirs + length, after, mine + length, step)
     end = theirs + length
     for _ in range(before.count(b"\0", theirs, end) % 4 + 1):
         end = before.rfind(b"\0", theirs, end)

@@ -237,16 +237,18 @@ class Look(Struct, frozen=True):
 
     def at(self, remote: Remote, known: Known | None = None) -> Survey:
         """Look at ``remote``. Manifests that are ``known`` need not travel where a script looks; what does is kept."""
-        digests = known.digests if known and remote.capabilities.scripts else ()
+        if not remote.capabilities.scripts:
+            # Of such a one nothing is asked by its digest.
+            known = None
         found = remote.collect(
             self._trees,
             listed=self._listed,
             looked=self._looked,
             pointed=self._pointed,
-            known=(self.state.manifests, digests),
+            known=(self.state.manifests, known.digests if known else ()),
             limit=LIMIT,
         )
-        if known is None or not remote.capabilities.scripts:
+        if known is None:
             return Survey(remote.root, self.state, found)
         for path in [each for each in found if each.startswith(f"{self.state.manifests}/")]:
             if len(found[path].content) > HEAD:

@@ -35,7 +35,7 @@ def together(
         try:
             work(member)
         except Interrupted:
-            return
+            pass  # whoever asked to stop knows it
         except ExceptionGroup as error:
             (bugs.append(error) if error.split(PushkitError)[1] else failures.__setitem__(member, error))
         except PushkitError as error:
@@ -44,21 +44,14 @@ def together(
             bugs.append(error)
 
     pool = ThreadPoolExecutor(max(1, min(parallel, len(members))), thread_name_prefix="host")
-    patient = True
     try:
         pending = {pool.submit(act, member) for member in members}
-        while pending:
+        while pending and not (leave and cancelled.is_set()):
             # In short waits, so that Ctrl-C is heard.
             _, pending = wait(pending, 0.2)
-            if leave and cancelled.is_set():
-                patient = False
-                break
-    except KeyboardInterrupt:
-        # A person insists: what is under way ends when its connection is closed under it.
-        patient = False
-        raise
     finally:
-        pool.shutdown(wait=patient, cancel_futures=True)
+        # A person may insist: what is under way then ends when its connection is closed under it.
+        pool.shutdown(wait=False, cancel_futures=True)
     if bugs:
         raise bugs[0]
     if cancelled.is_set():

@@ -125,7 +125,6 @@ def bring(member: Member, rollout: Rollout, snapshot: Snapshot, release: Release
             rollout.prepare([member], snapshot, release)
     try:
         rollout.go_live([member], lambda each: each.strategy.switch(release.id))
-        rollout.settle(release.id)
         member.become(State.DONE)
     except Interrupted as error:
         raise Interrupted(f"stopped: {live_on(member)}", hint="join again") from error

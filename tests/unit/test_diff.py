@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pushkit import Action, Entry, Kind
-from pushkit.files.diff import difference
+from pushkit.files.diff import DIFFERS, NOT_COMPARED, difference
 
 
 def file(path: str, content: int = 1, mode: int = 0o644) -> Entry:
@@ -68,11 +69,18 @@ def test_a_symlink_has_no_mode_that_could_differ() -> None:
     assert (found.steps, found.send, found.modes, found.keep) == ((), (), (), (after,))
 
 
-def test_removals_come_deepest_first() -> None:
+def test_removals_come_deepest_first_and_each_directory_at_once() -> None:
     before = [directory("a"), directory("a/b"), file("a/b/c"), directory("a-b"), file("a-b/c")]
-    removed = [step.subject.rstrip("/") for step in difference(before, []).steps]
-    for path in removed:
-        assert all(not below.startswith(f"{path}/") for below in removed[removed.index(path) :])
+    assert [step.subject for step in difference(before, []).steps] == ["a-b/c", "a-b/", "a/b/c", "a/b/", "a/"]
+
+
+@pytest.mark.parametrize(
+    ("size", "why"), [(7, NOT_COMPARED), pytest.param(0, DIFFERS, id="what is empty holds what is known")]
+)
+def test_a_content_that_nobody_knows_cannot_be_compared(size: int, why: str) -> None:
+    was = Entry("a", Kind.FILE, 0o644, size, bytes(32))
+    (step,) = difference([was], [file("a")]).steps
+    assert (step.action, step.reason) == (Action.REPLACE, why)
 
 
 entries = st.one_of(

@@ -393,6 +393,7 @@ class Answers(threading.Thread):
     def __init__(self, answer: bytes, more: bytes = b"") -> None:
         super().__init__(daemon=True)
         self._answer, self._more = answer, more
+        self.asked: list[bytes] = []
         self._server = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._server.getsockname()[1]}/"
 
@@ -401,7 +402,7 @@ class Answers(threading.Thread):
             while True:
                 client, _ = self._server.accept()
                 with client, suppress(OSError):
-                    client.recv(4096)
+                    self.asked.append(client.recv(4096))
                     client.sendall(self._answer)
                     while self._more:
                         client.sendall(self._more)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import socket
+import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +14,7 @@ from msgspec import ValidationError
 
 from pushkit import Interrupted, TargetError
 from pushkit.fleet import health
-from pushkit.fleet.health import HealthOptions, ask, by_url, wait_until_well
+from pushkit.fleet.health import HealthOptions, ask, by_url, has, wait_until_well
 from pushkit.model import Host
 from unit.test_fleet import WELL, Answers
 from unit.test_releases import Site
@@ -77,13 +80,59 @@ def test_a_port_that_takes_a_connection_is_well(site: Site) -> None:
     assert ask(HealthOptions(tcp=port), nowhere, None, site.run) == f"{nowhere.name!r} is no name that can be looked up"
 
 
+def test_a_port_that_lets_its_guests_wait_is_not_well(site: Site) -> None:
+    with ExitStack() as stack:
+        server = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        # Who is not accepted by a full queue is not refused either.
+        for _ in range(8):
+            guest = stack.enter_context(socket.socket())
+            guest.setblocking(False)
+            guest.connect_ex(server.getsockname())
+        port = server.getsockname()[1]
+        told = ask(HealthOptions(tcp=port, timeout=0.2), HERE, None, site.run)
+    assert told == f"port {port} takes no connection: timed out"
+
+
 def test_a_url_is_that_of_the_host_and_says_who_asks(site: Site) -> None:
-    with Answers(WELL) as url:
+    answers = Answers(WELL)
+    with answers as url:
         asked = HealthOptions(url=url.replace("127.0.0.1", "{host}"), contains="well")
         assert ask(asked, HERE, None, site.run) == ""
         assert by_url(HealthOptions(url=url), HERE) == ""
         lacking = by_url(HealthOptions(url=url, contains="ill"), HERE)
+    assert all(b"\r\nUser-Agent: pushkit\r\n" in each for each in answers.asked)
     assert lacking == "the answer does not contain 'ill'"
+
+
+def test_a_url_that_nobody_answers_says_why() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    refused = f"[Errno {errno.ECONNREFUSED}] Connection refused"
+    assert by_url(HealthOptions(url=f"http://127.0.0.1:{port}/"), HERE) == f"it does not answer: {refused}"
+    told = by_url(HealthOptions(url="http://{host}/"), Host("x" * 70 + ".example"))
+    assert told.startswith("it does not answer: ")
+    assert "label" in told
+
+
+class Pieces:
+    """An answer that comes in pieces."""
+
+    def __init__(self, *pieces: bytes) -> None:
+        self._pieces = [*pieces]
+
+    def read1(self, _size: int) -> bytes:
+        return self._pieces.pop(0) if self._pieces else b""
+
+
+def test_what_an_answer_contains_may_come_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    def found(*pieces: bytes) -> bool:
+        return has(Pieces(*pieces), b"well", time.monotonic() + 60)  # type: ignore[arg-type]
+
+    assert found(b"all is we", b"ll")
+    assert not found(b"all is ", b"ill")
+    monkeypatch.setattr(health, "LIMIT", 8)
+    assert found(b".......", b"well")
+    assert not found(b"........", b"well")
 
 
 def test_only_the_first_of_a_long_answer_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -162,19 +162,23 @@ def test_the_filter_never_passes_over_a_name_that_a_rule_matches(
                 assert name in candidates
 
 
-def test_character_classes_hold_the_bytes_that_git_says() -> None:
+#: After a range, and after a class, a hyphen stands for itself.
+BRACKETS = [b"[a-c-e]", b"[!a-c-e]", b"[[:digit:]-z]", b"[]-a]", b"[\\a-c]", b"[a-\\c]", b"[a-]", b"[a-c-]"]
+
+
+def test_brackets_and_character_classes_hold_the_bytes_that_git_says() -> None:
     every = [bytes([value]) for value in range(1, 256) if value != ord("/")]
     with tempfile.TemporaryDirectory() as name:
         top = Path(name)
         git(top, "init", "-q", "--template=")
-        for kind in CLASSES:
-            line = b"x[[:%s:]]" % kind
+        for bracket in [*BRACKETS, *(b"[[:%s:]]" % kind for kind in CLASSES)]:
+            line = b"x" + bracket
             (top / ".gitignore").write_bytes(line + b"\n")
             asked = b"\0".join(b"x" + byte for byte in every)
             command = ["git", "-C", name, "check-ignore", "--no-index", "-z", "--stdin"]
             answer = subprocess.run(command, input=asked, stdout=subprocess.PIPE, check=False).stdout
             rule = Rule(line, b"", "", 1)
-            assert [b"x" + byte for byte in every if rule.matches(b"x" + byte, False)] == answer.split(b"\0")[:-1], kind
+            assert [b"x" + byte for byte in every if rule.matches(b"x" + byte, False)] == answer.split(b"\0")[:-1], line
 
 
 @pytest.mark.parametrize(

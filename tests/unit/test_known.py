@@ -21,11 +21,12 @@ from pushkit.files.operation import Base, Copy, Listing, MakeDirectory, Operatio
 from pushkit.files.place import CURRENT, STATE
 from pushkit.files.scripts import collect
 from pushkit.files.stat import Found
-from pushkit.files.survey import LIMIT
+from pushkit.files.survey import LIMIT, Look
 from pushkit.model import Entry, Kind, Project, Target
 from pushkit.secrets.redaction import Redactor
 from pushkit.strategy import Run
 from pushkit.testing.given import Given, lying
+from pushkit_dir.remote import LocalRemote
 from unit.test_batch import quiet
 from unit.test_shell import LocalShell, remote
 
@@ -125,6 +126,45 @@ def test_a_target_cannot_name_what_it_was_not_asked_about(remote: LocalShell, mo
     script = collect((), (), (), (CURRENT, STATE.manifests), (STATE.manifests, ["1" * 64]))
     remote.foresee(script, f"k {'2' * 64} {path}\n\npushkit-all\n".encode())
     assert looked(remote, (STATE.manifests, ["1" * 64])) == {}
+
+
+def test_a_manifest_that_a_look_was_sent_is_not_sent_to_the_next_one(remote: LocalShell, known: Known) -> None:
+    content = manifest.encode(files(3))
+    path = furnish(remote, content)
+    place = Path(remote.root, path)
+    other = STATE.manifest("other")
+    Path(remote.root, other).write_bytes(manifest.encode(files(1)))
+    look = Look(STATE, live=CURRENT)
+    assert look.at(remote).manifest(LIVE) == content
+    assert not Known(known._run).digests
+    assert look.at(remote, known).manifest(LIVE) == content
+    later = Known(known._run)
+    assert later.digests == [manifest.digest(content)]
+    found = look.at(remote, later)
+    assert found.found[path].content == manifest.head(manifest.digest(content))
+    # It is read here, also when it has gone there; and there, when it has gone here.
+    place.unlink()
+    assert found.manifest(LIVE) == content
+    place.write_bytes(content)
+    (known._directory / manifest.digest(content)).unlink()
+    assert found.manifest(LIVE) == content
+
+
+def test_of_a_remote_without_a_shell_nothing_is_known(remote: LocalShell, known: Known) -> None:
+    content = manifest.encode(files(3))
+    path = furnish(remote, content)
+    assert Look(STATE, live=CURRENT).at(LocalRemote(Path(remote.root)), known).found[path].content == content
+    assert not Known(known._run).digests
+
+
+def test_what_a_remote_may_run_before_it_is_asked_is_what_a_look_runs(remote: LocalShell, known: Known) -> None:
+    content = manifest.encode(files(3))
+    furnish(remote, content)
+    known.keep(content)
+    look = Look(STATE, trees=("live",), listed=("releases",), looked=("shared",), live=CURRENT)
+    look.at(remote, known)
+    assert remote.scripts[-1].endswith(look.script(known))
+    assert manifest.digest(content) in look.script(known)
 
 
 def tools_without(remote: LocalShell, *names: str) -> None:

@@ -9,6 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from pushkit import Busy, Interrupted, PushFailed, PushRefused, Snapshot, TargetError
+from pushkit.events import HostChanged, Warned
 from pushkit.files import queue as queues
 from pushkit.files.errors import RemoteMissing
 from pushkit.files.survey import Survey
@@ -158,6 +159,8 @@ def test_a_host_that_was_prepared_is_only_switched(fleet: Joining) -> None:
     fleet.join()
     assert (fleet.verbs("push"), fleet.verbs("switch")) == ([], ["new"])
     assert fleet.texts == {"new": "one"}
+    told = [event.state for event in fleet.events if isinstance(event, HostChanged)]
+    assert told[-3:] == ["prepared", "switched", "done"]
 
 
 def test_the_same_content_under_another_name_stays(fleet: Joining) -> None:
@@ -173,6 +176,14 @@ def test_the_same_content_under_another_name_stays(fleet: Joining) -> None:
     assert (fleet.verbs("push"), fleet.verbs("switch")) == ([], [])
     assert fleet.member_.reason == f"{other.id} is live, which is the same"
     assert fleet.states == {"new": "done"}
+
+
+def test_of_those_that_joined_long_ago_nothing_is_kept(fleet: Joining, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queues, "KEPT", 2)
+    for _ in range(4):
+        fleet.begin()
+        fleet.join()
+    assert fleet.ends == ["good", "joined", "joined"]
 
 
 def test_who_cannot_be_reached_does_not_join(fleet: Joining) -> None:
@@ -231,6 +242,17 @@ def test_a_host_that_fails_goes_back_if_there_is_anything_to_go_back_to(
     assert caught.value.hint == "mend it, and join again"
     assert fleet.texts == {"new": left}
     assert fleet.ends[-1].startswith("failed: 1 of 1 hosts failed")
+    # Who has nothing to go back to was not about to.
+    assert fleet.said(Warned) == []
+
+
+def test_a_host_that_has_it_already_and_is_not_well_stays_as_it_is(fleet: Joining) -> None:
+    fleet.join()
+    fleet.begin(health={"command": "true", "within": 0.01, "every": 0.05})
+    fleet.fails("health", "new", TargetError("it does not answer"))
+    with pytest.raises(PushFailed, match=f"it does not answer; {fleet.good.id} is live on new"):
+        fleet.join()
+    assert fleet.verbs("rollback") == []
 
 
 def test_who_stops_is_told_what_is_live(fleet: Joining) -> None:

@@ -53,7 +53,17 @@ FILE, DIRECTORY = Entry("a", Kind.FILE, 0o644, 0, bytes(32)), Entry("b", Kind.DI
 BELOW = Entry("a/x", Kind.FILE, 0o644, 0, bytes(32))
 
 
-@pytest.mark.parametrize("after", [[], [FILE], [DIRECTORY], [FILE, DIRECTORY], [FILE._replace(size=7), DIRECTORY]])
+@pytest.mark.parametrize(
+    "after",
+    [
+        [],
+        [FILE],
+        [DIRECTORY],
+        [FILE, DIRECTORY],
+        [FILE._replace(size=7), DIRECTORY],
+        [DIRECTORY._replace(path="a"), BELOW],
+    ],
+)
 @pytest.mark.parametrize(
     ("before", "why"),
     [
@@ -96,3 +106,9 @@ def test_what_was_cut_off_and_sealed_again_is_noticed_or_is_a_tree(entries: list
             manifest.decode(sealed)
     else:
         assert sorted([*found.same, *found.gone], key=order) == manifest.decode(sealed)
+
+
+def test_a_last_entry_that_was_cut_off_is_told() -> None:
+    cut = manifest.sealed(manifest.body([FILE])[:-1])
+    with pytest.raises(ValueError, match=r"^incomplete: the last entry is cut off$"):
+        merge(cut, manifest.encode([]), [])

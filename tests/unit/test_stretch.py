@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from pushkit.files.operation import (
     Absent,
     Fence,
+    Independent,
     Log,
     MakeDirectory,
     Operation,
@@ -25,7 +26,7 @@ from pushkit.files.operation import (
     Switchable,
     Write,
 )
-from pushkit.files.stretch import stretches
+from pushkit.files.stretch import stretches, waves
 
 STAGE = ".push/incoming/1"
 MAKING: list[Operation] = [
@@ -70,6 +71,11 @@ def test_where_all_pushes_are_is_no_stage() -> None:
     assert lengths([Write(".push/a", b""), MakeDirectory(".push/pushes/1/end")], ".push") == [1, 1]
 
 
+def test_a_place_in_the_queue_is_taken_alone_once_anything_is_written() -> None:
+    first = [MakeDirectory(".push/a", may_exist=True), Write(".push/b", b"")]
+    assert lengths([*first, MakeDirectory(".push/pushes/1")]) == [2, 1]
+
+
 def test_what_goes_live_waits_for_what_it_depends_on() -> None:
     assert lengths(LIVE) == [3, 1, 1, 3, 1, 2, 1]
 
@@ -85,6 +91,9 @@ def test_what_goes_live_waits_for_what_it_depends_on() -> None:
         (Write(".push/a", b""), Write("live", b"")),
         (Write(".push/a", b""), Absent(".push/hold")),
         (Absent(".push/hold"), Write(".push/a", b"")),
+        (Absent(".push/hold"), RemoveTree(STAGE)),
+        (Write(".push/a/b", b""), Write(".push/a", b"")),
+        (Write(".push/a", b""), Write(".push/a/b", b"")),
         (Fence(".push/fence", 1), Absent(".push/hold")),
         (Point("current", "a"), Present("a")),
         (Rename("a", "b"), Present("b")),
@@ -110,6 +119,34 @@ def test_the_second_is_begun_when_the_first_is_done(first: Operation, second: Op
 )
 def test_these_are_under_way_at_once(first: Operation, second: Operation) -> None:
     assert lengths([first, second]) == [2]
+
+
+PLACES = st.sampled_from(["a", "a/b", "a/b/c", "a-b", "b", "b/c"])
+CHANGES = st.one_of(
+    st.builds(Rename, PLACES, PLACES),
+    st.builds(Remove, PLACES),
+    st.builds(RemoveDirectory, PLACES),
+    st.builds(SetMode, PLACES, st.just(0o600)),
+)
+
+
+def related(one: Independent, other: Independent) -> bool:
+    """Whether two are about one path, or one below another."""
+    return any(
+        f"{first}/".startswith(f"{second}/") or f"{second}/".startswith(f"{first}/")
+        for first in one.paths
+        for second in other.paths
+    )
+
+
+@given(st.lists(CHANGES, max_size=8))
+def test_a_change_is_begun_when_the_last_before_it_is_done_that_is_about_its_path(changes: list[Independent]) -> None:
+    # In which part each is, by all pairs of them.
+    parts: list[int] = []
+    for at, change in enumerate(changes):
+        parts.append(max((parts[n] + 1 for n in range(at) if related(changes[n], change)), default=0))
+    wanted = [[each for each, part in zip(changes, parts, strict=True) if part == n] for n in sorted(set(parts))]
+    assert waves(changes) == wanted
 
 
 @given(st.lists(st.sampled_from([*MAKING, *LIVE]), max_size=20))

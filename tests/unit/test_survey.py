@@ -35,6 +35,7 @@ def test_every_part_of_a_state_has_its_place() -> None:
     state = State(".push")
     assert (state.pushes, state.manifests, state.incoming) == (".push/pushes", ".push/manifests", ".push/incoming")
     assert (state.live, state.journal, state / "hold") == (".push/live", ".push/journal", ".push/hold")
+    assert state.spare == ".push/spare"
     assert (state.ticket(42), state.ticket(1234567)) == (".push/pushes/000042", ".push/pushes/1234567")
     assert (state.stage("x"), state.manifest("x")) == (".push/incoming/x", ".push/manifests/x")
 
@@ -148,6 +149,7 @@ def test_what_follows_a_ticket_is_known_without_another_look() -> None:
     after = found.followed(Ticket(2, ended=True), f"releases/{named(2)}")
     assert after.tickets == [*before, Ticket(2, ended=True)]
     assert after.names("releases") == [named(2)]
+    assert after.found[f"releases/{named(2)}"].stat.name == named(2)
     assert after.root == "/srv/blog"
 
 
@@ -162,6 +164,17 @@ def test_what_follows_a_ticket_is_known_without_another_look() -> None:
         ({".push/format": b"2\n"}, "/srv/blog/.push has format '2', this push knows 1; nothing was sent", "upgrade"),
         ({".push/format": b"0"}, "/srv/blog/.push has format '0', this push knows 1; nothing was sent", "move "),
         ({".push/format": b"x"}, "/srv/blog/.push has format 'x', this push knows 1; nothing was sent", "move "),
+        (
+            {".push/format": b"\xff"},
+            "/srv/blog/.push has format '\ufffd', this push knows 1; nothing was sent",
+            "move ",
+        ),
+        (
+            {".push/format": b"%256s" % b"2"},
+            "/srv/blog/.push has format '2', this push knows 1; nothing was sent",
+            "up",
+        ),
+        ({".push/format": b"01"}, "/srv/blog/.push has format '01', this push knows 1; nothing was sent", "move "),
     ],
 )
 def test_what_push_did_not_make_is_refused(found: dict[str, bytes | Kind | None], words: str, hint: str) -> None:
@@ -175,6 +188,8 @@ def test_what_push_made_is_taken() -> None:
     made = {".push": None, ".push/format": b"1\n", ".push/fence": b"", ".push/log": b"", "releases": None}
     survey(made).check("releases")
     survey({".push/format": b""}).check()
+    # Of a record of one line no more is read.
+    survey({".push/format": b"%257s" % b"2"}).check()
     survey({"releases": b""}).check()
 
 
