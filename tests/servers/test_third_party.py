@@ -27,7 +27,7 @@ def run(
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=300,
         stdin=subprocess.DEVNULL,
     )
     assert done.returncode == code, f"{done.stdout}\n{done.stderr}"
