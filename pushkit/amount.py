@@ -16,6 +16,11 @@ def amount(size: float) -> str:
     return f"{size:.{digits}f} {_UNITS[unit]}"
 
 
+def seconds(number: float) -> str:
+    """``number`` seconds: ``1 second``, ``1.5 seconds``."""
+    return f"{number:g} second" + ("" if number == 1 else "s")
+
+
 def counted(number: int, noun: str) -> str:
     """``number`` and ``noun``, in the plural where it is one: ``1 file``, ``6,869 files``."""
     return f"{number:,} {noun}" + ("" if number == 1 else "s")

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import IO, NamedTuple
 
+from pushkit.amount import seconds
 from pushkit.errors import Interrupted, TimedOut
 from pushkit.process import LINGER, TICK, Command, pieces
 
@@ -55,7 +56,7 @@ def capture(command: Command, cancelled: threading.Event = NEVER) -> Captured:
                 raise Interrupted(f"{command.name} was stopped")
             if time.monotonic() >= deadline:
                 raise TimedOut(
-                    f"{command.name} did not end within {command.timeout:g} seconds",
+                    f"{command.name} did not end within {seconds(command.timeout)}",
                     hint="run it by hand to see what it waits for: it can ask nothing here",
                 )
             with suppress(subprocess.TimeoutExpired):

@@ -407,7 +407,7 @@ class Engine:
     def _plan(self, session: Session, snapshot: Snapshot) -> Plan:
         if self._prepare:
             preparable(session.strategy)
-        if self._repair:
+        if self._repair and not session.strategy.repairs:
             comparable(session.strategy)
         plan = session.strategy.plan(snapshot)
         session.emit(PlanReady(session.target.name, plan.told))

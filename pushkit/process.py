@@ -19,6 +19,7 @@ from typing import Self
 
 from msgspec import Struct
 
+from pushkit.amount import seconds
 from pushkit.errors import Interrupted, TargetError, TimedOut
 
 LINE_LIMIT = 16_384  # characters; a longer line is passed on in pieces
@@ -83,7 +84,7 @@ def execute(
             if time.monotonic() >= deadline:
                 running.stop()
                 raise TimedOut(
-                    f"{command.name} was ended after {command.timeout:g} seconds",
+                    f"{command.name} was ended after {seconds(command.timeout)}",
                     hint="raise its timeout, or find out what it waits for",
                 )
             running.pump()

@@ -304,11 +304,13 @@ class Strategy(ABC, Generic[OptionsT]):
 
     ``name`` is what a Pushfile's ``strategy`` says, and the name of the entry point in the group
     ``pushkit.strategies``. `Options` is the class of its options. The first line of a strategy's docstring
-    is what ``push plugins`` prints.
+    is what ``push plugins`` prints. ``repairs``: its plan heeds ``run.repair``, though it is not `Comparable`;
+    of one that is neither, ``push --repair`` is refused.
     """
 
     name: ClassVar[str]
     Options: ClassVar[type[Options]]
+    repairs: ClassVar[bool] = False
 
     def __init__(self, options: OptionsT, run: Run) -> None:
         self.options = options

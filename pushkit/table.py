@@ -34,7 +34,7 @@ class Table(NamedTuple):
 
     def options(self) -> Options:
         """What the table describes, every reference in it resolved."""
-        from pushkit.validation import secret_fields, validate  # noqa: PLC0415  (only for those who need it)
+        from pushkit.validation import validate  # noqa: PLC0415  (only for those who need it)
 
         findings: list[Finding] = []
 
@@ -50,8 +50,7 @@ class Table(NamedTuple):
         self.resolver.ahead(self.target, self.references())
         result, faults = validate(self.model, references.replaced(self.raw, resolved), self.raw)
         if result is not None and not findings:
-            for name, value in secret_fields(result):
-                self.resolver.redactor.add(name, value)
+            self.hide(result)
             return result
         # An option that could not be resolved is wrong for that reason only.
         unresolved = [found.place for found in findings]
@@ -83,8 +82,7 @@ class Table(NamedTuple):
         known = list(secret_fields(result))
         if any(references.refers(value) for _, value in known):
             return None  # changed on its way into the options: what refers to a secret must not be taken for it
-        for name, value in known:
-            self.resolver.redactor.add(name, value)
+        self.hide(result)
         return result
 
     def asked_for(self, path: toml_lines.Path, text: str) -> str:
@@ -114,11 +112,44 @@ class Table(NamedTuple):
         """What ``reference`` stands for. Raises `PushkitError`."""
         value = self.resolver.value(self.target, reference)
         if not can_be_hidden(value) and self.is_secret(path):
+            if not value:
+                raise PushkitError(
+                    f"what ${{{reference}}} stands for is empty",
+                    hint="give it its value; CI leaves the variable of a secret that it does not know empty",
+                )
             raise PushkitError(
                 f"what ${{{reference}}} stands for has fewer than {SHORTEST} characters: too short to be hidden",
                 hint="what is no secret can stand in the Pushfile as it is",
             )
         return value
+
+    def hide(self, options: Options) -> None:
+        """Let the redactor know the secrets of ``options``; none that the table says openly beside it.
+
+        ``environment = { STAGE = "production" }`` of the target ``production`` is no secret: marks in the place of it
+        would be all over what is told, and would tell it.
+        """
+        from pushkit.validation import secret_fields  # noqa: PLC0415  (only for those who need it)
+
+        known = list(secret_fields(options))
+        if not known:
+            return
+        texts = list(references.texts(self.raw))
+        variables = {".".join(map(str, path)) for path, text in texts if self.is_variable(path, text)}
+        said = [self.target, *(text for path, text in texts if not self.is_secret(path))] if variables else []
+        for name, value in known:
+            if name not in variables or not any(value in text for text in said):
+                self.resolver.redactor.add(name, value)
+
+    def is_variable(self, path: toml_lines.Path, text: str) -> bool:
+        """Whether ``text``, at ``path``, is one of many values by name, and stands in the Pushfile as it is."""
+        from pushkit.options import schema_of  # noqa: PLC0415  (only for those who need it)
+
+        if len(path) == 1 or references.refers(text):
+            return False
+        schema = schema_of(self.model)
+        around = expectation.at(schema, path[:-1], schema)
+        return around is not None and "additionalProperties" in around
 
     def references(self) -> Iterator[references.Reference]:
         """Every reference in the table. What is none is told of where it is read."""

@@ -41,6 +41,7 @@ class HttpStrategy(Strategy[HttpOptions]):
     """A tar.gz or zip of the snapshot, sent to an HTTP endpoint: PUT, POST or a form."""
 
     name = "http"
+    repairs = True
     Options = HttpOptions
 
     def plan(self, snapshot: Snapshot) -> Plan:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import getpass
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import click
 
-from pushkit import PushRefused, UsageError, hookimpl
+from pushkit import PushkitError, PushRefused, TargetError, UsageError, command_target, hookimpl
 from pushkit_sftp.options import SftpOptions, parse_host
 
 
@@ -38,7 +39,10 @@ def command(host: str, known_hosts: Path | None, jump: str, ssh_config: Path | N
     here, user = Path.cwd(), getpass.getuser()
     there = destination(options, here, user)
     shown: list[HostKey] = []
-    hang_up(meet(there, options, here, user, shown.append))
+    try:
+        hang_up(meet(there, options, here, user, shown.append))
+    except TargetError as error:
+        raise TargetError(error.message, hint=host_of_target(host) or error.hint) from error
     key = shown[0]
     expect(key.fingerprint, fingerprint)
     try:
@@ -52,6 +56,16 @@ def command(host: str, known_hosts: Path | None, jump: str, ssh_config: Path | N
     else:
         click.echo(f"{there.where}: {key.type} is known already", err=True)
     click.echo(key.fingerprint)
+
+
+def host_of_target(word: str) -> str:
+    """What to type in place of ``word``, which is a target and no host; empty for one that is no target with a host."""
+    with suppress(PushkitError):
+        _, target = command_target(word)
+        host = target.table.get("host")
+        if isinstance(host, str) and host != word:
+            return f"{word} is a target of the Pushfile, and its host is what to trust: push trust {host}"
+    return ""
 
 
 def expect(shown: str, expected: str) -> None:

@@ -56,7 +56,8 @@ def tell(settings: Settings, target: str, receipt: Receipt) -> None:
         if settings.lines:
             check(settings.lines)
         else:
-            say(visible(prepared or receipt.live))
+            if known := prepared or receipt.live:
+                say(visible(known))
             flush()
     except UsageError as error:
         done = f"{receipt.live} is live on {target}" if receipt.live else f"{target} was pushed to"

@@ -13,6 +13,7 @@ from typing import BinaryIO, NamedTuple
 
 from msgspec.structs import replace
 
+from pushkit.amount import seconds
 from pushkit.archive import tar
 from pushkit.errors import Interrupted, TimedOut
 from pushkit.files import scripts
@@ -156,7 +157,7 @@ class ShellRemote(Remote):
             return code
         if run.cancelled.is_set():
             raise Interrupted(f"{command.name} was stopped")
-        raise TimedOut(f"{command.name} was ended after {command.timeout:g} seconds")
+        raise TimedOut(f"{command.name} was ended after {seconds(command.timeout)}")
 
     def collect(
         self,

@@ -199,6 +199,22 @@ def test_a_wrong_token_is_told_as_an_event(
     assert "status=hidden" not in done.stdout + done.stderr
 
 
+def test_a_repair_sends_again_what_the_server_has(
+    project: Project, server: HttpsServer, authority: CertificateAuthority
+) -> None:
+    server.respond = GitLab("deploy-token", SECRET)
+    url = f"{server.url}/api/v4/projects/42/packages/generic/blog/1/{{digest}}.tar.gz"
+    table = f'strategy = "http"\nurl = "{url}"\ntoken = "{SECRET}"\ntoken_header = "Deploy-Token"\n'
+    project.write(live=f'{table}ca_file = "{authority.file}"')
+    for arguments, sent in (((), 1), ((), 1), (("--repair",), 2)):
+        done = project.push(*arguments)
+        assert (done.returncode, len(server.requests("PUT"))) == (0, sent), done.stderr
+    # What neither looks nor sends everything again says so.
+    project.write(live='strategy = "script"\nrun = "true"')
+    done = project.push("--repair")
+    assert (done.returncode, "cannot look into what is live" in done.stderr) == (2, True), done.stderr
+
+
 def test_an_address_knows_no_status_no_log_and_no_rollback(project: Project) -> None:
     project.write(live='strategy = "http"\nurl = "https://localhost:1/x"')
     for command in ("status", "log", "rollback"):

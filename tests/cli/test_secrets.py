@@ -36,6 +36,20 @@ def test_a_secret_that_stands_in_the_pushfile_is_hidden_too(project: Project) ->
     assert "[secret:environment.TOK]" in done.stderr
 
 
+def test_a_variable_that_the_pushfile_says_openly_elsewhere_is_no_secret(project: Project) -> None:
+    variables = f'environment = {{ STAGE = "production", APP = "acme", ROOT = "/srv/acme", TOK = "{SECRET}" }}'
+    project.write(production=f'strategy = "script"\nrun = "echo /srv/acme; printenv TOK"\nshell = true\n{variables}')
+    done = project.push("-v")
+    assert done.returncode == 0, done.stderr
+    assert "pushed" in done.stderr
+    assert " to production: " in done.stderr
+    assert "| /srv/acme\n" in done.stderr
+    assert "| [secret:environment.TOK]\n" in done.stderr
+    # What is looked up is a secret, whatever it is.
+    project.write(production='strategy = "script"\nrun = "true"\nenvironment = { STAGE = "${env:STAGE}" }')
+    assert "[secret:env:STAGE]" in project.push("-v", STAGE="production").stderr
+
+
 def test_the_files_that_secrets_come_from_never_travel(project: Project) -> None:
     for name in ("deploy_key", "token.txt", "css/token.txt"):
         (project.root / name).write_text(SECRET)

@@ -47,3 +47,13 @@ def of(page: Path, section: str = "") -> Iterator[Block]:
         count[language] = count.get(language, 0) + 1
         line = text.count("\n", 0, found.start()) + 1
         yield Block(str(page.relative_to(TOP)), language, count[language], line, found["text"])
+
+
+def add_dependencies(file: Path) -> None:
+    """Let a new plugin's ``pyproject.toml`` have what docs/writing-a-strategy.md adds to it."""
+    (added,) = (each.text for each in of(TOP / "docs/writing-a-strategy.md") if each.language == "toml")
+    text = file.read_text()
+    for name, line in re.findall(r"^(?=(\w+) = )(.*)$", added, re.MULTILINE):
+        (old,) = re.findall(rf"^{name} = .*$", text, re.MULTILINE)
+        text = text.replace(old, line)
+    file.write_text(text)

@@ -51,6 +51,7 @@ LEFT = {
     ("docs/plugins.md", "toml", 3): "a part of a pyproject.toml, which tests/docs/test_docs.py installs",
     ("docs/plugins.md", "toml", 4): "a part of a pyproject.toml, which tests/docs/test_docs.py installs",
     ("docs/plugins.md", "toml", 5): "a Pushfile for the plugin of the page, pushed by tests/docs/test_docs.py",
+    ("docs/writing-a-strategy.md", "toml", 1): "a part of a pyproject.toml, which tests/docs/test_stranger.py installs",
 }
 
 

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cli.terminal import Terminal
-from docs.blocks import TOP, of
+from docs.blocks import TOP, add_dependencies, of
 from pushkit.testing import CertificateAuthority, ServerDirectory, Sshd
 
 ID = re.compile(r"\d{6}-\d{8}T\d{6}Z-[0-9a-f]{7}")
@@ -190,6 +190,8 @@ def test_a_stranger_writes_a_strategy_and_pushes_with_it(
 
         strategy = next(each.text for each in of(TOP / page) if each.language == "python")
         (stranger.home / "blog/pushkit-webdav/pushkit_webdav/strategy.py").write_text(strategy)
+        add_dependencies(stranger.home / "blog/pushkit-webdav/pyproject.toml")
+        stranger.follow(page, "Write it")
         notes = stranger.home / "notes"
         notes.mkdir()
         (notes / "page.txt").write_text("hello")

@@ -78,6 +78,17 @@ def test_a_key_is_trusted_when_a_person_says_so(person: Person, ssh_server: Sshd
     assert len(person.known.read_text().splitlines()) == 1
 
 
+def test_who_names_a_target_is_told_its_host(person: Person, ssh_server: Sshd) -> None:
+    table = f'strategy = "sftp"\nhost = "{address(ssh_server)}"\npath = "site"\n'
+    (person.home / "Pushfile").write_text(f'[target.live]\nstrategy = "no-such"\n[target.x]\n{table}')
+    broken = person.trust("live.invalid")
+    assert (broken.returncode, "check `host`" in broken.stderr) == (7, True)
+    (person.home / "Pushfile").write_text(f"[target.nowhere]\n{table}")
+    done = person.trust("nowhere")
+    assert done.returncode == 7
+    assert f"its host is what to trust: push trust {address(ssh_server)}" in done.stderr
+
+
 def test_the_command_that_an_error_names_mends_it(person: Person, ssh_server: Sshd, tmp_path: Path) -> None:
     known = tmp_path / "known hosts"
     known.write_text("# no end of line")

@@ -127,7 +127,7 @@ def test_ctrl_c_ends_the_command_on_the_host_and_leaves_live_what_was(host: Host
 def test_a_command_that_takes_too_long_ends_on_the_host(host: Host) -> None:
     done = host.push(before_switch="echo $$ >{release}/../../pid; sleep 300", command_timeout=1)
     assert done.returncode == 8
-    assert "before_switch was ended after 1 seconds" in done.stderr
+    assert "before_switch was ended after 1 second;" in done.stderr
     assert until(lambda: not runs((host.target / "pid").read_text().strip()))
     assert not os.path.lexists(host.target / "current")
 

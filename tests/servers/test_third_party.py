@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from docs.blocks import add_dependencies
+
 TOP = Path(__file__).parents[2]
 PAGE = (TOP / "docs/writing-a-strategy.md").read_text()
 
@@ -62,6 +64,7 @@ class Elsewhere:
         (dav / "pushkit_webdav/strategy.py").write_text(strategy)
         (dav / "tests/test_contract.py").write_text(contract)
         (dav / "tests/test_command.py").write_text(command)
+        add_dependencies(dav / "pyproject.toml")
         self.install(*(wheel(base / f"pushkit-{name}", wheels) for name in ("shelf", "webdav", "vault")))
 
     def install(self, *wheels: Path) -> None:
@@ -114,8 +117,10 @@ def found_and_used(elsewhere: Elsewhere, tmp_path: Path) -> None:
     done = run(push, cwd=tmp_path / "project", environment=elsewhere.environment)
     assert (tmp_path / "site/a.txt").read_text() == "a"
     assert "push" not in done.stdout
+    assert "to t: 1 file, 1 B in " in done.stderr
     done = run(push, cwd=tmp_path / "project", environment=elsewhere.environment)
     assert "nothing to do" in done.stderr
+    assert done.stdout == "", "what is live is not known"
     # By a dozen primitives: releases, and all that push can do with them.
     (tmp_path / "project/Pushfile").write_text(f'[target.t]\nstrategy = "vault"\npath = "{tmp_path}/vault"\n')
     first = run(push, cwd=tmp_path / "project", environment=elsewhere.environment).stdout.strip()

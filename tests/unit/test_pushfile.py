@@ -361,7 +361,7 @@ def test_a_secret_is_there_before_it_is_resolved_and_checked_when_it_is(tmp_path
     (tmp_path / "value").write_text("hunter2")
     assert (lazy.reveal(), len(lazy)) == ("hunter2", 7)
     assert (tmp_path / "asked").read_text() == "asked\n", "it is remembered"
-    for value, words in (("a\nb lines", "token"), ("abc", "fewer than 4"), ("", "fewer than 4")):
+    for value, words in (("a\nb lines", "token"), ("abc", "fewer than 4"), ("", "is empty")):
         (tmp_path / "value").write_text(value)
         with pytest.raises(PushfileError) as caught:
             token().reveal()

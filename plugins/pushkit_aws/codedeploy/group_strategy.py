@@ -14,6 +14,7 @@ class GroupStrategy(Strategy[CodeDeployOptions]):
     """Deployed by AWS CodeDeploy to the group of the target."""
 
     name = "codedeploy"
+    repairs = True
     Options = CodeDeployOptions
 
     def __init__(self, options: CodeDeployOptions, run: Run) -> None:

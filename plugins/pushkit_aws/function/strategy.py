@@ -40,6 +40,7 @@ class FunctionStrategy(Strategy[CodeDeployOptions]):
     """A version of a function, published and given the traffic of an alias."""
 
     name = "codedeploy"
+    repairs = True
     Options = CodeDeployOptions
 
     def __init__(self, options: CodeDeployOptions, run: Run) -> None:

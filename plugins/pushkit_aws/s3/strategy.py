@@ -36,6 +36,7 @@ class S3Strategy(Strategy[S3Options]):
     """An archive in a bucket of S3, or a site of many objects; any store that speaks S3."""
 
     name = "s3"
+    repairs = True
     Options = S3Options
 
     def __init__(self, options: S3Options, run: Run) -> None:
