@@ -615,7 +615,7 @@ def test_a_dry_run_and_a_look_resolve_nothing_that_they_do_not_need(project: Pro
     for arguments in (("--dry-run", "hook"), ("plan", "hook"), ("plain",), ("files", "hook")):
         ok(project, *arguments)
         assert not asked.exists(), arguments
-    assert "has fewer than 4 characters" in failing(3, project, "other")
+    assert "stands for is empty" in failing(3, project, "other")
     assert asked.exists()
     assert not (project.root / "live").exists()
 
