@@ -100,7 +100,7 @@ def test_a_directory_that_is_not_there_is_a_failure(remote: LocalShell, host: Ho
 
 def test_after_its_time_a_command_ends_with_its_children(remote: LocalShell, host: Host) -> None:
     text = "sleep 300 & echo $!; wait"
-    with pytest.raises(TimedOut, match="ended after 1 second$"):
+    with pytest.raises(TimedOut, match=r"ended after 1 second$"):
         remote.run(command(text, Path(remote.root), timeout=1), host.run)
     assert until(lambda: not runs(int(host.output[0])))
 
